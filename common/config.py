@@ -1,0 +1,234 @@
+"""Configuration: one frozen dataclass per section of the INI file; each field has a type, a default and a help text.
+
+An unknown section or key is a start-up error that names the nearest known one. `python -m common.config` prints the
+sample kept in etc/; a test compares them. The object is made once in a process's main and passed down; a function that
+needs one value takes that value.
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import difflib
+import os
+import sys
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.errors import ConfigError
+from common.secret import Secret
+
+DEFAULT_PATH = "/etc/cumulet/cumulet.conf"
+
+
+def option(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+_NO_BROKER = Secret("filesystem://")
+
+
+@dataclass(frozen=True)
+class CloudConfig:
+    uuid: str = option("", "identity of this cloud; domains that don't bear it are never touched")
+    region: str = option("RegionOne", "region name in the catalogue")
+    state_dir: str = option("/var/lib/cumulet", "data that must survive a restart")
+    log_dir: str = option("/var/log/cumulet", "log files; empty: standard error")
+    run_dir: str = option("/run/cumulet", "sockets and pid files")
+    log_level: str = option("INFO", "DEBUG, INFO, WARNING or ERROR")
+
+
+@dataclass(frozen=True)
+class DatabaseConfig:
+    url: str = option("sqlite:////var/lib/cumulet/db/cumulet.sqlite", "SQLAlchemy URL: sqlite or postgresql+psycopg")
+    pool_size: int = option(8, "connections kept per process (PostgreSQL)")
+    max_overflow: int = option(8, "connections beyond pool_size under load")
+    busy_timeout_ms: int = option(5000, "how long SQLite waits for the write lock")
+
+
+@dataclass(frozen=True)
+class BusConfig:
+    url: Secret = field(
+        default=_NO_BROKER, metadata={"help": "kombu URL: amqp://user:password@host:port/vhost, or filesystem://"}
+    )
+    folder: str = option("/var/lib/cumulet/bus", "where filesystem:// keeps its messages")
+    polling_interval_ms: int = option(20, "how often filesystem:// looks for messages")
+
+
+@dataclass(frozen=True)
+class ApiConfig:
+    listen: str = option("127.0.0.1", "address of the one API listener")
+    port: int = option(8780, "port of the API listener")
+    public_url: str = option("http://127.0.0.1:8780", "what the catalogue tells clients")
+    workers: int = option(1, "worker processes")
+    threads: int = option(8, "threads per worker")
+    max_body_kib: int = option(1024, "largest JSON body; image data is counted by the image service instead")
+    max_limit: int = option(1000, "largest and default page of a list")
+    policy_file: str = option("", "JSON file of action key to rule that overrides the built-in policy")
+
+
+@dataclass(frozen=True)
+class IdentityConfig:
+    fernet_dir: str = option("/var/lib/cumulet/fernet", "token keys, 0600, the same on every API host")
+    token_lifetime_s: int = option(24 * 3600, "how long a token lives")
+    max_password_bytes: int = option(4096, "longer passwords are refused before hashing")
+    argon2_memory_kib: int = option(19 * 1024, "memory of one password hash, in KiB")
+    argon2_rounds: int = option(2, "passes of one password hash over its memory")
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    store_dir: str = option("/var/lib/cumulet/images", "image files, the same folder on every API host")
+    max_size_mib: int = option(64 * 1024, "largest image file, in MiB")
+    max_virtual_gib: int = option(2048, "largest virtual disk an image may declare, in GiB")
+
+
+@dataclass(frozen=True)
+class SchedulerConfig:
+    name: str = option("", "name of this scheduler; empty: the machine's host name")
+    workers: int = option(4, "operations worked on at once in this process")
+    health_port: int = option(8781, "loopback port of /healthz and /metrics; 0: none")
+    sweep_interval_s: float = option(1.0, "how often operations whose hint was lost are looked for")
+    node_down_after_s: float = option(30.0, "a node without heartbeat for this long is down")
+    cpu_ratio: float = option(4.0, "virtual CPUs per physical CPU that may be claimed")
+    memory_ratio: float = option(1.0, "memory that may be claimed, per memory there is")
+    disk_ratio: float = option(1.0, "disk that may be claimed, per disk there is")
+    reserved_memory_mib: int = option(512, "memory of each node kept for itself, in MiB")
+    reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
+    max_attempts: int = option(3, "nodes tried before a server goes to ERROR")
+    missing_domain: str = option("restore", "what happens to a server whose domain is gone: restore or error")
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    node: str = option("", "name of this node; empty: the machine's host name")
+    driver: str = option("auto", "auto, kvm, qemu, fake or test (libvirt's test:///default)")
+    libvirt_uri: str = option("qemu:///system", "libvirt connection")
+    state_dir: str = option("/var/lib/cumulet/agent", "specs, disks, image cache, inbox; root only")
+    health_port: int = option(8782, "loopback port of /healthz and /metrics; 0: none")
+    address: str = option("127.0.0.1", "address of this node for tunnels and the API")
+    workers: int = option(4, "commands worked on at once; each instance is served by one at a time")
+    heartbeat_interval_s: float = option(5.0, "time between heartbeats")
+    image_secret_file: str = option("/var/lib/cumulet/agent/node.secret", "secret shown to the image service")
+    image_cache_gib: int = option(20, "bound of the image cache, in GiB")
+    vcpus: int = option(0, "CPUs offered; 0: those of the machine")
+    memory_mib: int = option(0, "memory offered, in MiB; 0: MemTotal of the machine")
+    disk_gib: int = option(0, "disk offered, in GiB; 0: what the file system of state_dir has free at first start")
+    console_log_kib: int = option(1024, "serial log kept per instance, in KiB")
+    fake_boot_ms: int = option(0, "driver fake: how long a guest takes to start")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    networking: str = option("linux", "linux: bridges, dnsmasq and nftables; none: record only (driver fake)")
+    shared_cidr: str = option("10.88.0.0/24", "range of the network `shared`")
+    mtu: int = option(1450, "MTU of tenant networks")
+    dns_upstreams: str = option("", "comma-separated resolvers that guests' questions go to; empty: local names only")
+    dns_domain: str = option("cumulet.internal", "domain of guests' names")
+    mac_prefix: str = option("fa:16:3e", "first three bytes of port MAC addresses")
+
+
+@dataclass(frozen=True)
+class QuotaConfig:
+    """Defaults per project; -1 means without limit."""
+
+    instances: int = option(10, "servers")
+    cores: int = option(20, "virtual CPUs")
+    ram_mib: int = option(51200, "memory, in MiB")
+    key_pairs: int = option(100, "keypairs per user")
+    metadata_items: int = option(128, "properties per server")
+    server_groups: int = option(10, "server groups")
+    server_group_members: int = option(10, "servers per server group")
+    networks: int = option(100, "networks")
+    subnets: int = option(100, "subnets")
+    ports: int = option(500, "ports")
+    security_groups: int = option(10, "security groups")
+    security_group_rules: int = option(100, "security group rules")
+
+
+@dataclass(frozen=True)
+class Config:
+    cloud: CloudConfig = CloudConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    bus: BusConfig = BusConfig()
+    api: ApiConfig = ApiConfig()
+    identity: IdentityConfig = IdentityConfig()
+    image: ImageConfig = ImageConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    agent: AgentConfig = AgentConfig()
+    network: NetworkConfig = NetworkConfig()
+    quota: QuotaConfig = QuotaConfig()
+
+
+def load(path: str | None = None, env: Mapping[str, str] = os.environ) -> Config:
+    """Read the INI file at `path`, else at $CUMULET_CONFIG, else at /etc/cumulet/cumulet.conf.
+
+    Raises ConfigError for a missing file, an unknown section or key, or a value that is not of the key's type.
+    """
+    source = Path(path or env.get("CUMULET_CONFIG") or DEFAULT_PATH)
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(source.read_text(), source=str(source))
+    except OSError as err:
+        raise ConfigError(
+            f"can't read configuration {source}: {err.strerror}; run devstack/up or name it in CUMULET_CONFIG"
+        ) from err
+    except configparser.Error as err:
+        raise ConfigError(f"configuration {source} is not a valid INI file: {err}") from err
+    return from_mapping({name: dict(parser[name]) for name in parser.sections()}, origin=str(source))
+
+
+def from_mapping(sections: Mapping[str, Mapping[str, str]], origin: str = "settings") -> Config:
+    """Build a Config from texts by section and key. Raises ConfigError as `load` does."""
+    classes = typing.get_type_hints(Config)
+    built: dict[str, Any] = {}
+    for name, values in sections.items():
+        if name not in classes:
+            raise ConfigError(f"{origin}: unknown section [{name}]{_nearest(name, classes)}")
+        known = typing.get_type_hints(classes[name])
+        settings = {}
+        for key, text in values.items():
+            if key not in known:
+                raise ConfigError(f"{origin}: unknown key {key!r} in [{name}]{_nearest(key, known)}")
+            settings[key] = _convert(text, known[key], f"{origin}: [{name}] {key}")
+        built[name] = classes[name](**settings)
+    return Config(**built)
+
+
+def render_sample() -> str:
+    """The configuration sample: every key with its help and default, commented out."""
+    lines = [
+        "# Cumulet configuration. Generated by `python -m common.config`; every key is shown with its default.",
+        "",
+    ]
+    for section in dataclasses.fields(Config):
+        lines.append(f"[{section.name}]")
+        for key in dataclasses.fields(typing.get_type_hints(Config)[section.name]):
+            default = key.default.reveal() if isinstance(key.default, Secret) else key.default
+            lines += [f"# {key.metadata['help']}", f"#{key.name} = {default}", ""]
+    return "\n".join(lines)
+
+
+def _nearest(word: str, known: Mapping[str, Any]) -> str:
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else f"; known are {', '.join(sorted(known))}"
+
+
+def _convert(text: str, kind: type, where: str) -> Any:
+    if kind is Secret:
+        return Secret(text)
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(f"{where}: {text!r} is neither true nor false")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError as err:
+        raise ConfigError(f"{where}: {text!r} is not {'a whole number' if kind is int else 'a number'}") from err
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_sample())

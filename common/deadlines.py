@@ -1,0 +1,49 @@
+"""The only table of time-outs, in seconds. Every wait in Cumulet takes its deadline from here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Operations (scheduler)
+LEASE_S: Final = 30.0
+LEASE_RENEW_S: Final = 10.0
+RESEND_FIRST_S: Final = 2.0  # an unaccepted command is sent again after this, doubling …
+RESEND_MAX_S: Final = 30.0  # … up to this; an accepted one is asked after at this pace
+UNDO_DEADLINE_S: Final = 600.0  # after it the operation is `stuck`
+ENSURE_INSTANCE_S: Final = 600.0  # image download included
+ENSURE_RUNNING_S: Final = 120.0
+ENSURE_STOPPED_S: Final = 180.0
+REBOOT_S: Final = 240.0
+ENSURE_ABSENT_S: Final = 180.0
+WAIT_FOR_CANCELLED_S: Final = 900.0
+SYNC_NETWORK_S: Final = 30.0
+SOFT_STOP_S: Final = 60  # what a guest gets to power itself off
+
+# Nodes
+HEARTBEAT_S: Final = 5.0
+NODE_DOWN_S: Final = 30.0
+SELF_FENCE_S: Final = 45.0  # T_self: a node that can't renew its lease for so long stops its evacuable guests
+
+# Reports (agent)
+REPORT_REPEAT_FIRST_S: Final = 2.0
+REPORT_REPEAT_MAX_S: Final = 60.0
+
+# Questions asked while a client waits
+QUERY_S: Final = 5.0
+
+# Libvirt calls (agent); past these the domain is marked busy and its thread counted as lost
+LIBVIRT_QUICK_S: Final = 15.0
+LIBVIRT_START_S: Final = 90.0
+
+# Child processes
+QEMU_IMG_S: Final = 300.0
+TOOL_S: Final = 15.0
+
+# HTTP
+IMAGE_DOWNLOAD_IDLE_S: Final = 30.0
+METADATA_REQUEST_S: Final = 5.0
+
+# Reconcilers (scheduler), time between two passes
+RECONCILE_S: Final = 5.0
+SWEEP_BATCH: Final = 64
+ORPHAN_DISK_KEEP_S: Final = 7 * 24 * 3600.0

@@ -1,0 +1,1 @@
+"""Readers of image headers, one file per format; common/image_inspector.py is the only caller."""

@@ -1,0 +1,352 @@
+"""Version 1 of what the control plane and a node's agent say to each other: every command, report and event.
+
+Commands are complete: an agent never calls back to do what it was told. They are idempotent, carry (epoch, generation)
+and a deadline, and may arrive late, twice or out of order. Within v1 only optional fields with defaults may be added;
+anything else is a compute_v2.py beside this file. A golden copy of the JSON schema is kept in tests/golden/.
+
+Sizes are MiB or GiB as the names say; times are aware UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+VERSION = 1
+
+
+class PowerState(StrEnum):
+    """What libvirt says of a domain. The API's numbers for them are in common/states.py."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    SHUTDOWN = "shutdown"
+    CRASHED = "crashed"
+    SUSPENDED = "suspended"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+class WantedPower(StrEnum):
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class RebootMode(StrEnum):
+    SOFT = "soft"
+    HARD = "hard"
+
+
+class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An image as the agent must fetch and verify it."""
+
+    id: str
+    sha512: str
+    size_bytes: int
+    disk_format: str  # recorded once by the image service: "qcow2" or "raw"; never guessed again
+    virtual_size_bytes: int
+    url: str  # absolute; fetched with the node's secret
+
+
+class DhcpRoute(msgspec.Struct, frozen=True, kw_only=True):
+    destination: str
+    nexthop: str
+
+
+class SubnetSpec(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    cidr: str
+    ip_version: int
+    gateway_ip: str | None = None
+    enable_dhcp: bool = True
+    dhcp_ip: str | None = None  # the address of the network's DHCP, DNS and metadata namespace in this subnet
+    dns_nameservers: list[str] = []
+    host_routes: list[DhcpRoute] = []
+    ipv6_ra_mode: str | None = None
+    ipv6_address_mode: str | None = None
+
+
+class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A network as a node realises it. `nat` says that the gateway and source NAT to the outside are on this node."""
+
+    id: str
+    vni: int
+    mtu: int
+    subnets: list[SubnetSpec] = []
+    nat: bool = False
+    dhcp_mac: str = ""
+    peers: list[str] = []  # tunnel endpoints of the other nodes that have this network
+
+
+class FilterRule(msgspec.Struct, frozen=True, kw_only=True):
+    """One security-group rule, already expanded: it accepts what matches, everything else is dropped.
+
+    protocol is an IANA number as text or one of tcp, udp, icmp, icmpv6, or None for any. For ICMP, port_min is the
+    type and port_max the code. remote_group names an entry of NetworkState.groups.
+    """
+
+    direction: str  # "ingress" or "egress", seen from the guest
+    ethertype: str  # "IPv4" or "IPv6"
+    protocol: str | None = None
+    port_min: int | None = None
+    port_max: int | None = None
+    remote_cidr: str | None = None
+    remote_group: str | None = None
+
+
+class AddressPair(msgspec.Struct, frozen=True, kw_only=True):
+    """An additional source the guest may use (Neutron's allowed address pairs); ip_address may be a CIDR."""
+
+    ip_address: str
+    mac_address: str
+
+
+class FixedAddress(msgspec.Struct, frozen=True, kw_only=True):
+    subnet_id: str
+    ip_address: str
+
+
+class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A port with all a node needs to plug, filter and answer for it."""
+
+    id: str
+    network_id: str
+    mac_address: str
+    addresses: list[FixedAddress]
+    instance_id: str
+    hostname: str = ""
+    admin_up: bool = True
+    port_security: bool = True
+    rules: list[FilterRule] = []
+    address_pairs: list[AddressPair] = []
+    stateful: bool = True
+    groups: list[str] = []  # security group ids this port is a member of
+
+
+class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
+    """The addresses of a security group's members, for rules that name it as remote."""
+
+    id: str
+    addresses: list[str] = []
+
+
+class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
+    """The desired state of all networks, ports and groups that concern one node: whole and versioned.
+
+    An agent applies the newest version it has seen and ignores older ones. Ports of an instance are here from the
+    moment the instance is bound to the node; a tap that exists without a port here is dropped traffic.
+    """
+
+    version: int
+    networks: list[NetworkSpec] = []
+    ports: list[PortSpec] = []
+    groups: list[GroupMembers] = []
+
+
+class Guest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guest itself may learn: metadata service and config drive are rendered from this and the ports."""
+
+    hostname: str
+    name: str
+    project_id: str
+    user_data_b64: str | None = None
+    public_keys: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    availability_zone: str = "nova"
+    launch_index: int = 0
+    reservation_id: str = ""
+    instance_type: str = ""
+    image_id: str = ""
+
+
+class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """All of one instance, self-contained."""
+
+    id: str
+    vcpus: int
+    memory_mib: int
+    root_gib: int  # 0: as large as the image's virtual size
+    image: ImageSpec
+    guest: Guest
+    ports: list[PortSpec] = []
+    networks: list[NetworkSpec] = []
+    groups: list[GroupMembers] = []
+    config_drive: bool = False
+    ephemeral_gib: int = 0
+    swap_mib: int = 0
+    image_properties: dict[str, str] = {}  # allow-listed hw_* properties only
+    network_version: int = 0  # of the node's network state when ports, networks and groups were read; 0: not known
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What every command carries.
+
+    id: the command's own id, equal for every repetition of it. operation_id is "" for commands outside operations.
+    """
+
+    id: str
+    operation_id: str
+    step: str
+    request_id: str
+    instance_id: str
+    epoch: int
+    generation: int
+    deadline: datetime
+
+
+class EnsureInstance(_Command, frozen=True, kw_only=True, tag="ensure_instance"):
+    """Make image, disks, ports and domain exist as specified, with the wanted power."""
+
+    spec: InstanceSpec
+    power: WantedPower = WantedPower.RUNNING
+
+
+class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
+    """Start the guest, its domain defined afresh from the spec (never from what the node has stored)."""
+
+    spec: InstanceSpec
+
+
+class EnsureStopped(_Command, frozen=True, kw_only=True, tag="ensure_stopped"):
+    """Ask the guest to power off, repeat the request, and cut power after timeout_s (0: at once)."""
+
+    timeout_s: int = 60
+
+
+class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance"):
+    """Reboot once per command id. Soft: ask, and fall back to hard after timeout_s. Hard: power-cycle on the spec."""
+
+    spec: InstanceSpec
+    mode: RebootMode
+    timeout_s: int = 60
+
+
+class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
+    """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
+
+    keep_disks: set the disks aside for seven days instead (a domain that the database does not know).
+    """
+
+    keep_disks: bool = False
+
+
+class SyncNetwork(_Command, frozen=True, kw_only=True, tag="sync_network"):
+    """Bring the node's networking to this state; instance_id is ""; generation equals state.version."""
+
+    state: NetworkState
+
+
+class AckReports(_Command, frozen=True, kw_only=True, tag="ack_reports"):
+    """The control plane has committed these reports: the agent stops repeating them."""
+
+    report_ids: list[str] = []
+
+
+Command = EnsureInstance | EnsureRunning | EnsureStopped | RebootInstance | EnsureAbsent | SyncNetwork | AckReports
+
+
+class ReportKind(StrEnum):
+    ACCEPTED = "accepted"  # written down on the node; resending can stop
+    PROGRESS = "progress"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="report"):
+    """An agent's answer to a command; DONE and FAILED are repeated until acknowledged.
+
+    retry_elsewhere: another node might succeed. absent: nothing of this epoch is left on the node, so the operation may
+    move on at once. timings_ms: what the outside tools took, by name (image, qemu_img, libvirt, netlink, nft, dnsmasq).
+    """
+
+    id: str
+    kind: ReportKind
+    node: str
+    command_id: str
+    operation_id: str
+    step: str
+    request_id: str
+    instance_id: str
+    epoch: int
+    generation: int
+    code: str = ""
+    message: str = ""  # for the tenant
+    detail: str = ""  # for administrators and logs
+    retry_elsewhere: bool = False
+    absent: bool = False
+    power: PowerState = PowerState.UNKNOWN
+    timings_ms: dict[str, float] = {}
+
+
+class DomainDigest(msgspec.Struct, frozen=True, kw_only=True):
+    """One domain of this cloud as the node sees it."""
+
+    instance_id: str
+    epoch: int
+    generation: int
+    power: PowerState
+    busy: bool = False  # a command is being worked on, so the power state is in motion
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True):
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    hypervisor_type: str = "QEMU"
+    hypervisor_version: int = 0
+    cpu_model: str = ""
+    cpu_arch: str = "x86_64"
+    cpu_features: list[str] = []
+    virt_type: str = "qemu"
+    address: str = ""
+    memory_used_mib: int = 0
+    disk_free_gib: int = 0
+    load_1m: float = 0.0
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):
+    """Every 5 s: that the node lives, what it has, and a digest of its domains. `boot_id` changes with a host reboot."""
+
+    node: str
+    node_id: str
+    sent_at: datetime
+    boot_id: str
+    agent_started_at: datetime
+    inventory: Inventory
+    domains: list[DomainDigest] = []
+    network_version: int = 0
+    complete: bool = True  # False: the agent could not list its domains, so absence means nothing
+
+
+class PowerEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="power_event"):
+    """A life-cycle event of libvirt that no command caused, such as a guest that powered itself off."""
+
+    node: str
+    instance_id: str
+    epoch: int
+    generation: int
+    power: PowerState
+    at: datetime
+
+
+FromAgent = Report | Heartbeat | PowerEvent
+
+_encoder = msgspec.json.Encoder()
+_command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+_from_agent_decoder: msgspec.json.Decoder[FromAgent] = msgspec.json.Decoder(FromAgent)
+
+
+def encode(message: Command | FromAgent) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode_command(body: bytes) -> Command:
+    """Raises msgspec.ValidationError or msgspec.DecodeError for anything that is not a command of this version."""
+    return _command_decoder.decode(body)
+
+
+def decode_from_agent(body: bytes) -> FromAgent:
+    """Raises msgspec.ValidationError or msgspec.DecodeError for anything that is not a report or event."""
+    return _from_agent_decoder.decode(body)

@@ -1,0 +1,47 @@
+"""The few read-only questions the API asks an agent while a client waits.
+
+Five seconds, outside any transaction, no state changed. No answer is a 409 that names the node (common.errors).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ConsoleLog(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="console_log"):
+    """The last `length` lines of the serial console; None for all that is kept (bounded by the agent)."""
+
+    instance_id: str
+    length: int | None = None
+
+
+class Diagnostics(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="diagnostics"):
+    instance_id: str
+
+
+Query = ConsoleLog | Diagnostics
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """`error_code` is empty on success; `text` holds a console log, `data` anything structured."""
+
+    error_code: str = ""
+    message: str = ""
+    text: str = ""
+    data: dict[str, str | int | float | bool | None] = {}
+
+
+_query_decoder: msgspec.json.Decoder[Query] = msgspec.json.Decoder(Query)
+_answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
+
+
+def encode(message: Query | Answer) -> bytes:
+    return msgspec.json.encode(message)
+
+
+def decode_query(body: bytes) -> Query:
+    return _query_decoder.decode(body)
+
+
+def decode_answer(body: bytes) -> Answer:
+    return _answer_decoder.decode(body)

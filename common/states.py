@@ -1,0 +1,233 @@
+"""The instance's states, declared as data: which action is allowed where, and what it leads to.
+
+vm_state is what the control plane intends and owns; task_state is what is being done about it; power_state is what was
+observed on the node. Names are Nova's. The API's 409s, the sagas' guards, `transition()` and the picture in
+docs/states.md all come from these tables. Source: OpenStack compute API guide, "Server concepts".
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class VmState(StrEnum):
+    BUILDING = "building"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+    ERROR = "error"
+    DELETED = "deleted"
+
+
+class TaskState(StrEnum):
+    SCHEDULING = "scheduling"
+    SPAWNING = "spawning"
+    POWERING_OFF = "powering-off"
+    POWERING_ON = "powering-on"
+    REBOOTING = "rebooting"
+    REBOOTING_HARD = "rebooting_hard"
+    DELETING = "deleting"
+    RESTORING = "restoring"
+
+
+class PowerCode(IntEnum):
+    """OS-EXT-STS:power_state."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+    SUSPENDED = 7
+
+
+class OperationState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"  # going forward; with a lease: worked on; without: waiting for run_at or a report
+    UNWINDING = "unwinding"
+    DONE = "done"
+    FAILED = "failed"  # unwound completely
+    CANCELLED = "cancelled"  # unwound because a pre-empting operation asked for it
+    STUCK = "stuck"  # undo could not be completed within its deadline: needs a person
+
+
+OPEN_OPERATION_STATES = (OperationState.PENDING, OperationState.RUNNING, OperationState.UNWINDING)
+
+
+class OperationClass(StrEnum):
+    EXCLUSIVE = "exclusive"
+    DEVICE = "device"
+    PREEMPTING = "preempting"
+
+
+class Action(StrEnum):
+    """What can be asked of an instance; the name that os-instance-actions shows."""
+
+    CREATE = "create"
+    DELETE = "delete"
+    START = "start"
+    STOP = "stop"
+    REBOOT = "reboot"
+    REBOOT_HARD = "reboot_hard"
+    RESTORE = "restore"
+    HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
+
+
+@dataclass(frozen=True)
+class Rule:
+    """allowed: the vm_states the action may start in.
+
+    shown_as: the action's name in os-instance-actions, where hard and soft reboot are one.
+    """
+
+    allowed: frozenset[VmState]
+    task: TaskState
+    leads_to: VmState
+    on_failure: VmState | None  # None: back to where it was
+    operation_class: OperationClass
+    saga: str
+    shown_as: str
+    #: tasks this action may replace although it is exclusive (a hard reboot ends a soft one that hangs)
+    replaces: frozenset[TaskState] = frozenset()
+
+
+_ANY_LIVING = frozenset(VmState) - {VmState.DELETED}
+
+ACTIONS: dict[Action, Rule] = {
+    Action.CREATE: Rule(
+        allowed=frozenset({VmState.BUILDING}),
+        task=TaskState.SCHEDULING,
+        leads_to=VmState.ACTIVE,
+        on_failure=VmState.ERROR,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_create",
+        shown_as="create",
+    ),
+    Action.DELETE: Rule(
+        allowed=_ANY_LIVING,
+        task=TaskState.DELETING,
+        leads_to=VmState.DELETED,
+        on_failure=VmState.ERROR,
+        operation_class=OperationClass.PREEMPTING,
+        saga="server_delete",
+        shown_as="delete",
+    ),
+    Action.START: Rule(
+        allowed=frozenset({VmState.STOPPED}),
+        task=TaskState.POWERING_ON,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_start",
+        shown_as="start",
+    ),
+    Action.STOP: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.ERROR}),
+        task=TaskState.POWERING_OFF,
+        leads_to=VmState.STOPPED,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_stop",
+        shown_as="stop",
+    ),
+    Action.REBOOT: Rule(
+        allowed=frozenset({VmState.ACTIVE}),
+        task=TaskState.REBOOTING,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_reboot",
+        shown_as="reboot",
+    ),
+    Action.REBOOT_HARD: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+        task=TaskState.REBOOTING_HARD,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_reboot",
+        shown_as="reboot",
+        replaces=frozenset({TaskState.REBOOTING}),
+    ),
+    Action.RESTORE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED}),
+        task=TaskState.RESTORING,
+        leads_to=VmState.ACTIVE,
+        on_failure=VmState.ERROR,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_restore",
+        shown_as="restore",
+    ),
+    Action.HOLD_STOPPED: Rule(
+        allowed=frozenset({VmState.STOPPED}),
+        task=TaskState.POWERING_OFF,
+        leads_to=VmState.STOPPED,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_stop",
+        shown_as="stop",
+    ),
+}
+
+#: Moves of vm_state that no action of a user asks for: what a reconciler may write after looking at a node.
+OBSERVED: dict[VmState, frozenset[VmState]] = {
+    VmState.ACTIVE: frozenset({VmState.STOPPED, VmState.ERROR}),
+    VmState.STOPPED: frozenset({VmState.ACTIVE, VmState.ERROR}),
+    VmState.BUILDING: frozenset({VmState.ERROR}),
+}
+
+
+def allowed_moves() -> dict[VmState, frozenset[VmState]]:
+    """Every move of vm_state that `transition()` lets through, from both tables; staying put is always allowed."""
+    moves: dict[VmState, set[VmState]] = {state: {state} for state in VmState}
+    for rule in ACTIONS.values():
+        for start in rule.allowed:
+            moves[start].add(rule.leads_to)
+            if rule.on_failure:
+                moves[start].add(rule.on_failure)
+    for start, ends in OBSERVED.items():
+        moves[start] |= ends
+    return {start: frozenset(ends) for start, ends in moves.items()}
+
+
+MOVES = allowed_moves()
+
+
+def server_status(vm_state: str, task_state: str | None) -> str:
+    """The API's `status`, computed from the two (compute API reference, "Server status")."""
+    if vm_state == VmState.ACTIVE and task_state == TaskState.REBOOTING:
+        return "REBOOT"
+    if vm_state == VmState.ACTIVE and task_state == TaskState.REBOOTING_HARD:
+        return "HARD_REBOOT"
+    return _STATUS[VmState(vm_state)]
+
+
+_STATUS = {
+    VmState.BUILDING: "BUILD",
+    VmState.ACTIVE: "ACTIVE",
+    VmState.STOPPED: "SHUTOFF",
+    VmState.ERROR: "ERROR",
+    VmState.DELETED: "DELETED",
+}
+
+
+def render_picture() -> str:
+    """The table as a Mermaid state diagram, for docs/states.md."""
+    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> building"]
+    for action, rule in ACTIONS.items():
+        for start in sorted(rule.allowed):
+            lines.append(f"    {start} --> {rule.leads_to}: {action}")
+            if rule.on_failure not in (None, start):
+                lines.append(f"    {start} --> {rule.on_failure}: {action} fails")
+    for start, ends in OBSERVED.items():
+        lines += [f"    {start} --> {end}: observed" for end in sorted(ends)]
+    return "\n".join([*lines, "    deleted --> [*]", "```"])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(
+        "# States of a server\n\nDrawn from `common/states.py`: run `python -m common.states > docs/states.md` after a change.\n"
+        "An arrow is a move of vm_state; its label the action that makes it, or what a reconciler observed.\n\n"
+        f"{render_picture()}\n"
+    )

@@ -1,0 +1,90 @@
+"""Fernet tokens: made and read in process, no table of tokens, revocable through the database.
+
+A token's content is msgpack under Fernet (AES-128-CBC and HMAC-SHA256); keys lie in a folder shared by all API hosts,
+named by number: the highest is the primary, which encrypts; all decrypt; 0 is the next primary (Keystone's rotation).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from common.errors import ConfigError, Unauthenticated
+
+MAX_TOKEN_CHARS = 1024
+
+
+class TokenContent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a token says. Times are seconds since 1970, UTC. chain_id is the audit id of the first token of a chain.
+
+    user_epoch and scope_epoch are the revocation epochs of the user and of the scope when the token was made
+    (common/db/tokens.py): a token dies when either has changed since, whatever the clocks of the API hosts say.
+    """
+
+    user_id: str
+    methods: tuple[str, ...]
+    audit_id: str
+    chain_id: str
+    issued_at: float
+    expires_at: float
+    project_id: str | None = None
+    domain_id: str | None = None
+    system: bool = False
+    user_epoch: int = 0
+    scope_epoch: int = 0
+
+    @property
+    def issued(self) -> datetime:
+        return datetime.fromtimestamp(self.issued_at, UTC)
+
+    @property
+    def expires(self) -> datetime:
+        return datetime.fromtimestamp(self.expires_at, UTC)
+
+
+_decoder = msgspec.msgpack.Decoder(TokenContent)
+
+
+class TokenCodec:
+    def __init__(self, fernet_dir: str) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in _read_keys(Path(fernet_dir))])
+
+    def encode(self, content: TokenContent) -> str:
+        return self._fernet.encrypt(msgspec.msgpack.encode(content)).decode().rstrip("=")
+
+    def decode(self, token: str) -> TokenContent:
+        """Raises Unauthenticated for anything we did not make. Expiry and revocation are the caller's to check."""
+        if len(token) > MAX_TOKEN_CHARS:
+            raise Unauthenticated("This is not a recognized Fernet token.")
+        try:
+            padded = token + "=" * (-len(token) % 4)
+            return _decoder.decode(self._fernet.decrypt(padded.encode("ascii")))
+        except (InvalidToken, UnicodeEncodeError, msgspec.MsgspecError) as err:
+            raise Unauthenticated("This is not a recognized Fernet token.") from err
+
+
+def create_keys(fernet_dir: Path) -> None:
+    """Make the first two keys, 0600, unless there are keys already."""
+    fernet_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(fernet_dir.iterdir()):
+        return
+    for name in ("0", "1"):
+        handle = os.open(fernet_dir / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(Fernet.generate_key())
+
+
+def _read_keys(fernet_dir: Path) -> list[bytes]:
+    """All keys, the primary first. Raises ConfigError when there are none or they can't be read."""
+    try:
+        names = sorted((int(path.name) for path in fernet_dir.iterdir() if path.name.isdigit()), reverse=True)
+        keys = [(fernet_dir / str(name)).read_bytes().strip() for name in names]
+    except OSError as err:
+        raise ConfigError(f"can't read token keys in {fernet_dir}: {err.strerror}; run devstack/up") from err
+    if not keys:
+        raise ConfigError(f"no token keys in {fernet_dir}; run devstack/up or `cumulet db migrate --bootstrap`")
+    return keys

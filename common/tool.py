@@ -1,0 +1,72 @@
+"""The one wrapper around child processes: argument lists, a deadline, resource limits; never a shell.
+
+Everything that starts a tool (qemu-img, nft, dnsmasq, genisoimage) goes through `run`. A test walks the tree and fails
+for any other use of subprocess in the services.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from common.errors import ToolFailed
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may use; None: as its parent. address_space_mib in MiB, cpu_s in seconds, file_size_mib in MiB."""
+
+    address_space_mib: int | None = None
+    cpu_s: int | None = None
+    file_size_mib: int | None = None
+
+
+UNTRUSTED = Limits(address_space_mib=1024, cpu_s=30)
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    timeout_s: float,
+    stdin: bytes | None = None,
+    limits: Limits | None = None,
+    env: dict[str, str] | None = None,
+) -> bytes:
+    """Run a tool to its end and return its standard output.
+
+    Raises ToolFailed, with the standard error in `detail`, when it is missing, fails, or breaks its deadline or limits.
+    """
+    command = [*_prlimit(limits), *arguments] if limits else list(arguments)
+    try:
+        done = subprocess.run(  # noqa: S603 - this is the one place that may
+            command,
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            env=env,
+        )
+    except FileNotFoundError as err:
+        raise ToolFailed(f"{arguments[0]} is not installed", detail=str(err)) from err
+    except subprocess.TimeoutExpired as err:
+        raise ToolFailed(f"{arguments[0]} did not end within {timeout_s:g} s", detail=" ".join(arguments)) from err
+    if done.returncode != 0:
+        text = done.stderr.decode(errors="replace")[-2000:]
+        raise ToolFailed(
+            f"{arguments[0]} failed with status {done.returncode}", detail=f"{' '.join(arguments)}: {text}"
+        )
+    return done.stdout
+
+
+def _prlimit(limits: Limits) -> list[str]:
+    """prlimit(1) rather than preexec_fn, which is unsafe in a process with threads."""
+    words = ["prlimit"]
+    if limits.address_space_mib is not None:
+        words.append(f"--as={limits.address_space_mib * 1024 * 1024}")
+    if limits.cpu_s is not None:
+        words.append(f"--cpu={limits.cpu_s}")
+    if limits.file_size_mib is not None:
+        words.append(f"--fsize={limits.file_size_mib * 1024 * 1024}")
+    return [*words, "--"]
