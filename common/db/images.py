@@ -1,0 +1,321 @@
+"""Queries about images: who may see which, one page of a list, and the compare-and-sets of an upload.
+
+A deleted image's row stays, with status `deleted`, so that its id is never given to other bytes (OSSN-0075).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from common.context import RequestContext
+from common.db import paging
+from common.db.models import Allocation, Image, ImageMember, ImageTag, Instance, Operation
+from common.db.upsert import insert_ignore
+from common.errors import NotFound
+from common.ids import is_uuid
+from common.states import OPEN_OPERATION_STATES
+
+
+class ImageStatus(StrEnum):
+    QUEUED = "queued"  # registered, no bytes
+    SAVING = "saving"  # the upload named by upload_id is running
+    ACTIVE = "active"  # bytes are there and never change again
+    DEACTIVATED = "deactivated"  # bytes are there but nobody except an administrator gets them
+    DELETED = "deleted"
+
+
+class Visibility(StrEnum):
+    PUBLIC = "public"
+    COMMUNITY = "community"  # everybody may use it, but it is in nobody's list unless asked for
+    SHARED = "shared"  # the owner and its members
+    PRIVATE = "private"
+
+
+SORT_COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
+    "name": Image.name,
+    "status": Image.status,
+    "container_format": Image.container_format,
+    "disk_format": Image.disk_format,
+    "size": Image.size,
+    "id": Image.id,
+    "created_at": Image.created_at,
+    "updated_at": Image.updated_at,
+}
+TIME_COLUMNS: dict[str, InstrumentedAttribute[Any]] = {"created_at": Image.created_at, "updated_at": Image.updated_at}
+_COMPARE: dict[str, Any] = {
+    "gt": lambda column, value: column > value,
+    "gte": lambda column, value: column >= value,
+    "lt": lambda column, value: column < value,
+    "lte": lambda column, value: column <= value,
+    "eq": lambda column, value: column == value,
+    "neq": lambda column, value: column != value,
+}
+COMPARISONS = tuple(_COMPARE)
+
+
+@dataclass(frozen=True)
+class ImageFilter:
+    """What a list is narrowed to. one_of: column name to the values allowed. times: (column, comparison, time)."""
+
+    visibility: str | None = None  # None: what a list shows by default; "all": community images too
+    member_status: str = "accepted"  # of images shared with the caller; "all": any
+    os_hidden: bool = False
+    protected: bool | None = None
+    owner: str | None = None
+    size_min: int | None = None
+    size_max: int | None = None
+    one_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    times: Sequence[tuple[str, str, datetime]] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoredBytes:
+    """What an upload's bytes are; sizes in bytes."""
+
+    size: int
+    virtual_size: int
+    checksum: str  # MD5
+    sha512: str
+
+
+def add(session: Session, image: Image) -> None:
+    """Insert a new image at once, so that a clash of ids shows here. Raises IntegrityError."""
+    session.add(image)
+    session.flush()
+
+
+def get(session: Session, image_id: str) -> Image:
+    """Raises NotFound; a deleted image is not found."""
+    image = session.get(Image, image_id.lower(), populate_existing=True) if is_uuid(image_id) else None
+    if image is None or image.status == ImageStatus.DELETED:
+        raise NotFound(f"No image found with ID {image_id[:64]}")
+    return image
+
+
+def get_visible(session: Session, image_id: str, context: RequestContext) -> Image:
+    """The image if the caller may use it. Raises NotFound, in the same words for a stranger's and for none."""
+    query = sa.select(Image).where(Image.id == image_id.lower(), Image.status != ImageStatus.DELETED, _visible(context))
+    image = session.scalars(query).one_or_none() if is_uuid(image_id) else None
+    if image is None:
+        raise NotFound(f"No image found with ID {image_id[:64]}")
+    return image
+
+
+def exists(session: Session, image_id: str) -> bool:
+    """True also for a deleted image: its id is taken for ever."""
+    return session.get(Image, image_id) is not None
+
+
+def get_many(session: Session, image_ids: Sequence[str]) -> dict[str, Image]:
+    """Images by id, whoever owns them; for lists that already hold what the caller may see."""
+    if not image_ids:
+        return {}
+    return {image.id: image for image in session.scalars(sa.select(Image).where(Image.id.in_(image_ids)))}
+
+
+def list_page(session: Session, context: RequestContext, wanted: ImageFilter, page: paging.Page) -> list[Image]:
+    """One page of what the caller may see. Raises InvalidRequest for a bad sort key or marker."""
+    query = sa.select(Image).where(Image.status != ImageStatus.DELETED, _listed(context, wanted), *_conditions(wanted))
+    return paging.fetch(
+        session, query, page, columns=SORT_COLUMNS, default=(("created_at", True), ("id", True)), key=Image.id
+    )
+
+
+def _visible(context: RequestContext) -> sa.ColumnElement[bool]:
+    """What the caller may name by id: its own, everybody's, and what was offered to it in whatever state."""
+    if context.is_admin:
+        return sa.true()
+    return sa.or_(
+        Image.owner == context.project_id,
+        Image.visibility.in_([Visibility.PUBLIC, Visibility.COMMUNITY]),
+        _shared_with(context, "all"),
+    )
+
+
+def _listed(context: RequestContext, wanted: ImageFilter) -> sa.ColumnElement[bool]:
+    asked_for = wanted.visibility in (Visibility.COMMUNITY, "all")
+    own = Image.owner == context.project_id
+    if context.is_admin:
+        reach = sa.true() if asked_for else sa.or_(own, Image.visibility != Visibility.COMMUNITY)
+    else:
+        open_to_all = [Visibility.PUBLIC, Visibility.COMMUNITY] if asked_for else [Visibility.PUBLIC]
+        reach = sa.or_(own, Image.visibility.in_(open_to_all), _shared_with(context, wanted.member_status))
+    if wanted.visibility in (None, "all"):
+        return reach
+    return sa.and_(reach, Image.visibility == wanted.visibility)
+
+
+def _shared_with(context: RequestContext, member_status: str) -> sa.ColumnElement[bool]:
+    member = sa.select(ImageMember.image_id).where(
+        ImageMember.image_id == Image.id, ImageMember.member == context.project_id
+    )
+    if member_status != "all":
+        member = member.where(ImageMember.status == member_status)
+    return sa.and_(Image.visibility == Visibility.SHARED, member.exists())
+
+
+def _conditions(wanted: ImageFilter) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = [Image.os_hidden.is_(wanted.os_hidden)]
+    if wanted.protected is not None:
+        found.append(Image.protected.is_(wanted.protected))
+    if wanted.owner is not None:
+        found.append(Image.owner == wanted.owner)
+    if wanted.size_min is not None:
+        found.append(Image.size >= wanted.size_min)
+    if wanted.size_max is not None:
+        found.append(Image.size <= wanted.size_max)
+    found += [SORT_COLUMNS[name].in_(values) for name, values in wanted.one_of.items()]
+    found += [_COMPARE[comparison](TIME_COLUMNS[name], time) for name, comparison, time in wanted.times]
+    found += [Image.properties[name].as_string() == value for name, value in wanted.properties.items()]
+    for tag in wanted.tags:
+        found.append(sa.select(ImageTag.tag).where(ImageTag.image_id == Image.id, ImageTag.tag == tag).exists())
+    return found
+
+
+def tags_of(session: Session, image_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The tags of each image, in order; images without tags have an empty list."""
+    found: dict[str, list[str]] = {image_id: [] for image_id in image_ids}
+    rows = session.execute(
+        sa.select(ImageTag.image_id, ImageTag.tag).where(ImageTag.image_id.in_(image_ids)).order_by(ImageTag.tag)
+    )
+    for image_id, tag in rows:
+        found[image_id].append(tag)
+    return found
+
+
+def set_tags(session: Session, image_id: str, tags: Sequence[str]) -> None:
+    session.execute(sa.delete(ImageTag).where(ImageTag.image_id == image_id))
+    add_tags(session, image_id, tags)
+
+
+def add_tags(session: Session, image_id: str, tags: Sequence[str]) -> None:
+    """Tags that are there already stay."""
+    insert_ignore(session, ImageTag, [{"image_id": image_id, "tag": tag} for tag in sorted(set(tags))])
+
+
+def remove_tag(session: Session, image_id: str, tag: str) -> bool:
+    """False: there was no such tag."""
+    done = session.execute(sa.delete(ImageTag).where(ImageTag.image_id == image_id, ImageTag.tag == tag))
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def begin_upload(session: Session, image_id: str, upload_id: str, now: datetime) -> bool:
+    """queued -> saving for this upload. False: the image isn't queued, so another upload was quicker."""
+    return _move(
+        session,
+        [Image.id == image_id, Image.status == ImageStatus.QUEUED],
+        {
+            "status": ImageStatus.SAVING,
+            "upload_id": upload_id,
+            "failure": None,
+            "updated_at": now,
+        },
+    )
+
+
+def finish_upload(session: Session, image_id: str, upload_id: str, stored: StoredBytes, now: datetime) -> bool:
+    """saving -> active. False: the image was deleted meanwhile, or this upload was given up for dead."""
+    return _move(
+        session,
+        [Image.id == image_id, *_uploading(upload_id)],
+        {
+            "status": ImageStatus.ACTIVE,
+            "upload_id": None,
+            "failure": None,
+            "size": stored.size,
+            "virtual_size": stored.virtual_size,
+            "checksum": stored.checksum,
+            "os_hash_algo": "sha512",
+            "os_hash_value": stored.sha512,
+            "updated_at": now,
+        },
+    )
+
+
+def return_to_queue(session: Session, upload_id: str, failure: str, now: datetime) -> bool:
+    """saving -> queued, with the reason, so that the owner may upload again. False: this upload holds no image."""
+    return _move(
+        session,
+        _uploading(upload_id),
+        {
+            "status": ImageStatus.QUEUED,
+            "upload_id": None,
+            "failure": failure[:2000],
+            "updated_at": now,
+        },
+    )
+
+
+def uploads_begun_before(session: Session, time: datetime) -> dict[str, str]:
+    """Upload id -> image id of uploads that have been running since before `time`."""
+    rows = session.execute(
+        sa.select(Image.upload_id, Image.id).where(Image.status == ImageStatus.SAVING, Image.updated_at < time)
+    )
+    return {upload_id: image_id for upload_id, image_id in rows if upload_id}
+
+
+def set_status(session: Session, image_id: str, expect: Sequence[ImageStatus], to: ImageStatus, now: datetime) -> bool:
+    """Move between active and deactivated by compare-and-set."""
+    return _move(session, [Image.id == image_id, Image.status.in_(expect)], {"status": to, "updated_at": now})
+
+
+def mark_deleted(session: Session, image_id: str, now: datetime) -> bool:
+    """False: it was deleted already, or is protected. A running upload finds its image gone when it ends."""
+    done = _move(
+        session,
+        [
+            Image.id == image_id,
+            Image.status != ImageStatus.DELETED,
+            Image.protected.is_(False),
+        ],
+        {"status": ImageStatus.DELETED, "upload_id": None, "updated_at": now},
+    )
+    if done:
+        session.execute(sa.delete(ImageMember).where(ImageMember.image_id == image_id))
+        session.execute(sa.delete(ImageTag).where(ImageTag.image_id == image_id))
+    return done
+
+
+def deleted_among(session: Session, image_ids: Sequence[str]) -> list[str]:
+    """Those of the ids whose image is known and deleted; unknown ones are not ours to judge."""
+    query = sa.select(Image.id).where(Image.id.in_(image_ids), Image.status == ImageStatus.DELETED)
+    return list(session.scalars(query)) if image_ids else []
+
+
+def is_needed_by_node(session: Session, image_id: str, node_id: str) -> bool:
+    """True when an instance on the node, or an open operation of one with a claim there, was made from the image."""
+    claimed = (
+        sa.select(Allocation.consumer_id)
+        .join(Operation, Operation.resource_id == Allocation.consumer_id)
+        .where(
+            Allocation.consumer_id == Instance.id,
+            Allocation.node_id == node_id,
+            Operation.state.in_(OPEN_OPERATION_STATES),
+        )
+    )
+    query = sa.select(Instance.id).where(
+        Instance.image_id == image_id,
+        Instance.deleted.is_(False),
+        sa.or_(Instance.node_id == node_id, claimed.exists()),
+    )
+    return session.execute(query.limit(1)).first() is not None
+
+
+def _uploading(upload_id: str) -> list[sa.ColumnElement[bool]]:
+    return [Image.upload_id == upload_id, Image.status == ImageStatus.SAVING]
+
+
+def _move(session: Session, condition: Sequence[sa.ColumnElement[bool]], values: dict[str, Any]) -> bool:
+    done = session.execute(
+        sa.update(Image).where(*condition).values(**values).execution_options(synchronize_session=False)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]

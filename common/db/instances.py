@@ -1,0 +1,226 @@
+"""Instances: the only writer of vm_state and task_state, and the queries about servers.
+
+`begin` starts an action (compare-and-set of task_state, operation row, event), `transition` moves state, `finish` ends
+the action. Each writes its event in the same transaction and logs one line.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common import log
+from common.context import RequestContext
+from common.db import operations, quotas
+from common.db.models import Instance, Operation
+from common.errors import CloudError, NotFound, StateConflict
+from common.rpc.compute_v1 import PowerState
+from common.states import ACTIONS, MOVES, Action, OperationClass, PowerCode, VmState
+
+logger = logging.getLogger(__name__)
+
+_POWER_CODES = {
+    PowerState.RUNNING: PowerCode.RUNNING,
+    PowerState.PAUSED: PowerCode.PAUSED,
+    PowerState.SHUTDOWN: PowerCode.SHUTDOWN,
+    PowerState.CRASHED: PowerCode.CRASHED,
+    PowerState.SUSPENDED: PowerCode.SUSPENDED,
+}
+
+
+def get(session: Session, instance_id: str, *, deleted: bool = False) -> Instance:
+    """Raises NotFound; a deleted instance is not found unless asked for."""
+    found = session.get(Instance, instance_id, populate_existing=True)
+    if found is None or (found.deleted and not deleted):
+        raise NotFound(f"Instance {instance_id} could not be found.")
+    return found
+
+
+def get_visible(session: Session, instance_id: str, context: RequestContext) -> Instance:
+    """The instance if the caller may see it. Raises NotFound, with the same words for a stranger's and for none."""
+    instance = get(session, instance_id)
+    if not context.owns(instance.project_id):
+        raise NotFound(f"Instance {instance_id} could not be found.")
+    return instance
+
+
+def begin(
+    session: Session,
+    instance: Instance,
+    action: Action,
+    context: RequestContext,
+    now: datetime,
+    params: dict[str, Any] | None = None,
+) -> Operation:
+    """Start an action on an instance: its operation exists and task_state is set, or nothing happened.
+
+    Raises StateConflict (409), in OpenStack's words, when the state table forbids it or another action holds the
+    instance. A pre-empting action asks the running ones to stop and does not wait for them.
+    """
+    rule = ACTIONS[action]
+    if VmState(instance.vm_state) not in rule.allowed:
+        raise StateConflict(
+            f"Cannot '{rule.shown_as}' instance {instance.id} while it is in vm_state {instance.vm_state}",
+            vm_state=instance.vm_state,
+        )
+    operation = operations.create(
+        session,
+        operations.NewOperation(
+            kind=rule.saga,
+            action=rule.shown_as,
+            operation_class=rule.operation_class,
+            resource_type="instance",
+            resource_id=instance.id,
+            project_id=instance.project_id,
+            params={**(params or {}), "action": action.value, "from_vm_state": instance.vm_state},
+        ),
+        context,
+        now,
+    )
+    if rule.operation_class == OperationClass.PREEMPTING:
+        operations.request_cancel(session, instance.id, operation.id, now)
+        condition = [Instance.id == instance.id, Instance.deleted.is_(False)]
+    else:
+        free = sa.or_(Instance.task_state.is_(None), Instance.task_state.in_(rule.replaces))
+        condition = [
+            Instance.id == instance.id,
+            Instance.deleted.is_(False),
+            Instance.vm_state == instance.vm_state,
+            free,
+        ]
+    taken = session.execute(
+        sa.update(Instance)
+        .where(*condition)
+        .values(task_state=rule.task, operation_id=operation.id, generation=Instance.generation + 1, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    if taken.rowcount == 0:  # type: ignore[attr-defined]
+        fresh = get(session, instance.id)
+        raise StateConflict(
+            f"Cannot '{rule.shown_as}' instance {instance.id} while it is in task_state {fresh.task_state}",
+            task_state=fresh.task_state or "",
+        )
+    log.event(logger, "instance.action_begun", instance_id=instance.id, action=action.value, operation_id=operation.id)
+    session.expire(instance)
+    return operation
+
+
+def transition(
+    session: Session,
+    instance_id: str,
+    to: VmState,
+    *,
+    expect: Sequence[VmState],
+    operation_id: str | None,
+    now: datetime,
+    reason: str,
+    **changes: Any,
+) -> bool:
+    """Move vm_state by compare-and-set: only from `expect`, only along common.states.MOVES. False: it wasn't there.
+
+    `changes` are written with it (power_state, launched_at, …). The event row is written in the same transaction.
+    """
+    for start in expect:
+        if to not in MOVES[start]:
+            raise AssertionError(f"{start} -> {to} is not in the state table")
+    moved = session.execute(
+        sa.update(Instance)
+        .where(Instance.id == instance_id, Instance.vm_state.in_(expect), Instance.deleted.is_(False))
+        .values(vm_state=to, updated_at=now, **changes)
+        .execution_options(synchronize_session=False)
+    )
+    if moved.rowcount == 0:  # type: ignore[attr-defined]
+        return False
+    operations.add_event(
+        session,
+        operation_id=operation_id,
+        resource_id=instance_id,
+        name="transition",
+        now=now,
+        result="Success",
+        message=f"{'/'.join(expect)} -> {to}: {reason}",
+    )
+    log.event(logger, "instance.transition", instance_id=instance_id, to=to.value, reason=reason)
+    return True
+
+
+def set_task(session: Session, instance_id: str, operation_id: str, task: str | None, now: datetime) -> bool:
+    """Move task_state, if this operation still holds the instance; None ends the hold."""
+    values: dict[str, Any] = {"task_state": task, "updated_at": now}
+    if task is None:
+        values["operation_id"] = None
+    done = session.execute(
+        sa.update(Instance)
+        .where(Instance.id == instance_id, Instance.operation_id == operation_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def set_fault(session: Session, instance_id: str, error: CloudError | dict[str, Any], now: datetime) -> None:
+    """Remember why; shown as the server's fault while it is in ERROR (message to tenants, detail to administrators)."""
+    facts = error.as_dict() if isinstance(error, CloudError) else error
+    fault = {key: facts.get(key, "") for key in ("code", "message", "detail")} | {"at": now.isoformat()}
+    session.execute(
+        sa.update(Instance)
+        .where(Instance.id == instance_id)
+        .values(fault=fault)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def observe_power(session: Session, instance_id: str, power: PowerState, at: datetime) -> None:
+    """Write what was seen on the node; never touches what is intended."""
+    session.execute(
+        sa.update(Instance)
+        .where(Instance.id == instance_id, sa.or_(Instance.power_state_at.is_(None), Instance.power_state_at <= at))
+        .values(power_state=_POWER_CODES.get(power, PowerCode.NOSTATE), power_state_at=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def power_code(power: PowerState) -> PowerCode:
+    return _POWER_CODES.get(power, PowerCode.NOSTATE)
+
+
+def quota_amounts(instance: Instance) -> dict[str, int]:
+    """What one server counts for in its project's quota; ram in MiB."""
+    return {"instances": 1, "cores": int(instance.flavor["vcpus"]), "ram": int(instance.flavor["memory_mib"])}
+
+
+def mark_deleted(session: Session, instance: Instance, operation_id: str, now: datetime) -> bool:
+    """Delete the row (softly) and give back its quota, once: a second call changes nothing and answers False."""
+    done = session.execute(
+        sa.update(Instance)
+        .where(Instance.id == instance.id, Instance.deleted.is_(False))
+        .values(
+            deleted=True,
+            vm_state=VmState.DELETED,
+            task_state=None,
+            operation_id=None,
+            terminated_at=now,
+            updated_at=now,
+            power_state=PowerCode.NOSTATE,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if done.rowcount == 0:  # type: ignore[attr-defined]
+        return False
+    quotas.release(session, instance.project_id, quota_amounts(instance))
+    operations.add_event(
+        session,
+        operation_id=operation_id,
+        resource_id=instance.id,
+        name="transition",
+        now=now,
+        result="Success",
+        message=f"{instance.vm_state} -> deleted",
+    )
+    log.event(logger, "instance.transition", instance_id=instance.id, to="deleted", reason="delete")
+    return True

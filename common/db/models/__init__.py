@@ -1,0 +1,70 @@
+"""The tables, by service. Rows leave common/db as plain values: no lazy loading, nothing expires on commit."""
+
+from common.db.models.compute import (
+    Allocation,
+    Flavor,
+    FlavorAccess,
+    Instance,
+    Keypair,
+    Node,
+    QuotaLimit,
+    QuotaUsage,
+    Service,
+)
+from common.db.models.identity import (
+    Assignment,
+    Domain,
+    Endpoint,
+    IdentityService,
+    LoginFailure,
+    Project,
+    Region,
+    RevokedToken,
+    Role,
+    User,
+)
+from common.db.models.image import Image, ImageMember, ImageTag
+from common.db.models.network import (
+    IpAllocation,
+    Network,
+    Port,
+    PortSecurityGroup,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+from common.db.models.operation import Operation, OperationEvent
+
+__all__ = [
+    "Allocation",
+    "Assignment",
+    "Domain",
+    "Endpoint",
+    "Flavor",
+    "FlavorAccess",
+    "IdentityService",
+    "Image",
+    "ImageMember",
+    "ImageTag",
+    "Instance",
+    "IpAllocation",
+    "Keypair",
+    "LoginFailure",
+    "Network",
+    "Node",
+    "Operation",
+    "OperationEvent",
+    "Port",
+    "PortSecurityGroup",
+    "Project",
+    "QuotaLimit",
+    "QuotaUsage",
+    "Region",
+    "RevokedToken",
+    "Role",
+    "SecurityGroup",
+    "SecurityGroupRule",
+    "Service",
+    "Subnet",
+    "User",
+]

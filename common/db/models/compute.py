@@ -1,0 +1,195 @@
+"""Compute: services, nodes, flavors, keypairs, instances, allocations, quota."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.db.base import Base, Id, Name
+
+
+class Service(Base):
+    """A process as `openstack compute service list` shows it: nova-compute for an agent, nova-scheduler."""
+
+    __tablename__ = "services"
+    __table_args__ = (sa.UniqueConstraint("binary", "host"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)  # the id before microversion 2.53
+    id: Mapped[str] = mapped_column(Id, unique=True)
+    binary: Mapped[str] = mapped_column(sa.String(64))
+    host: Mapped[str] = mapped_column(Name)
+    availability_zone: Mapped[str] = mapped_column(Name, default="internal")
+    disabled: Mapped[bool] = mapped_column(default=False)
+    disabled_reason: Mapped[str | None] = mapped_column(Name)
+    forced_down: Mapped[bool] = mapped_column(default=False)
+    last_seen_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Node(Base):
+    """A hypervisor host. used_* change only together with a row of `allocations`.
+
+    change_seq rises with every change that placement must see; readers fetch what is newer than they know.
+    network_wanted rises with every change of a port, rule or network that concerns the node; network_applied is what
+    its agent reported.
+    """
+
+    __tablename__ = "nodes"
+    __table_args__ = (
+        sa.CheckConstraint("used_vcpus >= 0 AND used_memory_mib >= 0 AND used_disk_gib >= 0", name="used_not_negative"),
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Name, unique=True)
+    service_number: Mapped[int] = mapped_column(sa.ForeignKey("services.number"), unique=True)
+    address: Mapped[str] = mapped_column(sa.String(64), default="")
+    secret_hash: Mapped[str] = mapped_column(sa.String(64), default="")  # sha256 of the node's image secret
+    vcpus: Mapped[int] = mapped_column(default=0)
+    memory_mib: Mapped[int] = mapped_column(default=0)
+    disk_gib: Mapped[int] = mapped_column(default=0)
+    used_vcpus: Mapped[int] = mapped_column(default=0)
+    used_memory_mib: Mapped[int] = mapped_column(default=0)
+    used_disk_gib: Mapped[int] = mapped_column(default=0)
+    cpu_ratio: Mapped[float] = mapped_column(default=4.0)
+    memory_ratio: Mapped[float] = mapped_column(default=1.0)
+    disk_ratio: Mapped[float] = mapped_column(default=1.0)
+    reserved_memory_mib: Mapped[int] = mapped_column(default=512)
+    reserved_disk_gib: Mapped[int] = mapped_column(default=2)
+    inventory: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the last compute_v1.Inventory
+    domains_seen: Mapped[int] = mapped_column(default=0)
+    boot_id: Mapped[str] = mapped_column(sa.String(64), default="")
+    last_heartbeat_at: Mapped[datetime | None]
+    change_seq: Mapped[int] = mapped_column(default=0, index=True)
+    network_wanted: Mapped[int] = mapped_column(default=1)
+    network_applied: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Flavor(Base):
+    __tablename__ = "flavors"
+    id: Mapped[str] = mapped_column(Name, primary_key=True)
+    name: Mapped[str] = mapped_column(Name, unique=True)
+    description: Mapped[str | None] = mapped_column(sa.Text)
+    vcpus: Mapped[int]
+    memory_mib: Mapped[int]
+    root_gib: Mapped[int] = mapped_column(default=0)
+    ephemeral_gib: Mapped[int] = mapped_column(default=0)
+    swap_mib: Mapped[int] = mapped_column(default=0)
+    rxtx_factor: Mapped[float] = mapped_column(default=1.0)
+    is_public: Mapped[bool] = mapped_column(default=True)
+    disabled: Mapped[bool] = mapped_column(default=False)
+    extra_specs: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+
+
+class FlavorAccess(Base):
+    __tablename__ = "flavor_access"
+    flavor_id: Mapped[str] = mapped_column(sa.ForeignKey("flavors.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+
+
+class Keypair(Base):
+    __tablename__ = "keypairs"
+    __table_args__ = (sa.UniqueConstraint("user_id", "name"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(sa.String(64))
+    name: Mapped[str] = mapped_column(Name)
+    type: Mapped[str] = mapped_column(sa.String(8), default="ssh")
+    public_key: Mapped[str] = mapped_column(sa.Text)
+    fingerprint: Mapped[str] = mapped_column(sa.String(255))
+    created_at: Mapped[datetime]
+
+
+class Instance(Base):
+    """A server. vm_state and task_state move only through common/db/instances.py.
+
+    epoch rises with every move to another node, generation with every transaction that changes what it should be.
+    flavor and image are copies of what they were when asked for: {"id", "name", "vcpus", …} and {"id", "sha512", …}.
+    """
+
+    __tablename__ = "instances"
+    __table_args__ = (
+        sa.Index("ix_instances_project_live", "project_id", "deleted", "created_at", "id"),
+        sa.Index("ix_instances_live", "deleted", "created_at", "id"),
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    project_id: Mapped[str] = mapped_column(sa.String(64))
+    user_id: Mapped[str] = mapped_column(sa.String(64))
+    name: Mapped[str] = mapped_column(Name)
+    description: Mapped[str | None] = mapped_column(Name)
+    hostname: Mapped[str] = mapped_column(Name)
+    vm_state: Mapped[str] = mapped_column(sa.String(32))
+    task_state: Mapped[str | None] = mapped_column(sa.String(32))
+    operation_id: Mapped[str | None] = mapped_column(Id)  # the exclusive operation that holds task_state
+    power_state: Mapped[int] = mapped_column(default=0)
+    power_state_at: Mapped[datetime | None]
+    node_id: Mapped[str | None] = mapped_column(sa.ForeignKey("nodes.id"), index=True)
+    node_name: Mapped[str | None] = mapped_column(Name)
+    epoch: Mapped[int] = mapped_column(default=0)
+    generation: Mapped[int] = mapped_column(default=1)
+    flavor_id: Mapped[str] = mapped_column(Name)
+    flavor: Mapped[dict[str, Any]]
+    image_id: Mapped[str | None] = mapped_column(Id)
+    image: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    key_name: Mapped[str | None] = mapped_column(Name)
+    public_key: Mapped[str | None] = mapped_column(sa.Text)
+    user_data: Mapped[str | None] = mapped_column(sa.Text)  # base64
+    config_drive: Mapped[bool] = mapped_column(default=False)
+    properties: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the API's server metadata
+    tags: Mapped[list[Any]] = mapped_column(default=list)
+    availability_zone: Mapped[str | None] = mapped_column(Name)
+    scheduler_hints: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    disk_config: Mapped[str] = mapped_column(sa.String(8), default="MANUAL")
+    access_ip_v4: Mapped[str] = mapped_column(sa.String(64), default="")
+    access_ip_v6: Mapped[str] = mapped_column(sa.String(64), default="")
+    locked: Mapped[bool] = mapped_column(default=False)
+    locked_by: Mapped[str | None] = mapped_column(sa.String(8))  # admin or owner: an owner can't undo an admin's lock
+    locked_reason: Mapped[str | None] = mapped_column(Name)
+    progress: Mapped[int] = mapped_column(default=0)
+    reservation_id: Mapped[str] = mapped_column(sa.String(16), default="")
+    launch_index: Mapped[int] = mapped_column(default=0)
+    fault: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True)
+    )  # {"code", "message", "detail", "at"}
+    deleted: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    launched_at: Mapped[datetime | None]
+    terminated_at: Mapped[datetime | None]
+
+
+class Allocation(Base):
+    """What a consumer has claimed on a node; a resize holds two, told apart by purpose."""
+
+    __tablename__ = "allocations"
+    consumer_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    node_id: Mapped[str] = mapped_column(sa.ForeignKey("nodes.id"), primary_key=True, index=True)
+    purpose: Mapped[str] = mapped_column(sa.String(16), primary_key=True, default="instance")
+    project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
+    user_id: Mapped[str] = mapped_column(sa.String(64), default="")
+    vcpus: Mapped[int]
+    memory_mib: Mapped[int]
+    disk_gib: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class QuotaLimit(Base):
+    """A limit set for one project; where there is none, the configured default holds."""
+
+    __tablename__ = "quota_limits"
+    project_id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    resource: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    limit: Mapped[int]
+
+
+class QuotaUsage(Base):
+    """Changed only by common/db/quotas.py, in the transaction that inserts or deletes what is counted."""
+
+    __tablename__ = "quota_usage"
+    __table_args__ = (sa.CheckConstraint("in_use >= 0", name="in_use_not_negative"),)
+    project_id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    resource: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    in_use: Mapped[int] = mapped_column(default=0)

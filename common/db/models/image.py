@@ -1,0 +1,51 @@
+"""Images. The bytes lie in the store under the image's id; this row says what they are, once and for all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.db.base import Base, Id, Name
+
+
+class Image(Base):
+    __tablename__ = "images"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str | None] = mapped_column(Name)
+    owner: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    status: Mapped[str] = mapped_column(sa.String(16), default="queued")  # queued saving active killed deleted
+    visibility: Mapped[str] = mapped_column(sa.String(10), default="shared")
+    disk_format: Mapped[str | None] = mapped_column(sa.String(20))
+    container_format: Mapped[str | None] = mapped_column(sa.String(20))
+    size: Mapped[int | None] = mapped_column(sa.BigInteger)  # bytes
+    virtual_size: Mapped[int | None] = mapped_column(sa.BigInteger)  # bytes
+    checksum: Mapped[str | None] = mapped_column(sa.String(32))  # MD5, as Glance v2 shows it
+    os_hash_algo: Mapped[str | None] = mapped_column(sa.String(16))
+    os_hash_value: Mapped[str | None] = mapped_column(sa.String(128))
+    min_disk: Mapped[int] = mapped_column(default=0)  # GiB
+    min_ram: Mapped[int] = mapped_column(default=0)  # MiB
+    protected: Mapped[bool] = mapped_column(default=False)
+    os_hidden: Mapped[bool] = mapped_column(default=False)
+    properties: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    upload_id: Mapped[str | None] = mapped_column(Id)  # the upload that may finish; another's bytes are thrown away
+    failure: Mapped[str | None] = mapped_column(sa.Text)  # why an upload was refused
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    updated_at: Mapped[datetime]
+
+
+class ImageTag(Base):
+    __tablename__ = "image_tags"
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(Name, primary_key=True)
+
+
+class ImageMember(Base):
+    __tablename__ = "image_members"
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    member: Mapped[str] = mapped_column(sa.String(64), primary_key=True, index=True)
+    status: Mapped[str] = mapped_column(sa.String(16), default="pending")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

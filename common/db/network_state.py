@@ -1,0 +1,345 @@
+"""What a node's networking should be: built whole from the tables, and the counter that says it has changed.
+
+Whoever changes a port, rule, group or network calls one of the `touch` functions in the same transaction; it raises
+`network_wanted` of the nodes concerned. `for_node` reads that number before anything else, so what it returns is never
+older than the version it carries.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from common import protocols
+from common.db.models import (
+    Instance,
+    IpAllocation,
+    Network,
+    Node,
+    Port,
+    PortSecurityGroup,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+from common.errors import NotFound
+from common.rpc.compute_v1 import (
+    AddressPair,
+    DhcpRoute,
+    FilterRule,
+    FixedAddress,
+    GroupMembers,
+    NetworkSpec,
+    NetworkState,
+    PortSpec,
+    SubnetSpec,
+)
+
+DHCP_OWNER = "network:dhcp"
+_NAMES = {6: "tcp", 17: "udp"}
+Chosen = sa.Select[str]  # the ids of the ports that are asked about, as a subquery
+
+
+def touch(session: Session, node_ids: Iterable[str | None]) -> None:
+    """These nodes must fetch their state again."""
+    wanted = sorted({node_id for node_id in node_ids if node_id})
+    if wanted:
+        _raise_wanted(session, Node.id.in_(wanted))
+
+
+def touch_for_networks(session: Session, network_ids: Iterable[str]) -> None:
+    """Something of these networks changed: all nodes with a port in them are concerned."""
+    wanted = sorted(set(network_ids))
+    if wanted:
+        _raise_wanted(
+            session,
+            Node.id.in_(
+                sa.select(Port.binding_node_id).where(Port.network_id.in_(wanted), Port.binding_node_id.is_not(None))
+            ),
+        )
+
+
+def touch_for_network(session: Session, network_id: str) -> None:
+    touch_for_networks(session, [network_id])
+
+
+def touch_for_groups(session: Session, group_ids: Iterable[str]) -> None:
+    """The members of these groups changed: nodes with a port whose rules name one of them as remote are concerned."""
+    wanted = sorted(set(group_ids))
+    if wanted:
+        _raise_wanted(
+            session,
+            Node.id.in_(
+                sa.select(Port.binding_node_id)
+                .join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
+                .join(SecurityGroupRule, SecurityGroupRule.security_group_id == PortSecurityGroup.security_group_id)
+                .where(SecurityGroupRule.remote_group_id.in_(wanted), Port.binding_node_id.is_not(None))
+            ),
+        )
+
+
+def touch_for_rules(session: Session, group_ids: Iterable[str]) -> None:
+    """The rules of these groups changed: nodes with a member port are concerned."""
+    wanted = sorted(set(group_ids))
+    if wanted:
+        _raise_wanted(
+            session,
+            Node.id.in_(
+                sa.select(Port.binding_node_id)
+                .join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
+                .where(PortSecurityGroup.security_group_id.in_(wanted), Port.binding_node_id.is_not(None))
+            ),
+        )
+
+
+def _raise_wanted(session: Session, condition: sa.ColumnElement[bool]) -> None:
+    ordered = sa.select(Node.id).where(condition).order_by(Node.id).with_for_update(key_share=True)  # against deadlocks
+    session.execute(
+        sa.update(Node)
+        .where(Node.id.in_(ordered))
+        .values(network_wanted=Node.network_wanted + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def version_of(session: Session, node_id: str | None) -> int:
+    """The version of a node's network state; read it before what it is the version of. 0 for no node."""
+    return session.scalar(sa.select(Node.network_wanted).where(Node.id == node_id)) or 0
+
+
+def for_node(session: Session, node_id: str) -> NetworkState:
+    """The desired state of a node's networks, ports and groups, whole. Raises NotFound for an unknown node."""
+    version = session.scalar(sa.select(Node.network_wanted).where(Node.id == node_id))
+    if version is None:
+        raise NotFound(f"Node {node_id} could not be found.")
+    chosen = sa.select(Port.id).where(Port.binding_node_id == node_id)
+    ports, networks, groups = _build(session, chosen)
+    return NetworkState(version=version, networks=networks, ports=ports, groups=groups)
+
+
+def for_instance(session: Session, instance_id: str) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
+    """The ports of one instance, in order of its NICs, with their networks and groups, for the instance's command."""
+    return _build(session, sa.select(Port.id).where(Port.device_id == instance_id, Port.device_owner.like("compute:%")))
+
+
+def _build(session: Session, chosen: Chosen) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
+    rows = _port_rows(session, chosen)
+    if not rows:
+        return [], [], []
+    networks = _networks(session, [row.port for row in rows])
+    groups_of = _groups_of(session, chosen)
+    rules = _rules(session, {group.id for groups in groups_of.values() for group in groups})
+    addresses = _addresses(session, chosen)
+    ports = [_port_spec(row, addresses.get(row.port.id, []), groups_of.get(row.port.id, []), rules) for row in rows]
+    remotes = {rule.remote_group for port in ports for rule in port.rules if rule.remote_group}
+    return ports, networks, _members(session, remotes)
+
+
+@dataclass(frozen=True)
+class _PortRow:
+    port: Port
+    hostname: str
+
+
+def _port_rows(session: Session, chosen: Chosen) -> list[_PortRow]:
+    rows = session.execute(
+        sa.select(Port, Instance.hostname)
+        .outerjoin(Instance, Instance.id == Port.device_id)
+        .where(Port.id.in_(chosen))
+        .order_by(Port.device_id, Port.nic_order, Port.created_at, Port.id)
+        .execution_options(populate_existing=True)
+    )
+    return [_PortRow(port, hostname or port.dns_name) for port, hostname in rows]
+
+
+def _addresses(session: Session, chosen: Chosen) -> dict[str, list[FixedAddress]]:
+    rows = session.execute(
+        sa.select(IpAllocation.port_id, IpAllocation.subnet_id, IpAllocation.ip_address)
+        .where(IpAllocation.port_id.in_(chosen))
+        .order_by(IpAllocation.port_id, IpAllocation.position, IpAllocation.ip_address)
+    )
+    found: dict[str, list[FixedAddress]] = {}
+    for port_id, subnet_id, address in rows:
+        found.setdefault(port_id, []).append(FixedAddress(subnet_id=subnet_id, ip_address=address))
+    return found
+
+
+@dataclass(frozen=True)
+class _Group:
+    id: str
+    stateful: bool
+
+
+def _groups_of(session: Session, chosen: Chosen) -> dict[str, list[_Group]]:
+    rows = session.execute(
+        sa.select(PortSecurityGroup.port_id, SecurityGroup.id, SecurityGroup.stateful)
+        .join(SecurityGroup, SecurityGroup.id == PortSecurityGroup.security_group_id)
+        .where(PortSecurityGroup.port_id.in_(chosen))
+        .order_by(PortSecurityGroup.port_id, SecurityGroup.id)
+    )
+    found: dict[str, list[_Group]] = {}
+    for port_id, group_id, stateful in rows:
+        found.setdefault(port_id, []).append(_Group(group_id, stateful))
+    return found
+
+
+def _rules(session: Session, group_ids: set[str]) -> dict[str, list[FilterRule]]:
+    if not group_ids:
+        return {}
+    rows = session.scalars(
+        sa.select(SecurityGroupRule)
+        .where(SecurityGroupRule.security_group_id.in_(sorted(group_ids)))
+        .order_by(SecurityGroupRule.security_group_id, SecurityGroupRule.id)
+    )
+    found: dict[str, list[FilterRule]] = {}
+    for row in rows:
+        found.setdefault(row.security_group_id, []).append(_filter_rule(row))
+    return found
+
+
+def _filter_rule(row: SecurityGroupRule) -> FilterRule:
+    number = protocols.number(row.protocol)
+    if number in (protocols.ICMP, protocols.ICMPV6):
+        protocol: str | None = "icmpv6" if row.ethertype == "IPv6" else "icmp"
+    else:
+        protocol = _NAMES.get(number, str(number)) if number is not None else None
+    return FilterRule(
+        direction=row.direction,
+        ethertype=row.ethertype,
+        protocol=protocol,
+        port_min=row.port_range_min,
+        port_max=row.port_range_max,
+        remote_cidr=str(ipaddress.ip_network(row.remote_ip_prefix, strict=False)) if row.remote_ip_prefix else None,
+        remote_group=row.remote_group_id,
+    )
+
+
+def _port_spec(
+    row: _PortRow, addresses: list[FixedAddress], groups: Sequence[_Group], rules: dict[str, list[FilterRule]]
+) -> PortSpec:
+    port = row.port
+    filtered = port.port_security_enabled
+    return PortSpec(
+        id=port.id,
+        network_id=port.network_id,
+        mac_address=port.mac_address,
+        addresses=addresses,
+        instance_id=port.device_id,
+        hostname=row.hostname,
+        admin_up=port.admin_state_up,
+        port_security=filtered,
+        rules=[rule for group in groups for rule in rules.get(group.id, [])] if filtered else [],
+        address_pairs=[
+            AddressPair(ip_address=pair["ip_address"], mac_address=pair.get("mac_address") or port.mac_address)
+            for pair in port.allowed_address_pairs
+        ],
+        stateful=all(group.stateful for group in groups),
+        groups=[group.id for group in groups],
+    )
+
+
+def _members(session: Session, group_ids: set[str]) -> list[GroupMembers]:
+    """Fixed addresses and allowed pairs of every member port, wherever it is."""
+    if not group_ids:
+        return []
+    wanted = sorted(group_ids)
+    found: dict[str, set[str]] = {group_id: set() for group_id in wanted}
+    fixed = session.execute(
+        sa.select(PortSecurityGroup.security_group_id, IpAllocation.ip_address)
+        .join(IpAllocation, IpAllocation.port_id == PortSecurityGroup.port_id)
+        .where(PortSecurityGroup.security_group_id.in_(wanted))
+    )
+    for group_id, address in fixed:
+        found[group_id].add(address)
+    pairs = session.execute(
+        sa.select(PortSecurityGroup.security_group_id, Port.allowed_address_pairs)
+        .join(Port, Port.id == PortSecurityGroup.port_id)
+        .where(PortSecurityGroup.security_group_id.in_(wanted), sa.cast(Port.allowed_address_pairs, sa.Text) != "[]")
+    )
+    for group_id, allowed in pairs:
+        found[group_id].update(pair["ip_address"] for pair in allowed)
+    return [GroupMembers(id=group_id, addresses=sorted(found[group_id])) for group_id in wanted]
+
+
+def _networks(session: Session, ports: Sequence[Port]) -> list[NetworkSpec]:
+    network_ids = sorted({port.network_id for port in ports})
+    networks = session.scalars(sa.select(Network).where(Network.id.in_(network_ids)).order_by(Network.id)).all()
+    subnets: dict[str, list[Subnet]] = {}
+    for subnet in session.scalars(sa.select(Subnet).where(Subnet.network_id.in_(network_ids)).order_by(Subnet.id)):
+        subnets.setdefault(subnet.network_id, []).append(subnet)
+    dhcp = _dhcp(session, network_ids)
+    peers = _peers(session, network_ids, {port.binding_node_id for port in ports})
+    return [
+        NetworkSpec(
+            id=network.id,
+            vni=network.segmentation_id or 0,
+            mtu=network.mtu,
+            nat=network.nat,
+            subnets=[_subnet_spec(subnet, dhcp.addresses.get(subnet.id)) for subnet in subnets.get(network.id, [])],
+            dhcp_mac=dhcp.macs.get(network.id, ""),
+            peers=peers.get(network.id, []),
+        )
+        for network in networks
+    ]
+
+
+@dataclass(frozen=True)
+class _Dhcp:
+    macs: dict[str, str]  # by network
+    addresses: dict[str, str]  # by subnet
+
+
+def _dhcp(session: Session, network_ids: Sequence[str]) -> _Dhcp:
+    rows = session.execute(
+        sa.select(Port.network_id, Port.mac_address, IpAllocation.subnet_id, IpAllocation.ip_address)
+        .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
+        .where(
+            Port.network_id.in_(network_ids),
+            Port.device_owner == DHCP_OWNER,
+            Port.device_id == sa.literal("dhcp-").concat(Port.network_id),
+        )
+    )
+    macs, addresses = {}, {}
+    for network_id, mac, subnet_id, address in rows:
+        macs[network_id] = mac
+        if subnet_id is not None:
+            addresses[subnet_id] = address
+    return _Dhcp(macs, addresses)
+
+
+def _peers(session: Session, network_ids: Sequence[str], own: set[str | None]) -> dict[str, list[str]]:
+    """Tunnel endpoints of the other nodes that have the network; nodes without an address can't be peers."""
+    ours = sorted(node_id for node_id in own if node_id)
+    there = aliased(Port)
+    rows = session.execute(
+        sa.select(there.network_id, Node.address)
+        .distinct()
+        .join(Node, Node.id == there.binding_node_id)
+        .where(there.network_id.in_(network_ids), Node.id.not_in(ours), Node.address != "")
+        .order_by(there.network_id, Node.address)
+    )
+    found: dict[str, list[str]] = {}
+    for network_id, address in rows:
+        found.setdefault(network_id, []).append(address)
+    return found
+
+
+def _subnet_spec(subnet: Subnet, dhcp_ip: str | None) -> SubnetSpec:
+    return SubnetSpec(
+        id=subnet.id,
+        cidr=subnet.cidr,
+        ip_version=subnet.ip_version,
+        gateway_ip=subnet.gateway_ip,
+        enable_dhcp=subnet.enable_dhcp,
+        dhcp_ip=dhcp_ip,
+        dns_nameservers=list(subnet.dns_nameservers),
+        host_routes=[
+            DhcpRoute(destination=route["destination"], nexthop=route["nexthop"]) for route in subnet.host_routes
+        ],
+        ipv6_ra_mode=subnet.ipv6_ra_mode,
+        ipv6_address_mode=subnet.ipv6_address_mode,
+    )

@@ -1,0 +1,250 @@
+"""Nodes and claims. used_* change only in the transaction that inserts or deletes a row of `allocations`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.config import SchedulerConfig
+from common.db.models import Allocation, Node, Service
+from common.db.upsert import insert_ignore
+from common.ids import new_id
+
+COMPUTE_BINARY = "nova-compute"
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What is claimed. memory in MiB, disk in GiB."""
+
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+
+
+def enrol(
+    session: Session, *, node_id: str, name: str, address: str, secret_hash: str, config: SchedulerConfig, now: datetime
+) -> Node:
+    """Make a node known to this cloud (or give a known one a new secret). Heartbeats of others are refused."""
+    node = by_name(session, name)
+    if node is not None:
+        node.secret_hash, node.address, node.updated_at = secret_hash, address or node.address, now
+        return node
+    service = Service(
+        id=new_id(), binary=COMPUTE_BINARY, host=name, availability_zone="nova", created_at=now, updated_at=now
+    )
+    session.add(service)
+    session.flush()
+    node = Node(
+        id=node_id,
+        name=name,
+        service_number=service.number,
+        address=address,
+        secret_hash=secret_hash,
+        cpu_ratio=config.cpu_ratio,
+        memory_ratio=config.memory_ratio,
+        disk_ratio=config.disk_ratio,
+        reserved_memory_mib=config.reserved_memory_mib,
+        reserved_disk_gib=config.reserved_disk_gib,
+        inventory={},
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(node)
+    session.flush()
+    return node
+
+
+def by_name(session: Session, name: str) -> Node | None:
+    return session.scalars(sa.select(Node).where(Node.name == name)).one_or_none()
+
+
+def get(session: Session, node_id: str) -> Node | None:
+    return session.get(Node, node_id)
+
+
+def with_services(session: Session) -> list[tuple[Node, Service]]:
+    """All nodes with their services, by name."""
+    query = sa.select(Node, Service).join(Service, Service.number == Node.service_number).order_by(Node.name)
+    return [(node, service) for node, service in session.execute(query)]
+
+
+def changed_since(session: Session, seq: int) -> list[tuple[Node, Service]]:
+    """Nodes that changed after `seq`, for the placement view."""
+    query = (
+        sa.select(Node, Service)
+        .join(Service, Service.number == Node.service_number)
+        .where(Node.change_seq > seq)
+        .order_by(Node.change_seq)
+    )
+    return [(node, service) for node, service in session.execute(query)]
+
+
+def next_seq() -> Any:
+    """The value of change_seq for a row that changes now. Equal values may come of concurrent writers: readers overlap."""
+    return sa.select(sa.func.coalesce(sa.func.max(Node.change_seq), 0) + 1).scalar_subquery()
+
+
+def touch(session: Session, node_id: str) -> None:
+    """Make placement see the node again: its service was enabled, disabled or forced down."""
+    session.execute(
+        sa.update(Node)
+        .where(Node.id == node_id)
+        .values(change_seq=next_seq())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def heartbeat(
+    session: Session,
+    node: Node,
+    *,
+    address: str,
+    inventory: dict[str, Any],
+    boot_id: str,
+    domains: int,
+    network_applied: int,
+    now: datetime,
+) -> None:
+    """Write a sign of life, and what the node has. change_seq rises only when placement should look again."""
+    values: dict[str, Any] = {
+        "last_heartbeat_at": now,
+        "inventory": inventory,
+        "boot_id": boot_id,
+        "domains_seen": domains,
+        "vcpus": inventory["vcpus"],
+        "memory_mib": inventory["memory_mib"],
+        "disk_gib": inventory["disk_gib"],
+        "network_applied": network_applied,  # also when it is lower: a node set up afresh must get everything again
+    }
+    if address:
+        values["address"] = address
+    was = (node.vcpus, node.memory_mib, node.disk_gib)
+    silent = node.last_heartbeat_at is None or (now - node.last_heartbeat_at).total_seconds() > 15
+    if silent or was != (inventory["vcpus"], inventory["memory_mib"], inventory["disk_gib"]):
+        values["change_seq"] = next_seq()
+    session.execute(
+        sa.update(Node).where(Node.id == node.id).values(**values).execution_options(synchronize_session=False)
+    )
+    session.execute(
+        sa.update(Service)
+        .where(Service.number == node.service_number)
+        .values(last_seen_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def claim(
+    session: Session,
+    *,
+    consumer_id: str,
+    node_id: str,
+    amounts: Amounts,
+    project_id: str,
+    user_id: str,
+    now: datetime,
+    purpose: str = "instance",
+) -> bool:
+    """Claim capacity: the row is inserted and used_* rises, or neither. False: the node has not enough left.
+
+    A repeated claim of the same (consumer, node, purpose) is already there and answers True.
+    """
+    inserted = insert_ignore(
+        session,
+        Allocation,
+        [
+            {
+                "consumer_id": consumer_id,
+                "node_id": node_id,
+                "purpose": purpose,
+                "project_id": project_id,
+                "user_id": user_id,
+                "vcpus": amounts.vcpus,
+                "memory_mib": amounts.memory_mib,
+                "disk_gib": amounts.disk_gib,
+                "created_at": now,
+            }
+        ],
+    )
+    if not inserted:
+        return True
+    taken = session.execute(
+        sa.update(Node)
+        .where(
+            Node.id == node_id,
+            Node.used_vcpus + amounts.vcpus <= Node.vcpus * Node.cpu_ratio,
+            Node.used_memory_mib + amounts.memory_mib
+            <= (Node.memory_mib - Node.reserved_memory_mib) * Node.memory_ratio,
+            Node.used_disk_gib + amounts.disk_gib <= (Node.disk_gib - Node.reserved_disk_gib) * Node.disk_ratio,
+        )
+        .values(
+            used_vcpus=Node.used_vcpus + amounts.vcpus,
+            used_memory_mib=Node.used_memory_mib + amounts.memory_mib,
+            used_disk_gib=Node.used_disk_gib + amounts.disk_gib,
+            change_seq=next_seq(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if taken.rowcount:  # type: ignore[attr-defined]
+        return True
+    session.execute(_allocation(sa.delete(Allocation), consumer_id, node_id, purpose))
+    return False
+
+
+def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = "instance") -> bool:
+    """Give a claim back; releasing twice is harmless. True: there was one."""
+    row = session.execute(
+        _allocation(sa.delete(Allocation), consumer_id, node_id, purpose).returning(
+            Allocation.vcpus, Allocation.memory_mib, Allocation.disk_gib
+        )
+    ).one_or_none()
+    if row is None:
+        return False
+    session.execute(
+        sa.update(Node)
+        .where(Node.id == node_id)
+        .values(
+            used_vcpus=Node.used_vcpus - row.vcpus,
+            used_memory_mib=Node.used_memory_mib - row.memory_mib,
+            used_disk_gib=Node.used_disk_gib - row.disk_gib,
+            change_seq=next_seq(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return True
+
+
+def release_all(session: Session, consumer_id: str) -> None:
+    """Give back every claim of a consumer, whatever its purpose."""
+    for allocation in session.scalars(sa.select(Allocation).where(Allocation.consumer_id == consumer_id)).all():
+        session.expunge(allocation)
+        release(session, consumer_id=consumer_id, node_id=allocation.node_id, purpose=allocation.purpose)
+
+
+def allocations(session: Session, consumer_ids: Sequence[str]) -> list[Allocation]:
+    return list(session.scalars(sa.select(Allocation).where(Allocation.consumer_id.in_(consumer_ids))))
+
+
+def _allocation(statement: Any, consumer_id: str, node_id: str, purpose: str) -> Any:
+    return statement.where(
+        Allocation.consumer_id == consumer_id, Allocation.node_id == node_id, Allocation.purpose == purpose
+    ).execution_options(synchronize_session=False)
+
+
+def behind_on_network(session: Session) -> list[Node]:
+    """Nodes whose agents have not yet confirmed the newest network state."""
+    return list(session.scalars(sa.select(Node).where(Node.network_wanted > Node.network_applied)))
+
+
+def network_applied(session: Session, name: str, version: int) -> None:
+    session.execute(
+        sa.update(Node)
+        .where(Node.name == name, Node.network_applied < version)
+        .values(network_applied=version)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,282 @@
+"""Operations: created with the change they are about, leased by one worker at a time, fenced by lease_count.
+
+Everything here is a single conditional statement or a plain insert; the caller owns the transaction. How an operation
+advances is common/saga/engine.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.context import RequestContext
+from common.db.models import Operation, OperationEvent
+from common.deadlines import LEASE_S
+from common.errors import LeaseLost
+from common.ids import new_id
+from common.states import OPEN_OPERATION_STATES, OperationClass, OperationState
+
+
+@dataclass(frozen=True)
+class NewOperation:
+    """kind is the saga's name; action what os-instance-actions shows; params must be JSON values."""
+
+    kind: str
+    action: str
+    operation_class: OperationClass
+    resource_type: str
+    resource_id: str
+    project_id: str
+    params: dict[str, Any]
+
+
+def create(session: Session, new: NewOperation, context: RequestContext, now: datetime) -> Operation:
+    """Insert a due operation, in the transaction of the change it is about."""
+    operation = Operation(
+        id=new_id(),
+        request_id=context.request_id,
+        global_request_id=context.global_request_id,
+        kind=new.kind,
+        action=new.action,
+        operation_class=new.operation_class,
+        resource_type=new.resource_type,
+        resource_id=new.resource_id,
+        project_id=new.project_id,
+        user_id=context.user_id,
+        state=OperationState.PENDING,
+        step="",
+        params=new.params,
+        results={},
+        reasoning={},
+        run_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(operation)
+    session.flush()
+    return operation
+
+
+def due(session: Session, now: datetime, limit: int) -> list[str]:
+    """Ids of operations that somebody should work on, oldest first within a project, projects taking turns (DOS-12)."""
+    turn = sa.func.row_number().over(partition_by=Operation.project_id, order_by=(Operation.run_at, Operation.id))
+    ready = sa.select(Operation.id, Operation.run_at, turn.label("turn")).where(_due(now)).subquery()
+    return list(session.scalars(sa.select(ready.c.id).order_by(ready.c.turn, ready.c.run_at).limit(limit)))
+
+
+def _due(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Operation.state.in_(OPEN_OPERATION_STATES),
+        Operation.run_at <= now,
+        sa.or_(Operation.lease_until.is_(None), Operation.lease_until < now),
+    )
+
+
+def lease(session: Session, operation_id: str, owner: str, now: datetime) -> Operation | None:
+    """Take the lease if the operation is due; None when another worker was quicker. One conditional UPDATE."""
+    return session.scalars(
+        sa.update(Operation)
+        .where(Operation.id == operation_id, _due(now))
+        .values(lease_owner=owner, lease_until=now + timedelta(seconds=LEASE_S), lease_count=Operation.lease_count + 1)
+        .returning(Operation)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def renew(session: Session, operation: Operation, now: datetime) -> None:
+    """Raises LeaseLost when another worker holds the operation."""
+    _fenced(session, operation, {"lease_until": now + timedelta(seconds=LEASE_S)})
+
+
+def save(session: Session, operation: Operation, now: datetime, *, keep_lease: bool, **changes: Any) -> None:
+    """Write progress, if this worker still holds the lease. Raises LeaseLost otherwise, and then nothing is written."""
+    values = {**changes, "updated_at": now}
+    if not keep_lease:
+        values |= {"lease_owner": None, "lease_until": None}
+    _fenced(session, operation, values)
+
+
+def _fenced(session: Session, operation: Operation, values: dict[str, Any]) -> None:
+    done = session.execute(
+        sa.update(Operation)
+        .where(
+            Operation.id == operation.id,
+            Operation.lease_count == operation.lease_count,
+            Operation.lease_owner == operation.lease_owner,
+        )
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    if done.rowcount == 0:  # type: ignore[attr-defined]
+        raise LeaseLost(f"operation {operation.id} is held by another worker")
+
+
+def deliver(
+    session: Session, operation_id: str, command_id: str, report: dict[str, Any], owner: str, now: datetime
+) -> Operation | None:
+    """Store an agent's final report on the operation that waits for it, and lease it. None: nobody waits for it.
+
+    The command id ties it to the very command that is out: a report about an older one changes nothing. lease_count
+    rises, so a worker that was about to send the command again finds its lease gone.
+    """
+    return session.scalars(
+        sa.update(Operation)
+        .where(
+            Operation.id == operation_id,
+            Operation.state.in_(OPEN_OPERATION_STATES),
+            Operation.sent["id"].as_string() == command_id,
+            Operation.report.is_(sa.null()),
+        )
+        .values(
+            report=report,
+            run_at=now,
+            lease_owner=owner,
+            lease_until=now + timedelta(seconds=LEASE_S),
+            lease_count=Operation.lease_count + 1,
+            updated_at=now,
+        )
+        .returning(Operation)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def accepted(session: Session, operation_id: str, command_id: str, ask_again_at: datetime) -> None:
+    """The node has written the command down: resend later, not now."""
+    session.execute(
+        sa.update(Operation)
+        .where(
+            Operation.id == operation_id,
+            Operation.sent["id"].as_string() == command_id,
+            Operation.report.is_(sa.null()),
+            Operation.run_at < ask_again_at,
+            Operation.lease_owner.is_(None),
+        )
+        .values(run_at=ask_again_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def request_cancel(session: Session, resource_id: str, except_id: str, now: datetime) -> int:
+    """Ask every other open operation of a resource to stop at its next step; how many there are."""
+    done = session.execute(
+        sa.update(Operation)
+        .where(
+            Operation.resource_id == resource_id,
+            Operation.id != except_id,
+            Operation.state.in_(OPEN_OPERATION_STATES),
+            Operation.operation_class != OperationClass.PREEMPTING,
+        )
+        .values(cancel_requested=True, run_at=now, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def open_for(session: Session, resource_id: str, except_id: str = "") -> list[Operation]:
+    """The unfinished operations of a resource, oldest first."""
+    return list(
+        session.scalars(
+            sa.select(Operation)
+            .where(
+                Operation.resource_id == resource_id,
+                Operation.id != except_id,
+                Operation.state.in_(OPEN_OPERATION_STATES),
+            )
+            .order_by(Operation.created_at, Operation.id)
+        )
+    )
+
+
+def get(session: Session, operation_id: str) -> Operation | None:
+    return session.get(Operation, operation_id)
+
+
+def latest(session: Session, resource_id: str, kind: str | None = None) -> Operation | None:
+    query = sa.select(Operation).where(Operation.resource_id == resource_id)
+    if kind:
+        query = query.where(Operation.kind == kind)
+    return session.scalars(query.order_by(Operation.created_at.desc(), Operation.id).limit(1)).one_or_none()
+
+
+def for_resource(session: Session, resource_id: str) -> list[Operation]:
+    """All operations of a resource, newest first."""
+    return list(
+        session.scalars(
+            sa.select(Operation)
+            .where(Operation.resource_id == resource_id)
+            .order_by(Operation.created_at.desc(), Operation.id)
+        )
+    )
+
+
+def by_request(session: Session, resource_id: str, request_id: str) -> Operation | None:
+    return session.scalars(
+        sa.select(Operation)
+        .where(Operation.resource_id == resource_id, Operation.request_id == request_id)
+        .order_by(Operation.created_at)
+        .limit(1)
+    ).one_or_none()
+
+
+def list_recent(
+    session: Session, *, project_id: str | None, states: Sequence[str], limit: int, resource_id: str | None = None
+) -> list[Operation]:
+    """Newest first; project_id None: of all projects (administrators)."""
+    query = sa.select(Operation).order_by(Operation.created_at.desc(), Operation.id).limit(limit)
+    if project_id is not None:
+        query = query.where(Operation.project_id == project_id)
+    if states:
+        query = query.where(Operation.state.in_(states))
+    if resource_id:
+        query = query.where(Operation.resource_id == resource_id)
+    return list(session.scalars(query))
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    rows = session.execute(sa.select(Operation.state, sa.func.count()).group_by(Operation.state))
+    return {row[0]: row[1] for row in rows}
+
+
+def add_event(
+    session: Session,
+    *,
+    operation_id: str | None,
+    resource_id: str,
+    name: str,
+    now: datetime,
+    result: str = "",
+    node_name: str | None = None,
+    message: str = "",
+    detail: str = "",
+    started_at: datetime | None = None,
+) -> None:
+    """Append to the history; finished at once unless result is "" (still going on)."""
+    session.add(
+        OperationEvent(
+            operation_id=operation_id,
+            resource_id=resource_id,
+            name=name,
+            result=result,
+            node_name=node_name,
+            message=message,
+            detail=detail,
+            started_at=started_at or now,
+            finished_at=now if result else None,
+        )
+    )
+
+
+def events(session: Session, operation_ids: Sequence[str]) -> list[OperationEvent]:
+    """The events of these operations in the order they were written."""
+    return list(
+        session.scalars(
+            sa.select(OperationEvent)
+            .where(OperationEvent.operation_id.in_(operation_ids))
+            .order_by(OperationEvent.number)
+        )
+    )

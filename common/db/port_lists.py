@@ -1,0 +1,141 @@
+"""Ports as the network API lists, checks and changes them; the verbs that others share are in ports.py.
+
+A port is seen by its project, by the owner of its network, and by administrators (Neutron's policy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from common.context import RequestContext
+from common.db import addresses, network_state, ports
+from common.db.addresses import Holder, RequestedAddress
+from common.db.filters import Filters, apply
+from common.db.models import Instance, IpAllocation, Network, Node, Port, PortSecurityGroup, Subnet
+from common.db.paging import Page, fetch
+from common.errors import NotFound
+
+COLUMNS = {
+    "id": Port.id,
+    "network_id": Port.network_id,
+    "project_id": Port.project_id,
+    "name": Port.name,
+    "description": Port.description,
+    "admin_state_up": Port.admin_state_up,
+    "status": Port.status,
+    "mac_address": Port.mac_address,
+    "device_id": Port.device_id,
+    "device_owner": Port.device_owner,
+    "port_security_enabled": Port.port_security_enabled,
+    "binding:vnic_type": Port.vnic_type,
+    "dns_name": Port.dns_name,
+    "revision_number": Port.revision_number,
+    "created_at": Port.created_at,
+    "updated_at": Port.updated_at,
+}
+UNPLUGGED = {"binding_node_id": None, "status": "DOWN"}
+
+
+def visible(context: RequestContext) -> sa.ColumnElement[bool]:
+    if context.is_admin:
+        return sa.true()
+    own = sa.select(Network.id).where(Network.project_id == context.project_id)
+    return sa.or_(Port.project_id == context.project_id, Port.network_id.in_(own))
+
+
+def get_visible(session: Session, port_id: str, context: RequestContext, *, lock: bool = False) -> Port:
+    """Raises NotFound, in the same words for a stranger's port and for none."""
+    query = sa.select(Port).where(Port.id == port_id, visible(context)).execution_options(populate_existing=True)
+    port = session.scalar(query.with_for_update(key_share=True) if lock else query)
+    if port is None:
+        raise ports.not_found(port_id)
+    return port
+
+
+def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[Port]:
+    """`filters` may also hold fixed_ips (["subnet_id=…", "ip_address=…"]), security_groups and binding:host_id."""
+    query = apply(sa.select(Port).where(visible(context)), COLUMNS, filters)
+    if "fixed_ips" in filters:
+        query = query.where(_with_addresses(filters["fixed_ips"]))
+    if "security_groups" in filters:
+        members = sa.select(PortSecurityGroup.port_id).where(
+            PortSecurityGroup.security_group_id.in_(filters["security_groups"])
+        )
+        query = query.where(Port.id.in_(members))
+    if "binding:host_id" in filters:
+        nodes = sa.select(Node.id).where(Node.name.in_(filters["binding:host_id"]))
+        query = query.where(Port.binding_node_id.in_(nodes))
+    return fetch(session, query, page, columns=COLUMNS, default=(("id", False),), key=Port.id)
+
+
+def _with_addresses(wishes: Sequence[str]) -> sa.ColumnElement[bool]:
+    columns = {"subnet_id": IpAllocation.subnet_id, "ip_address": IpAllocation.ip_address}
+    wanted: dict[str, list[str]] = {}
+    for wish in wishes:
+        name, _, value = wish.partition("=")
+        wanted.setdefault(name, []).append(value)
+    if "ip_address_substr" in wanted:
+        return sa.false()
+    conditions = [columns[name].in_(values) for name, values in wanted.items() if name in columns]
+    return Port.id.in_(sa.select(IpAllocation.port_id).where(*conditions)) if conditions else sa.true()
+
+
+def node_names(session: Session, rows: Sequence[Port]) -> dict[str, str]:
+    """Names of the nodes that the ports are bound to, by node id; one statement."""
+    wanted = {port.binding_node_id for port in rows if port.binding_node_id}
+    if not wanted:
+        return {}
+    return dict(session.execute(sa.select(Node.id, Node.name).where(Node.id.in_(wanted))).all())
+
+
+def check_device(session: Session, device_id: str, context: RequestContext) -> None:
+    """Raises NotFound when the device is another project's server (RBAC-09)."""
+    if context.is_admin or not device_id:
+        return
+    owner = session.scalar(sa.select(Instance.project_id).where(Instance.id == device_id))
+    if owner is not None and owner != context.project_id:
+        raise NotFound(f"Device {device_id} could not be found.", neutron_type="DeviceNotFound")
+
+
+def update(session: Session, port: Port, changes: Mapping[str, Any], now: datetime) -> None:
+    """Write changes by column name to a row the caller holds. A port given to another device leaves its node.
+
+    Raises Conflict when the MAC is another port's.
+    """
+    before, network_id = port.binding_node_id, port.network_id
+    values = dict(changes)
+    if "device_id" in values and values["device_id"] != port.device_id:
+        values |= UNPLUGGED
+    if "admin_state_up" in values and before is not None:
+        values.setdefault("status", "ACTIVE" if values["admin_state_up"] else "DOWN")
+    mac = values.get("mac_address", port.mac_address)
+    for key, value in {**values, "updated_at": now, "revision_number": port.revision_number + 1}.items():
+        setattr(port, key, value)
+    try:
+        session.flush()
+    except IntegrityError as err:
+        raise ports.mac_in_use(network_id, mac) from err
+    network_state.touch(session, [before])
+    if "allowed_address_pairs" in values:
+        network_state.touch_for_groups(session, ports.groups_for(session, [port.id]).get(port.id, []))
+
+
+def set_addresses(session: Session, port: Port, wanted: Sequence[RequestedAddress]) -> None:
+    """Make a port's addresses what is wanted. Raises as addresses.assign does."""
+    subnets = list(
+        session.scalars(
+            sa.select(Subnet)
+            .where(Subnet.network_id == port.network_id)
+            .order_by(Subnet.created_at, Subnet.id)
+            .with_for_update(read=True, key_share=True)
+        )
+    )
+    addresses.replace(session, Holder(port.id, port.network_id, port.mac_address), subnets, wanted)
+    network_state.touch(session, [port.binding_node_id])
+    network_state.touch_for_groups(session, ports.groups_for(session, [port.id]).get(port.id, []))

@@ -1,0 +1,424 @@
+"""Ports: made, found, bound to a node, released and deleted; shared by the APIs and the scheduler's sagas.
+
+Callers own the transaction and pass the time. Whatever concerns a node raises its `network_wanted` in the same
+transaction. Lock order: quota, network and subnets (held against deletion), port, address.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.db import addresses, network_state, networks, quotas, security_groups
+from common.db.addresses import Holder, RequestedAddress
+from common.db.models import IpAllocation, Network, Port, PortSecurityGroup, Subnet
+from common.db.upsert import insert_ignore
+from common.errors import Conflict, NotFound
+
+__all__ = [
+    "InstanceAddress",
+    "NewPort",
+    "RequestedAddress",
+    "addresses_for",
+    "bind",
+    "create",
+    "delete",
+    "for_instance",
+    "get",
+    "groups_for",
+    "info_for_instances",
+    "mark_active",
+    "not_found",
+    "release",
+    "set_groups",
+    "unbind",
+]
+
+MAC_TRIES = 16
+COMPUTE_OWNER = "compute:nova"
+
+
+@dataclass(frozen=True)
+class NewPort:
+    """A port as asked for. The caller has checked that network and groups may be used.
+
+    mac_address None: any free one. fixed_ips None: one address per IP version; empty: none. security_groups None: the
+    project's default group, made on demand. port_security_enabled None: as the network says.
+    """
+
+    id: str
+    network_id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    device_id: str = ""
+    device_owner: str = ""
+    mac_address: str | None = None
+    fixed_ips: tuple[RequestedAddress, ...] | None = None
+    security_groups: tuple[str, ...] | None = None
+    port_security_enabled: bool | None = None
+    allowed_address_pairs: tuple[dict[str, str], ...] = ()
+    extra_dhcp_opts: tuple[dict[str, Any], ...] = ()
+    dns_name: str = ""
+    delete_with_instance: bool = False
+    nic_order: int = 0
+    vnic_type: str = "normal"
+    binding_profile: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InstanceAddress:
+    """One line of a server's `addresses`. ip_address is None for a port without any."""
+
+    port_id: str
+    network_id: str
+    network_name: str
+    mac_address: str
+    ip_address: str | None
+    subnet_id: str | None
+    nic_order: int
+    status: str
+
+    @property
+    def version(self) -> int:
+        return 6 if self.ip_address is not None and ":" in self.ip_address else 4
+
+
+def not_found(port_id: str) -> NotFound:
+    return NotFound(f"Port {port_id} could not be found.", neutron_type="PortNotFound")
+
+
+def create(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota: Mapping[str, int]) -> Port:
+    """Make a port with MAC, addresses and groups. `quota`: limits by resource (common.db.network_quota.defaults).
+
+    Raises QuotaExceeded, NotFound (network or group is gone), NoAddressLeft, Conflict (MAC or address in use),
+    InvalidRequest (an address that doesn't belong here).
+    """
+    if new.device_owner == network_state.DHCP_OWNER:
+        quotas.count(session, new.project_id, {"port": 1})
+    else:
+        quotas.take(session, new.project_id, {"port": 1}, quota)
+    network = networks.hold(session, new.network_id)
+    filtered = network.port_security_enabled if new.port_security_enabled is None else new.port_security_enabled
+    groups = _groups_for_new(session, new, filtered, now)
+    mac = _insert(session, new, filtered, mac_prefix, now)
+    addresses.assign(
+        session, Holder(new.id, new.network_id, mac), _hold_subnets(session, new.network_id), new.fixed_ips
+    )
+    insert_ignore(session, PortSecurityGroup, [{"port_id": new.id, "security_group_id": group} for group in groups])
+    network_state.touch_for_groups(session, groups)
+    return get(session, new.id)
+
+
+def _groups_for_new(session: Session, new: NewPort, filtered: bool, now: datetime) -> tuple[str, ...]:
+    if not filtered:
+        if new.security_groups or new.allowed_address_pairs:
+            raise no_security_on_port(new.security_groups)
+        return ()
+    if new.security_groups is not None:
+        security_groups.hold(session, new.security_groups)
+        return new.security_groups
+    if new.device_owner.startswith("network:"):
+        return ()
+    return (security_groups.ensure_default(session, new.project_id, now),)
+
+
+def no_security_on_port(groups: Sequence[str] | None) -> Conflict:
+    """What is wrong with groups or address pairs on a port whose traffic isn't filtered."""
+    if groups:
+        return Conflict(
+            "Port security must be enabled and port must have an IP address in order to use security groups.",
+            neutron_type="PortSecurityAndIPRequiredForSecurityGroups",
+            http_status=400,
+        )
+    return Conflict(
+        "Port Security must be enabled in order to have allowed address pairs on a port.",
+        neutron_type="AddressPairAndPortSecurityRequired",
+    )
+
+
+def _insert(session: Session, new: NewPort, filtered: bool, mac_prefix: str, now: datetime) -> str:
+    """Insert the row under a MAC that no port of the network has; returns the MAC."""
+    row = {
+        "id": new.id,
+        "network_id": new.network_id,
+        "project_id": new.project_id,
+        "name": new.name,
+        "description": new.description,
+        "admin_state_up": new.admin_state_up,
+        "status": "DOWN",
+        "device_id": new.device_id,
+        "device_owner": new.device_owner,
+        "nic_order": new.nic_order,
+        "delete_with_instance": new.delete_with_instance,
+        "binding_epoch": 0,
+        "binding_profile": new.binding_profile,
+        "vnic_type": new.vnic_type,
+        "port_security_enabled": filtered,
+        "extra_dhcp_opts": list(new.extra_dhcp_opts),
+        "allowed_address_pairs": list(new.allowed_address_pairs),
+        "dns_name": new.dns_name,
+        "revision_number": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    tries = [new.mac_address] if new.mac_address else [_random_mac(mac_prefix) for _ in range(MAC_TRIES)]
+    for mac in tries:
+        if insert_ignore(session, Port, [{**row, "mac_address": mac}]):
+            return mac
+    if new.mac_address:
+        raise mac_in_use(new.network_id, new.mac_address)
+    raise Conflict(
+        f"Unable to generate unique mac on network {new.network_id}.", neutron_type="MacAddressGenerationFailure"
+    )
+
+
+def mac_in_use(network_id: str, mac: str) -> Conflict:
+    return Conflict(
+        f"Unable to complete operation for network {network_id}. The mac address {mac} is in use.",
+        neutron_type="MacAddressInUse",
+    )
+
+
+def _random_mac(prefix: str) -> str:
+    return ":".join([prefix.lower(), *(f"{random.randrange(256):02x}" for _ in range(3))])
+
+
+def _hold_subnets(session: Session, network_id: str) -> list[Subnet]:
+    """The network's subnets, kept from being deleted until the transaction ends."""
+    return list(
+        session.scalars(
+            sa.select(Subnet)
+            .where(Subnet.network_id == network_id)
+            .order_by(Subnet.created_at, Subnet.id)
+            .with_for_update(read=True, key_share=True)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def get(session: Session, port_id: str) -> Port:
+    """Raises NotFound."""
+    port = session.scalar(sa.select(Port).where(Port.id == port_id).execution_options(populate_existing=True))
+    if port is None:
+        raise not_found(port_id)
+    return port
+
+
+def for_instance(session: Session, instance_id: str) -> list[Port]:
+    """The ports plugged into an instance, in the order of its NICs."""
+    return list(
+        session.scalars(
+            sa.select(Port)
+            .where(_plugged(instance_id))
+            .order_by(Port.nic_order, Port.created_at, Port.id)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def _plugged(instance_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(Port.device_id == instance_id, Port.device_owner.like("compute:%"))
+
+
+def addresses_for(session: Session, port_ids: Sequence[str]) -> dict[str, list[IpAllocation]]:
+    """Addresses by port; one statement."""
+    return addresses.for_ports(session, port_ids)
+
+
+def groups_for(session: Session, port_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Ids of the security groups by port; one statement."""
+    rows = session.execute(
+        sa.select(PortSecurityGroup.port_id, PortSecurityGroup.security_group_id)
+        .where(PortSecurityGroup.port_id.in_(port_ids))
+        .order_by(PortSecurityGroup.security_group_id)
+    )
+    found: dict[str, list[str]] = {}
+    for port_id, group_id in rows:
+        found.setdefault(port_id, []).append(group_id)
+    return found
+
+
+def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[str, list[InstanceAddress]]:
+    """What the compute API shows as `addresses`, by instance, in the order of the NICs; one statement."""
+    found: dict[str, list[InstanceAddress]] = {instance_id: [] for instance_id in instance_ids}
+    if not instance_ids:
+        return found
+    rows = session.execute(
+        sa.select(
+            Port.device_id,
+            Port.id,
+            Port.network_id,
+            Network.name,
+            Port.mac_address,
+            IpAllocation.ip_address,
+            IpAllocation.subnet_id,
+            Port.nic_order,
+            Port.status,
+        )
+        .join(Network, Network.id == Port.network_id)
+        .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
+        .where(Port.device_id.in_(instance_ids), Port.device_owner.like("compute:%"))
+        .order_by(Port.nic_order, Port.created_at, Port.id, IpAllocation.position, IpAllocation.ip_address)
+    )
+    for row in rows:
+        found[row[0]].append(InstanceAddress(*row[1:]))
+    return found
+
+
+def bind(session: Session, instance_id: str, node_id: str, epoch: int, now: datetime) -> int:
+    """Plug the instance's ports into a node for this epoch; a lower epoch than before changes nothing. How many."""
+    rows = session.execute(
+        sa.select(Port.network_id, Port.binding_node_id).where(_plugged(instance_id), Port.binding_epoch <= epoch)
+    ).all()
+    if not rows:
+        return 0
+    network_ids = {network_id for network_id, _ in rows}
+    previous = {bound for _, bound in rows if bound}
+    fresh = _networks_without_others(session, network_ids, {node_id, *previous}, instance_id)
+    done = session.execute(
+        sa.update(Port)
+        .where(_plugged(instance_id), Port.binding_epoch <= epoch)
+        .values(
+            binding_node_id=node_id,
+            binding_epoch=epoch,
+            status="DOWN",
+            updated_at=now,
+            revision_number=Port.revision_number + 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    network_state.touch(session, {node_id, *previous})
+    network_state.touch_for_networks(session, fresh)
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def _networks_without_others(session: Session, network_ids: set[str], node_ids: set[str], instance_id: str) -> set[str]:
+    """Networks that one of these nodes joins or leaves with this instance: tunnel peers change elsewhere too."""
+    there = set(
+        session.execute(
+            sa.select(Port.network_id, Port.binding_node_id)
+            .distinct()
+            .where(Port.network_id.in_(network_ids), Port.binding_node_id.in_(node_ids), Port.device_id != instance_id)
+        )
+    )
+    return {network_id for network_id in network_ids for node_id in node_ids if (network_id, node_id) not in there}
+
+
+def mark_active(session: Session, instance_id: str, epoch: int, now: datetime) -> int:
+    """The node has plugged the ports of this epoch in. How many became ACTIVE."""
+    done = session.execute(
+        sa.update(Port)
+        .where(
+            _plugged(instance_id),
+            Port.binding_epoch == epoch,
+            Port.binding_node_id.is_not(None),
+            Port.admin_state_up.is_(True),
+            Port.status != "ACTIVE",
+        )
+        .values(status="ACTIVE", updated_at=now, revision_number=Port.revision_number + 1)
+        .execution_options(synchronize_session=False)
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def unbind(session: Session, instance_id: str, now: datetime) -> int:
+    """Take the instance's ports from their node; they stay the instance's. How many were bound."""
+    return _unplug(session, sa.and_(_plugged(instance_id), Port.binding_node_id.is_not(None)), instance_id, now, {})
+
+
+def release(session: Session, instance_id: str, now: datetime) -> int:
+    """The instance is gone: delete the ports made for it, free those that were brought. How many; 0 when repeated."""
+    made = [port.id for port in for_instance(session, instance_id) if port.delete_with_instance]
+    freed = _unplug(
+        session,
+        sa.and_(Port.device_id == instance_id, Port.id.not_in(made)),
+        instance_id,
+        now,
+        {"device_id": "", "device_owner": "", "dns_name": "", "nic_order": 0},
+    )
+    return freed + sum(delete(session, port_id, now) for port_id in made)
+
+
+def _unplug(
+    session: Session, condition: sa.ColumnElement[bool], instance_id: str, now: datetime, more: Mapping[str, Any]
+) -> int:
+    rows = session.execute(sa.select(Port.network_id, Port.binding_node_id).where(condition)).all()
+    if not rows:
+        return 0
+    nodes = {node_id for _, node_id in rows if node_id}
+    left = _networks_without_others(session, {network_id for network_id, _ in rows}, nodes, instance_id)
+    done = session.execute(
+        sa.update(Port)
+        .where(condition)
+        .values(binding_node_id=None, status="DOWN", updated_at=now, revision_number=Port.revision_number + 1, **more)
+        .execution_options(synchronize_session=False)
+    )
+    network_state.touch(session, nodes)
+    network_state.touch_for_networks(session, left)
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def delete(session: Session, port_id: str, now: datetime) -> bool:  # noqa: ARG001 - called like its sisters
+    """Delete a port, its addresses and memberships, and give its quota back; False when it was gone already."""
+    quotas.lock(session, session.scalars(sa.select(Port.project_id).where(Port.id == port_id)).all())
+    groups = groups_for(session, [port_id]).get(port_id, [])
+    session.execute(
+        sa.delete(PortSecurityGroup)
+        .where(PortSecurityGroup.port_id == port_id)
+        .execution_options(synchronize_session=False)
+    )
+    addresses.release(session, port_id)
+    gone = session.execute(
+        sa.delete(Port)
+        .where(Port.id == port_id)
+        .returning(Port.project_id, Port.network_id, Port.binding_node_id)
+        .execution_options(synchronize_session=False)
+    ).first()
+    if gone is None:
+        return False
+    project_id, network_id, node_id = gone
+    quotas.release(session, project_id, {"port": 1})
+    network_state.touch_for_groups(session, groups)
+    if node_id is not None:
+        network_state.touch(session, [node_id])
+        network_state.touch_for_networks(
+            session, _networks_without_others(session, {network_id}, {node_id}, instance_id="")
+        )
+    return True
+
+
+def set_groups(session: Session, port: Port, group_ids: Sequence[str], now: datetime) -> None:
+    """Make a port a member of exactly these groups, which the caller has found usable. Raises NotFound, Conflict."""
+    if group_ids and not port.port_security_enabled:
+        raise no_security_on_port(group_ids)
+    before = set(groups_for(session, [port.id]).get(port.id, []))
+    after = set(group_ids)
+    if before == after:
+        return
+    security_groups.hold(session, list(after - before))
+    session.execute(
+        sa.delete(PortSecurityGroup)
+        .where(PortSecurityGroup.port_id == port.id, PortSecurityGroup.security_group_id.in_(before - after))
+        .execution_options(synchronize_session=False)
+    )
+    insert_ignore(
+        session,
+        PortSecurityGroup,
+        [{"port_id": port.id, "security_group_id": group_id} for group_id in sorted(after - before)],
+    )
+    session.execute(
+        sa.update(Port)
+        .where(Port.id == port.id)
+        .values(revision_number=Port.revision_number + 1, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    network_state.touch(session, [port.binding_node_id])
+    network_state.touch_for_groups(session, before ^ after)

@@ -1,0 +1,126 @@
+"""Quota: take and release in the transaction that inserts or deletes what is counted. Holds under any concurrency.
+
+A take is one conditional UPDATE, so two requests at the limit can't both pass. Lock order is quota, instance, port,
+address: take quota first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.db.models import QuotaLimit, QuotaUsage
+from common.db.upsert import insert_ignore
+from common.errors import QuotaExceeded
+
+
+def take(session: Session, project_id: str, amounts: Mapping[str, int], defaults: Mapping[str, int]) -> None:
+    """Count `amounts` by resource into the project's usage.
+
+    Raises QuotaExceeded naming resource, asked, used and limit; the caller's transaction must then roll back.
+    """
+    limits = effective_limits(session, project_id, defaults)
+    counted: dict[str, int] = {}
+    for resource in sorted(amounts):  # one order everywhere, so that two takers can't deadlock
+        amount, limit = amounts[resource], limits[resource]
+        if not _count_within(session, project_id, resource, amount, limit):
+            # the first use ever, by us or by somebody at this moment, or too much: the second try tells
+            insert_ignore(session, QuotaUsage, [{"project_id": project_id, "resource": resource, "in_use": 0}])
+            if not _count_within(session, project_id, resource, amount, limit):
+                raise _exceeded(resource, amounts, limits, usage(session, project_id), counted)
+        counted[resource] = amount
+
+
+def _count_within(session: Session, project_id: str, resource: str, amount: int, limit: int) -> bool:
+    condition = [QuotaUsage.project_id == project_id, QuotaUsage.resource == resource]
+    if limit >= 0:
+        condition.append(QuotaUsage.in_use + amount <= limit)
+    taken = session.execute(
+        sa.update(QuotaUsage)
+        .where(*condition)
+        .values(in_use=QuotaUsage.in_use + amount)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(taken.rowcount)  # type: ignore[attr-defined]
+
+
+def _exceeded(
+    refused: str,
+    amounts: Mapping[str, int],
+    limits: Mapping[str, int],
+    usages: Mapping[str, int],
+    counted: Mapping[str, int],
+) -> QuotaExceeded:
+    """Names everything that is too much, not only what was found first; `counted` is this request's own part."""
+    used = {resource: usages.get(resource, 0) - counted.get(resource, 0) for resource in amounts}
+    over = [resource for resource in amounts if 0 <= limits[resource] < used[resource] + amounts[resource]] or [refused]
+    names, asked, had, allowed = (
+        ", ".join(str(value) for value in values)
+        for values in (over, [amounts[r] for r in over], [used[r] for r in over], [limits[r] for r in over])
+    )
+    return QuotaExceeded(
+        f"Quota exceeded for {names}: Requested {asked}, but already used {had} of {allowed} {names}",
+        resource=refused,
+        requested=amounts[refused],
+        used=used[refused],
+        limit=limits[refused],
+    )
+
+
+def count(session: Session, project_id: str, amounts: Mapping[str, int]) -> None:
+    """Count what the cloud itself makes for a project (DHCP ports, its default group): shown, never refused."""
+    for resource in sorted(amounts):
+        insert_ignore(session, QuotaUsage, [{"project_id": project_id, "resource": resource, "in_use": 0}])
+        session.execute(
+            sa.update(QuotaUsage)
+            .where(QuotaUsage.project_id == project_id, QuotaUsage.resource == resource)
+            .values(in_use=QuotaUsage.in_use + amounts[resource])
+        )
+
+
+def lock(session: Session, project_ids: Iterable[str]) -> None:
+    """Hold the projects' usage before rows are deleted that are counted there: quota comes first in the lock order."""
+    if session.get_bind().dialect.name == "sqlite":
+        return  # there is one writer at a time
+    session.execute(
+        sa.select(QuotaUsage.in_use)
+        .where(QuotaUsage.project_id.in_(sorted(set(project_ids))))
+        .order_by(QuotaUsage.project_id, QuotaUsage.resource)
+        .with_for_update(key_share=True)
+    ).all()
+
+
+def release(session: Session, project_id: str, amounts: Mapping[str, int]) -> None:
+    """Give back; call it only when the row that was counted has just been deleted by this transaction."""
+    for resource in sorted(amounts):
+        session.execute(
+            sa.update(QuotaUsage)
+            .where(QuotaUsage.project_id == project_id, QuotaUsage.resource == resource)
+            .values(in_use=QuotaUsage.in_use - amounts[resource])
+        )
+
+
+def usage(session: Session, project_id: str) -> dict[str, int]:
+    rows = session.execute(sa.select(QuotaUsage.resource, QuotaUsage.in_use).where(QuotaUsage.project_id == project_id))
+    return {row[0]: row[1] for row in rows}
+
+
+def effective_limits(session: Session, project_id: str, defaults: Mapping[str, int]) -> dict[str, int]:
+    rows = session.execute(sa.select(QuotaLimit.resource, QuotaLimit.limit).where(QuotaLimit.project_id == project_id))
+    return {**defaults, **{row[0]: row[1] for row in rows}}
+
+
+def set_limits(session: Session, project_id: str, limits: Mapping[str, int]) -> None:
+    """Set a project's own limits; -1 means without limit."""
+    for resource in sorted(limits):
+        session.merge(QuotaLimit(project_id=project_id, resource=resource, limit=limits[resource]))
+    session.flush()
+
+
+def clear_limits(session: Session, project_id: str, resources: Sequence[str]) -> None:
+    """Let the configured defaults hold again."""
+    session.execute(
+        sa.delete(QuotaLimit).where(QuotaLimit.project_id == project_id, QuotaLimit.resource.in_(resources))
+    )

@@ -1,0 +1,244 @@
+"""What the compute API reads about servers: lists with their filters, groups and hosts, in a few statements.
+
+State is written by common/db/instances.py only; here are also the plain edits of a row (name, metadata, tags, lock).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+
+from common.context import RequestContext
+from common.db import paging
+from common.db.models import (
+    Instance,
+    IpAllocation,
+    Node,
+    Port,
+    PortSecurityGroup,
+    SecurityGroup,
+    Service,
+)
+from common.db.patterns import matches
+from common.errors import NotFound
+from common.states import TaskState, VmState, server_status
+
+SORT_COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
+    "access_ip_v4": Instance.access_ip_v4,
+    "access_ip_v6": Instance.access_ip_v6,
+    "auto_disk_config": Instance.disk_config,
+    "availability_zone": Instance.availability_zone,
+    "config_drive": Instance.config_drive,
+    "created_at": Instance.created_at,
+    "display_description": Instance.description,
+    "display_name": Instance.name,
+    "host": Instance.node_name,
+    "hostname": Instance.hostname,
+    "image_ref": Instance.image_id,
+    "instance_type_id": Instance.flavor_id,
+    "key_name": Instance.key_name,
+    "launch_index": Instance.launch_index,
+    "launched_at": Instance.launched_at,
+    "locked": Instance.locked,
+    "node": Instance.node_name,
+    "power_state": Instance.power_state,
+    "progress": Instance.progress,
+    "project_id": Instance.project_id,
+    "task_state": Instance.task_state,
+    "terminated_at": Instance.terminated_at,
+    "updated_at": Instance.updated_at,
+    "user_id": Instance.user_id,
+    "uuid": Instance.id,
+    "vm_state": Instance.vm_state,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFilter:
+    """None: not asked for. Texts in `patterns` are simple expressions (common/db/patterns.py), by column."""
+
+    project_id: str | None = None
+    deleted: bool | None = False  # None: both
+    equals: tuple[tuple[str, Any], ...] = ()  # (key of EQUALS, value)
+    patterns: tuple[tuple[str, str], ...] = ()  # (key of PATTERNS, expression)
+    statuses: tuple[str, ...] | None = None
+    address_v4: str | None = None
+    address_v6: str | None = None
+    changes_since: datetime | None = None
+    changes_before: datetime | None = None
+    tags: tuple[str, ...] = ()
+    tags_any: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
+    not_tags_any: tuple[str, ...] = ()
+
+
+EQUALS: dict[str, InstrumentedAttribute[Any]] = {
+    "availability_zone": Instance.availability_zone,
+    "config_drive": Instance.config_drive,
+    "flavor": Instance.flavor_id,
+    "host": Instance.node_name,
+    "image": Instance.image_id,
+    "key_name": Instance.key_name,
+    "launch_index": Instance.launch_index,
+    "locked": Instance.locked,
+    "node": Instance.node_name,
+    "power_state": Instance.power_state,
+    "progress": Instance.progress,
+    "reservation_id": Instance.reservation_id,
+    "task_state": Instance.task_state,
+    "user_id": Instance.user_id,
+    "uuid": Instance.id,
+    "vm_state": Instance.vm_state,
+}
+PATTERNS: dict[str, InstrumentedAttribute[Any]] = {
+    "access_ip_v4": Instance.access_ip_v4,
+    "access_ip_v6": Instance.access_ip_v6,
+    "description": Instance.description,
+    "hostname": Instance.hostname,
+    "name": Instance.name,
+}
+
+
+def list_page(session: Session, wanted: ServerFilter, page: paging.Page) -> list[Instance]:
+    """One page, newest first unless asked otherwise; without user data, keys, hints and image copies (not in lists).
+
+    Raises InvalidRequest for an unknown marker or sort key, or a pattern that isn't understood.
+    """
+    query = sa.select(Instance).options(
+        defer(Instance.user_data), defer(Instance.public_key), defer(Instance.scheduler_hints), defer(Instance.image)
+    )
+    query = query.where(*_conditions(session, wanted))
+    return paging.fetch(session, query, page, columns=SORT_COLUMNS, default=(("created_at", True),), key=Instance.id)
+
+
+def _conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if wanted.project_id is not None:
+        found.append(Instance.project_id == wanted.project_id)
+    if wanted.deleted is not None:
+        found.append(Instance.deleted.is_(wanted.deleted))
+    found += [EQUALS[key] == value for key, value in wanted.equals]
+    found += [matches(PATTERNS[key], value) for key, value in wanted.patterns]
+    if wanted.statuses is not None:
+        found.append(_has_status(wanted.statuses))
+    found += [_has_address(text, 4) for text in (wanted.address_v4,) if text]
+    found += [_has_address(text, 6) for text in (wanted.address_v6,) if text]
+    if wanted.changes_since is not None:
+        found.append(Instance.updated_at >= wanted.changes_since)
+    if wanted.changes_before is not None:
+        found.append(Instance.updated_at <= wanted.changes_before)
+    return found + _tag_conditions(session, wanted)
+
+
+def _tag_conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement[bool]]:
+    found = [_has_tag(session, tag) for tag in wanted.tags]
+    if wanted.tags_any:
+        found.append(sa.or_(*(_has_tag(session, tag) for tag in wanted.tags_any)))
+    if wanted.not_tags:
+        found.append(sa.not_(sa.and_(*(_has_tag(session, tag) for tag in wanted.not_tags))))
+    found += [sa.not_(_has_tag(session, tag)) for tag in wanted.not_tags_any]
+    return found
+
+
+def _has_tag(session: Session, tag: str) -> sa.ColumnElement[bool]:
+    elements = sa.func.json_each if session.get_bind().dialect.name == "sqlite" else sa.func.json_array_elements_text
+    values = elements(Instance.tags).table_valued("value")
+    return sa.exists(sa.select(1).select_from(values).where(values.c.value == tag).correlate(Instance))
+
+
+@cache
+def _states_of(status: str) -> tuple[tuple[str, str | None], ...]:
+    """The (vm_state, task_state) pairs that are shown as `status`."""
+    tasks: list[str | None] = [None, *TaskState]
+    return tuple((vm, task) for vm in VmState for task in tasks if server_status(vm, task) == status)
+
+
+def _has_status(statuses: Sequence[str]) -> sa.ColumnElement[bool]:
+    pairs = {pair for status in statuses for pair in _states_of(status)}
+    branches: list[sa.ColumnElement[bool]] = []
+    for vm_state in VmState:
+        tasks = {task for vm, task in pairs if vm == vm_state}
+        if not tasks:
+            continue
+        named = sorted(task for task in tasks if task is not None)
+        task_is = sa.or_(Instance.task_state.in_(named), Instance.task_state.is_(None) if None in tasks else sa.false())
+        everything = len(tasks) == len(TaskState) + 1
+        branches.append(sa.and_(Instance.vm_state == vm_state, sa.true() if everything else task_is))
+    return sa.or_(sa.false(), *branches)
+
+
+def _has_address(text: str, ip_version: int) -> sa.ColumnElement[bool]:
+    kind = IpAllocation.ip_address.like("%:%") if ip_version == 6 else IpAllocation.ip_address.not_like("%:%")
+    return sa.exists(
+        sa.select(1)
+        .select_from(Port)
+        .join(IpAllocation, IpAllocation.port_id == Port.id)
+        .where(
+            Port.device_id == Instance.id,
+            Port.device_owner.like("compute:%"),
+            kind,
+            matches(IpAllocation.ip_address, text),
+        )
+        .correlate(Instance)
+    )
+
+
+def security_group_names(session: Session, instance_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Names of the groups on any port of these instances, by instance; one entry per group."""
+    rows = session.execute(
+        sa.select(Port.device_id, SecurityGroup.id, SecurityGroup.name)
+        .join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
+        .join(SecurityGroup, SecurityGroup.id == PortSecurityGroup.security_group_id)
+        .where(Port.device_id.in_(instance_ids), Port.device_owner.like("compute:%"))
+        .distinct()
+        .order_by(Port.device_id, SecurityGroup.name, SecurityGroup.id)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for instance_id, _, name in rows:
+        found[instance_id].append(name)
+    return found
+
+
+def security_groups(session: Session, instance_ids: Sequence[str]) -> list[SecurityGroup]:
+    """The groups on any port of these instances, by name."""
+    on_ports = (
+        sa.select(PortSecurityGroup.security_group_id)
+        .join(Port, Port.id == PortSecurityGroup.port_id)
+        .where(Port.device_id.in_(instance_ids), Port.device_owner.like("compute:%"))
+    )
+    query = sa.select(SecurityGroup).where(SecurityGroup.id.in_(on_ports))
+    return list(session.scalars(query.order_by(SecurityGroup.name, SecurityGroup.id)))
+
+
+@dataclass(frozen=True)
+class Host:
+    """The service of the node that an instance is on."""
+
+    availability_zone: str
+    disabled: bool
+    forced_down: bool
+    last_seen_at: datetime | None
+
+
+def hosts(session: Session, node_ids: Sequence[str]) -> dict[str, Host]:
+    rows = session.execute(
+        sa.select(Node.id, Service.availability_zone, Service.disabled, Service.forced_down, Service.last_seen_at)
+        .join(Service, Service.number == Node.service_number)
+        .where(Node.id.in_(node_ids))
+    )
+    return {node_id: Host(zone, disabled, down, seen) for node_id, zone, disabled, down, seen in rows}
+
+
+def get_for_update(session: Session, instance_id: str, context: RequestContext) -> Instance:
+    """The living instance, its row locked, if the caller may see it. Raises NotFound."""
+    found = session.get(Instance, instance_id, with_for_update=True, populate_existing=True)
+    if found is None or found.deleted or not context.owns(found.project_id):
+        raise NotFound(f"Instance {instance_id} could not be found.")
+    return found

@@ -1,0 +1,142 @@
+"""Engines, transactions and their retry: the only place that begins or commits one.
+
+Callers own the transaction: `with db.write() as session:` in an operation, a saga step or a reconciler. A write
+transaction on SQLite begins with BEGIN IMMEDIATE, because a read that turns into a write fails at once otherwise;
+PostgreSQL runs at READ COMMITTED. Engines are made after fork: call Database(...) in the worker, never at import.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from common import log
+from common.clock import Clock, SystemClock
+from common.config import DatabaseConfig
+from common.errors import InvalidRequest
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+RETRIES = 4
+_RETRYABLE_SQLSTATES = {"40001", "40P01", "57P01", "57P02", "57P03", "08000", "08003", "08006"}
+#: a list of a thousand servers reads thousands of JSON values
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: msgspec.json.encode(value).decode(),
+    "json_deserializer": msgspec.json.decode,
+}
+
+
+class Database:
+    """One per process. `statements` counts what was sent, so that tests can bound it per request."""
+
+    def __init__(self, config: DatabaseConfig, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.statements = 0
+        self.is_sqlite = config.url.startswith("sqlite")
+        self.engine = _sqlite_engine(config) if self.is_sqlite else _postgresql_engine(config)
+        self._writer = self.engine.execution_options(cumulet_begin="BEGIN IMMEDIATE")
+        sa.event.listen(self.engine, "before_cursor_execute", self._count)
+
+    def _count(self, *_: Any) -> None:
+        self.statements += 1
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent read; anything written by mistake is rolled back. Raises InvalidRequest as `write` does."""
+        with _values_checked(), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+            session.expunge_all()  # a rollback expires what the session holds; rows leave as plain values
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises InvalidRequest for a value that the database can't hold.
+        """
+        with _values_checked(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def run(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a write transaction, again when the database says that it lost a race or its connection.
+
+        The only place with database retry: RETRIES times, with backoff. `work` must have no effect but on the session.
+        """
+        for attempt in range(RETRIES):
+            try:
+                with self.write() as session:
+                    return work(session)
+            except DBAPIError as err:
+                if attempt == RETRIES - 1 or not is_transient(err):
+                    raise
+                log.event(logger, "db.retry", logging.WARNING, attempt=attempt + 1, reason=type(err).__name__)
+                self.clock.sleep(0.02 * 2**attempt * (0.5 + random.random()))
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def _values_checked() -> Iterator[None]:
+    """A value that PostgreSQL can't hold (a NUL in a text, a number out of range) is the request's fault, not ours."""
+    try:
+        yield
+    except DataError as err:
+        raise InvalidRequest("A value in the request can't be stored or compared.", detail=str(err.orig)) from err
+
+
+def is_transient(err: DBAPIError) -> bool:
+    """True for a serialization failure, a deadlock, a busy SQLite or a lost connection."""
+    if err.connection_invalidated:
+        return True
+    sqlstate = getattr(err.orig, "sqlstate", None)
+    if sqlstate is not None:
+        return sqlstate in _RETRYABLE_SQLSTATES
+    return isinstance(err, OperationalError) and ("locked" in str(err.orig) or "connection" in str(err.orig))
+
+
+def _sqlite_engine(config: DatabaseConfig) -> sa.Engine:
+    engine = sa.create_engine(
+        config.url,
+        connect_args={"timeout": config.busy_timeout_ms / 1000, "check_same_thread": False},
+        pool_size=config.pool_size,
+        max_overflow=-1,
+        **_JSON,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        for pragma in (
+            "journal_mode=WAL",
+            f"busy_timeout={config.busy_timeout_ms}",
+            "foreign_keys=ON",
+            "synchronous=FULL",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("cumulet_begin", "BEGIN"))
+
+    return engine
+
+
+def _postgresql_engine(config: DatabaseConfig) -> sa.Engine:
+    return sa.create_engine(
+        config.url,
+        isolation_level="READ COMMITTED",
+        pool_size=config.pool_size,
+        max_overflow=config.max_overflow,
+        pool_pre_ping=True,
+        **_JSON,
+    )
