@@ -1,0 +1,63 @@
+"""From rows to the one complete command an agent gets: the instance's spec with image, ports, rules and user data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common.config import Config
+from common.db import network_state
+from common.db.models import Instance
+from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec
+
+
+def build(session: Session, instance: Instance, config: Config) -> InstanceSpec:
+    """Everything the node needs; it never has to ask back."""
+    version = network_state.version_of(session, instance.node_id)
+    ports, networks, groups = network_state.for_instance(session, instance.id)
+    flavor = instance.flavor
+    return InstanceSpec(
+        id=instance.id,
+        vcpus=int(flavor["vcpus"]),
+        memory_mib=int(flavor["memory_mib"]),
+        root_gib=int(flavor.get("root_gib", 0)),
+        ephemeral_gib=int(flavor.get("ephemeral_gib", 0)),
+        swap_mib=int(flavor.get("swap_mib", 0)),
+        image=image_spec(instance.image, config),
+        guest=_guest(instance),
+        ports=ports,
+        networks=networks,
+        groups=groups,
+        config_drive=instance.config_drive,
+        network_version=version,
+        image_properties={str(key): str(value) for key, value in instance.image.get("properties", {}).items()},
+    )
+
+
+def image_spec(image: dict[str, Any], config: Config) -> ImageSpec:
+    return ImageSpec(
+        id=image["id"],
+        sha512=image["sha512"],
+        size_bytes=int(image["size_bytes"]),
+        disk_format=image["disk_format"],
+        virtual_size_bytes=int(image["virtual_size_bytes"]),
+        url=f"{config.api.public_url.rstrip('/')}/cumulet/v1/nodes/images/{image['id']}/file",
+    )
+
+
+def _guest(instance: Instance) -> Guest:
+    keys = {instance.key_name: instance.public_key} if instance.key_name and instance.public_key else {}
+    return Guest(
+        hostname=instance.hostname,
+        name=instance.name,
+        project_id=instance.project_id,
+        user_data_b64=instance.user_data,
+        public_keys=keys,
+        metadata={str(key): str(value) for key, value in instance.properties.items()},
+        availability_zone=instance.availability_zone or "nova",
+        launch_index=instance.launch_index,
+        reservation_id=instance.reservation_id,
+        instance_type=str(instance.flavor.get("name", "")),
+        image_id=instance.image_id or "",
+    )

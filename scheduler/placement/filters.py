@@ -1,0 +1,110 @@
+"""Filters: each looks at one node for one request and says why not, or nothing. Small, pure, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from common.deadlines import NODE_DOWN_S
+from scheduler.placement.request import PlacementRequest
+from scheduler.placement.view import NodeView
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """wanted and free are in the filter's unit (vCPUs, MiB, GiB); None where it is not about an amount.
+
+    hopeless: waiting for others to leave would not help, the node is too small even when empty.
+    """
+
+    node: str
+    filter: str
+    reason: str
+    wanted: float | None = None
+    free: float | None = None
+    hopeless: bool = False
+
+
+Filter = Callable[[PlacementRequest, NodeView, datetime], Refusal | None]
+
+
+def is_up(_request: PlacementRequest, node: NodeView, now: datetime) -> Refusal | None:
+    if node.forced_down:
+        return Refusal(node.name, "is_up", "an administrator declared the node down")
+    if node.last_heartbeat_at is None:
+        return Refusal(node.name, "is_up", "the node has never reported")
+    age = now - node.last_heartbeat_at
+    if age > timedelta(seconds=NODE_DOWN_S):
+        return Refusal(node.name, "is_up", f"no heartbeat for {age.total_seconds():.0f} s")
+    return None
+
+
+def is_enabled(_request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if node.enabled:
+        return None
+    return Refusal(node.name, "is_enabled", f"the node is disabled: {node.disabled_reason or 'no reason given'}")
+
+
+def is_requested(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if request.requested_node in (None, node.name):
+        return None
+    return Refusal(node.name, "is_requested", f"node {request.requested_node} was asked for")
+
+
+def not_tried(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if node.name not in request.excluded:
+        return None
+    return Refusal(node.name, "not_tried", "an earlier attempt on this node failed")
+
+
+def in_zone(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if request.availability_zone in (None, node.availability_zone):
+        return None
+    return Refusal(
+        node.name,
+        "in_zone",
+        f"the node is in availability zone {node.availability_zone}, not {request.availability_zone}",
+    )
+
+
+def has_arch(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if request.arch in (None, node.arch):
+        return None
+    return Refusal(node.name, "has_arch", f"the image needs {request.arch}, the node is {node.arch}", hopeless=True)
+
+
+def fits_vcpus(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    return _fits(node, "fits_vcpus", "vCPUs", request.amounts.vcpus, node.free_vcpus, node.total_vcpus)
+
+
+def fits_memory(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    return _fits(
+        node, "fits_memory", "MiB of memory", request.amounts.memory_mib, node.free_memory_mib, node.total_memory_mib
+    )
+
+
+def fits_disk(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    return _fits(node, "fits_disk", "GiB of disk", request.amounts.disk_gib, node.free_disk_gib, node.total_disk_gib)
+
+
+def _fits(node: NodeView, name: str, unit: str, wanted: float, free: float, total: float) -> Refusal | None:
+    if wanted <= free:
+        return None
+    return Refusal(
+        node.name, name, f"{wanted:g} {unit} wanted, {max(free, 0):g} of {total:g} free", wanted, free, wanted > total
+    )
+
+
+#: In this order: what is cheap and what says most come first.
+FILTERS: tuple[Filter, ...] = (
+    is_requested,
+    not_tried,
+    is_enabled,
+    is_up,
+    in_zone,
+    has_arch,
+    fits_vcpus,
+    fits_memory,
+    fits_disk,
+)

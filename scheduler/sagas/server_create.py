@@ -1,0 +1,143 @@
+"""Create a server: claim a node, have it make the guest, finish. A failure another node might not have moves on."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.db import instances, nodes, ports
+from common.db.models import Instance
+from common.deadlines import ENSURE_INSTANCE_S
+from common.errors import CloudError, NoValidNode
+from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
+from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
+from common.states import TaskState, VmState
+from scheduler import instance_spec
+from scheduler.placement import request as placement_request
+from scheduler.placement.select import choose, summary
+from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, report_error
+
+
+def saga() -> Saga:
+    return Saga(
+        kind="server_create",
+        steps=(
+            Local("claim", do=claim, undo=release),
+            Remote(
+                "ensure_instance",
+                do=ensure_instance,
+                undo=ensure_absent,
+                failed=after_failure,
+                deadline_s=ENSURE_INSTANCE_S,
+            ),
+            Local("finish", do=finish),
+        ),
+        unwound=action_unwound,
+        stuck=action_stuck,
+    )
+
+
+_rng = random.Random()
+
+
+def claim(session: Session, context: StepContext) -> dict[str, Any]:
+    """Choose a node and claim on it; the next best when another scheduler was quicker."""
+    instance = instances.get(session, context.instance_id)
+    if nodes.allocations(session, [instance.id]):  # done before: the claim stands
+        return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
+    tried = frozenset(context.results.get("tried", []))
+    request = placement_request.from_instance(instance, context.params, tried)
+    decision = choose(request, context.placement.current(context.now), context.now, _rng)
+    for node in decision.candidates:
+        if not nodes.claim(
+            session,
+            consumer_id=instance.id,
+            node_id=node.id,
+            amounts=request.amounts,
+            project_id=instance.project_id,
+            user_id=instance.user_id,
+            now=context.now,
+        ):
+            continue
+        epoch = instance.epoch + 1
+        session.execute(
+            sa.update(Instance)
+            .where(Instance.id == instance.id)
+            .values(node_id=node.id, node_name=node.name, epoch=epoch, generation=Instance.generation + 1)
+            .execution_options(synchronize_session=False)
+        )
+        instances.set_task(session, instance.id, context.operation.id, TaskState.SPAWNING, context.now)
+        ports.bind(session, instance.id, node.id, epoch, context.now)
+        context.reasoning.update(decision.reasoning(node.name))
+        return {"node": node.name, "node_id": node.id, "epoch": epoch}
+    reasoning = decision.reasoning(None)
+    last = context.operation.error if tried else None
+    if last is None:
+        raise NoValidNode(
+            f"No valid host was found: {summary(decision)}.", detail=reasoning["nearest_fix"], reasoning=reasoning
+        )
+    raise NoValidNode(
+        f"No valid host was found: {len(tried)} tried, the last failure was: {last['message']}",
+        detail=str(last.get("detail", "")),
+        reasoning=reasoning,
+    )
+
+
+def release(session: Session, context: StepContext) -> None:
+    """Give the claim back and forget the node."""
+    nodes.release_all(session, context.instance_id)
+    ports.unbind(session, context.instance_id, context.now)
+    session.execute(
+        sa.update(Instance)
+        .where(Instance.id == context.instance_id)
+        .values(node_id=None, node_name=None, generation=Instance.generation + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def ensure_instance(session: Session, context: StepContext) -> Send:
+    instance = instances.get(session, context.instance_id)
+    assert instance.node_name is not None
+    spec = instance_spec.build(session, instance, context.config)
+    return Send(instance.node_name, EnsureInstance(spec=spec, **command_fields(context, instance, "ensure_instance")))
+
+
+def ensure_absent(session: Session, context: StepContext) -> Send | None:
+    instance = instances.get(session, context.instance_id, deleted=True)
+    if instance.node_name is None or instance.epoch in context.absent_epochs():
+        return None
+    return Send(instance.node_name, EnsureAbsent(**command_fields(context, instance, "ensure_instance")))
+
+
+def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudError:
+    """Another node, while there are attempts left and the failure is one that another node might not have."""
+    tried = [*context.results.get("tried", []), report.node]
+    context.operation.results = {**context.operation.results, "tried": tried}
+    error = report_error(context, report)
+    if report.retry_elsewhere and len(tried) < context.config.scheduler.max_attempts:
+        return RetryFrom("claim", error)
+    return error
+
+
+def finish(session: Session, context: StepContext) -> dict[str, Any]:
+    power = PowerState(context.results["ensure_instance"]["power"])
+    instances.transition(
+        session,
+        context.instance_id,
+        VmState.ACTIVE,
+        expect=(VmState.BUILDING,),
+        operation_id=context.operation.id,
+        now=context.now,
+        reason="created",
+        launched_at=context.now,
+        progress=100,
+        power_state=instances.power_code(power),
+        power_state_at=context.now,
+    )
+    instance = instances.get(session, context.instance_id)
+    ports.mark_active(session, instance.id, instance.epoch, context.now)
+    instances.set_task(session, instance.id, context.operation.id, None, context.now)
+    return {}

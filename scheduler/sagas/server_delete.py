@@ -1,0 +1,55 @@
+"""Delete a server, in whatever state it is: wait until others have stopped, have the node remove it, give all back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common.db import instances, nodes, operations, ports
+from common.deadlines import ENSURE_ABSENT_S, WAIT_FOR_CANCELLED_S
+from common.rpc.compute_v1 import EnsureAbsent
+from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
+from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, report_error
+
+
+def saga() -> Saga:
+    return Saga(
+        kind="server_delete",
+        steps=(
+            Local("wait_for_others", do=wait_for_others, deadline_s=WAIT_FOR_CANCELLED_S),
+            Remote("ensure_absent", do=ensure_absent, failed=report_error, deadline_s=ENSURE_ABSENT_S),
+            Local("finish", do=finish),
+        ),
+        unwound=action_unwound,
+        stuck=action_stuck,
+    )
+
+
+POLL_S = 0.5
+
+
+def wait_for_others(session: Session, context: StepContext) -> Outcome:
+    """Operations that were running have been asked to stop; another delete that came first does the work."""
+    others = operations.open_for(session, context.instance_id, except_id=context.operation.id)
+    earlier = [
+        o
+        for o in others
+        if o.kind != "server_delete" or (o.created_at, o.id) < (context.operation.created_at, context.operation.id)
+    ]
+    return Wait(POLL_S) if earlier else {}
+
+
+def ensure_absent(session: Session, context: StepContext) -> Send | None:
+    instance = instances.get(session, context.instance_id, deleted=True)
+    if instance.deleted or instance.node_name is None:
+        return None
+    return Send(instance.node_name, EnsureAbsent(**command_fields(context, instance, "ensure_absent")))
+
+
+def finish(session: Session, context: StepContext) -> dict[str, Any]:
+    instance = instances.get(session, context.instance_id, deleted=True)
+    if instances.mark_deleted(session, instance, context.operation.id, context.now):
+        ports.release(session, instance.id, context.now)
+        nodes.release_all(session, instance.id)
+    return {}

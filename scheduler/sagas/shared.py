@@ -1,0 +1,114 @@
+"""What the instance sagas have in common: the fields of a command, and how an action on an instance ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypedDict
+
+from sqlalchemy.orm import Session
+
+from common.db import instances
+from common.db.models import Instance
+from common.errors import CloudError, HypervisorError, StateConflict
+from common.rpc.compute_v1 import PowerState, Report
+from common.saga.model import StepContext
+from common.states import ACTIONS, Action, VmState
+
+
+class CommandFields(TypedDict):
+    id: str
+    operation_id: str
+    step: str
+    request_id: str
+    instance_id: str
+    epoch: int
+    generation: int
+    deadline: datetime
+
+
+class NodeFailed(CloudError):
+    """An agent reported a failure; code, message and detail are the agent's."""
+
+    code = "node_failed"
+
+
+def command_fields(context: StepContext, instance: Instance, step: str) -> CommandFields:
+    """A repeated command keeps the generation it was first sent with, so that repeating changes nothing."""
+    assert context.command_deadline is not None
+    return CommandFields(
+        id=context.command_id,
+        operation_id=context.operation.id,
+        step=step,
+        request_id=context.operation.request_id,
+        instance_id=instance.id,
+        epoch=instance.epoch,
+        generation=context.generation or instance.generation,
+        deadline=context.command_deadline,
+    )
+
+
+def node_of(instance: Instance) -> str:
+    """The node an instance is on. Raises StateConflict for one that was never placed (its creation failed)."""
+    if instance.node_name is None:
+        raise StateConflict(f"Instance {instance.id} is on no node: its creation failed; delete it and create it anew.")
+    return instance.node_name
+
+
+def report_error(_context: StepContext, report: Report) -> CloudError:
+    """An agent's failure as the operation's error: no other node could do better."""
+    return NodeFailed(
+        report.message or HypervisorError.code, detail=report.detail, node=report.node, reported=report.code
+    )
+
+
+def end_action(session: Session, context: StepContext, power: PowerState, **changes: Any) -> None:
+    """The action succeeded: vm_state as the table says, power as the node reported, and the instance is free again."""
+    rule = ACTIONS[Action(context.params["action"])]
+    instances.transition(
+        session,
+        context.instance_id,
+        rule.leads_to,
+        expect=tuple(rule.allowed),
+        operation_id=context.operation.id,
+        now=context.now,
+        reason=rule.shown_as,
+        power_state=instances.power_code(power),
+        power_state_at=context.now,
+        **changes,
+    )
+    instances.set_task(session, context.instance_id, context.operation.id, None, context.now)
+
+
+def action_unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
+    """The action failed: vm_state goes where the table says (or stays), the reason is kept, the instance is free."""
+    if cancelled:
+        return  # the pre-empting operation holds the instance now
+    rule = ACTIONS[Action(context.params["action"])]
+    if rule.on_failure is not None:
+        instances.set_fault(session, context.instance_id, error, context.now)
+        instances.transition(
+            session,
+            context.instance_id,
+            rule.on_failure,
+            expect=tuple(rule.allowed),
+            operation_id=context.operation.id,
+            now=context.now,
+            reason=str(error.get("code", "failed")),
+        )
+    instances.set_task(session, context.instance_id, context.operation.id, None, context.now)
+
+
+def action_stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """Undo gave up: the server goes to ERROR, because nobody knows what is left on the node."""
+    instances.set_fault(session, context.instance_id, error, context.now)
+    living = tuple(state for state in VmState if state not in (VmState.DELETED,))
+    instances.transition(
+        session,
+        context.instance_id,
+        VmState.ERROR,
+        expect=living,
+        operation_id=context.operation.id,
+        now=context.now,
+        reason="stuck",
+    )
+    instances.set_task(session, context.instance_id, context.operation.id, None, context.now)

@@ -1,0 +1,212 @@
+"""The four promises, for every step of every saga: repeatable, undoable, undone twice is harmless, and resumable."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import scheduler.sagas
+from common.errors import CloudError
+from common.saga.engine import Engine
+from common.saga.model import Local, Remote, Saga, Step
+from common.states import ACTIONS, Action, OperationState, VmState
+from scheduler.sagas import SAGAS
+from tests.sagas.world import World
+
+#: One action to start each saga with. A saga that is not here fails `test_every_saga_is_in_the_harness`.
+STARTED_BY = {
+    "server_create": Action.CREATE,
+    "server_delete": Action.DELETE,
+    "server_start": Action.START,
+    "server_stop": Action.STOP,
+    "server_reboot": Action.REBOOT,
+    "server_restore": Action.RESTORE,
+}
+STEPS = [(kind, step.name) for kind, saga in SAGAS.items() for step in saga.steps]
+
+
+class Broken(CloudError):
+    code = "broken_for_the_test"
+
+
+def with_steps(kind: str, change: Callable[[Step], Step]) -> dict[str, Saga]:
+    changed = dataclasses.replace(SAGAS[kind], steps=tuple(change(step) for step in SAGAS[kind].steps))
+    return {**SAGAS, kind: changed}
+
+
+def start(world: World, kind: str) -> tuple[str, str]:
+    """Prepare with the untouched sagas, then start the one under test with the world's own."""
+    sagas, world.engine._sagas = world.engine._sagas, SAGAS
+    instance_id = world.prepared(STARTED_BY[kind])
+    world.engine._sagas = sagas
+    return instance_id, world.begin(instance_id, STARTED_BY[kind])
+
+
+def assert_reached(world: World, instance_id: str, operation_id: str, kind: str) -> None:
+    operation, instance = world.operation(operation_id), world.instance(instance_id)
+    assert operation.state == OperationState.DONE, operation.error
+    wanted = ACTIONS[STARTED_BY[kind]].leads_to
+    assert instance.vm_state == wanted
+    assert instance.task_state is None
+    living = 0 if wanted == VmState.DELETED else 1
+    assert world.guests() == living
+    assert world.claims() == (living, living, 128 * living)
+    assert world.bound_ports() == living
+    assert {key: used for key, used in world.usage().items() if key in ("instances", "cores")} == {
+        "instances": living,
+        "cores": living,
+    }
+
+
+def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, before: VmState) -> None:
+    """As if the operation had never been: only the record of it, and ERROR where the table says so."""
+    operation, instance = world.operation(operation_id), world.instance(instance_id)
+    assert operation.state == OperationState.FAILED, operation.error
+    assert instance.task_state is None
+    assert instance.operation_id is None
+    assert instance.vm_state == (ACTIONS[STARTED_BY[kind]].on_failure or before)
+    if kind == "server_create":
+        assert world.guests() == 0
+        assert world.claims() == (0, 0, 0)
+        assert world.bound_ports() == 0
+        assert instance.fault is not None
+        assert instance.fault["code"] == "broken_for_the_test"
+    assert world.usage()["instances"] == 1, "an instance in ERROR still counts, until it is deleted"
+
+
+def test_every_saga_is_in_the_harness() -> None:
+    files = {path.stem for path in Path(scheduler.sagas.__file__).parent.glob("*.py")} - {"__init__", "shared"}
+    assert files == set(SAGAS) == set(STARTED_BY)
+
+
+@pytest.mark.parametrize(("kind", "name"), STEPS)
+def test_a_step_done_twice_is_done_once(tmp_path: Path, kind: str, name: str) -> None:
+    def twice(step: Step) -> Step:
+        if step.name != name or isinstance(step, Remote):
+            return step
+
+        def do(session: Any, context: Any) -> Any:
+            step.do(session, context)
+            return step.do(session, context)
+
+        return dataclasses.replace(step, do=do)
+
+    world = World(tmp_path, with_steps(kind, twice))
+    instance_id, operation_id = start(world, kind)
+    world.bus.duplicate = True  # and every command reaches the node twice, with two reports
+    world.run()
+    assert_reached(world, instance_id, operation_id, kind)
+
+
+def failing(kind: str, name: str, undo_twice: bool) -> dict[str, Saga]:
+    def change(step: Step) -> Step:
+        if isinstance(step, Local):
+            undo = step.undo
+            if undo is not None and undo_twice:
+
+                def undone(session: Any, context: Any, once: Any = undo) -> None:
+                    once(session, context)
+                    once(session, context)
+
+                undo = undone
+
+            def broken(session: Any, context: Any) -> Any:
+                raise Broken("it was told to fail", detail="secret path")
+
+            return dataclasses.replace(step, undo=undo, do=broken if step.name == name else step.do)
+        if step.name == name:
+            return dataclasses.replace(step, failed=lambda *_: Broken("it was told to fail"))
+        return step
+
+    return with_steps(kind, change)
+
+
+@pytest.mark.parametrize("undo_twice", [False, True])
+@pytest.mark.parametrize(("kind", "name"), STEPS)
+def test_a_failure_leaves_a_clean_slate(tmp_path: Path, kind: str, name: str, undo_twice: bool) -> None:
+    world = World(tmp_path, failing(kind, name, undo_twice))
+    instance_id, operation_id = start(world, kind)
+    before = VmState(world.instance(instance_id).vm_state)
+    world.bus.duplicate = undo_twice
+    if isinstance(next(step for step in SAGAS[kind].steps if step.name == name), Remote):
+        for node in world.nodes.values():
+            node.fail, node.fail_absent = 2, kind == "server_delete"
+    world.run()
+    assert_clean(world, instance_id, operation_id, kind, before)
+
+
+class DyingEngine(Engine):
+    """A worker that is killed after a number of its transactions: it neither sends nor gives its lease back."""
+
+    lives = 0
+
+    def _send(self, turn: Any) -> None:
+        if self.lives <= 0:
+            raise Killed
+        super()._send(turn)
+
+    def _turn_or_failure(self, operation: Any) -> Any:
+        turn = super()._turn_or_failure(operation)
+        self.lives -= 1
+        return turn
+
+
+class Killed(BaseException):
+    """Not an Exception: nothing in the engine may catch it, as nothing catches kill -9."""
+
+
+@pytest.mark.parametrize("turns", range(1, 5))
+@pytest.mark.parametrize("kind", sorted(SAGAS))
+def test_another_worker_finishes_what_a_killed_one_began(tmp_path: Path, kind: str, turns: int) -> None:
+    world = World(tmp_path)
+    instance_id, operation_id = start(world, kind)
+    dying = DyingEngine(
+        db=world.db,
+        bus=world.bus,
+        clock=world.clock,
+        config=world.config,
+        sagas=SAGAS,  # type: ignore[arg-type]
+        placement=world.engine._placement,
+        owner="dying",
+    )
+    dying.lives = turns
+    try:
+        world.run(dying)
+    except Killed:
+        world.clock.advance(31)
+        world.beat()
+    world.run(world.make_engine("heir"))
+    assert_reached(world, instance_id, operation_id, kind)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, n in STEPS if k == "server_create"])
+def test_a_killed_worker_s_unwinding_is_finished_by_another(tmp_path: Path, kind: str, name: str) -> None:
+    for turns in range(1, 6):
+        folder = tmp_path / str(turns)
+        folder.mkdir()
+        world = World(folder, failing(kind, name, undo_twice=False))
+        instance_id, operation_id = start(world, kind)
+        if name == "ensure_instance":
+            for node in world.nodes.values():
+                node.fail = 1
+        dying = DyingEngine(
+            db=world.db,
+            bus=world.bus,
+            clock=world.clock,
+            config=world.config,
+            sagas=world.sagas,  # type: ignore[arg-type]
+            placement=world.engine._placement,
+            owner="dying",
+        )
+        dying.lives = turns
+        try:
+            world.run(dying)
+        except Killed:
+            world.clock.advance(31)
+            world.beat()
+        world.run(world.make_engine("heir"))
+        assert_clean(world, instance_id, operation_id, kind, VmState.BUILDING)

@@ -1,0 +1,344 @@
+"""A database, an engine and nodes that obey commands at once: what the saga harness runs sagas in.
+
+The nodes are the smallest thing that keeps the agent's promises (idempotent, epochs, reports); the real agent has tests
+of its own and the whole-cloud fixture puts it together with the scheduler.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from common.clock import ManualClock
+from common.config import Config, DatabaseConfig
+from common.context import RequestContext
+from common.db import instances, nodes, ports, quotas
+from common.db.base import Base
+from common.db.models import Allocation, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
+from common.db.session import Database
+from common.ids import new_id, new_request_id
+from common.rpc.compute_v1 import (
+    Command,
+    EnsureAbsent,
+    EnsureInstance,
+    EnsureRunning,
+    EnsureStopped,
+    PowerState,
+    RebootInstance,
+    Report,
+    ReportKind,
+    WantedPower,
+)
+from common.saga.engine import Engine
+from common.saga.model import Saga
+from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
+from scheduler.placement.view import NodeViews
+from scheduler.sagas import SAGAS
+
+PROJECT, USER = "a" * 32, "b" * 32
+
+
+@dataclass
+class SimNode:
+    """domains: instance id -> (epoch, power). fail: how many commands to fail, and how."""
+
+    name: str
+    domains: dict[str, tuple[int, PowerState]] = field(default_factory=dict)
+    fail: int = 0
+    fail_absent: bool = False
+    retry_elsewhere: bool = False
+    dead: bool = False
+    commands: list[Command] = field(default_factory=list)
+
+    def obey(self, command: Command) -> Report | None:
+        self.commands.append(command)
+        if self.dead:
+            return None
+        if self.fail and (self.fail_absent or not isinstance(command, EnsureAbsent)):
+            self.fail -= 1
+            return self.report(
+                command,
+                ReportKind.FAILED,
+                code="hypervisor_error",
+                message="it broke",
+                retry_elsewhere=self.retry_elsewhere,
+                absent=not self.fail_absent,
+            )
+        power = PowerState.UNKNOWN
+        if isinstance(command, EnsureAbsent):
+            epoch, _ = self.domains.get(command.instance_id, (0, power))
+            if epoch <= command.epoch:
+                self.domains.pop(command.instance_id, None)
+            power = PowerState.ABSENT
+        elif isinstance(command, EnsureStopped):
+            power = PowerState.SHUTDOWN
+            self.domains[command.instance_id] = (command.epoch, power)
+        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance):
+            stopped = isinstance(command, EnsureInstance) and command.power == WantedPower.STOPPED
+            power = PowerState.SHUTDOWN if stopped else PowerState.RUNNING
+            self.domains[command.instance_id] = (command.epoch, power)
+        return self.report(command, ReportKind.DONE, power=power, absent=power == PowerState.ABSENT)
+
+    def report(self, command: Command, kind: ReportKind, **more: Any) -> Report:
+        return Report(
+            id=new_id(),
+            kind=kind,
+            node=self.name,
+            command_id=command.id,
+            operation_id=command.operation_id,
+            step=command.step,
+            request_id=command.request_id,
+            instance_id=command.instance_id,
+            epoch=command.epoch,
+            generation=command.generation,
+            **more,
+        )
+
+
+class RecordingBus:
+    """Where the engine's commands go; `duplicate` delivers each twice."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Command]] = []
+        self.duplicate = False
+
+    def send_command(self, node: str, command: Command) -> None:
+        self.sent += [(node, command)] * (2 if self.duplicate else 1)
+
+    def hint(self, operation_id: str) -> None:
+        """The world looks for due operations itself."""
+
+
+class World:
+    def __init__(self, folder: Path, sagas: dict[str, Saga] | None = None, node_count: int = 2, url: str = "") -> None:
+        self.clock = ManualClock()
+        self.db = Database(DatabaseConfig(url=url or f"sqlite:///{folder}/world.sqlite"), self.clock)
+        Base.metadata.create_all(self.db.engine)
+        self.config = Config()
+        self.bus = RecordingBus()
+        self.sagas = sagas or SAGAS
+        self.nodes = {f"n{i}": SimNode(f"n{i}") for i in range(1, node_count + 1)}
+        self.rng = random.Random(1)
+        with self.db.write() as session:
+            for name in self.nodes:
+                node = nodes.enrol(
+                    session,
+                    node_id=new_id(),
+                    name=name,
+                    address="",
+                    secret_hash="",
+                    config=self.config.scheduler,
+                    now=self.clock.now(),
+                )
+                node.vcpus, node.memory_mib, node.disk_gib = 4, 8192, 100
+            network = Network(
+                id=new_id(), project_id=PROJECT, name="net", created_at=self.clock.now(), updated_at=self.clock.now()
+            )
+            session.add(network)
+            session.flush()
+            session.add(
+                Subnet(
+                    id=new_id(),
+                    network_id=network.id,
+                    project_id=PROJECT,
+                    ip_version=4,
+                    cidr="10.0.0.0/24",
+                    gateway_ip="10.0.0.1",
+                    allocation_pools=[{"start": "10.0.0.2", "end": "10.0.0.254"}],
+                    dns_nameservers=[],
+                    host_routes=[],
+                    created_at=self.clock.now(),
+                    updated_at=self.clock.now(),
+                )
+            )
+            self.network_id = network.id
+        self.beat()
+        self.engine = self.make_engine("worker-1")
+
+    def make_engine(self, owner: str) -> Engine:
+        return Engine(
+            db=self.db,
+            bus=self.bus,
+            clock=self.clock,
+            config=self.config,
+            sagas=self.sagas,  # type: ignore[arg-type]
+            placement=NodeViews(self.db, full_refresh_s=0.0),
+            owner=owner,
+        )
+
+    def beat(self) -> None:
+        """All living nodes have just been heard of."""
+        with self.db.write() as session:
+            for name, sim in self.nodes.items():
+                node = nodes.by_name(session, name)
+                assert node is not None
+                if not sim.dead:
+                    nodes.heartbeat(
+                        session,
+                        node,
+                        address="",
+                        boot_id="b",
+                        domains=0,
+                        network_applied=0,
+                        now=self.clock.now(),
+                        inventory={"vcpus": 4, "memory_mib": 8192, "disk_gib": 100},
+                    )
+
+    def context(self) -> RequestContext:
+        return RequestContext(
+            request_id=new_request_id(), user_id=USER, project_id=PROJECT, roles=frozenset({"member"})
+        )
+
+    def new_instance(self, **changes: Any) -> str:
+        """An instance as the API leaves it before its first action: quota taken, one port, BUILD."""
+        now = self.clock.now()
+        flavor = {"id": "1", "name": "f", "vcpus": 1, "memory_mib": 128, "root_gib": 1}
+        image = {
+            "id": new_id(),
+            "sha512": "0" * 128,
+            "size_bytes": 1,
+            "disk_format": "qcow2",
+            "virtual_size_bytes": 1,
+            "properties": {},
+        }
+        with self.db.write() as session:
+            quotas.take(
+                session, PROJECT, {"instances": 1, "cores": 1, "ram": 128}, {"instances": 10, "cores": 20, "ram": 9999}
+            )
+            values: dict[str, Any] = {
+                "id": new_id(),
+                "project_id": PROJECT,
+                "user_id": USER,
+                "name": "i",
+                "hostname": "i",
+                "vm_state": VmState.BUILDING,
+                "flavor_id": "1",
+                "flavor": flavor,
+                "image_id": image["id"],
+                "image": image,
+                "created_at": now,
+                "updated_at": now,
+            }
+            instance = Instance(**{**values, **changes})
+            session.add(instance)
+            session.flush()
+            ports.create(
+                session,
+                ports.NewPort(
+                    id=new_id(),
+                    network_id=self.network_id,
+                    project_id=PROJECT,
+                    device_id=instance.id,
+                    device_owner="compute:nova",
+                    security_groups=(),
+                    delete_with_instance=True,
+                ),
+                now,
+                mac_prefix="fa:16:3e",
+                quota={"port": 100, "security_group": 100, "security_group_rule": 1000},
+            )
+            return instance.id
+
+    def begin(self, instance_id: str, action: Action, **params: Any) -> str:
+        with self.db.write() as session:
+            return instances.begin(
+                session, instances.get(session, instance_id), action, self.context(), self.clock.now(), params
+            ).id
+
+    def placed_instance(self, state: VmState = VmState.ACTIVE) -> str:
+        """An instance that was created on a node and brought to a state, by the sagas themselves."""
+        instance_id = self.new_instance()
+        self.begin(instance_id, Action.CREATE)
+        self.run()
+        if state == VmState.STOPPED:
+            self.begin(instance_id, Action.STOP)
+            self.run()
+        assert self.instance(instance_id).vm_state == state
+        return instance_id
+
+    def prepared(self, action: Action) -> str:
+        """An instance in a state that `action` may start in."""
+        if action == Action.CREATE:
+            return self.new_instance()
+        allowed = ACTIONS[action].allowed
+        return self.placed_instance(VmState.ACTIVE if VmState.ACTIVE in allowed else VmState.STOPPED)
+
+    def run(self, engine: Engine | None = None, limit: int = 200, patience_s: float = 3600.0) -> None:
+        """Work, deliver, wait as time tells, until no operation is open."""
+        engine = engine or self.engine
+        end = self.clock.now() + timedelta(seconds=patience_s)
+        for _ in range(limit):
+            self.deliver(engine)
+            due = self.due()
+            for operation_id in due:
+                engine.work(operation_id)
+            if self.bus.sent or due:
+                continue
+            next_at = self.next_due()
+            if next_at is None or next_at > end:
+                return
+            self.clock.advance(max((next_at - self.clock.now()).total_seconds(), 0.001))
+            self.beat()
+        raise AssertionError("the operations did not come to rest")
+
+    def deliver(self, engine: Engine) -> None:
+        sent, self.bus.sent = self.bus.sent, []
+        for name, command in sent:
+            report = self.nodes[name].obey(command)
+            if report is not None:
+                engine.deliver(report)
+
+    def due(self) -> list[str]:
+        with self.db.read() as session:
+            from common.db import operations
+
+            return operations.due(session, self.clock.now(), 100)
+
+    def next_due(self) -> Any:
+        with self.db.read() as session:
+            rows = session.execute(
+                sa.select(Operation.run_at, Operation.lease_until).where(Operation.state.in_(OPEN_OPERATION_STATES))
+            ).all()
+        times = [max(run_at, lease + timedelta(milliseconds=1)) if lease else run_at for run_at, lease in rows]
+        return min(times, default=None)
+
+    def instance(self, instance_id: str) -> Instance:
+        with self.db.read() as session:
+            return instances.get(session, instance_id, deleted=True)
+
+    def operation(self, operation_id: str) -> Operation:
+        with self.db.read() as session:
+            found = session.get(Operation, operation_id)
+            assert found is not None
+            return found
+
+    def claims(self) -> tuple[int, int, int]:
+        """Rows of allocations, and vCPUs and memory in use on all nodes together."""
+        with self.db.read() as session:
+            rows = session.scalar(sa.select(sa.func.count()).select_from(Allocation)) or 0
+            vcpus, memory = session.execute(
+                sa.select(sa.func.sum(Node.used_vcpus), sa.func.sum(Node.used_memory_mib))
+            ).one()
+            return rows, vcpus, memory
+
+    def bound_ports(self) -> int:
+        with self.db.read() as session:
+            return (
+                session.scalar(sa.select(sa.func.count()).select_from(Port).where(Port.binding_node_id.is_not(None)))
+                or 0
+            )
+
+    def usage(self) -> dict[str, int]:
+        with self.db.read() as session:
+            rows = session.execute(
+                sa.select(QuotaUsage.resource, QuotaUsage.in_use).where(QuotaUsage.project_id == PROJECT)
+            )
+            return {row[0]: row[1] for row in rows}
+
+    def guests(self) -> int:
+        return sum(len(sim.domains) for sim in self.nodes.values())
