@@ -1,0 +1,44 @@
+"""Addresses, ports and volumes of a server."""
+
+from __future__ import annotations
+
+from api.compute.operations import server_interfaces, servers
+from api.compute.views import interfaces as views
+from api.compute.views import servers as server_views
+from api.compute.views.fields import reader
+from api.request import ApiRequest, Reply
+from common.errors import NotFound
+
+
+def ips(request: ApiRequest, server_id: str) -> Reply:
+    found = server_interfaces.addresses(request.services, request.context, server_id)
+    return Reply({"addresses": server_views.plain_addresses(found)})
+
+
+def ips_of_network(request: ApiRequest, server_id: str, label: str) -> Reply:
+    found = server_interfaces.addresses(request.services, request.context, server_id)
+    networks = server_views.plain_addresses(found)
+    if label not in networks:
+        raise NotFound("Instance is not a member of specified network")
+    return Reply({label: networks[label]})
+
+
+def list_ports(request: ApiRequest, server_id: str) -> Reply:
+    found = server_interfaces.addresses(request.services, request.context, server_id)
+    return Reply({"interfaceAttachments": views.attachments(found, reader(request))})
+
+
+def show_port(request: ApiRequest, server_id: str, port_id: str) -> Reply:
+    found = server_interfaces.one_port(request.services, request.context, server_id, port_id)
+    return Reply({"interfaceAttachment": views.attachments(found, reader(request))[0]})
+
+
+def list_volumes(request: ApiRequest, server_id: str) -> Reply:
+    """None: this cloud has no volumes yet."""
+    servers.show(request.services, request.context, server_id)
+    return Reply({"volumeAttachments": []})
+
+
+def show_volume(request: ApiRequest, server_id: str, volume_id: str) -> Reply:
+    servers.show(request.services, request.context, server_id)
+    raise NotFound(f"Instance {server_id} is not attached to volume {volume_id[:64]}")

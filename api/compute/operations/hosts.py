@@ -1,0 +1,81 @@
+"""Services, hypervisors and availability zones: the machines of the cloud, for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from api.request import Services
+from common.db import nodes
+from common.db import services as service_rows
+from common.db.models import Node, Service
+from common.db.paging import Page
+from common.db.services import Load, ServiceChange
+from common.errors import InvalidRequest, NotFound
+
+
+def list_services(services: Services, host: str | None, binary: str | None) -> list[Service]:
+    with services.db.read() as session:
+        return service_rows.list_all(session, host=host, binary=binary)
+
+
+def change_service(services: Services, service_id: str, wanted: ServiceChange) -> Service:
+    """Raises NotFound."""
+
+    def work(session: Session) -> Service:
+        found = service_rows.get(session, service_id)
+        _change(services, session, found, wanted)
+        return found
+
+    return services.db.run(work)
+
+
+def change_service_of(services: Services, host: str, binary: str, wanted: ServiceChange) -> Service:
+    """By host and binary, as microversions before 2.53 name a service. Raises NotFound."""
+
+    def work(session: Session) -> Service:
+        found = service_rows.by_host_binary(session, host, binary)
+        _change(services, session, found, wanted)
+        return found
+
+    return services.db.run(work)
+
+
+def _change(services: Services, session: Session, found: Service, wanted: ServiceChange) -> None:
+    if found.binary != nodes.COMPUTE_BINARY:
+        raise InvalidRequest(f"Updating a {found.binary} service is not supported. Must be {nodes.COMPUTE_BINARY}.")
+    service_rows.change(session, found, wanted, services.clock.now())
+
+
+@dataclass(frozen=True)
+class HypervisorPage:
+    """Nodes with what is on them, by node id; servers only when asked for."""
+
+    nodes: Sequence[tuple[Node, Service]]
+    loads: Mapping[str, Load]
+    servers: Mapping[str, Sequence[tuple[str, str]]] | None = None
+
+
+def list_hypervisors(
+    services: Services, page: Page, *, name: str | None = None, with_servers: bool = False
+) -> HypervisorPage:
+    """Raises InvalidRequest for a bad marker, NotFound when a name was asked for and none contains it."""
+    with services.db.read() as session:
+        found = service_rows.node_page(session, page, name_contains=name)
+        if name is not None and not found:
+            raise NotFound(f"No hypervisor matching '{name}' could be found.")
+        return _surrounded(session, found, with_servers)
+
+
+def show_hypervisor(services: Services, node_id: str, *, with_servers: bool = False) -> HypervisorPage:
+    """Raises NotFound."""
+    with services.db.read() as session:
+        return _surrounded(session, [service_rows.get_node(session, node_id)], with_servers)
+
+
+def _surrounded(session: Session, found: Sequence[tuple[Node, Service]], with_servers: bool) -> HypervisorPage:
+    ids = [node.id for node, _ in found]
+    loads = service_rows.loads(session, ids)
+    return HypervisorPage(found, loads, service_rows.instances_on(session, ids) if with_servers else None)

@@ -1,0 +1,117 @@
+"""Actions on a server: each begins an operation in one transaction and hints it to the schedulers afterwards."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy.orm import Session
+
+from api.compute.operations.servers import check_not_locked
+from api.request import Services
+from common.context import RequestContext
+from common.db import instances, operations, servers
+from common.db.models import Instance
+from common.errors import Conflict, Forbidden, StateConflict
+from common.rpc import queries_v1
+from common.rpc.queries_v1 import Answer
+from common.states import MOVES, Action, VmState
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # everything but tab and newline: no terminal escapes (CON-07)
+ADMIN, OWNER = "admin", "owner"
+
+
+def begin(services: Services, context: RequestContext, server_id: str, action: Action) -> None:
+    """Start an action. Raises NotFound, StateConflict, Conflict for a locked server."""
+
+    def work(session: Session) -> str:
+        instance = instances.get_visible(session, server_id, context)
+        check_not_locked(instance, context)
+        return instances.begin(session, instance, action, context, services.clock.now()).id
+
+    services.bus.hint(services.db.run(work))
+
+
+def lock(services: Services, context: RequestContext, server_id: str, reason: str | None) -> None:
+    """Lock, or change the reason; what an administrator locked, only an administrator unlocks. Raises NotFound."""
+
+    def work(session: Session) -> None:
+        instance = servers.get_for_update(session, server_id, context)
+        if instance.locked and instance.locked_by == ADMIN and not context.is_admin:
+            return
+        instance.locked, instance.locked_reason = True, reason
+        instance.locked_by = OWNER if context.project_id == instance.project_id and not context.is_admin else ADMIN
+        instance.updated_at = services.clock.now()
+
+    services.db.run(work)
+
+
+def unlock(services: Services, context: RequestContext, server_id: str) -> None:
+    """Raises NotFound, Forbidden for a project's user when an administrator locked it."""
+
+    def work(session: Session) -> None:
+        instance = servers.get_for_update(session, server_id, context)
+        if instance.locked and instance.locked_by == ADMIN and not context.is_admin:
+            raise Forbidden(
+                "Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed."
+            )
+        instance.locked, instance.locked_by, instance.locked_reason = False, None, None
+        instance.updated_at = services.clock.now()
+
+    services.db.run(work)
+
+
+def reset_state(services: Services, context: RequestContext, server_id: str, to: VmState) -> None:
+    """An administrator's correction of vm_state. Raises NotFound, Conflict while an operation is running."""
+
+    def work(session: Session) -> None:
+        instance = servers.get_for_update(session, server_id, context)
+        if running := operations.open_for(session, instance.id):
+            raise Conflict(
+                f"Instance {instance.id} can't be reset while operation {running[0].id} ({running[0].action}) runs."
+            )
+        state = VmState(instance.vm_state)
+        if to not in MOVES[state]:
+            raise StateConflict(f"Instance {instance.id} can't be reset from {state} to {to}.", vm_state=state.value)
+        instances.transition(
+            session, instance.id, to, expect=[state], operation_id=None, now=services.clock.now(),
+            reason="reset by an administrator", task_state=None,
+        )  # fmt: skip
+
+    services.db.run(work)
+
+
+def console_log(services: Services, context: RequestContext, server_id: str, length: int | None) -> str:
+    """The last lines of the serial console, without control characters.
+
+    Raises NotFound, Conflict for a server that is on no node yet, NodeUnreachable.
+    """
+    node = _node_of(services, context, server_id)
+    answer = services.bus.ask(node, queries_v1.ConsoleLog(instance_id=server_id, length=length))
+    _check(answer, node)
+    return _CONTROL.sub("", answer.text)
+
+
+def diagnostics(services: Services, context: RequestContext, server_id: str) -> tuple[Instance, Answer]:
+    """What the node's hypervisor counts for the guest. Raises NotFound, Conflict, NodeUnreachable."""
+    with services.db.read() as session:
+        instance = instances.get_visible(session, server_id, context)
+    node = _placed_on(instance)
+    answer = services.bus.ask(node, queries_v1.Diagnostics(instance_id=server_id))
+    _check(answer, node)
+    return instance, answer
+
+
+def _node_of(services: Services, context: RequestContext, server_id: str) -> str:
+    with services.db.read() as session:
+        return _placed_on(instances.get_visible(session, server_id, context))
+
+
+def _placed_on(instance: Instance) -> str:
+    if instance.node_name is None:
+        raise Conflict(f"Instance {instance.id} is not ready")
+    return instance.node_name
+
+
+def _check(answer: Answer, node: str) -> None:
+    if answer.error_code:
+        raise Conflict(answer.message or f"The agent on the server's node answered {answer.error_code}.", node=node)

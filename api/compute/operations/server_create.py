@@ -1,0 +1,182 @@
+"""POST /servers: one transaction takes quota, writes instances, ports and operations; nothing else can be left over."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.compute.operations import server_networks, server_references
+from api.compute.operations.quota_defaults import defaults
+from api.compute.operations.server_networks import NetworkChoice, Nic
+from api.request import Services
+from common.context import RequestContext
+from common.db import instances, quotas
+from common.db.models import Flavor, Image, Instance
+from common.errors import Forbidden, QuotaExceeded
+from common.ids import new_id
+from common.states import Action, VmState
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewServer:
+    """A create request, read but not yet resolved. groups: names or ids. user_data is base64."""
+
+    name: str
+    flavor_id: str
+    image_id: str
+    networks: Sequence[Nic] | NetworkChoice | None = None
+    groups: Sequence[str] = ()
+    key_name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    description: str | None = None
+    user_data: str | None = None
+    config_drive: bool = False
+    disk_config: str = "MANUAL"
+    access_ip_v4: str = ""
+    access_ip_v6: str = ""
+    zone: str | None = None
+    requested_node: str | None = None
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    min_count: int = 1
+    max_count: int = 1
+
+
+@dataclass(frozen=True)
+class Created:
+    instance_ids: tuple[str, ...]
+    reservation_id: str
+
+
+@dataclass(frozen=True)
+class _References:
+    """What the request's names stand for."""
+
+    flavor: Flavor
+    image: Image
+    public_key: str | None
+    group_ids: tuple[str, ...] | None
+    nics: tuple[Nic, ...]
+
+
+def create(services: Services, context: RequestContext, new: NewServer) -> Created:
+    """Accept the servers: rows, ports, quota and operations are there, or an error and nothing.
+
+    Raises InvalidRequest, Forbidden, QuotaExceeded, Conflict, NoAddressLeft.
+    """
+    if context.project_id is None:
+        raise Forbidden("A token for a project is needed to create a server.")
+    project_id = context.project_id
+    server_networks.check_count(new.networks, new.max_count)
+    limits = defaults(services.config.quota)
+
+    def work(session: Session) -> tuple[Created, list[str]]:
+        now = services.clock.now()
+        _check_metadata(session, project_id, new.metadata, limits)
+        references = _resolve(session, context, new, now)
+        count = _take_quota(session, project_id, references.flavor, new, limits)
+        reservation_id = f"r-{secrets.token_hex(4)}"
+        rows = [
+            _row(new, references, context, reservation_id=reservation_id, index=index, count=count, now=now)
+            for index in range(count)
+        ]
+        session.add_all(rows)
+        session.flush()
+        created = Created(tuple(row.id for row in rows), reservation_id)
+        operation_ids = []
+        for row in rows:
+            server_networks.plug(session, row, references.nics, references.group_ids, config=services.config, now=now)
+            operation = instances.begin(session, row, Action.CREATE, context, now, params=_params(new))
+            operation_ids.append(operation.id)
+        return created, operation_ids
+
+    created, operation_ids = services.db.run(work)
+    for operation_id in operation_ids:
+        services.bus.hint(operation_id)
+    return created
+
+
+def _resolve(session: Session, context: RequestContext, new: NewServer, now: datetime) -> _References:
+    wanted = server_references.flavor(session, new.flavor_id, context)
+    source = server_references.image(session, new.image_id, context)
+    server_references.check_fits(wanted, source)
+    server_references.check_zone(session, new.zone)
+    server_references.check_node(session, new.requested_node)
+    return _References(
+        flavor=wanted,
+        image=source,
+        public_key=server_references.public_key(session, new.key_name, context),
+        group_ids=server_references.group_ids(session, new.groups, context.project_id or "", now),
+        nics=server_networks.resolve(session, new.networks, context),
+    )
+
+
+def _check_metadata(session: Session, project_id: str, metadata: Mapping[str, str], limits: Mapping[str, int]) -> None:
+    if not metadata:
+        return
+    limit = quotas.effective_limits(session, project_id, limits)["metadata_items"]
+    check_metadata_count(len(metadata), limit)
+
+
+def check_metadata_count(count: int, limit: int) -> None:
+    """Raises QuotaExceeded; a negative limit is none."""
+    if 0 <= limit < count:
+        raise QuotaExceeded(f"Maximum number of metadata items exceeds {limit}", resource="metadata_items")
+
+
+def _take_quota(session: Session, project_id: str, flavor: Flavor, new: NewServer, limits: Mapping[str, int]) -> int:
+    """How many servers are made: all that were asked for, or as many as fit when min_count allows fewer."""
+    each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mib}
+    count = new.max_count
+    if new.min_count < new.max_count:
+        allowed = quotas.effective_limits(session, project_id, limits)
+        used = quotas.usage(session, project_id)
+        rooms = [(allowed[key] - used.get(key, 0)) // each[key] for key in each if each[key] and allowed[key] >= 0]
+        count = max(new.min_count, min([new.max_count, *rooms]))
+    quotas.take(session, project_id, {key: amount * count for key, amount in each.items()}, limits)
+    return count
+
+
+def _row(
+    new: NewServer,
+    references: _References,
+    context: RequestContext,
+    *,
+    reservation_id: str,
+    index: int,
+    count: int,
+    now: datetime,
+) -> Instance:
+    instance_id = new_id()
+    name = new.name if count == 1 else f"{new.name}-{index + 1}"
+    return Instance(
+        id=instance_id, project_id=context.project_id, user_id=context.user_id, name=name, description=new.description,
+        hostname=hostname(name) or f"server-{instance_id}", vm_state=VmState.BUILDING, power_state=0, epoch=0,
+        generation=1, flavor_id=references.flavor.id, flavor=server_references.flavor_copy(references.flavor),
+        image_id=references.image.id, image=server_references.image_copy(references.image), key_name=new.key_name,
+        public_key=references.public_key, user_data=new.user_data, config_drive=new.config_drive,
+        properties=dict(new.metadata), tags=list(new.tags), availability_zone=new.zone,
+        scheduler_hints=dict(new.hints), disk_config=new.disk_config, access_ip_v4=new.access_ip_v4,
+        access_ip_v6=new.access_ip_v6, locked=False, progress=0, reservation_id=reservation_id, launch_index=index,
+        deleted=False, created_at=now, updated_at=now,
+    )  # fmt: skip
+
+
+def hostname(name: str) -> str:
+    """The name as one label of RFC 1123: lower case letters, digits and hyphens, at most 63; "" if nothing is left."""
+    text = re.sub(r"[\s_.]+", "-", name.lower())
+    return re.sub(r"[^a-z0-9-]", "", text)[:63].strip("-")
+
+
+def _params(new: NewServer) -> dict[str, Any]:
+    return {
+        "requested_node": new.requested_node,
+        "availability_zone": new.zone,
+        "scheduler_hints": dict(new.hints),
+    }

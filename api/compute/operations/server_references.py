@@ -1,0 +1,132 @@
+"""What a create request refers to: flavor, image, key pair, zone, node and groups, each under the caller's rights.
+
+A reference that can't be resolved is a 400 in Nova's words; a stranger's resource is as unknown as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common.context import RequestContext
+from common.db import flavors, images, keypairs, nodes, security_groups, services
+from common.db.images import ImageStatus
+from common.db.models import Flavor, Image
+from common.errors import Conflict, InvalidRequest, NotFound
+
+BOOTABLE_FORMATS = ("qcow2", "raw")
+DEFAULT_ZONE = "nova"
+_GIB = 1024**3
+_PROPERTY_PREFIXES = ("hw_", "os_type", "os_distro", "os_version", "os_admin_user", "architecture")
+
+
+def flavor(session: Session, flavor_id: str, context: RequestContext) -> Flavor:
+    """An enabled flavor that the caller may use. Raises InvalidRequest."""
+    try:
+        found = flavors.get_visible(session, flavor_id, context)
+    except NotFound as err:
+        raise InvalidRequest(err.message) from err
+    if found.disabled:
+        raise InvalidRequest(f"Flavor {flavor_id} could not be found.")
+    return found
+
+
+def flavor_copy(row: Flavor) -> dict[str, Any]:
+    """What a server keeps of its flavor, whatever becomes of it later; memory and swap in MiB, disks in GiB."""
+    return {
+        "id": row.id, "name": row.name, "vcpus": row.vcpus, "memory_mib": row.memory_mib, "root_gib": row.root_gib,
+        "ephemeral_gib": row.ephemeral_gib, "swap_mib": row.swap_mib, "rxtx_factor": row.rxtx_factor,
+        "is_public": row.is_public, "disabled": row.disabled, "description": row.description,
+        "extra_specs": dict(row.extra_specs),
+    }  # fmt: skip
+
+
+def image(session: Session, image_id: str, context: RequestContext) -> Image:
+    """An active image that the caller may use and a guest can boot from. Raises InvalidRequest."""
+    try:
+        found = images.get_visible(session, image_id, context)
+    except NotFound as err:
+        raise InvalidRequest("Can not find requested image") from err
+    if found.status != ImageStatus.ACTIVE:
+        raise InvalidRequest(f"Image {image_id} is not active.")
+    if found.disk_format not in BOOTABLE_FORMATS:
+        raise InvalidRequest(
+            f"Image {image_id} is unacceptable: disk_format {found.disk_format} can't be booted, only "
+            f"{' and '.join(BOOTABLE_FORMATS)} can."
+        )
+    return found
+
+
+def image_copy(row: Image) -> dict[str, Any]:
+    """What a server keeps of its image. Sizes are bytes, min_disk GiB, min_ram MiB; properties the harmless ones."""
+    properties = {key: str(value) for key, value in row.properties.items() if key.startswith(_PROPERTY_PREFIXES)}
+    return {
+        "id": row.id, "name": row.name, "sha512": row.os_hash_value, "size_bytes": row.size,
+        "disk_format": row.disk_format, "virtual_size_bytes": row.virtual_size or row.size, "min_disk": row.min_disk,
+        "min_ram": row.min_ram, "properties": properties,
+    }  # fmt: skip
+
+
+def check_fits(wanted: Flavor, source: Image) -> None:
+    """Raises InvalidRequest when the image needs more memory or disk than the flavor has; root 0 is as the image."""
+    if wanted.memory_mib < source.min_ram:
+        raise InvalidRequest("Flavor's memory is too small for requested image.")
+    if wanted.root_gib == 0:
+        return
+    has = wanted.root_gib * _GIB
+    needs = max(source.size or 0, source.virtual_size or 0)
+    if needs > has:
+        raise InvalidRequest(
+            f"Flavor's disk is too small for requested image. Flavor disk is {has} bytes, image is {needs} bytes."
+        )
+    if source.min_disk > wanted.root_gib:
+        raise InvalidRequest(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. "
+            f"Flavor disk is {has} bytes, minimum size is {source.min_disk * _GIB} bytes."
+        )
+
+
+def public_key(session: Session, key_name: str | None, context: RequestContext) -> str | None:
+    """The text of the user's own key pair. Raises InvalidRequest."""
+    if key_name is None:
+        return None
+    found = keypairs.find(session, context.user_id, key_name)
+    if found is None:
+        raise InvalidRequest("Invalid key_name provided.")
+    return found.public_key
+
+
+def check_zone(session: Session, zone: str | None) -> None:
+    """Raises InvalidRequest for a zone without compute nodes."""
+    if zone is not None and zone != DEFAULT_ZONE and zone not in services.zone_names(session):
+        raise InvalidRequest("The requested availability zone is not available")
+
+
+def check_node(session: Session, name: str | None) -> None:
+    """Raises InvalidRequest for a node that this cloud doesn't have."""
+    if name is not None and nodes.by_name(session, name) is None:
+        raise InvalidRequest(f"Compute host {name} could not be found.")
+
+
+def group_ids(session: Session, wanted: Sequence[str], project_id: str, now: datetime) -> tuple[str, ...] | None:
+    """Ids of the project's groups by name or id; None when none were named: the default group.
+
+    Raises InvalidRequest for an unknown group, Conflict for a name that several groups bear.
+    """
+    if not wanted:
+        return None
+    found: Mapping[str, Sequence[str]] = security_groups.by_names(session, project_id, list(wanted))
+    ids: list[str] = []
+    for name in wanted:
+        matches = found[name]
+        if not matches and name == security_groups.DEFAULT_NAME:
+            matches = [security_groups.ensure_default(session, project_id, now)]
+        if not matches:
+            raise InvalidRequest(f"Unable to find security_group with name or id '{name}'")
+        if len(matches) > 1:
+            raise Conflict(f"Multiple security_group matches found for name '{name}', use an ID to be more specific.")
+        ids.append(matches[0])
+    return tuple(dict.fromkeys(ids))

@@ -1,0 +1,90 @@
+"""Servers read and edited: lists, show, update; creation and actions have files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.request import Services
+from common.context import RequestContext
+from common.db import instances, ports, servers
+from common.db.models import Instance
+from common.db.paging import Page
+from common.db.ports import InstanceAddress
+from common.db.servers import Host, ServerFilter
+from common.errors import Conflict
+
+
+@dataclass(frozen=True)
+class ServerPage:
+    """Servers with what their views need, by instance id (hosts: by node id)."""
+
+    instances: Sequence[Instance]
+    addresses: Mapping[str, Sequence[InstanceAddress]]
+    groups: Mapping[str, Sequence[str]]
+    hosts: Mapping[str, Host]
+
+
+def list_summary(services: Services, wanted: ServerFilter, page: Page) -> ServerPage:
+    with services.db.read() as session:
+        return ServerPage(servers.list_page(session, wanted, page), {}, {}, {})
+
+
+def list_detail(services: Services, wanted: ServerFilter, page: Page) -> ServerPage:
+    """Four statements, however many servers there are."""
+    with services.db.read() as session:
+        return with_surroundings(session, servers.list_page(session, wanted, page))
+
+
+def show(services: Services, context: RequestContext, server_id: str) -> ServerPage:
+    """Raises NotFound."""
+    with services.db.read() as session:
+        return with_surroundings(session, [instances.get_visible(session, server_id, context)])
+
+
+def with_surroundings(session: Session, found: Sequence[Instance]) -> ServerPage:
+    ids = [row.id for row in found]
+    node_ids = sorted({row.node_id for row in found if row.node_id})
+    return ServerPage(
+        instances=found,
+        addresses=ports.info_for_instances(session, ids) if ids else {},
+        groups=servers.security_group_names(session, ids) if ids else {},
+        hosts=servers.hosts(session, node_ids) if node_ids else {},
+    )
+
+
+def update(services: Services, context: RequestContext, server_id: str, changes: Mapping[str, Any]) -> ServerPage:
+    """Write name, description, access addresses or disk_config, by column. Raises NotFound."""
+
+    def work(session: Session) -> ServerPage:
+        instance = servers.get_for_update(session, server_id, context)
+        for key, value in changes.items():
+            setattr(instance, key, value)
+        instance.updated_at = services.clock.now()
+        session.flush()
+        return with_surroundings(session, [instance])
+
+    return services.db.run(work)
+
+
+def edit(
+    services: Services, context: RequestContext, server_id: str, change: Callable[[Session, Instance], None]
+) -> None:
+    """Let `change` edit the locked row of an unlocked server. Raises NotFound, Conflict for a locked server."""
+
+    def work(session: Session) -> None:
+        instance = servers.get_for_update(session, server_id, context)
+        check_not_locked(instance, context)
+        change(session, instance)
+        instance.updated_at = services.clock.now()
+
+    services.db.run(work)
+
+
+def check_not_locked(instance: Instance, context: RequestContext) -> None:
+    """A locked server is changed by administrators only. Raises Conflict."""
+    if instance.locked and not context.is_admin:
+        raise Conflict(f"Instance {instance.id} is locked", locked_reason=instance.locked_reason or "")

@@ -1,0 +1,165 @@
+"""The compute API's table of contents, one row each. Microversions 2.1 to 2.79, as Nova numbers them."""
+
+from __future__ import annotations
+
+from api.compute.handlers import (
+    flavors,
+    hosts,
+    images,
+    instance_actions,
+    interfaces,
+    keypairs,
+    quota_sets,
+    server_actions,
+    server_create,
+    server_metadata,
+    servers,
+    usages,
+    versions,
+)
+from api.compute.views.versions import HIGHEST, LOWEST
+from api.errors import compute_form
+from api.microversion import Microversion, VersionRange
+from api.policy import Rule
+from api.routing import Api, Handler, Route
+
+_SERVER = "/servers/<server_id>"
+_FLAVOR = "/flavors/<flavor_id>"
+
+
+def _row(method: str, path: str, handler: Handler, key: str, rule: Rule = Rule.MEMBER, *, action: str | None = None,
+         since: str | None = None, until: str | None = None) -> Route:  # fmt: skip
+    return Route(method, path, action, since, until, rule, handler, f"compute:{key}")
+
+
+def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, since: str | None = None,
+          until: str | None = None) -> Route:  # fmt: skip
+    return _row("GET", path, handler, key, rule, since=since, until=until)
+
+
+def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER) -> Route:
+    return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name)
+
+
+ADMIN = Rule.ADMIN
+
+SERVERS = (
+    _read("/servers", servers.list_summary, "servers:index"),
+    _read("/servers/detail", servers.list_detail, "servers:detail"),
+    _row("POST", "/servers", server_create.create, "servers:create"),
+    _read(_SERVER, servers.show, "servers:show"),
+    _row("PUT", _SERVER, servers.update, "servers:update"),
+    _row("DELETE", _SERVER, servers.delete, "servers:delete"),
+    _action("os-start", server_actions.start),
+    _action("os-stop", server_actions.stop),
+    _action("reboot", server_actions.reboot),
+    _action("forceDelete", server_actions.force_delete),
+    _action("os-getConsoleOutput", server_actions.console_log),
+    _action("lock", server_actions.lock),
+    _action("unlock", server_actions.unlock),
+    _action("os-resetState", server_actions.reset_state, ADMIN),
+    _action("addSecurityGroup", server_actions.add_security_group),
+    _action("removeSecurityGroup", server_actions.remove_security_group),
+    _read(f"{_SERVER}/diagnostics", server_actions.diagnostics, "servers:diagnostics", ADMIN),
+    _read(f"{_SERVER}/os-security-groups", server_actions.list_security_groups, "servers:list_security_groups"),
+    _read(f"{_SERVER}/metadata", server_metadata.show_all, "server-metadata:index"),
+    _row("PUT", f"{_SERVER}/metadata", server_metadata.replace, "server-metadata:update_all"),
+    _row("POST", f"{_SERVER}/metadata", server_metadata.merge, "server-metadata:create"),
+    _read(f"{_SERVER}/metadata/<key>", server_metadata.show, "server-metadata:show"),
+    _row("PUT", f"{_SERVER}/metadata/<key>", server_metadata.put, "server-metadata:update"),
+    _row("DELETE", f"{_SERVER}/metadata/<key>", server_metadata.delete, "server-metadata:delete"),
+    _read(f"{_SERVER}/tags", server_metadata.show_tags, "server-tags:index", since="2.26"),
+    _row("PUT", f"{_SERVER}/tags", server_metadata.replace_tags, "server-tags:update_all", since="2.26"),
+    _row("DELETE", f"{_SERVER}/tags", server_metadata.delete_tags, "server-tags:delete_all", since="2.26"),
+    _read(f"{_SERVER}/tags/<tag>", server_metadata.show_tag, "server-tags:show", since="2.26"),
+    _row("PUT", f"{_SERVER}/tags/<tag>", server_metadata.put_tag, "server-tags:update", since="2.26"),
+    _row("DELETE", f"{_SERVER}/tags/<tag>", server_metadata.delete_tag, "server-tags:delete", since="2.26"),
+    _read(f"{_SERVER}/ips", interfaces.ips, "ips:index"),
+    _read(f"{_SERVER}/ips/<label>", interfaces.ips_of_network, "ips:show"),
+    _read(f"{_SERVER}/os-interface", interfaces.list_ports, "attach-interfaces:list"),
+    _read(f"{_SERVER}/os-interface/<port_id>", interfaces.show_port, "attach-interfaces:show"),
+    _read(f"{_SERVER}/os-volume_attachments", interfaces.list_volumes, "volumes-attachments:index"),
+    _read(f"{_SERVER}/os-volume_attachments/<volume_id>", interfaces.show_volume, "volumes-attachments:show"),
+    _read(f"{_SERVER}/os-instance-actions", instance_actions.list_all, "instance-actions:list"),
+    _read(f"{_SERVER}/os-instance-actions/<request_id>", instance_actions.show, "instance-actions:show"),
+)
+FLAVORS = (
+    _read("/flavors", flavors.list_summary, "flavors:index"),
+    _read("/flavors/detail", flavors.list_detail, "flavors:detail"),
+    _row("POST", "/flavors", flavors.create, "flavors:create", ADMIN),
+    _read(_FLAVOR, flavors.show, "flavors:show"),
+    _row("PUT", _FLAVOR, flavors.update, "flavors:update", ADMIN, since="2.55"),
+    _row("DELETE", _FLAVOR, flavors.delete, "flavors:delete", ADMIN),
+    _read(f"{_FLAVOR}/os-extra_specs", flavors.list_specs, "flavor-extra-specs:index"),
+    _row("POST", f"{_FLAVOR}/os-extra_specs", flavors.add_specs, "flavor-extra-specs:create", ADMIN),
+    _read(f"{_FLAVOR}/os-extra_specs/<key>", flavors.show_spec, "flavor-extra-specs:show"),
+    _row("PUT", f"{_FLAVOR}/os-extra_specs/<key>", flavors.put_spec, "flavor-extra-specs:update", ADMIN),
+    _row("DELETE", f"{_FLAVOR}/os-extra_specs/<key>", flavors.delete_spec, "flavor-extra-specs:delete", ADMIN),
+    _read(f"{_FLAVOR}/os-flavor-access", flavors.list_access, "flavor-access:list", ADMIN),
+    _row("POST", f"{_FLAVOR}/action", flavors.add_access, "flavor-access:add", ADMIN, action="addTenantAccess"),
+    _row(
+        "POST", f"{_FLAVOR}/action", flavors.remove_access, "flavor-access:remove", ADMIN, action="removeTenantAccess"
+    ),
+)
+KEYPAIRS = (  # they are the user's own, so whoever may read may have some
+    _read("/os-keypairs", keypairs.list_all, "keypairs:index"),
+    _row("POST", "/os-keypairs", keypairs.create, "keypairs:create", Rule.READER),
+    _read("/os-keypairs/<name>", keypairs.show, "keypairs:show"),
+    _row("DELETE", "/os-keypairs/<name>", keypairs.delete, "keypairs:delete", Rule.READER),
+)
+HOSTS = (
+    _read("/os-services", hosts.list_services, "services:list", ADMIN),
+    _row("PUT", "/os-services/<service_id>", hosts.update_service, "services:update", ADMIN),
+    _read("/os-hypervisors", hosts.list_hypervisors, "hypervisors:list", ADMIN),
+    _read("/os-hypervisors/detail", hosts.list_hypervisors_detail, "hypervisors:list-detail", ADMIN),
+    _read("/os-hypervisors/statistics", hosts.hypervisor_statistics, "hypervisors:statistics", ADMIN),
+    _read("/os-hypervisors/<hypervisor_id>", hosts.show_hypervisor, "hypervisors:show", ADMIN),
+    _read("/os-hypervisors/<hypervisor_id>/uptime", hosts.hypervisor_uptime, "hypervisors:uptime", ADMIN),
+    _read("/os-aggregates", hosts.list_aggregates, "aggregates:index", ADMIN),
+    _read("/os-aggregates/<aggregate_id>", hosts.show_aggregate, "aggregates:show", ADMIN),
+    _read("/os-hypervisors/<name>/search", hosts.search_hypervisors, "hypervisors:search", ADMIN, until="2.52"),
+    _read("/os-hypervisors/<name>/servers", hosts.servers_of_hypervisors, "hypervisors:servers", ADMIN, until="2.52"),
+    _read("/os-availability-zone", hosts.list_zones, "availability-zone:list"),
+    _read("/os-availability-zone/detail", hosts.list_zones_detail, "availability-zone:detail", ADMIN),
+)
+QUOTAS = (
+    _read("/limits", quota_sets.limits, "limits"),
+    _read("/os-quota-sets/<project_id>", quota_sets.show, "quota-sets:show"),
+    _read("/os-quota-sets/<project_id>/detail", quota_sets.detail, "quota-sets:detail"),
+    _read("/os-quota-sets/<project_id>/defaults", quota_sets.default_set, "quota-sets:defaults"),
+    _row("PUT", "/os-quota-sets/<project_id>", quota_sets.update, "quota-sets:update", ADMIN),
+    _row("DELETE", "/os-quota-sets/<project_id>", quota_sets.delete, "quota-sets:delete", ADMIN),
+    _read("/os-quota-class-sets/<class_name>", quota_sets.show_class, "quota-class-sets:show", ADMIN),
+    _read("/os-simple-tenant-usage", usages.list_all, "simple-tenant-usage:list", ADMIN),
+    _read("/os-simple-tenant-usage/<project_id>", usages.show, "simple-tenant-usage:show"),
+)
+IMAGES = (
+    _read("/images", images.list_summary, "images:index", until="2.35"),
+    _read("/images/detail", images.list_detail, "images:detail", until="2.35"),
+    _read("/images/<image_id>", images.show, "images:show", until="2.35"),
+    _read("/images/<image_id>/metadata", images.show_metadata, "images:metadata", until="2.38"),
+)
+EXTENSIONS = (
+    _read("/extensions", versions.list_extensions, "extensions:index"),
+    _read("/extensions/<alias>", versions.show_extension, "extensions:show"),
+)
+VERSIONS = (
+    _read("", versions.list_versions, "versions:index", Rule.PUBLIC),
+    _read("/v2.1", versions.show_version, "versions:show", Rule.PUBLIC),
+)
+
+REQUEST_ID_HEADERS = ("x-openstack-request-id", "x-compute-request-id")
+MICROVERSIONS = VersionRange(
+    "compute", Microversion.parse(LOWEST), Microversion.parse(HIGHEST), legacy_header="X-OpenStack-Nova-API-Version"
+)
+APIS = [
+    Api("compute-versions", "/compute", VERSIONS, compute_form, request_id_headers=REQUEST_ID_HEADERS),
+    Api(
+        "compute",
+        "/compute/v2.1",
+        (*SERVERS, *FLAVORS, *KEYPAIRS, *HOSTS, *QUOTAS, *IMAGES, *EXTENSIONS),
+        compute_form,
+        versions=MICROVERSIONS,
+        request_id_headers=REQUEST_ID_HEADERS,
+    ),
+]

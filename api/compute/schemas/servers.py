@@ -1,0 +1,149 @@
+"""Bodies of requests about servers; what a microversion doesn't know is refused by name."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from api.microversion import Microversion
+from api.schema import BOOLEAN, NAME, TEXT, UUID, Schema, integer, obj
+
+MAX_SERVERS_PER_REQUEST = 500
+METADATA_KEY = r"^[a-zA-Z0-9_:. -]{1,255}\Z"
+METADATA: Schema = {
+    "type": "object",
+    "patternProperties": {METADATA_KEY: {"type": "string", "maxLength": 255}},
+    "additionalProperties": False,
+    "maxProperties": 1024,
+}
+TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": r"^[^,/\x00-\x1f]+\Z"}
+TAGS: Schema = {"type": "array", "items": TAG, "maxItems": 200}
+ADDRESS: Schema = {"type": "string", "maxLength": 64, "pattern": r"^[0-9a-fA-F:.]*\Z"}
+DISK_CONFIG: Schema = {"enum": ["AUTO", "MANUAL"]}
+_ANY_TEXT: Schema = {"type": ["string", "null"], "maxLength": 255}
+_HINT: Schema = {
+    "anyOf": [
+        {"type": ["string", "integer", "number", "boolean", "null"], "maxLength": 1024},
+        {"type": "array", "items": {"type": "string", "maxLength": 255}, "maxItems": 100},
+    ]
+}
+HINTS: Schema = {
+    "type": "object", "additionalProperties": _HINT, "maxProperties": 32,
+    "propertyNames": {"type": "string", "maxLength": 255},
+}  # fmt: skip
+_DEVICE_INDEX: Schema = {"type": ["integer", "string", "null"], "maxLength": 12, "pattern": r"^-?[0-9]+\Z"}
+_NIC: dict[str, Schema] = {
+    "uuid": UUID,
+    "port": {"anyOf": [UUID, {"type": "null"}]},
+    "fixed_ip": {**ADDRESS, "minLength": 1},
+}
+_DEVICE: dict[str, Schema] = {
+    "source_type": {"enum": ["volume", "image", "snapshot", "blank"]},
+    "destination_type": {"enum": ["local", "volume"]},
+    "uuid": {"type": ["string", "null"], "maxLength": 255},
+    "image_id": _ANY_TEXT, "volume_id": _ANY_TEXT, "snapshot_id": _ANY_TEXT, "device_name": _ANY_TEXT,
+    "virtual_name": _ANY_TEXT, "guest_format": _ANY_TEXT, "device_type": _ANY_TEXT, "disk_bus": _ANY_TEXT,
+    "volume_size": {"type": ["integer", "string", "null"], "maxLength": 12}, "boot_index": _DEVICE_INDEX,
+    "delete_on_termination": BOOLEAN, "no_device": {"type": ["boolean", "string", "null"], "maxLength": 8},
+    "connection_info": {"type": "string", "maxLength": 65535},
+}  # fmt: skip
+_FILE = obj({"path": {"type": "string", "maxLength": 1024}, "contents": {"type": "string", "maxLength": 65535}})
+
+
+@lru_cache(maxsize=128)
+def create(version: Microversion) -> Schema:
+    """The body of POST /servers at this microversion; the same object every time, so that validators are kept."""
+
+    def at_least(text: str) -> bool:
+        return version >= Microversion.parse(text)
+
+    def between(first: str, last: str) -> bool:
+        return at_least(first) and version <= Microversion.parse(last)
+
+    tagged = {"tag": TAG}
+    nic = obj({**_NIC, **(tagged if between("2.32", "2.36") or at_least("2.42") else {})})
+    nics: Schema = {"type": "array", "items": nic, "maxItems": 64}
+    device = {**_DEVICE, **(tagged if version == Microversion(2, 32) or at_least("2.42") else {})}
+    if at_least("2.67"):
+        device["volume_type"] = _ANY_TEXT
+    server: dict[str, Schema] = {
+        **_BASE,
+        "networks": {"oneOf": [nics, {"enum": ["auto", "none"]}]} if at_least("2.37") else nics,
+        "block_device_mapping_v2": {"type": "array", "items": obj(device), "maxItems": 64},
+    }
+    for since, properties in _ADDED.items():
+        if at_least(since):
+            server |= properties
+    if not at_least("2.57"):
+        server["personality"] = {"type": "array", "items": _FILE, "maxItems": 5}
+    required = ("name", "flavorRef", "networks") if at_least("2.37") else ("name", "flavorRef")
+    return obj(
+        {"server": obj(server, required), "os:scheduler_hints": HINTS, "OS-SCH-HNT:scheduler_hints": HINTS}, ("server",)
+    )
+
+
+_BASE: dict[str, Schema] = {
+    "name": NAME,
+    "imageRef": {"type": "string", "maxLength": 255},
+    "flavorRef": {"type": ["string", "integer"], "minLength": 1, "maxLength": 255},
+    "adminPass": {"type": "string", "maxLength": 255},
+    "metadata": METADATA,
+    "OS-DCF:diskConfig": DISK_CONFIG,
+    "accessIPv4": ADDRESS,
+    "accessIPv6": ADDRESS,
+    "availability_zone": NAME,
+    "block_device_mapping": {"type": "array", "items": obj(_DEVICE), "maxItems": 64},
+    "config_drive": BOOLEAN,
+    "key_name": NAME,
+    "min_count": integer(1, MAX_SERVERS_PER_REQUEST),
+    "max_count": integer(1, MAX_SERVERS_PER_REQUEST),
+    "return_reservation_id": BOOLEAN,
+    "security_groups": {"type": "array", "items": obj({"name": NAME}), "maxItems": 64},
+    "user_data": {"type": ["string", "null"], "maxLength": 65535},
+}
+_ADDED: dict[str, dict[str, Schema]] = {
+    "2.19": {"description": TEXT},
+    "2.52": {"tags": TAGS},
+    "2.63": {
+        "trusted_image_certificates": {
+            "type": ["array", "null"],
+            "items": {"type": "string", "maxLength": 255},
+            "maxItems": 50,
+        }
+    },
+    "2.74": {"host": NAME, "hypervisor_hostname": NAME},
+}
+
+_UPDATE = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS}
+UPDATE = obj({"server": obj(_UPDATE, minProperties=1)}, ("server",))
+UPDATE_219 = obj({"server": obj({**_UPDATE, "description": TEXT}, minProperties=1)}, ("server",))
+
+SET_METADATA = obj({"metadata": METADATA}, ("metadata",))
+SET_METADATA_ITEM = obj({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))
+SET_TAGS = obj({"tags": TAGS}, ("tags",))
+
+_NOTHING: Schema = {"type": ["object", "null"], "maxProperties": 0}
+START = obj({"os-start": _NOTHING}, ("os-start",))
+STOP = obj({"os-stop": _NOTHING}, ("os-stop",))
+FORCE_DELETE = obj({"forceDelete": _NOTHING}, ("forceDelete",))
+REBOOT = obj(
+    {"reboot": obj({"type": {"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, ("type",))}, ("reboot",)
+)
+CONSOLE_LOG = obj(
+    {"os-getConsoleOutput": {
+        "type": ["object", "null"], "additionalProperties": False,
+        "properties": {"length": {"type": ["integer", "string", "null"], "maxLength": 12, "pattern": r"^-?[0-9]+\Z"}},
+    }},
+    ("os-getConsoleOutput",),
+)  # fmt: skip
+LOCK = obj({"lock": _NOTHING}, ("lock",))
+_LOCK_REASON = {
+    "type": ["object", "null"], "additionalProperties": False,
+    "properties": {"locked_reason": {"type": "string", "minLength": 1, "maxLength": 255}},
+}  # fmt: skip
+LOCK_273 = obj({"lock": _LOCK_REASON}, ("lock",))
+UNLOCK = obj({"unlock": _NOTHING}, ("unlock",))
+RESET_STATE = obj({"os-resetState": obj({"state": {"enum": ["active", "error"]}}, ("state",))}, ("os-resetState",))
+ADD_GROUP = obj({"addSecurityGroup": obj({"name": NAME}, ("name",))}, ("addSecurityGroup",))
+REMOVE_GROUP = obj({"removeSecurityGroup": obj({"name": NAME}, ("name",))}, ("removeSecurityGroup",))
+
+CREATE_NEWEST = create(Microversion(2, 79))

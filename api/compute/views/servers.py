@@ -1,0 +1,215 @@
+"""Servers as the compute API shows them, in the newest form; FIELDS and UPDATE_FIELDS say what came when."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from api.compute.operations.servers import ServerPage
+from api.compute.views import links
+from api.compute.views.fields import Body, Field, Reader, micros, prune, seconds
+from common.db.models import Instance
+from common.db.ports import InstanceAddress
+from common.db.servers import Host
+from common.states import VmState, server_status
+
+DOMAIN_PREFIX = "cml-"  # names of libvirt domains begin with it
+_PROGRESS_STATUSES = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"})
+_FAULT_STATUSES = frozenset({"ERROR", "DELETED"})
+
+FIELDS = (
+    Field("OS-EXT-SRV-ATTR:host", admin=True),
+    Field("OS-EXT-SRV-ATTR:instance_name", admin=True),
+    Field("OS-EXT-SRV-ATTR:hypervisor_hostname", admin=True),
+    Field("OS-EXT-SRV-ATTR:reservation_id", since="2.3", admin=True),
+    Field("OS-EXT-SRV-ATTR:launch_index", since="2.3", admin=True),
+    Field("OS-EXT-SRV-ATTR:hostname", since="2.3", admin=True),
+    Field("OS-EXT-SRV-ATTR:kernel_id", since="2.3", admin=True),
+    Field("OS-EXT-SRV-ATTR:ramdisk_id", since="2.3", admin=True),
+    Field("OS-EXT-SRV-ATTR:root_device_name", since="2.3", admin=True),
+    Field("OS-EXT-SRV-ATTR:user_data", since="2.3", admin=True),
+    Field("locked", since="2.9"),
+    Field("host_status", since="2.16", admin=True),
+    Field("description", since="2.19"),
+    Field("tags", since="2.26"),
+    Field("trusted_image_certificates", since="2.63"),
+    Field("server_groups", since="2.71"),
+    Field("locked_reason", since="2.73"),
+)
+#: The answer to an update was short until 2.75 made it the same as that of show.
+_LATE = (
+    "OS-EXT-AZ:availability_zone", "OS-EXT-STS:power_state", "OS-EXT-STS:task_state", "OS-EXT-STS:vm_state",
+    "OS-SRV-USG:launched_at", "OS-SRV-USG:terminated_at", "config_drive", "key_name",
+    "os-extended-volumes:volumes_attached", "security_groups",
+)  # fmt: skip
+UPDATE_FIELDS = (
+    *(Field(name, since="2.75") for name in _LATE),
+    *(Field(field.name, "2.75", None, field.admin) if field.admin else field for field in FIELDS),
+)
+
+
+def summary_list(page: ServerPage, audience: Reader) -> list[Body]:
+    return [
+        {"id": row.id, "name": row.name, "links": links.own(audience.base_url, "servers", row.id)}
+        for row in page.instances
+    ]
+
+
+def detail_list(page: ServerPage, audience: Reader) -> list[Body]:
+    """Without user_data (nobody wants a thousand of them, META-04) and server_groups, as OpenStack's lists."""
+    found = []
+    for row in page.instances:
+        body = _newest(row, page, audience)
+        del body["server_groups"]
+        found.append(prune(body, FIELDS, audience))
+    return found
+
+
+def show(page: ServerPage, audience: Reader) -> Body:
+    """The one server of a page."""
+    row = page.instances[0]
+    body = _newest(row, page, audience)
+    body["OS-EXT-SRV-ATTR:user_data"] = row.user_data
+    return prune(body, FIELDS, audience)
+
+
+def updated(page: ServerPage, audience: Reader) -> Body:
+    row = page.instances[0]
+    body = _newest(row, page, audience)
+    body["OS-EXT-SRV-ATTR:user_data"] = row.user_data
+    if not audience.at_least("2.75"):
+        body["addresses"] = _addresses(page.addresses.get(row.id, ()), extended=False)
+    return prune(body, UPDATE_FIELDS, audience)
+
+
+def created(instance_id: str, disk_config: str, group_names: Sequence[str], audience: Reader) -> Body:
+    """adminPass is left out, as with Nova's enable_instance_password=False: no password is ever set in a guest."""
+    return {
+        "id": instance_id, "links": links.own(audience.base_url, "servers", instance_id),
+        "OS-DCF:diskConfig": disk_config, "security_groups": [{"name": name} for name in group_names],
+    }  # fmt: skip
+
+
+def _newest(row: Instance, page: ServerPage, audience: Reader) -> Body:
+    status = server_status(row.vm_state, row.task_state)
+    host = page.hosts.get(row.node_id) if row.node_id else None
+    building = row.vm_state == VmState.BUILDING  # its addresses may still change with the node
+    body: Body = {
+        "id": row.id,
+        "name": row.name,
+        "status": status,
+        "tenant_id": row.project_id,
+        "user_id": row.user_id,
+        "metadata": row.properties,
+        "hostId": host_id(row.project_id, row.node_name),
+        "image": _image(row, audience),
+        "flavor": _flavor(row.flavor, audience),
+        "created": seconds(row.created_at),
+        "updated": seconds(row.updated_at),
+        "addresses": {} if building else _addresses(page.addresses.get(row.id, ()), extended=True),
+        "accessIPv4": row.access_ip_v4,
+        "accessIPv6": row.access_ip_v6,
+        "links": links.own(audience.base_url, "servers", row.id),
+        "OS-DCF:diskConfig": row.disk_config,
+        "OS-EXT-AZ:availability_zone": (host.availability_zone if host else row.availability_zone) or "",
+        "config_drive": "True" if row.config_drive else "",
+        "key_name": row.key_name,
+        "OS-SRV-USG:launched_at": micros(row.launched_at),
+        "OS-SRV-USG:terminated_at": micros(row.terminated_at),
+        "security_groups": [{"name": name} for name in page.groups.get(row.id, ())],
+        "OS-EXT-STS:task_state": row.task_state,
+        "OS-EXT-STS:vm_state": row.vm_state,
+        "OS-EXT-STS:power_state": row.power_state,
+        "os-extended-volumes:volumes_attached": [],
+        **_for_administrators(row, host, audience),
+        "locked": row.locked,
+        "locked_reason": row.locked_reason,
+        "description": row.description,
+        "tags": row.tags,
+        "trusted_image_certificates": None,
+        "server_groups": [],
+    }
+    if status in _PROGRESS_STATUSES:
+        body["progress"] = row.progress
+    if status in _FAULT_STATUSES and row.fault:
+        body["fault"] = _fault(row.fault, audience)
+    return body
+
+
+def _for_administrators(row: Instance, host: Host | None, audience: Reader) -> Body:
+    return {
+        "OS-EXT-SRV-ATTR:host": row.node_name,
+        "OS-EXT-SRV-ATTR:hypervisor_hostname": row.node_name,
+        "OS-EXT-SRV-ATTR:instance_name": DOMAIN_PREFIX + row.id,
+        "OS-EXT-SRV-ATTR:reservation_id": row.reservation_id,
+        "OS-EXT-SRV-ATTR:launch_index": row.launch_index,
+        "OS-EXT-SRV-ATTR:hostname": row.hostname,
+        "OS-EXT-SRV-ATTR:kernel_id": "",
+        "OS-EXT-SRV-ATTR:ramdisk_id": "",
+        "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda",
+        "host_status": _host_status(host, audience),
+    }
+
+
+@lru_cache(maxsize=4096)
+def host_id(project_id: str, node_name: str | None) -> str:
+    """Tells a tenant which of its servers share a node, and nothing else."""
+    return hashlib.sha224((project_id + node_name).encode()).hexdigest() if node_name else ""
+
+
+def _host_status(host: Host | None, audience: Reader) -> str:
+    if host is None:
+        return ""
+    if host.disabled:
+        return "MAINTENANCE"
+    if host.forced_down:
+        return "DOWN"
+    if host.last_seen_at is None:
+        return "UNKNOWN"
+    return "UP" if (audience.now - host.last_seen_at).total_seconds() <= audience.node_down_after_s else "DOWN"
+
+
+def _image(row: Instance, audience: Reader) -> Body | str:
+    if not row.image_id:
+        return ""
+    href = links.bookmark(audience.base_url, "images", row.image_id)
+    return {"id": row.image_id, "links": [{"rel": "bookmark", "href": href}]}
+
+
+def _flavor(flavor: Mapping[str, Any], audience: Reader) -> Body:
+    if not audience.at_least("2.47"):
+        href = links.bookmark(audience.base_url, "flavors", flavor["id"])
+        return {"id": flavor["id"], "links": [{"rel": "bookmark", "href": href}]}
+    return {
+        "original_name": flavor["name"], "vcpus": flavor["vcpus"], "ram": flavor["memory_mib"],
+        "disk": flavor["root_gib"], "ephemeral": flavor["ephemeral_gib"], "swap": flavor["swap_mib"],
+        "extra_specs": flavor.get("extra_specs", {}),
+    }  # fmt: skip
+
+
+def _addresses(found: Sequence[InstanceAddress], *, extended: bool) -> Body:
+    networks: dict[str, list[Body]] = {}
+    for address in found:
+        if address.ip_address is None:
+            continue
+        entry: Body = {"version": address.version, "addr": address.ip_address}
+        if extended:
+            entry["OS-EXT-IPS:type"] = "fixed"
+            entry["OS-EXT-IPS-MAC:mac_addr"] = address.mac_address
+        networks.setdefault(address.network_name, []).append(entry)
+    return networks
+
+
+def plain_addresses(found: Sequence[InstanceAddress]) -> Body:
+    """As /servers/{id}/ips shows them: version and address only."""
+    return _addresses(found, extended=False)
+
+
+def _fault(fault: Mapping[str, Any], audience: Reader) -> Body:
+    at = str(fault.get("at", ""))
+    shown: Body = {"code": 500, "created": at[:19] + "Z" if at else "", "message": fault.get("message", "")}
+    if audience.is_admin and fault.get("detail"):
+        shown["details"] = fault["detail"]
+    return shown

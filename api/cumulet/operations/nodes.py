@@ -1,0 +1,44 @@
+"""Nodes for operators, and image bytes for the nodes' agents."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from api.image.operations.downloads import Download, open_bytes
+from api.request import Services
+from common.db import images, nodes
+from common.db.images import ImageStatus
+from common.db.models import Node, Service
+from common.errors import NotFound, Unauthenticated
+
+
+def list_nodes(services: Services) -> list[tuple[Node, Service]]:
+    with services.db.read() as session:
+        return nodes.with_services(session)
+
+
+def show(services: Services, name_or_id: str) -> tuple[Node, Service]:
+    """Raises NotFound."""
+    for node, service in list_nodes(services):
+        if name_or_id in (node.name, node.id):
+            return node, service
+    raise NotFound(f"Node {name_or_id[:255]} could not be found.")
+
+
+def image_for_node(services: Services, name: str, secret: str, image_id: str) -> Download:
+    """The bytes of an image for an agent that needs it now (security case IMG-19).
+
+    Raises Unauthenticated for an unknown node or a wrong secret alike; NotFound unless an instance on the node, or an
+    open operation with a claim there, was made from the image and the image is active.
+    """
+    shown_hash = hashlib.sha256(secret.encode()).hexdigest()
+    with services.db.read() as session:
+        node = nodes.by_name(session, name) if name else None
+        known_hash = node.secret_hash if node else ""
+        if not hmac.compare_digest(shown_hash, known_hash) or node is None:
+            raise Unauthenticated("The node is not known here, or its secret is another one.")
+        image = images.get(session, image_id)
+        if image.status != ImageStatus.ACTIVE or not images.is_needed_by_node(session, image.id, node.id):
+            raise NotFound(f"No image found with ID {image_id[:64]}")
+    return open_bytes(services, image)

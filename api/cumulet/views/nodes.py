@@ -1,0 +1,48 @@
+"""Nodes as an operator wants to see them: what they have, what is claimed, what is used, and whether they live."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from common.db import services
+from common.db.models import Node, Service
+
+
+def node_body(node: Node, service: Service, now: datetime, down_after_s: float) -> dict[str, Any]:
+    """Units are in the keys. claimable: what claims may add up to; used: what the node itself measured."""
+    inventory = node.inventory or {}
+    age_s = (now - node.last_heartbeat_at).total_seconds() if node.last_heartbeat_at else None
+    return {
+        "id": node.id,
+        "name": node.name,
+        "address": node.address,
+        "state": "up" if services.is_up(service, now, down_after_s) else "down",
+        "status": "disabled" if service.disabled else "enabled",
+        "disabled_reason": service.disabled_reason,
+        "forced_down": service.forced_down,
+        "availability_zone": service.availability_zone,
+        "heartbeat_age_s": None if age_s is None else round(age_s, 1),
+        "instances": node.domains_seen,
+        "capacity": {"vcpus": node.vcpus, "memory_mib": node.memory_mib, "disk_gib": node.disk_gib},
+        "claimable": {
+            "vcpus": int(node.vcpus * node.cpu_ratio),
+            "memory_mib": max(int((node.memory_mib - node.reserved_memory_mib) * node.memory_ratio), 0),
+            "disk_gib": max(int((node.disk_gib - node.reserved_disk_gib) * node.disk_ratio), 0),
+        },
+        "claimed": {"vcpus": node.used_vcpus, "memory_mib": node.used_memory_mib, "disk_gib": node.used_disk_gib},
+        "used": {
+            "load_1m": inventory.get("load_1m"),
+            "memory_mib": inventory.get("memory_used_mib"),
+            "disk_free_gib": inventory.get("disk_free_gib"),
+        },
+        "hypervisor": {
+            "type": inventory.get("hypervisor_type"),
+            "version": inventory.get("hypervisor_version"),
+            "virt_type": inventory.get("virt_type"),
+            "cpu_arch": inventory.get("cpu_arch"),
+            "cpu_model": inventory.get("cpu_model"),
+        },
+        "network": {"wanted": node.network_wanted, "applied": node.network_applied},
+        "boot_id": node.boot_id,
+    }

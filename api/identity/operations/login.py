@@ -1,0 +1,128 @@
+"""From the `auth` part of a request to a verified user: passwords with back-off, and tokens to rescope.
+
+Every failure is the same 401 with the same text after the same work, whether the account is unknown, disabled or
+blocked, or the password wrong (OSSA-2021-003).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from api.auth import REFUSED, verify
+from api.request import Services
+from common import log
+from common.db import login_failures, users
+from common.db.models import Domain, User
+from common.db.tokens import epoch_of
+from common.errors import InvalidRequest, Unauthenticated
+from common.passwords import passwords_for
+from common.secret import Secret
+from common.tokens import TokenContent
+
+logger = logging.getLogger(__name__)
+METHODS = ("password", "token")
+
+
+@dataclass(frozen=True)
+class Login:
+    """A verified user; `parent` is the token that was rescoped.
+
+    user_epoch is the one of the very row that the password was checked against, or of the parent: whatever is revoked
+    after that check kills the new token too.
+    """
+
+    user_id: str
+    user_epoch: int
+    methods: tuple[str, ...]
+    parent: TokenContent | None = None
+
+
+def log_in(services: Services, identity: Mapping[str, Any]) -> Login:
+    """Check every method asked for, each once however often it is named (AUTH-08); all must mean the same user.
+
+    Raises Unauthenticated, InvalidRequest when the data of a method is missing.
+    """
+    methods = tuple(dict.fromkeys(identity["methods"]))
+    if any(method not in METHODS for method in methods):
+        raise Unauthenticated("Attempted to authenticate with an unsupported method.")
+    found: list[Login] = []
+    if "token" in methods:
+        found.append(_by_token(services, _data_of(identity, "token")))
+    if "password" in methods:
+        found.append(_by_password(services, _data_of(identity, "password")["user"]))
+    first = found[0]
+    if any(login.user_id != first.user_id or login.user_epoch != first.user_epoch for login in found):
+        raise Unauthenticated(REFUSED)
+    used = dict.fromkeys(name for login in found for name in login.methods)
+    return Login(first.user_id, first.user_epoch, tuple(used), first.parent)
+
+
+def _data_of(identity: Mapping[str, Any], method: str) -> Mapping[str, Any]:
+    if method not in identity:
+        raise InvalidRequest(f"Expecting to find {method} in identity. The server could not comply with the request.")
+    data: Mapping[str, Any] = identity[method]
+    return data
+
+
+def _by_token(services: Services, data: Mapping[str, Any]) -> Login:
+    """The new token belongs to the old one's chain and dies no later (OSSA-2012-019)."""
+    content = services.tokens.decode(data["id"])
+    subject = verify(services, content)
+    return Login(subject.user.id, content.user_epoch, (*content.methods, "token"), content)
+
+
+def _by_password(services: Services, named: Mapping[str, Any]) -> Login:
+    domain = named.get("domain") or {}
+    if "id" not in named and not ("name" in named and domain):
+        raise InvalidRequest("Expecting to find id, or name and domain, in user.")
+    with services.db.read() as session:
+        found = users.find_for_login(
+            session,
+            user_id=named.get("id"),
+            name=named.get("name"),
+            domain_id=domain.get("id"),
+            domain_name=domain.get("name"),
+        )
+    key = _account_key(named, found)
+    check_password(
+        services,
+        key,
+        Secret(named["password"]),
+        found[0].password_hash if found else None,
+        allowed=found is not None and found[0].enabled and found[1].enabled,
+    )
+    if found is None:  # refused above already; said again for the type checker
+        raise Unauthenticated(REFUSED)
+    return Login(found[0].id, epoch_of(*found), ("password",))
+
+
+def _account_key(named: Mapping[str, Any], found: tuple[User, Domain] | None) -> str:
+    if found is not None:
+        return login_failures.account_key("user", found[0].id)
+    domain = named.get("domain") or {}
+    return login_failures.account_key(
+        "unknown", str(named.get("id")), str(named.get("name")), str(domain.get("id")), str(domain.get("name"))
+    )
+
+
+def check_password(services: Services, key: str, password: Secret, stored: str | None, *, allowed: bool) -> None:
+    """Compare and count. A blocked account's password isn't looked at; no transaction is open while hashing.
+
+    Raises Unauthenticated.
+    """
+    now = services.clock.now()
+    with services.db.read() as session:
+        state = login_failures.state_of(session, key, now)
+    if state is login_failures.State.BLOCKED:
+        log.event(logger, "login.blocked", logging.WARNING, account=key[:12])
+        raise Unauthenticated(REFUSED)
+    matched = passwords_for(services.config.identity).verify(password, stored)
+    if not (matched and allowed):
+        services.db.run(lambda session: login_failures.record(session, key, now))
+        log.event(logger, "login.failed", logging.WARNING, account=key[:12])
+        raise Unauthenticated(REFUSED)
+    if state is login_failures.State.FAILED_BEFORE:
+        services.db.run(lambda session: login_failures.clear(session, key))

@@ -1,0 +1,186 @@
+"""Issuing, showing and revoking tokens."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.auth import REFUSED, verify
+from api.identity.operations.login import Login, log_in
+from api.policy import expand_roles
+from api.request import Services
+from common import log
+from common.context import RequestContext
+from common.db import catalog, domains, projects, roles, tokens
+from common.db.models import Endpoint, IdentityService
+from common.db.tokens import Named, Scope, Subject
+from common.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
+from common.tokens import TokenContent
+
+logger = logging.getLogger(__name__)
+Catalog = list[tuple[IdentityService, Endpoint | None]]
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A token with what it says at this moment; roles include the implied ones. catalog None: left out."""
+
+    token: str
+    content: TokenContent
+    subject: Subject
+    roles: tuple[Named, ...]
+    catalog: Catalog | None
+
+
+def issue(services: Services, auth: Mapping[str, Any], *, with_catalog: bool) -> Issued:
+    """Log in and make a token for the scope asked for, or for the user's default project, or for none.
+
+    Raises Unauthenticated, also when the user has no role in the scope, or there is no such scope: it isn't told which.
+    """
+    login = log_in(services, auth["identity"])
+    with services.db.read() as session:
+        subject = _subject_in(session, login, auth.get("scope"))
+        content = _content(services, login, subject)
+        issued = Issued(
+            services.tokens.encode(content),
+            content,
+            subject,
+            _effective_roles(session, subject),
+            _catalog(session, subject) if with_catalog else None,
+        )
+    log.event(
+        logger,
+        "token.issued",
+        user_id=content.user_id,
+        project_id=content.project_id,
+        audit_id=content.audit_id,
+        chain_id=content.chain_id,
+        methods=",".join(content.methods),
+    )
+    return issued
+
+
+def _subject_in(session: Session, login: Login, asked: Any) -> Subject:
+    if asked is None:
+        return _default_subject(session, login)
+    scope = _resolve(session, asked)
+    subject = tokens.load_subject(session, login.user_id, scope) if scope is not None else None
+    if subject is None or (subject.scoped and not subject.roles):
+        raise Unauthenticated(REFUSED)
+    return subject
+
+
+def _default_subject(session: Session, login: Login) -> Subject:
+    """The user in its default project where it still has a role there, else unscoped."""
+    unscoped = tokens.load_subject(session, login.user_id, Scope())
+    if unscoped is None:
+        raise Unauthenticated(REFUSED)
+    if unscoped.default_project_id:
+        scoped = tokens.load_subject(session, login.user_id, Scope(project_id=unscoped.default_project_id))
+        if scoped is not None and scoped.roles:
+            return scoped
+    return unscoped
+
+
+def _resolve(session: Session, asked: Any) -> Scope | None:
+    """What the request's `scope` means; None when there is no such project or domain. Raises InvalidRequest."""
+    if asked == "unscoped" or "unscoped" in asked:
+        return Scope()
+    if len(asked) != 1:
+        raise InvalidRequest("The scope must be exactly one of project, domain, system.")
+    if "system" in asked:
+        return Scope(system=True)
+    if "domain" in asked:
+        domain = domains.find(session, domain_id=asked["domain"].get("id"), name=asked["domain"].get("name"))
+        return Scope(domain_id=domain.id) if domain else None
+    wanted = asked["project"]
+    if "id" in wanted:
+        return Scope(project_id=wanted["id"])
+    if "domain" not in wanted:
+        raise InvalidRequest("Expecting to find domain in project. The server could not comply with the request.")
+    domain = domains.find(session, domain_id=wanted["domain"].get("id"), name=wanted["domain"].get("name"))
+    project = projects.find_by_name(session, domain.id, wanted["name"]) if domain else None
+    return Scope(project_id=project.id) if project else None
+
+
+def _content(services: Services, login: Login, subject: Subject) -> TokenContent:
+    """user_epoch comes from the login, not from the subject: a password changed meanwhile kills the new token too."""
+    now = services.clock.now().timestamp()
+    audit_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    parent = login.parent
+    return TokenContent(
+        user_id=login.user_id,
+        methods=login.methods,
+        audit_id=audit_id,
+        chain_id=parent.chain_id if parent else audit_id,
+        issued_at=now,
+        expires_at=parent.expires_at if parent else now + services.config.identity.token_lifetime_s,
+        project_id=subject.project.id if subject.project else None,
+        domain_id=subject.domain.id if subject.domain else None,
+        system=subject.system,
+        user_epoch=login.user_epoch,
+        scope_epoch=subject.scope_epoch,
+    )
+
+
+def _effective_roles(session: Session, subject: Subject) -> tuple[Named, ...]:
+    """The assigned roles and those they imply, each with its id."""
+    if not subject.roles:
+        return ()
+    names = expand_roles(frozenset(role.name for role in subject.roles))
+    return tuple(Named(role.id, role.name) for role in roles.global_named(session, names))
+
+
+def _catalog(session: Session, subject: Subject) -> Catalog | None:
+    """An unscoped token has no catalogue."""
+    return list(catalog.enabled_endpoints(session)) if subject.scoped else None
+
+
+def show(services: Services, context: RequestContext, token: str, *, with_catalog: bool) -> Issued:
+    """What a token says now. Raises NotFound when it isn't valid, Forbidden when it isn't the caller's to see."""
+    content, subject = _valid_subject(services, token)
+    if not (subject.user.id == context.user_id or context.is_admin or "service" in context.roles):
+        raise Forbidden("You are not authorized to perform the requested action: identity:validate_token.")
+    with services.db.read() as session:
+        return Issued(
+            token,
+            content,
+            subject,
+            _effective_roles(session, subject),
+            _catalog(session, subject) if with_catalog else None,
+        )
+
+
+def revoke(services: Services, context: RequestContext, token: str) -> None:
+    """Kill a token; a chain's first token takes the whole chain with it (OSSA-2016-008).
+
+    Raises NotFound when it isn't valid (any more), Forbidden when it isn't the caller's.
+    """
+    content, subject = _valid_subject(services, token)
+    if not (subject.user.id == context.user_id or context.is_admin):
+        raise Forbidden("You are not authorized to perform the requested action: identity:revoke_token.")
+    now = services.clock.now()
+    services.db.run(lambda session: tokens.revoke(session, content.audit_id, content.expires, now))
+    log.event(logger, "token.revoked", audit_id=content.audit_id, chain_id=content.chain_id, by=context.user_id)
+
+
+def _valid_subject(services: Services, token: str) -> tuple[TokenContent, Subject]:
+    try:
+        content = services.tokens.decode(token)
+        return content, verify(services, content)
+    except Unauthenticated as err:
+        raise NotFound("Could not find token.") from err
+
+
+def catalog_of(services: Services, context: RequestContext) -> Catalog:
+    """The caller's catalogue. Raises Forbidden for an unscoped token."""
+    if not (context.project_id or context.domain_id or context.system_scope):
+        raise Forbidden("You are not authorized to perform the requested action: identity:get_auth_catalog.")
+    with services.db.read() as session:
+        return list(catalog.enabled_endpoints(session))

@@ -1,0 +1,30 @@
+"""What the service says about itself: versions, schemas, import methods, stores."""
+
+from __future__ import annotations
+
+from api.image.views.documents import IMPORT_METHODS, SCHEMAS, STORES, versions_body
+from api.request import ApiRequest, Reply
+from common.errors import NotFound
+
+
+def choose_version(request: ApiRequest) -> Reply:
+    """300: the client has not said which version it speaks."""
+    return Reply(versions_body(request.base_url), 300)
+
+
+def list_versions(request: ApiRequest) -> Reply:
+    return Reply(versions_body(request.base_url))
+
+
+def schema(_request: ApiRequest, name: str) -> Reply:
+    if name not in SCHEMAS:
+        raise NotFound(f"There is no schema named {name[:64]!r}; there are {', '.join(SCHEMAS)}.")
+    return Reply(SCHEMAS[name])
+
+
+def import_methods(_request: ApiRequest) -> Reply:
+    return Reply(IMPORT_METHODS)
+
+
+def stores(_request: ApiRequest) -> Reply:
+    return Reply(STORES)

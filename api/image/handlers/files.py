@@ -1,0 +1,32 @@
+"""An image's bytes, in and out."""
+
+from __future__ import annotations
+
+from api.image.operations import downloads, uploads
+from api.request import ApiRequest, Reply
+from common.errors import InvalidRequest, UnsupportedMediaType
+
+BYTES = "application/octet-stream"
+
+
+def upload(request: ApiRequest, image_id: str) -> Reply:
+    if request.content_type != BYTES:
+        raise UnsupportedMediaType(f"Send the image's data as {BYTES}.")
+    if request.stream is None:
+        raise InvalidRequest("The request has no body.")
+    length = request.headers.get("Content-Length", "")
+    announced = int(length) if length.isdigit() else None
+    uploads.upload(request.services, request.context, image_id, request.stream, announced)
+    return Reply(status=204)
+
+
+def download(request: ApiRequest, image_id: str) -> Reply:
+    found = downloads.download(request.services, request.context, image_id, request.headers.get("Range"))
+    if found is None:
+        return Reply(status=204)
+    headers = {"Content-Length": str(found.end - found.start), "Accept-Ranges": "bytes"}
+    if found.partial:
+        headers["Content-Range"] = f"bytes {found.start}-{found.end - 1}/{found.size}"
+    else:
+        headers["Content-MD5"] = found.checksum
+    return Reply(status=206 if found.partial else 200, headers=headers, content_type=BYTES, stream=found.stream)

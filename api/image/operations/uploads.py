@@ -1,0 +1,156 @@
+"""The bytes of an image: received once, judged while they arrive, and never changed again.
+
+queued -> saving names the one upload that may finish. Every ending but success removes what was received and puts the
+image back to queued with the reason: a refused format, a client that went away, a full disk. A process that is killed
+leaves that to `recover`, which runs when an API process starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO, BinaryIO
+
+from sqlalchemy.orm import Session
+
+from api.image.operations.access import owned
+from api.image.operations.images import store_of
+from api.image.store import CHUNK_BYTES, ImageStore, sync_and_close, write_all
+from api.request import Services
+from common import log
+from common.config import ImageConfig
+from common.context import RequestContext
+from common.db import images
+from common.db.images import StoredBytes
+from common.errors import BodyTooLarge, CloudError, Conflict, InvalidRequest, NotFound
+from common.ids import new_id
+from common.image_inspector import Inspector
+
+logger = logging.getLogger(__name__)
+INTERRUPTED = "The upload ended before all data had arrived; upload the data again."
+STALE_AFTER_S = 3600.0
+
+
+@dataclass(frozen=True)
+class _Upload:
+    id: str
+    image_id: str
+    disk_format: str
+
+
+def upload(services: Services, context: RequestContext, image_id: str, stream: IO[bytes], length: int | None) -> None:
+    """Receive an image's bytes; `length` is what the client announced, None when it didn't.
+
+    Raises NotFound, Forbidden, Conflict (not queued), InvalidRequest (no format set, or cut off), BodyTooLarge,
+    ImageRefused, StorageError (store full).
+    """
+    store, limits = store_of(services), services.config.image
+    _check_length(length or 0, limits)
+    begun = services.db.run(lambda session: _begin(session, services, context, image_id))
+    published, failure = False, INTERRUPTED
+    try:
+        with store.stage(begun.id) as staging:
+            stored = _receive(stream, staging, begun.disk_format, length, limits)
+        services.db.run(lambda session: _publish(session, services, store, begun, stored))
+        published = True
+    except CloudError as err:
+        failure = err.message
+        raise
+    finally:
+        if not published:
+            _give_up(services, store, begun, failure)
+    log.event(logger, "image.uploaded", image_id=begun.image_id, size_bytes=stored.size, sha512=stored.sha512)
+
+
+def _begin(session: Session, services: Services, context: RequestContext, image_id: str) -> _Upload:
+    image = owned(session, image_id, context, "upload data to")
+    missing = [name for name in ("disk_format", "container_format") if getattr(image, name) is None]
+    if missing or image.disk_format is None:
+        raise InvalidRequest(f"Properties {', '.join(missing)} must be set prior to saving data.")
+    begun = _Upload(new_id(), image.id, image.disk_format)
+    if not images.begin_upload(session, image.id, begun.id, services.clock.now()):
+        raise Conflict(f"Image status transition from {image.status} to saving is not allowed; image {image.id}.")
+    return begun
+
+
+def _receive(
+    stream: IO[bytes], staging: BinaryIO, disk_format: str, length: int | None, limits: ImageConfig
+) -> StoredBytes:
+    """Write, hash and inspect the stream in one pass; memory is bounded by the chunk."""
+    md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
+    inspector = Inspector(max_virtual_bytes=limits.max_virtual_gib * 1024**3)
+    size = 0
+    while chunk := _next_chunk(stream):
+        size += len(chunk)
+        _check_length(size, limits)
+        md5.update(chunk)
+        sha512.update(chunk)
+        inspector.feed(chunk)
+        write_all(staging, chunk)
+    if length is not None and size != length:
+        raise InvalidRequest(INTERRUPTED)
+    found = inspector.finish(disk_format)
+    sync_and_close(staging)
+    return StoredBytes(size, found.virtual_size_bytes, md5.hexdigest(), sha512.hexdigest())
+
+
+def _next_chunk(stream: IO[bytes]) -> bytes:
+    try:
+        return stream.read(CHUNK_BYTES)
+    except OSError as err:  # the connection broke, or a chunked body ended early
+        raise InvalidRequest(INTERRUPTED, detail=str(err)) from err
+
+
+def _publish(session: Session, services: Services, store: ImageStore, begun: _Upload, stored: StoredBytes) -> None:
+    """The file moves inside the transaction: only the upload that holds the image can put bytes in its place."""
+    if not images.finish_upload(session, begun.image_id, begun.id, stored, services.clock.now()):
+        raise NotFound(
+            f"Image {begun.image_id} could not be found after upload; "
+            "the image may have been deleted during the upload.",
+            http_status=410,
+        )
+    store.publish(begun.id, begun.image_id)
+
+
+def _give_up(services: Services, store: ImageStore, begun: _Upload, failure: str) -> None:
+    store.discard(begun.id)
+    now = services.clock.now()
+    services.db.run(lambda session: images.return_to_queue(session, begun.id, failure, now))
+    log.event(logger, "image.upload_failed", logging.WARNING, image_id=begun.image_id, reason=failure)
+
+
+def _check_length(size: int, limits: ImageConfig) -> None:
+    limit = limits.max_size_mib * 1024**2
+    if size > limit:
+        raise BodyTooLarge(f"Denying attempt to upload image larger than {limit} bytes.")
+
+
+def recover(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str]:
+    """Clean up after API processes that were killed; the ids of the images that went back to queued.
+
+    Staging files that nobody writes to are removed, their images may be uploaded again, and the bytes of deleted images
+    are dropped. Uploads in progress, here or on another host, are newer than `older_than_s` or locked.
+    """
+    store = store_of(services)
+    before = services.clock.now() - timedelta(seconds=older_than_s)
+    stale = store.stale_uploads(before.timestamp())
+    for upload_id in stale:
+        store.discard(upload_id)
+    with services.db.read() as session:
+        begun = images.uploads_begun_before(session, before)
+        leftovers = images.deleted_among(session, store.image_ids())
+    for image_id in leftovers:
+        store.remove(image_id)
+    returned = []
+    for upload_id, image_id in begun.items():
+        if not store.has_upload(upload_id) and _return(services, upload_id):
+            returned.append(image_id)
+    log.event(logger, "image.store_cleaned", staging=len(stale), deleted=len(leftovers), returned=returned)
+    return returned
+
+
+def _return(services: Services, upload_id: str) -> bool:
+    now = services.clock.now()
+    return services.db.run(lambda session: images.return_to_queue(session, upload_id, INTERRUPTED, now))

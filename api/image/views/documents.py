@@ -1,0 +1,112 @@
+"""Documents that describe the service itself: its versions, its stores, and the schemas of what it shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.image.schemas.images import CONTAINER_FORMATS
+from common.db.image_members import MemberStatus
+from common.db.images import Visibility
+from common.image_inspector import FORMATS
+
+NEWEST_MINOR = 16
+STORE_ID = "local"
+
+
+def versions_body(service_url: str) -> dict[str, Any]:
+    """service_url: scheme, host and the service's prefix."""
+    return {
+        "versions": [
+            {
+                "id": f"v2.{minor}",
+                "status": "CURRENT" if minor == NEWEST_MINOR else "SUPPORTED",
+                "links": [{"rel": "self", "href": f"{service_url}/v2/"}],
+            }
+            for minor in range(NEWEST_MINOR, -1, -1)
+        ]
+    }
+
+
+IMPORT_METHODS: dict[str, Any] = {
+    "import-methods": {"description": "Import methods available.", "type": "array", "value": []}
+}
+STORES: dict[str, Any] = {
+    "stores": [{"id": STORE_ID, "description": "The folder that the API hosts share", "default": "true"}]
+}
+
+
+def _text(description: str, *, longest: int = 255, nullable: bool = False, read_only: bool = False) -> dict[str, Any]:
+    schema: dict[str, Any] = {"description": description, "type": "string", "maxLength": longest}
+    if nullable:
+        schema["type"] = ["null", "string"]
+    return {**schema, "readOnly": True} if read_only else schema
+
+
+def _number(description: str, *, nullable: bool = False, read_only: bool = False) -> dict[str, Any]:
+    schema: dict[str, Any] = {"description": description, "type": ["null", "integer"] if nullable else "integer"}
+    return {**schema, "readOnly": True} if read_only else schema
+
+
+def _choice(description: str, values: list[str | None]) -> dict[str, Any]:
+    return {"description": description, "type": ["null", "string"] if None in values else "string", "enum": values}
+
+
+_IMAGE_PROPERTIES: dict[str, Any] = {
+    "id": _text("An identifier for the image", longest=36),
+    "name": _text("Descriptive name for the image", nullable=True),
+    "status": {**_choice("Status of the image", ["queued", "saving", "active", "deactivated"]), "readOnly": True},
+    "visibility": _choice("Scope of image accessibility", [*Visibility]),
+    "protected": {"description": "If true, image will not be deletable.", "type": "boolean"},
+    "os_hidden": {"description": "If true, image will not appear in default image list response.", "type": "boolean"},
+    "checksum": _text("md5 hash of image contents.", longest=32, nullable=True, read_only=True),
+    "os_hash_algo": _text("Algorithm to calculate the os_hash_value", longest=64, nullable=True, read_only=True),
+    "os_hash_value": _text("Hexdigest of the image contents", longest=128, nullable=True, read_only=True),
+    "owner": _text("Owner of the image", nullable=True),
+    "size": _number("Size of image file in bytes", nullable=True, read_only=True),
+    "virtual_size": _number("Virtual size of image in bytes", nullable=True, read_only=True),
+    "container_format": _choice("Format of the container", [None, *CONTAINER_FORMATS]),
+    "disk_format": _choice("Format of the disk", [None, *FORMATS]),
+    "created_at": _text("Date and time of image registration", read_only=True),
+    "updated_at": _text("Date and time of the last image modification", read_only=True),
+    "tags": {"description": "List of strings related to the image", "type": "array", "items": _text("A tag")},
+    "min_ram": _number("Amount of ram (in MB) required to boot image."),
+    "min_disk": _number("Amount of disk space (in GB) required to boot image."),
+    "self": _text("An image self url", read_only=True),
+    "file": _text("An image file url", read_only=True),
+    "schema": _text("An image schema url", read_only=True),
+}
+_MEMBER_PROPERTIES: dict[str, Any] = {
+    "member_id": _text("An identifier for the image member (tenantId)"),
+    "image_id": _text("An identifier for the image", longest=36),
+    "status": _choice("The status of this image member", [*MemberStatus]),
+    "created_at": _text("Date and time of image member creation", read_only=True),
+    "updated_at": _text("Date and time of last modification of image member", read_only=True),
+    "schema": _text("A schema url", read_only=True),
+}
+_IMAGE: dict[str, Any] = {
+    "name": "image",
+    "properties": _IMAGE_PROPERTIES,
+    "additionalProperties": {"type": "string"},
+    "links": [
+        {"rel": "self", "href": "{self}"},
+        {"rel": "enclosure", "href": "{file}"},
+        {"rel": "describedby", "href": "{schema}"},
+    ],
+}
+_MEMBER: dict[str, Any] = {"name": "member", "properties": _MEMBER_PROPERTIES}
+
+
+def _list_of(name: str, item: dict[str, Any]) -> dict[str, Any]:
+    links = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}] if name == "images" else []
+    properties: dict[str, Any] = {name: {"type": "array", "items": item}, "schema": {"type": "string"}}
+    if name == "images":
+        properties |= {"first": {"type": "string"}, "next": {"type": "string"}}
+    return {"name": name, "properties": properties, "links": [*links, {"rel": "describedby", "href": "{schema}"}]}
+
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "image": _IMAGE,
+    "images": _list_of("images", _IMAGE),
+    "member": _MEMBER,
+    "members": _list_of("members", _MEMBER),
+}

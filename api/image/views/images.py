@@ -1,0 +1,76 @@
+"""Images, members and their lists as Glance v2 shows them. Links are relative to the service, as Glance's are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from api.image.operations.images import ShownImage
+from common.db.models import ImageMember
+
+
+def image_body(shown: ShownImage) -> dict[str, Any]:
+    """Properties lie beside the attributes. An upload that was refused tells why until the next one."""
+    image = shown.image
+    body: dict[str, Any] = {
+        **image.properties,
+        "id": image.id,
+        "name": image.name,
+        "status": image.status,
+        "visibility": image.visibility,
+        "owner": image.owner,
+        "protected": image.protected,
+        "os_hidden": image.os_hidden,
+        "disk_format": image.disk_format,
+        "container_format": image.container_format,
+        "min_disk": image.min_disk,
+        "min_ram": image.min_ram,
+        "size": image.size,
+        "virtual_size": image.virtual_size,
+        "checksum": image.checksum,
+        "os_hash_algo": image.os_hash_algo,
+        "os_hash_value": image.os_hash_value,
+        "tags": list(shown.tags),
+        "created_at": _time(image.created_at),
+        "updated_at": _time(image.updated_at),
+        "self": f"/v2/images/{image.id}",
+        "file": f"/v2/images/{image.id}/file",
+        "schema": "/v2/schemas/image",
+    }
+    if image.failure:
+        body["os_glance_upload_failure"] = image.failure
+    return body
+
+
+def list_body(shown: Sequence[ShownImage], limit: int, query: Mapping[str, list[str]]) -> dict[str, Any]:
+    """`next` is there when there may be more."""
+    kept = [(name, value) for name, values in query.items() if name != "marker" for value in values]
+    body: dict[str, Any] = {
+        "images": [image_body(item) for item in shown],
+        "first": "/v2/images" + (f"?{urlencode(kept)}" if kept else ""),
+        "schema": "/v2/schemas/images",
+    }
+    if shown and len(shown) == limit:
+        body["next"] = f"/v2/images?{urlencode([*kept, ('marker', shown[-1].image.id)])}"
+    return body
+
+
+def member_body(member: ImageMember) -> dict[str, Any]:
+    return {
+        "image_id": member.image_id,
+        "member_id": member.member,
+        "status": member.status,
+        "created_at": _time(member.created_at),
+        "updated_at": _time(member.updated_at),
+        "schema": "/v2/schemas/member",
+    }
+
+
+def members_body(members: Sequence[ImageMember]) -> dict[str, Any]:
+    return {"members": [member_body(member) for member in members], "schema": "/v2/schemas/members"}
+
+
+def _time(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")

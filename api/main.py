@@ -1,0 +1,92 @@
+"""Entry point of `cumulet-api`: gunicorn with our application; database and bus are opened in each worker, after fork."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import flask
+from gunicorn.app.base import BaseApplication
+
+from api.app import create_app
+from api.image.operations import uploads
+from api.request import Services
+from common import config as configuration
+from common import log
+from common.clock import SystemClock
+from common.config import Config
+from common.db.session import Database
+from common.errors import CloudError
+from common.rpc.bus import Bus
+from common.rpc.transport import Transport
+from common.tokens import TokenCodec
+
+logger = logging.getLogger(__name__)
+
+
+def build_services(config: Config) -> Services:
+    """Everything one worker holds."""
+    clock = SystemClock()
+    return Services(
+        config=config,
+        db=Database(config.database, clock),
+        bus=Bus(Transport(config.bus), clock),
+        clock=clock,
+        tokens=TokenCodec(config.identity.fernet_dir),
+    )
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn's way of being started from a program."""
+
+    def __init__(self, config: Config) -> None:
+        self._cumulet = config
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings: dict[str, Any] = {
+            "bind": f"{self._cumulet.api.listen}:{self._cumulet.api.port}",
+            "workers": self._cumulet.api.workers,
+            "threads": self._cumulet.api.threads,
+            "worker_class": "gthread",
+            "timeout": 120,
+            "graceful_timeout": 15,
+            "keepalive": 15,
+            "limit_request_line": 8190,
+            "limit_request_fields": 100,
+            "worker_tmp_dir": "/dev/shm",  # noqa: S108 - gunicorn's heartbeat file, which must not be on a disk
+            "proc_name": "cumulet-api",
+            "accesslog": None,
+            "errorlog": "-",
+            "loglevel": "warning",
+        }
+        if (
+            "control_socket_disable" in self.cfg.settings
+        ):  # newer releases open one in the user's home, which ours lacks
+            settings["control_socket_disable"] = True
+        for key, value in settings.items():
+            self.cfg.set(key, value)
+
+    def load(self) -> flask.Flask:
+        log.setup(self._cumulet.cloud, "api")
+        services = build_services(self._cumulet)
+        uploads.recover(services)  # of uploads that an earlier life of this process did not end
+        return create_app(services)
+
+
+def main() -> int:
+    try:
+        config = configuration.load()
+        TokenCodec(config.identity.fernet_dir)
+    except CloudError as err:
+        sys.stderr.write(f"cumulet-api: {err.message}\n")
+        return 2
+    log.setup(config.cloud, "api")
+    log.event(logger, "api.starting", listen=config.api.listen, port=config.api.port, workers=config.api.workers)
+    Server(config).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

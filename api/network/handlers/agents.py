@@ -1,0 +1,45 @@
+"""/agents and /availability_zones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.network import listing
+from api.network.views.agents import agent
+from api.request import ApiRequest, Reply
+from common.db import network_agents
+from common.errors import NotFound
+
+_FILTERS = ("id", "host", "agent_type", "binary", "alive", "admin_state_up", "topic", "availability_zone")
+
+
+def index(request: ApiRequest) -> Reply:
+    asked = listing.parse(request, _FILTERS)
+    wanted = {name: {value.lower() for value in values} for name, values in asked.filters.items()}
+    items = [
+        item
+        for item in _agents(request, None)
+        if all(str(item[name]).lower() in values for name, values in wanted.items())
+    ]
+    return Reply({"agents": [listing.prune(item, asked.fields) for item in items]})
+
+
+def show(request: ApiRequest, agent_id: str) -> Reply:
+    found = _agents(request, agent_id)
+    if not found:
+        raise NotFound(f"Agent {agent_id} could not be found.", neutron_type="AgentNotFound")
+    return listing.single(request, "agent", found[0])
+
+
+def _agents(request: ApiRequest, node_id: str | None) -> list[dict[str, Any]]:
+    services = request.services
+    with services.db.read() as session:
+        rows = network_agents.list_(session, node_id)
+    return [agent(row, services.clock.now(), services.config.scheduler.node_down_after_s) for row in rows]
+
+
+def zones(request: ApiRequest) -> Reply:
+    asked = listing.parse(request, ("name", "resource", "state"))
+    zone = {"name": "nova", "resource": "network", "state": "available"}
+    shown = all(zone[name] in values for name, values in asked.filters.items())
+    return Reply({"availability_zones": [listing.prune(dict(zone), asked.fields)] if shown else []})

@@ -1,0 +1,121 @@
+"""What requests about networks mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.network.operations.common import check_owner
+from api.network.problems import check_revision, invalid, neutron_quota
+from api.request import ApiRequest
+from common.context import RequestContext
+from common.db import network_quota, networks, security_groups
+from common.db.filters import Filters
+from common.db.models import Network
+from common.db.networks import NewNetwork
+from common.db.paging import Page
+from common.errors import Conflict
+
+#: attributes whose column has another name
+_COLUMNS = {"router:external": "external", "cumulet:nat": "nat"}
+
+
+@dataclass(frozen=True)
+class ShownNetwork:
+    network: Network
+    subnet_ids: Sequence[str]
+
+
+def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownNetwork]:
+    """All or none."""
+    config, now = request.services.config, request.services.clock.now()
+    limits = network_quota.defaults(config.quota)
+    wanted = [_new(body, config.network.mtu) for body in bodies]
+
+    def work(session: Session) -> list[ShownNetwork]:
+        made = []
+        for new in wanted:
+            made.append(ShownNetwork(networks.create(session, new, now, limits), []))
+            security_groups.ensure_default(session, new.project_id, now)
+        return made
+
+    with neutron_quota():
+        return request.services.db.run(work)
+
+
+def _new(body: Mapping[str, Any], highest_mtu: int) -> NewNetwork:
+    mtu = _mtu(body.get("mtu"), highest_mtu)
+    new = NewNetwork(
+        project_id=body["project_id"],
+        mtu=mtu,
+        name=body.get("name", ""),
+        description=body.get("description", ""),
+        admin_state_up=body.get("admin_state_up", True),
+        shared=body.get("shared", False),
+        external=body.get("router:external", False),
+        is_default=body.get("is_default", False),
+        nat=body.get("cumulet:nat", False),
+        port_security_enabled=body.get("port_security_enabled", True),
+        dns_domain=body.get("dns_domain", ""),
+    )
+    vni = body.get("provider:segmentation_id")
+    if vni is not None and not networks.VNI_LOWEST <= vni <= networks.VNI_HIGHEST:
+        raise invalid(f"provider:segmentation_id {vni} is not from {networks.VNI_LOWEST} to {networks.VNI_HIGHEST}.")
+    return replace(new, segmentation_id=vni)
+
+
+def _mtu(asked: int | None, highest: int) -> int:
+    if not asked:
+        return highest
+    if not 68 <= asked <= highest:
+        raise invalid(f"MTU {asked} is not from 68 to {highest}, the largest the underlying network carries.")
+    return asked
+
+
+def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownNetwork]:
+    with request.services.db.read() as session:
+        return _shown(session, networks.list_(session, request.context, filters, page), request.context)
+
+
+def show(request: ApiRequest, network_id: str) -> ShownNetwork:
+    with request.services.db.read() as session:
+        return _shown(session, [networks.get_visible(session, network_id, request.context)], request.context)[0]
+
+
+def _shown(session: Session, rows: Sequence[Network], context: RequestContext) -> list[ShownNetwork]:
+    subnets = networks.subnet_ids(session, [row.id for row in rows], context)
+    return [ShownNetwork(row, subnets[row.id]) for row in rows]
+
+
+def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> ShownNetwork:
+    now = request.services.clock.now()
+    values = {_COLUMNS.get(name, name): value for name, value in changes.items()}
+    if "mtu" in values:
+        values["mtu"] = _mtu(values["mtu"], request.services.config.network.mtu)
+
+    def work(session: Session) -> ShownNetwork:
+        network = networks.get_visible(session, network_id, request.context, lock=True)
+        check_owner(request.context, network.project_id, "update_network")
+        check_revision(request.headers, network.revision_number)
+        if network.shared and values.get("shared") is False and networks.foreign_ports(session, network):
+            raise Conflict(
+                f"Unable to reconfigure sharing settings for network {network_id}. Multiple tenants are using it.",
+                neutron_type="InvalidSharedSetting",
+            )
+        networks.update(session, network, values, now)
+        return _shown(session, [network], request.context)[0]
+
+    return request.services.db.run(work)
+
+
+def delete(request: ApiRequest, network_id: str) -> None:
+    def work(session: Session) -> None:
+        network = networks.get_visible(session, network_id, request.context)
+        check_owner(request.context, network.project_id, "delete_network")
+        check_revision(request.headers, network.revision_number)
+        networks.delete(session, network_id)
+
+    request.services.db.run(work)

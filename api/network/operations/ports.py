@@ -1,0 +1,262 @@
+"""What requests about ports mean, and who may say which thing about one (Neutron's policy)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.network.operations.common import check_owner
+from api.network.problems import check_revision, invalid, neutron_quota, not_allowed
+from api.network.schemas.ports import MAX_ADDRESSES, MAX_PAIRS
+from api.request import ApiRequest
+from common.context import RequestContext
+from common.db import addresses, network_quota, network_state, networks, port_lists, ports, security_groups
+from common.db.filters import Filters
+from common.db.models import IpAllocation, Network, Port
+from common.db.paging import Page
+from common.db.ports import NewPort, RequestedAddress
+from common.errors import Conflict, InvalidRequest
+from common.ids import new_id
+
+#: what only the network's owner may say about a port in it
+_NETWORK_OWNERS = ("mac_address", "port_security_enabled", "allowed_address_pairs")
+_COLUMNS = {"binding:vnic_type": "vnic_type", "binding:profile": "binding_profile"}
+
+
+@dataclass(frozen=True)
+class ShownPort:
+    port: Port
+    addresses: Sequence[IpAllocation]
+    group_ids: Sequence[str]
+    node_name: str
+
+
+def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownPort]:
+    """All or none."""
+    config, now = request.services.config, request.services.clock.now()
+    limits = network_quota.defaults(config.quota)
+    wanted = [(body, new_id()) for body in bodies]
+
+    def work(session: Session) -> list[ShownPort]:
+        made = []
+        for body, port_id in wanted:
+            new = _new(session, request.context, body, port_id)
+            made.append(ports.create(session, new, now, mac_prefix=config.network.mac_prefix, quota=limits))
+        return _shown(session, made)
+
+    with neutron_quota():
+        return request.services.db.run(work)
+
+
+def _new(session: Session, context: RequestContext, body: Mapping[str, Any], port_id: str) -> NewPort:
+    """The port a body describes; all it refers to is looked up under the caller's rights (RBAC-03)."""
+    network = networks.get_usable(session, body["network_id"], context)
+    _check_policy(context, network, body, "create_port")
+    port_lists.check_device(session, body.get("device_id", ""), context)
+    groups = body.get("security_groups", ...)
+    mac = body.get("mac_address")
+    return NewPort(
+        id=port_id,
+        network_id=network.id,
+        project_id=body["project_id"],
+        name=body.get("name", ""),
+        description=body.get("description", ""),
+        admin_state_up=body.get("admin_state_up", True),
+        device_id=body.get("device_id", ""),
+        device_owner=body.get("device_owner", ""),
+        mac_address=_mac(mac) if mac else None,
+        fixed_ips=_requested(body.get("fixed_ips")),
+        security_groups=None if groups is ... else security_groups.check_usable(session, groups or [], context),
+        port_security_enabled=body.get("port_security_enabled"),
+        allowed_address_pairs=tuple(_pairs(body.get("allowed_address_pairs") or [])),
+        dns_name=body.get("dns_name", ""),
+    )
+
+
+def _check_policy(context: RequestContext, network: Network, body: Mapping[str, Any], verb: str) -> None:
+    """Raises Forbidden for what only the owner of the port's network may say (RBAC-09)."""
+    if str(body.get("device_owner", "")).lower() == network_state.DHCP_OWNER and not context.is_admin:
+        raise not_allowed(f"{verb}:device_owner")
+    if context.owns(network.project_id):
+        return
+    for name in _NETWORK_OWNERS:
+        if body.get(name) is not None:
+            raise not_allowed(f"{verb}:{name}")
+    if str(body.get("device_owner", "")).lower().startswith("network:"):
+        raise not_allowed(f"{verb}:device_owner")
+    if any("ip_address" in wish for wish in body.get("fixed_ips") or []):
+        raise not_allowed(f"{verb}:fixed_ips:ip_address")
+
+
+def _requested(fixed_ips: Sequence[Mapping[str, str]] | None) -> tuple[RequestedAddress, ...] | None:
+    if fixed_ips is None:
+        return None
+    if len(fixed_ips) > MAX_ADDRESSES:
+        raise invalid("Exceeded maximum amount of fixed ips per port.")
+    wishes = tuple(
+        RequestedAddress(
+            wish.get("subnet_id"), addresses.canonical(wish["ip_address"]) if "ip_address" in wish else None
+        )
+        for wish in fixed_ips
+    )
+    named = [(wish.subnet_id, wish.ip_address) for wish in wishes if wish.ip_address]
+    if len(set(named)) < len(named):
+        raise invalid("Duplicate IP address in fixed_ips.")
+    return wishes
+
+
+def _mac(text: str) -> str:
+    mac = text.lower().replace("-", ":")
+    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+        raise InvalidRequest(f"Invalid input for mac_address. Reason: '{text}' is not a valid MAC address of one host.")
+    return mac
+
+
+def _pairs(asked: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Allowed address pairs in one spelling; without mac_address they mean the port's own MAC, whatever it is."""
+    if len(asked) > MAX_PAIRS:
+        raise InvalidRequest(
+            f"The number of allowed address pair exceeds the maximum {MAX_PAIRS}.",
+            neutron_type="AllowedAddressPairExhausted",
+        )
+    found: list[dict[str, str]] = []
+    for pair in asked:
+        text = pair["ip_address"]
+        try:
+            address = str(ipaddress.ip_network(text, strict=False)) if "/" in text else str(ipaddress.ip_address(text))
+        except ValueError as err:
+            raise InvalidRequest(
+                f"Invalid input for allowed_address_pairs. Reason: '{text}' is not a valid IP address or subnet."
+            ) from err
+        clean = {"ip_address": address} | ({"mac_address": _mac(pair["mac_address"])} if "mac_address" in pair else {})
+        if clean in found:
+            raise InvalidRequest(
+                f"Request contains duplicate address pair: mac_address {pair.get('mac_address')} ip_address {text}.",
+                neutron_type="DuplicateAddressPairInRequest",
+            )
+        found.append(clean)
+    return found
+
+
+def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownPort]:
+    with request.services.db.read() as session:
+        return _shown(session, port_lists.list_(session, request.context, filters, page))
+
+
+def show(request: ApiRequest, port_id: str) -> ShownPort:
+    with request.services.db.read() as session:
+        return _shown(session, [port_lists.get_visible(session, port_id, request.context)])[0]
+
+
+def _shown(session: Session, rows: Sequence[Port]) -> list[ShownPort]:
+    ids = [row.id for row in rows]
+    given, groups = ports.addresses_for(session, ids), ports.groups_for(session, ids)
+    nodes = port_lists.node_names(session, rows)
+    return [
+        ShownPort(row, given.get(row.id, []), groups.get(row.id, []), nodes.get(row.binding_node_id or "", ""))
+        for row in rows
+    ]
+
+
+def update(request: ApiRequest, port_id: str, changes: dict[str, Any]) -> ShownPort:
+    now = request.services.clock.now()
+
+    def work(session: Session) -> ShownPort:
+        port = port_lists.get_visible(session, port_id, request.context, lock=True)
+        check_owner(request.context, port.project_id, "update_port")
+        check_revision(request.headers, port.revision_number)
+        network = networks.hold(session, port.network_id)
+        _check_policy(request.context, network, changes, "update_port")
+        _check_service_port(port, changes)
+        port_lists.check_device(session, changes.get("device_id", ""), request.context)
+        groups = _groups_after(session, request.context, port, changes)
+        values = _values(port, changes)
+        port_lists.update(session, port, values, now)
+        if groups is not None:
+            ports.set_groups(session, port, groups, now)
+        wanted = _requested(changes.get("fixed_ips"))
+        if wanted is not None:
+            port_lists.set_addresses(session, port, wanted)
+        return _shown(session, [ports.get(session, port_id)])[0]
+
+    with neutron_quota():
+        return request.services.db.run(work)
+
+
+def _check_service_port(port: Port, changes: Mapping[str, Any]) -> None:
+    """The DHCP port is the cloud's: tenants may rename it, no more."""
+    if port.device_owner == network_state.DHCP_OWNER and set(changes) - {"name", "description"}:
+        raise service_port(port.id)
+
+
+def service_port(port_id: str) -> Conflict:
+    return Conflict(
+        f"Port {port_id} cannot be changed or deleted directly via the port API: has device owner "
+        f"{network_state.DHCP_OWNER}.",
+        neutron_type="ServicePortInUse",
+    )
+
+
+def _groups_after(
+    session: Session,
+    context: RequestContext,
+    port: Port,
+    changes: Mapping[str, Any],
+) -> tuple[str, ...] | None:
+    """The groups the port shall be in; None leaves them as they are."""
+    filtered = changes.get("port_security_enabled", port.port_security_enabled)
+    asked = changes.get("security_groups", ...)
+    if asked is ...:
+        if not filtered and ports.groups_for(session, [port.id]).get(port.id):
+            raise Conflict(
+                "Port has security group associated. Cannot disable port security or IP address until "
+                "security group is removed.",
+                neutron_type="PortSecurityPortHasSecurityGroup",
+            )
+        return None
+    if asked and not filtered:
+        raise ports.no_security_on_port(asked)
+    return security_groups.check_usable(session, asked or [], context)
+
+
+def _values(port: Port, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that change."""
+    values = {
+        _COLUMNS.get(name, name): value
+        for name, value in changes.items()
+        if name not in ("security_groups", "fixed_ips")
+    }
+    if "mac_address" in values:
+        values["mac_address"] = _mac(values["mac_address"])
+        if values["mac_address"] != port.mac_address and port.binding_node_id is not None:
+            raise Conflict(
+                f"Unable to complete operation on port {port.id}, port is already bound, port type: bridge, "
+                f"old_mac {port.mac_address}, new_mac {values['mac_address']}.",
+                neutron_type="PortBound",
+            )
+    if "binding_profile" in values:
+        values["binding_profile"] = values["binding_profile"] or {}
+    if "allowed_address_pairs" in values:
+        values["allowed_address_pairs"] = _pairs(values["allowed_address_pairs"] or [])
+    pairs = values.get("allowed_address_pairs", port.allowed_address_pairs)
+    if pairs and not values.get("port_security_enabled", port.port_security_enabled):
+        raise ports.no_security_on_port(None)
+    return values
+
+
+def delete(request: ApiRequest, port_id: str) -> None:
+    """A port that a server uses may be deleted, as with Neutron: its node unplugs it."""
+    now = request.services.clock.now()
+
+    def work(session: Session) -> None:
+        port = port_lists.get_visible(session, port_id, request.context)
+        check_revision(request.headers, port.revision_number)
+        if port.device_owner == network_state.DHCP_OWNER:
+            raise service_port(port.id)
+        ports.delete(session, port_id, now)
+
+    request.services.db.run(work)

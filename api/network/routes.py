@@ -1,0 +1,75 @@
+"""The network API's table of contents: Neutron's v2.0 without routers and floating IPs, which come later."""
+
+from __future__ import annotations
+
+from api.errors import network_form
+from api.network.handlers import agents, networks, ports, quotas, security_groups, subnets, versions
+from api.policy import Rule
+from api.routing import Api, Handler, Route
+
+PREFIX = "/network/v2.0"
+
+
+def _row(method: str, path: str, rule: Rule, handler: Handler, key: str) -> Route:
+    return Route(method, path, None, None, None, rule, handler, f"network:{key}")
+
+
+ROUTES = [
+    _row("GET", "", Rule.AUTHENTICATED, versions.resources, "resources:list"),
+    _row("GET", "/extensions", Rule.AUTHENTICATED, versions.extensions, "extensions:list"),
+    _row("GET", "/extensions/<alias>", Rule.AUTHENTICATED, versions.extension, "extensions:show"),
+    _row("GET", "/networks", Rule.READER, networks.index, "networks:list"),
+    _row("POST", "/networks", Rule.MEMBER, networks.create, "networks:create"),
+    _row("GET", "/networks/<network_id>", Rule.READER, networks.show, "networks:show"),
+    _row("PUT", "/networks/<network_id>", Rule.MEMBER, networks.update, "networks:update"),
+    _row("DELETE", "/networks/<network_id>", Rule.MEMBER, networks.delete, "networks:delete"),
+    _row("GET", "/subnets", Rule.READER, subnets.index, "subnets:list"),
+    _row("POST", "/subnets", Rule.MEMBER, subnets.create, "subnets:create"),
+    _row("GET", "/subnets/<subnet_id>", Rule.READER, subnets.show, "subnets:show"),
+    _row("PUT", "/subnets/<subnet_id>", Rule.MEMBER, subnets.update, "subnets:update"),
+    _row("DELETE", "/subnets/<subnet_id>", Rule.MEMBER, subnets.delete, "subnets:delete"),
+    _row("GET", "/ports", Rule.READER, ports.index, "ports:list"),
+    _row("POST", "/ports", Rule.MEMBER, ports.create, "ports:create"),
+    _row("GET", "/ports/<port_id>", Rule.READER, ports.show, "ports:show"),
+    _row("PUT", "/ports/<port_id>", Rule.MEMBER, ports.update, "ports:update"),
+    _row("DELETE", "/ports/<port_id>", Rule.MEMBER, ports.delete, "ports:delete"),
+    _row("GET", "/security-groups", Rule.READER, security_groups.index, "security_groups:list"),
+    _row("POST", "/security-groups", Rule.MEMBER, security_groups.create, "security_groups:create"),
+    _row("GET", "/security-groups/<group_id>", Rule.READER, security_groups.show, "security_groups:show"),
+    _row("PUT", "/security-groups/<group_id>", Rule.MEMBER, security_groups.update, "security_groups:update"),
+    _row("DELETE", "/security-groups/<group_id>", Rule.MEMBER, security_groups.delete, "security_groups:delete"),
+    _row("GET", "/security-group-rules", Rule.READER, security_groups.index_rules, "security_group_rules:list"),
+    _row("POST", "/security-group-rules", Rule.MEMBER, security_groups.create_rule, "security_group_rules:create"),
+    _row("GET", "/security-group-rules/<rule_id>", Rule.READER, security_groups.show_rule, "security_group_rules:show"),
+    _row(
+        "DELETE",
+        "/security-group-rules/<rule_id>",
+        Rule.MEMBER,
+        security_groups.delete_rule,
+        "security_group_rules:delete",
+    ),
+    _row("GET", "/quotas", Rule.ADMIN, quotas.index, "quotas:list"),
+    _row("GET", "/quotas/tenant", Rule.READER, quotas.own_project, "quotas:tenant"),
+    _row("GET", "/quotas/project", Rule.READER, quotas.own_project, "quotas:project"),
+    _row("GET", "/quotas/<project_id>", Rule.READER, quotas.show, "quotas:show"),
+    _row("PUT", "/quotas/<project_id>", Rule.ADMIN, quotas.update, "quotas:update"),
+    _row("DELETE", "/quotas/<project_id>", Rule.ADMIN, quotas.delete, "quotas:delete"),
+    _row("GET", "/quotas/<project_id>/default", Rule.READER, quotas.default, "quotas:default"),
+    _row("GET", "/quotas/<project_id>/details", Rule.READER, quotas.details, "quotas:details"),
+    _row("GET", "/quotas/<project_id>/details.json", Rule.READER, quotas.details, "quotas:details_json"),
+    _row("GET", "/availability_zones", Rule.READER, agents.zones, "availability_zones:list"),
+    _row("GET", "/agents", Rule.ADMIN, agents.index, "agents:list"),
+    _row("GET", "/agents/<agent_id>", Rule.ADMIN, agents.show, "agents:show"),
+    _row("GET", "/network-ip-availabilities", Rule.ADMIN, networks.availabilities, "ip_availabilities:list"),
+    _row(
+        "GET", "/network-ip-availabilities/<network_id>", Rule.ADMIN, networks.availability_of, "ip_availabilities:show"
+    ),
+]
+VERSION_ROUTES = [
+    Route("GET", "", None, None, None, Rule.PUBLIC, versions.versions, "network:versions:list"),
+]
+
+APIS = [
+    Api(name="network", prefix=PREFIX, routes=ROUTES, error_form=network_form),
+    Api(name="network-versions", prefix="/network", routes=VERSION_ROUTES, error_form=network_form),
+]

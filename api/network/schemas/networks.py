@@ -1,0 +1,62 @@
+"""What network requests may hold."""
+
+from __future__ import annotations
+
+from api.network.resource import BOOLEAN, INTEGER, NAME, PROJECT, TEXT, Resource
+from api.schema import Schema, obj
+
+_DNS_DOMAIN: Schema = {"type": "string", "maxLength": 255, "pattern": r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?)?\Z"}
+_COMMON: dict[str, Schema] = {
+    "name": NAME,
+    "description": TEXT,
+    "admin_state_up": BOOLEAN,
+    "shared": BOOLEAN,
+    "router:external": BOOLEAN,
+    "is_default": BOOLEAN,
+    "port_security_enabled": BOOLEAN,
+    "mtu": INTEGER,
+    "dns_domain": _DNS_DOMAIN,
+    "cumulet:nat": BOOLEAN,
+}
+
+NETWORK = Resource(
+    singular="network",
+    plural="networks",
+    schema_create=obj(
+        {
+            **_COMMON,
+            "project_id": PROJECT,
+            "tenant_id": PROJECT,
+            "availability_zone_hints": {"type": "array", "maxItems": 10, "items": NAME},
+            "provider:network_type": {"type": "string", "maxLength": 16, "enum": ["vxlan"]},
+            "provider:physical_network": {"type": "null"},
+            "provider:segmentation_id": INTEGER,
+        }
+    ),
+    schema_update=obj(_COMMON),
+    server_owned=frozenset(
+        {
+            "id",
+            "status",
+            "subnets",
+            "created_at",
+            "updated_at",
+            "revision_number",
+            "availability_zones",
+            "tags",
+            "tenant_id",
+            "project_id",
+        }
+    ),
+    admin=frozenset(
+        {
+            "shared",
+            "router:external",
+            "is_default",
+            "cumulet:nat",
+            "provider:network_type",
+            "provider:physical_network",
+            "provider:segmentation_id",
+        }
+    ),
+)

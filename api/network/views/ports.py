@@ -1,0 +1,53 @@
+"""Ports as JSON. Where a port is plugged is shown to administrators only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.network.operations.ports import ShownPort
+from api.network.views.times import shown
+from common.context import RequestContext
+
+
+def port(item: ShownPort, context: RequestContext, dns_domain: str) -> dict[str, Any]:
+    row = item.port
+    body: dict[str, Any] = {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "tenant_id": row.project_id,
+        "project_id": row.project_id,
+        "network_id": row.network_id,
+        "admin_state_up": row.admin_state_up,
+        "status": row.status,
+        "mac_address": row.mac_address,
+        "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in item.addresses],
+        "device_id": row.device_id,
+        "device_owner": row.device_owner,
+        "security_groups": list(item.group_ids),
+        "port_security_enabled": row.port_security_enabled,
+        "allowed_address_pairs": [
+            {"ip_address": pair["ip_address"], "mac_address": pair.get("mac_address") or row.mac_address}
+            for pair in row.allowed_address_pairs
+        ],
+        "binding:vnic_type": row.vnic_type,
+        "dns_name": row.dns_name,
+        "dns_assignment": [_dns(row.dns_name, each.ip_address, dns_domain) for each in item.addresses],
+        "tags": [],
+        "created_at": shown(row.created_at),
+        "updated_at": shown(row.updated_at),
+        "revision_number": row.revision_number,
+    }
+    if context.is_admin:
+        body |= {
+            "binding:host_id": item.node_name,
+            "binding:vif_type": "bridge" if item.node_name else "unbound",
+            "binding:vif_details": {"port_filter": True} if item.node_name else {},
+            "binding:profile": row.binding_profile,
+        }
+    return body
+
+
+def _dns(name: str, address: str, domain: str) -> dict[str, str]:
+    hostname = name or "host-" + address.replace(".", "-").replace(":", "-")
+    return {"ip_address": address, "hostname": hostname, "fqdn": f"{hostname}.{domain}." if domain else hostname}
