@@ -1,0 +1,113 @@
+"""Builds an agent from the configuration: driver, networking and storage that belong together."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from common.clock import Clock
+from common.config import Config
+from common.errors import ConfigError
+from common.rpc.bus import Bus
+from common.rpc.compute_v1 import PortSpec
+from compute_agent import identity
+from compute_agent.agent import Agent
+from compute_agent.hypervisor.factory import choose_driver, make_hypervisor
+from compute_agent.metadata.server import MetadataServer
+from compute_agent.metadata.service import MetadataService
+from compute_agent.networking.base import Networking
+from compute_agent.networking.none import NoNetworking
+from compute_agent.specs import Specs
+from compute_agent.storage.base import Storage
+from compute_agent.storage.disk_storage import DiskStorage
+from compute_agent.storage.disks import InstanceDisks
+from compute_agent.storage.image_cache import ImageCache
+from compute_agent.storage.none import NoStorage
+
+_GIB = 1024**3
+_DISKLESS = ("fake", "test")
+
+
+def build(config: Config, *, bus: Bus, clock: Clock, boot_id: str = "") -> Agent:
+    """The agent of this machine, not started. `boot_id` "" asks the kernel. Raises ConfigError."""
+    if not config.cloud.uuid:
+        raise ConfigError("[cloud] uuid is not set: the agent could not tell this cloud's guests from others")
+    state_dir = Path(config.agent.state_dir)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    node = node_name(config)
+    specs = Specs(state_dir / "specs", clock)
+    identity.image_secret(Path(config.agent.image_secret_file))  # whatever the driver: the control plane knows it
+    return Agent(
+        config,
+        node=node,
+        bus=bus,
+        clock=clock,
+        hypervisor=make_hypervisor(config.agent, cloud_uuid=config.cloud.uuid, clock=clock),
+        networking=make_networking(config, specs, clock),
+        storage=make_storage(config, node, clock),
+        specs=specs,
+        boot_id=boot_id or identity.current_boot(),
+    )
+
+
+def teardown_network(config: Config, clock: Clock) -> None:
+    """Remove whatever this node's networking has made. Raises NetworkingError, ConfigError."""
+    make_networking(config, Specs(Path(config.agent.state_dir) / "specs", clock), clock).teardown()
+
+
+def node_name(config: Config) -> str:
+    return config.agent.node or socket.gethostname()
+
+
+def make_storage(config: Config, node: str, clock: Clock) -> Storage:
+    """Real disks, or none for drivers whose guests need none."""
+    state_dir = Path(config.agent.state_dir)
+    if choose_driver(config.agent.driver) in _DISKLESS:
+        return NoStorage(state_dir)
+    cache = ImageCache(
+        state_dir / "images",
+        node=node,
+        secret=identity.image_secret(Path(config.agent.image_secret_file)),
+        max_bytes=config.agent.image_cache_gib * _GIB,
+        max_virtual_bytes=config.image.max_virtual_gib * _GIB,
+        clock=clock,
+    )
+    return DiskStorage(InstanceDisks(state_dir, clock), cache, domain=config.network.dns_domain)
+
+
+def make_networking(config: Config, specs: Specs, clock: Clock) -> Networking:
+    """Linux networking with the metadata service in it, or records only. Raises ConfigError for another name."""
+    state_dir = Path(config.agent.state_dir)
+    kind = config.network.networking
+    if kind == "none":
+        return NoNetworking(state_dir)
+    if kind != "linux":
+        raise ConfigError(f"[network] networking: {kind!r} is not known; known are linux, none")
+    # Here, so that a node that only keeps records needs no netlink.
+    from compute_agent.networking.linux import LinuxNetworking
+
+    def port_at(network_id: str, address: str) -> PortSpec | None:
+        return networking.port_at(network_id, address)
+
+    service = MetadataService(
+        port_at=port_at,
+        instance_spec=specs.spec,
+        domain=config.network.dns_domain,
+    )
+    run_dir = Path(config.cloud.run_dir) / "networking"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    run_dir.chmod(0o711)  # whatever our umask: dnsmasq gives up root and must still reach its files
+    networking = LinuxNetworking(
+        state_dir=state_dir,
+        run_dir=run_dir,
+        config=config.network,
+        metadata=lambda network_id, listening: MetadataServer(network_id, listening, service.answer, clock),
+        clock=clock,
+        tunnel_address=_tunnel_address(config),
+    )
+    return networking
+
+
+def _tunnel_address(config: Config) -> str:
+    """No tunnels from a node that is only known by a loopback address: it is the only one."""
+    return "" if config.agent.address.startswith("127.") else config.agent.address

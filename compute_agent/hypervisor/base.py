@@ -1,0 +1,127 @@
+"""What the agent asks of a hypervisor: a small interface of ensure-verbs, the same for every driver.
+
+Drivers: libvirt (`kvm` and `qemu`, and libvirt's own test:///default) and `fake`. A contract suite
+(tests/contract/test_hypervisor_contract.py) runs on each. Raw libvirt objects never leave libvirt_host.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from common.rpc.compute_v1 import PowerState
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One disk file. `format` is what was recorded when the file was made, and always passed on."""
+
+    path: Path
+    format: str  # "qcow2" or "raw"
+    device: str  # "vda", "vdb", …
+    bus: str = "virtio"
+    read_only: bool = False
+    serial: str = ""
+
+
+@dataclass(frozen=True)
+class Nic:
+    mac_address: str
+    tap: str
+    bridge: str
+    mtu: int
+    model: str = "virtio"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain as it should be: built afresh from the instance's spec at every start."""
+
+    instance_id: str
+    epoch: int
+    generation: int
+    cloud_uuid: str
+    vcpus: int
+    memory_mib: int
+    disks: tuple[Disk, ...]
+    nics: tuple[Nic, ...]
+    console_log: Path
+
+
+@dataclass(frozen=True)
+class DomainState:
+    instance_id: str
+    epoch: int
+    generation: int
+    power: PowerState
+
+
+@dataclass(frozen=True)
+class HypervisorFacts:
+    """What the driver says of its machine; memory and disk come from the agent, not from here."""
+
+    hypervisor_type: str  # as OpenStack's API shows it: "QEMU"
+    hypervisor_version: int
+    virt_type: str  # "kvm", "qemu", "fake", "test"
+    cpu_model: str
+    cpu_arch: str
+    cpu_features: tuple[str, ...]
+    vcpus: int
+
+
+EventHandler = Callable[[DomainState], None]
+
+
+class Hypervisor(Protocol):
+    """All verbs are idempotent and raise common.errors.HypervisorError (HypervisorTimeout past a deadline).
+
+    Only domains that bear this cloud's UUID in their metadata are seen or touched.
+    """
+
+    def facts(self) -> HypervisorFacts: ...
+
+    def list_domains(self) -> list[DomainState]:
+        """Every domain of this cloud, running or not. Raises rather than answering with a part of them."""
+        ...
+
+    def state(self, instance_id: str) -> DomainState | None:
+        """The domain's state, or None when there is no such domain."""
+        ...
+
+    def ensure_defined(self, domain: Domain) -> None:
+        """Define (or redefine) the persistent domain; a running one keeps running as it is."""
+        ...
+
+    def ensure_running(self, domain: Domain) -> None:
+        """Define afresh and start, unless it already runs at this epoch."""
+        ...
+
+    def request_shutdown(self, instance_id: str) -> None:
+        """Press the power button once; returns at once. Nothing happens when it is not running."""
+        ...
+
+    def request_reboot(self, instance_id: str) -> None:
+        """Ask the guest to reboot by ACPI; returns at once."""
+        ...
+
+    def ensure_stopped(self, instance_id: str) -> None:
+        """Cut power."""
+        ...
+
+    def ensure_absent(self, instance_id: str) -> None:
+        """Cut power and undefine."""
+        ...
+
+    def diagnostics(self, instance_id: str) -> dict[str, str | int | float | bool | None]: ...
+
+    def subscribe(self, handler: EventHandler) -> None:
+        """Call `handler` for every life-cycle change of a domain of this cloud; it must only enqueue."""
+        ...
+
+    def healthy(self) -> bool:
+        """False when so many calls have hung that the agent should restart itself."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,257 @@
+"""A Domain as libvirt's XML: a tree built from typed values, never text put together. Pure: same values, same tree.
+
+The domain bears the cloud's UUID, the instance, epoch and generation in its metadata: by that, and nothing else, the
+agent knows its own domains.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from common.errors import HypervisorError
+from common.ids import is_uuid
+from compute_agent.hypervisor.base import Disk, Domain, Nic
+
+METADATA_URI = "urn:cumulet:domain:1"
+METADATA_PREFIX = "cml"
+NAME_PREFIX = "cml-"
+BALLOON_STATS_PERIOD_S = 10
+_FORMATS = ("qcow2", "raw")
+_BUSES = ("virtio", "ide", "sata", "scsi")
+_DEVICE = re.compile(r"[a-z]{2,3}[a-z]{1,2}")
+_PLAIN = re.compile(r"[\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
+
+ET.register_namespace(METADATA_PREFIX, METADATA_URI)
+
+
+class VirtType(StrEnum):
+    KVM = "kvm"
+    QEMU = "qemu"
+    TEST = "test"
+
+
+class CacheMode(StrEnum):
+    """none: past the host's page cache (needs O_DIRECT); writeback: works everywhere. Both obey a guest's flushes."""
+
+    NONE = "none"
+    WRITEBACK = "writeback"
+
+
+@dataclass(frozen=True)
+class Backing:
+    """The image that an overlay is built on, in its recorded format; it stands alone."""
+
+    path: Path
+    format: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a domain of ours says of itself."""
+
+    cloud_uuid: str
+    instance_id: str
+    epoch: int
+    generation: int
+
+
+def render(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mapping[Path, Backing]) -> str:
+    """The domain's XML; `backings` says by a disk's path what it is built on.
+
+    Raises HypervisorError for values that no domain may have.
+    """
+    return ET.tostring(build(domain, virt_type, cache, backings), encoding="unicode")
+
+
+def build(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mapping[Path, Backing]) -> ET.Element:
+    _check(domain, backings)
+    root = ET.Element("domain", type=virt_type.value)
+    _add(root, "name", NAME_PREFIX + domain.instance_id)
+    _add(root, "uuid", domain.instance_id)
+    _add(root, "metadata").append(mark_element(mark_of(domain)))
+    _add(root, "memory", str(domain.memory_mib), unit="MiB")
+    _add(root, "currentMemory", str(domain.memory_mib), unit="MiB")
+    _add(root, "vcpu", str(domain.vcpus), placement="static")
+    _add_machine(root, domain, virt_type)
+    clock = _add(root, "clock", offset="utc")
+    _add(clock, "timer", name="pit", tickpolicy="delay")
+    _add(clock, "timer", name="rtc", tickpolicy="catchup")
+    _add(root, "on_poweroff", "destroy")
+    _add(root, "on_reboot", "restart")
+    _add(root, "on_crash", "destroy")
+    sleep = _add(root, "pm")  # a guest that suspends itself would look like one that hangs
+    _add(sleep, "suspend-to-mem", enabled="no")
+    _add(sleep, "suspend-to-disk", enabled="no")
+    devices = _add(root, "devices")
+    for disk in domain.disks:
+        _add_disk(devices, disk, cache, backings.get(disk.path))
+    _add(devices, "controller", type="usb", model="none")
+    if any(disk.bus == "scsi" for disk in domain.disks):  # libvirt's own choice is a controller of 1995
+        _add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+    for nic in domain.nics:
+        _add_nic(devices, nic)
+    _add_consoles(devices, domain)
+    rng = _add(devices, "rng", model="virtio")
+    _add(rng, "backend", "/dev/urandom", model="random")
+    balloon = _add(devices, "memballoon", model="virtio")
+    _add(balloon, "stats", period=str(BALLOON_STATS_PERIOD_S))
+    return root
+
+
+def mark_of(domain: Domain) -> Mark:
+    return Mark(domain.cloud_uuid, domain.instance_id, domain.epoch, domain.generation)
+
+
+def mark_element(mark: Mark) -> ET.Element:
+    attributes = {
+        "cloud": mark.cloud_uuid,
+        "instance": mark.instance_id,
+        "epoch": str(mark.epoch),
+        "generation": str(mark.generation),
+    }
+    return ET.Element(f"{{{METADATA_URI}}}instance", attributes)
+
+
+def mark_text(mark: Mark) -> str:
+    """The mark as the document that libvirt's metadata call takes; that call adds the namespace itself."""
+    element = mark_element(mark)
+    element.tag = "instance"
+    return ET.tostring(element, encoding="unicode")
+
+
+def read_mark(text: str) -> Mark | None:
+    """The mark in a domain's metadata, or None when it is not one of ours or not readable."""
+    if "<!" in text:  # no entities from anywhere
+        return None
+    try:
+        element = ET.fromstring(text)  # noqa: S314 - entities are refused above
+        return Mark(
+            element.attrib["cloud"],
+            element.attrib["instance"],
+            int(element.attrib["epoch"]),
+            int(element.attrib["generation"]),
+        )
+    except (ET.ParseError, KeyError, ValueError):
+        return None
+
+
+def _add(parent: ET.Element, tag: str, text: str | None = None, /, **attributes: str) -> ET.Element:
+    child = ET.SubElement(parent, tag, attributes)
+    child.text = text
+    return child
+
+
+def _add_machine(root: ET.Element, domain: Domain, virt_type: VirtType) -> None:
+    """SMBIOS shows the instance's own id and never the host's (OSSN-0028).
+
+    The product's name is the one by which cloud-init of ordinary images knows where it is; with another it stays off.
+    """
+    system = _add(_add(root, "sysinfo", type="smbios"), "system")
+    for name, value in (
+        ("manufacturer", "Cumulet"),
+        ("product", "OpenStack Nova"),
+        ("serial", domain.instance_id),
+        ("uuid", domain.instance_id),
+        ("family", "Virtual Machine"),
+    ):
+        _add(system, "entry", value, name=name)
+    operating_system = _add(root, "os")
+    kind = _add(operating_system, "type", "hvm")
+    if virt_type is not VirtType.TEST:  # libvirt's test driver knows neither this machine nor SMBIOS of ours
+        kind.attrib.update(arch="x86_64", machine="pc")
+    _add(operating_system, "boot", dev="hd")
+    _add(operating_system, "smbios", mode="sysinfo")
+    features = _add(root, "features")
+    _add(features, "acpi")
+    _add(features, "apic")
+    if virt_type is VirtType.KVM:
+        _add(root, "cpu", mode="host-model", check="partial")
+    elif virt_type is VirtType.QEMU:  # the model with the fewest features is the fastest to emulate
+        cpu = _add(root, "cpu", mode="custom", match="exact", check="none")
+        _add(cpu, "model", "qemu64", fallback="allow")
+
+
+def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backing | None) -> None:
+    """The whole chain is spelt out, so that nothing is read from the disk's own header to find it.
+
+    relabel="no": libvirt would otherwise give the shared base image to QEMU's user for good, who could then write it.
+    """
+    element = _add(devices, "disk", type="file", device="disk")
+    driver = _add(element, "driver", name="qemu", type=disk.format, cache=cache.value)
+    if not disk.read_only:
+        driver.set("discard", "unmap")
+    _add(element, "source", file=str(disk.path))
+    chain = _add(element, "backingStore")
+    if backing is not None:
+        chain.set("type", "file")
+        _add(chain, "format", type=backing.format)
+        source = _add(chain, "source", file=str(backing.path))
+        _add(source, "seclabel", model="dac", relabel="no")
+        _add(chain, "backingStore")
+    _add(element, "target", dev=disk.device, bus=disk.bus)
+    if disk.read_only:
+        _add(element, "readonly")
+    if disk.serial:
+        _add(element, "serial", disk.serial)
+
+
+def _add_nic(devices: ET.Element, nic: Nic) -> None:
+    element = _add(devices, "interface", type="bridge")
+    _add(element, "mac", address=nic.mac_address)
+    _add(element, "source", bridge=nic.bridge)
+    _add(element, "target", dev=nic.tap)
+    _add(element, "model", type=nic.model)
+    _add(element, "mtu", size=str(nic.mtu))
+
+
+def _add_consoles(devices: ET.Element, domain: Domain) -> None:
+    """Serial console on a pty, logged by virtlogd; screen on a unix socket. Nothing listens on the network.
+
+    libvirt chooses the socket's path, in the guest's private folder: a folder of ours would have to be writable for
+    every guest's QEMU.
+    """
+    serial = _add(devices, "serial", type="pty")
+    _add(serial, "log", file=str(domain.console_log), append="off")
+    _add(serial, "target", type="isa-serial", port="0")
+    console = _add(devices, "console", type="pty")
+    _add(console, "target", type="serial", port="0")
+    graphics = _add(devices, "graphics", type="vnc")
+    _add(graphics, "listen", type="socket")
+    _add(_add(devices, "video"), "model", type="vga")
+
+
+def _check(domain: Domain, backings: Mapping[Path, Backing]) -> None:
+    """Refuse what XML can't carry unchanged or would understand differently."""
+    if not is_uuid(domain.instance_id) or len(domain.instance_id) != 36:
+        raise HypervisorError(f"{domain.instance_id!r} is not an instance id", instance_id=domain.instance_id)
+    wrong = [disk.device for disk in domain.disks if not _disk_is_sound(disk)]
+    if wrong:
+        raise HypervisorError(
+            f"server {domain.instance_id} has disks of unknown format, bus or place: {', '.join(map(repr, wrong))}",
+            instance_id=domain.instance_id,
+        )
+    used = [backings[disk.path] for disk in domain.disks if disk.path in backings]
+    if any(backing.format not in _FORMATS or not backing.path.is_absolute() for backing in used):
+        raise HypervisorError(
+            f"server {domain.instance_id} has a disk on an image of unknown format or place",
+            instance_id=domain.instance_id,
+        )
+    texts = [domain.cloud_uuid, str(domain.console_log), *(str(backing.path) for backing in used)]
+    texts += [text for disk in domain.disks for text in (str(disk.path), disk.serial)]
+    texts += [text for nic in domain.nics for text in (nic.mac_address, nic.tap, nic.bridge, nic.model)]
+    for text in texts:
+        if not _PLAIN.fullmatch(text):
+            raise HypervisorError(
+                f"server {domain.instance_id} has a value with control characters: {text!r}",
+                instance_id=domain.instance_id,
+            )
+
+
+def _disk_is_sound(disk: Disk) -> bool:
+    known = disk.format in _FORMATS and disk.bus in _BUSES and disk.path.is_absolute()
+    return known and bool(_DEVICE.fullmatch(disk.device))

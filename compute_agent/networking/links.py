@@ -1,0 +1,194 @@
+"""Bridges, the pair of devices that joins a network's namespace, tunnels, addresses and routes, by netlink.
+
+Every function works in the network namespace of the calling thread, is idempotent, and touches only the devices it is
+given. Host-side devices get no IPv6 address.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from common.errors import NetworkingError
+from compute_agent.networking import names, namespaces, sysctl
+
+TUNNEL_PORT = 4789
+_NO_DAD = 0x02  # IFA_F_NODAD: our own addresses are assigned by the control plane, which knows that they are free
+_EVERY_MAC = "00:00:00:00:00:00"
+
+
+@dataclass(frozen=True)
+class InsideEnd:
+    """What a network's namespace has: addresses with prefix length, and a default route when there is a gateway."""
+
+    device: str
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...]
+    gateway: str | None
+
+
+def existing() -> dict[str, int]:
+    """Name and index of every device whose name begins with `cml`."""
+    with _netlink() as ip:
+        named = {link.get_attr("IFLA_IFNAME"): link["index"] for link in ip.get_links()}
+    return {name: index for name, index in named.items() if name.startswith(names.ALL_PREFIX)}
+
+
+def ensure_bridge(name: str, *, mac: str, mtu: int, addresses: Sequence[str]) -> None:
+    """A bridge with these IPv4 addresses ("10.0.0.1/24") and no others, that forwards as soon as a port is up."""
+    with _netlink() as ip:
+        if _index(ip, name) is None:
+            ip.link(
+                "add", ifname=name, kind="bridge", address=mac,
+                br_stp_state=0, br_forward_delay=0, br_mcast_snooping=0,
+            )  # fmt: skip
+        sysctl.without_ipv6(name)
+        sysctl.quiet_bridge(name)
+        _set(ip, name, address=mac, mtu=mtu, state="up")
+        _sync_addresses(ip, name, addresses)
+
+
+def ensure_joined(veth: str, *, bridge: str, namespace: str, inside: str, mtu: int) -> None:
+    """The pair of devices between a bridge and a namespace."""
+    with _netlink() as ip:
+        if _index(ip, veth) is None:
+            handle = os.open(namespaces.FOLDER / namespace, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                ip.link("add", ifname=veth, kind="veth", peer={"ifname": inside, "net_ns_fd": handle})
+            finally:
+                os.close(handle)
+        sysctl.without_ipv6(veth)
+        _set(ip, veth, master=_index(ip, bridge), mtu=mtu, state="up")
+
+
+def ensure_inside(namespace: str, end: InsideEnd) -> None:
+    """Addresses and routes inside the namespace."""
+    namespaces.call_in(namespace, lambda: _ensure_inside(end))
+
+
+def ensure_tunnel(name: str, *, bridge: str, vni: int, local: str, peers: Sequence[str], mtu: int) -> None:
+    """A VXLAN device that floods to exactly these nodes; without peers there is none."""
+    with _netlink() as ip:
+        if not peers:
+            _delete(ip, name)
+            return
+        if _index(ip, name) is None:
+            ip.link("add", ifname=name, kind="vxlan", vxlan_id=vni, vxlan_local=local, vxlan_port=TUNNEL_PORT)
+        sysctl.without_ipv6(name)
+        _set(ip, name, master=_index(ip, bridge), mtu=mtu, state="up")
+        _sync_flooding(ip, name, set(peers))
+
+
+def settle_tap(tap: str, bridge: str) -> bool:
+    """Keep an existing tap, which QEMU made, on its bridge and without IPv6; True when it had to be put back."""
+    with _netlink() as ip:
+        index, master = _index(ip, tap), _index(ip, bridge)
+        if index is None or master is None:
+            return False
+        sysctl.without_ipv6(tap)
+        if ip.get_links(index)[0].get_attr("IFLA_MASTER") == master:
+            return False
+        ip.link("set", index=index, master=master)
+        return True
+
+
+def remove(device: str) -> None:
+    """Delete a device of ours, there or not."""
+    if not device.startswith(names.ALL_PREFIX):
+        raise NetworkingError(f"{device} is not a device of Cumulet's and stays")
+    with _netlink() as ip:
+        _delete(ip, device)
+
+
+def _ensure_inside(end: InsideEnd) -> None:
+    with _netlink() as ip:
+        sysctl.end_host(end.device)
+        _set(ip, "lo", state="up")
+        _set(ip, end.device, address=end.mac, mtu=end.mtu, state="up")
+        _sync_addresses(ip, end.device, end.addresses)
+        routes = [route.get_attr("RTA_GATEWAY") for route in ip.get_default_routes(family=2)]
+        if end.gateway is None:
+            for gateway in routes:
+                ip.route("del", dst="default", gateway=gateway)
+        elif routes != [end.gateway]:
+            ip.route("replace", dst="default", gateway=end.gateway, oif=_index(ip, end.device))
+
+
+@contextmanager
+def _netlink() -> Iterator[Any]:
+    try:
+        with IPRoute() as ip:
+            yield ip
+    except (NetlinkError, OSError) as err:
+        raise NetworkingError("a change of the node's network devices was refused", detail=str(err)) from err
+
+
+def _index(ip: Any, name: str) -> int | None:
+    found = ip.link_lookup(ifname=name)
+    return found[0] if found else None
+
+
+def _set(ip: Any, name: str, **wanted: Any) -> None:
+    """Set only what differs: setting an MTU or address again makes the kernel tell everyone of it."""
+    index = _index(ip, name)
+    if index is None:
+        raise NetworkingError(f"device {name} is missing")
+    link = ip.get_links(index)[0]
+    has = {
+        "address": link.get_attr("IFLA_ADDRESS"),
+        "mtu": link.get_attr("IFLA_MTU"),
+        "master": link.get_attr("IFLA_MASTER"),
+        "state": "up" if link["flags"] & 1 else "down",
+    }
+    changed = {key: value for key, value in wanted.items() if has[key] != value}
+    if changed:
+        ip.link("set", index=index, **changed)
+
+
+def _sync_addresses(ip: Any, name: str, wanted: Sequence[str]) -> None:
+    index = _index(ip, name)
+    has = {
+        f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
+        for address in ip.get_addr(index=index)
+        if not ipaddress.ip_address(address.get_attr("IFA_ADDRESS")).is_link_local
+        or ipaddress.ip_address(address.get_attr("IFA_ADDRESS")).version == 4
+    }
+    for text in has - set(wanted):
+        address, _, length = text.partition("/")
+        ip.addr("del", index=index, address=address, prefixlen=int(length))
+    for text in wanted:
+        if text in has:
+            continue
+        address, _, length = text.partition("/")
+        flags = {"flags": _NO_DAD} if ":" in address else {}
+        ip.addr("add", index=index, address=address, prefixlen=int(length), **flags)
+
+
+def _sync_flooding(ip: Any, name: str, peers: set[str]) -> None:
+    index = _index(ip, name)
+    entries = [entry for entry in ip.fdb("dump") if entry["ifindex"] == index]
+    has = {entry.get_attr("NDA_DST") for entry in entries if entry.get_attr("NDA_LLADDR") == _EVERY_MAC}
+    for peer in has - peers - {None}:
+        ip.fdb("del", ifindex=index, lladdr=_EVERY_MAC, dst=peer)
+    for peer in sorted(peers - has):
+        ip.fdb("append", ifindex=index, lladdr=_EVERY_MAC, dst=peer)
+
+
+def _delete(ip: Any, name: str) -> None:
+    index = _index(ip, name)
+    if index is None:
+        return
+    try:
+        ip.link("del", index=index)
+    except NetlinkError as err:
+        if err.code != errno.ENODEV:  # gone in this moment with the namespace that its other end was in
+            raise

@@ -1,0 +1,210 @@
+"""A node's share of each network: bridge, namespace, tunnel, dnsmasq and metadata listener.
+
+Each network is made and removed by itself, so that one that fails leaves the others alone. The bridge is made first
+and removed last: while anything of a network is left, its bridge tells which.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from common.errors import NetworkingError
+from common.log import event
+from common.rpc.compute_v1 import NetworkSpec, PortSpec
+from compute_agent.networking import dnsmasq, links, names, namespaces
+
+METADATA_ADDRESS = "169.254.169.254"
+METADATA_PORT = 80
+BACKLOG = 64
+
+logger = logging.getLogger(__name__)
+
+
+class MetadataListener(Protocol):
+    def alive(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+ListenerFactory = Callable[[str, socket.socket], MetadataListener]
+"""(network id, socket that listens inside its namespace) -> what answers on it, and owns the socket from then on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    run_dir: Path  # dnsmasq's folders; it gives up root, so others must be able to pass through
+    resolver: dnsmasq.Resolver
+    tunnel_address: str  # of this node, towards the others; "": networks end at this node
+
+
+class LocalNetworks:
+    """Not safe for threads: LinuxNetworking holds a lock around each call."""
+
+    def __init__(self, settings: Settings, metadata: ListenerFactory) -> None:
+        self._settings = settings
+        self._metadata = metadata
+        self._linked: dict[str, NetworkSpec] = {}
+        self._listeners: dict[str, MetadataListener] = {}
+
+    def ensure(self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str]) -> None:
+        """Make what is missing or different. `devices` are the names that exist now. Raises NetworkingError."""
+        have = {names.bridge(network.id), names.veth(network.id)} <= set(devices)
+        try:
+            if (
+                self._linked.get(network.id) != network
+                or not have
+                or not namespaces.exists(names.namespace(network.id))
+            ):
+                self._link(network)
+            self._serve(network, ports)
+        except (ValueError, OSError) as err:
+            raise NetworkingError(f"network {network.id} can't be made on this node", detail=str(err)) from err
+
+    def forget_links(self) -> None:
+        """Look at every device again at the next `ensure`."""
+        self._linked.clear()
+
+    def missing(self, network: NetworkSpec, devices: Iterable[str]) -> list[str]:
+        """What of a network is not there, in words."""
+        bridge, veth, namespace = names.bridge(network.id), names.veth(network.id), names.namespace(network.id)
+        found = [f"bridge {bridge}"] if bridge not in devices else []
+        if not namespaces.exists(namespace):
+            found.append(f"namespace {namespace}")
+        elif veth not in devices:
+            found.append(f"device {veth}")
+        if _has_dhcp(network) and dnsmasq.pid(dnsmasq.daemon(self._settings.run_dir, network.id)) is None:
+            found.append(f"dnsmasq of {namespace}")
+        listener = self._listeners.get(network.id)
+        if listener is None or not listener.alive():
+            found.append(f"metadata listener of {namespace}")
+        return found
+
+    def remove_others(self, wanted: Iterable[str], devices: Iterable[str]) -> None:
+        """Remove every network of this node but the wanted ids, also ones an earlier agent left half made."""
+        keep = {names.bridge(identity) for identity in wanted}
+        prefixes = (names.BRIDGE_PREFIX, names.VETH_PREFIX, names.TUNNEL_PREFIX)
+        for device in devices:
+            for prefix in prefixes:
+                tail = device.removeprefix(prefix)
+                if tail != device and names.BRIDGE_PREFIX + tail not in keep:
+                    self.remove(tail)
+
+    def remove(self, identity: str) -> None:
+        """Remove a network by its id, or by the eight digits of it that device names carry."""
+        for network_id in [each for each in self._listeners if names.bridge(each) == names.bridge(identity)]:
+            self._listeners.pop(network_id).close()
+            self._linked.pop(network_id, None)
+        dnsmasq.stop(dnsmasq.daemon(self._settings.run_dir, identity))
+        namespaces.remove(names.namespace(identity))
+        for device in (names.veth(identity), names.tunnel(identity), names.bridge(identity)):
+            links.remove(device)
+        event(logger, "networking.network_removed", bridge=names.bridge(identity))
+
+    def close(self) -> None:
+        """Stop answering metadata; all else stays as it is."""
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+
+    def _link(self, network: NetworkSpec) -> None:
+        bridge, namespace = names.bridge(network.id), names.namespace(network.id)
+        links.ensure_bridge(
+            bridge, mac=names.mac_of("bridge", network.id), mtu=network.mtu, addresses=_gateways(network)
+        )
+        if namespaces.ensure(namespace):
+            self._drop_former(network.id)
+        links.ensure_joined(
+            names.veth(network.id), bridge=bridge, namespace=namespace,
+            inside=names.inside(network.id), mtu=network.mtu,
+        )  # fmt: skip
+        links.ensure_inside(namespace, _inside(network))
+        links.ensure_tunnel(
+            names.tunnel(network.id), bridge=bridge, vni=network.vni, local=self._settings.tunnel_address,
+            peers=network.peers if self._settings.tunnel_address else [], mtu=network.mtu,
+        )  # fmt: skip
+        self._linked[network.id] = network
+        event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)
+
+    def _drop_former(self, network_id: str) -> None:
+        """A namespace whose name was deleted lives on in its processes and sockets, and holds the other device."""
+        listener = self._listeners.pop(network_id, None)
+        if listener:
+            listener.close()
+        dnsmasq.stop(dnsmasq.daemon(self._settings.run_dir, network_id))
+        links.remove(names.veth(network_id))
+
+    def _serve(self, network: NetworkSpec, ports: Sequence[PortSpec]) -> None:
+        where = dnsmasq.daemon(self._settings.run_dir, network.id)
+        if _has_dhcp(network):
+            dnsmasq.ensure(where, dnsmasq.render(where, network, _servable(ports), self._settings.resolver))
+        else:
+            dnsmasq.stop(where)
+        listener = self._listeners.get(network.id)
+        if listener is not None and listener.alive():
+            return
+        if listener is not None:
+            listener.close()
+        listening = namespaces.call_in(names.namespace(network.id), _listen)
+        self._listeners[network.id] = self._metadata(network.id, listening)
+
+
+def _has_dhcp(network: NetworkSpec) -> bool:
+    return any(subnet.enable_dhcp and subnet.dhcp_ip for subnet in network.subnets)
+
+
+def _gateways(network: NetworkSpec) -> list[str]:
+    if not network.nat:
+        return []
+    subnets = [subnet for subnet in network.subnets if subnet.ip_version == 4 and subnet.gateway_ip]
+    return [f"{subnet.gateway_ip}/{ipaddress.ip_network(subnet.cidr).prefixlen}" for subnet in subnets]
+
+
+def _inside(network: NetworkSpec) -> links.InsideEnd:
+    own = [subnet for subnet in network.subnets if subnet.dhcp_ip]
+    addresses = [f"{subnet.dhcp_ip}/{ipaddress.ip_network(subnet.cidr).prefixlen}" for subnet in own]
+    routed = [subnet.gateway_ip for subnet in own if network.nat and subnet.ip_version == 4 and subnet.gateway_ip]
+    return links.InsideEnd(
+        device=names.inside(network.id),
+        mac=network.dhcp_mac or names.mac_of("namespace", network.id),
+        mtu=network.mtu,
+        addresses=(*addresses, f"{METADATA_ADDRESS}/32"),
+        gateway=routed[0] if routed else None,
+    )
+
+
+def _servable(ports: Sequence[PortSpec]) -> list[PortSpec]:
+    """The ports DHCP can serve. A name that can't be one is left out, an address that can't be one is not served."""
+    good = []
+    for port in ports:
+        try:
+            dnsmasq.hostname(port.hostname or "x")
+        except ValueError:
+            event(logger, "networking.name_refused", logging.WARNING, port_id=port.id)
+            port = msgspec.structs.replace(port, hostname="")  # noqa: PLW2901 - the same port, without its name
+        try:
+            dnsmasq.check(port)
+        except ValueError as err:
+            event(logger, "networking.address_refused", logging.WARNING, port_id=port.id, reason=str(err))
+            continue
+        good.append(port)
+    return good
+
+
+def _listen() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((METADATA_ADDRESS, METADATA_PORT))
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made

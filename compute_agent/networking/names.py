@@ -1,0 +1,77 @@
+"""Names of everything a node makes in the network: all begin with `cml`, are derived from ids, and fit 15 characters.
+
+Derived, not stored, so that a restarted agent, a person with `ip link` and the tests all find the same devices. What
+does not begin with these prefixes was not made by Cumulet and is never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from common.errors import NetworkingError
+
+BRIDGE_PREFIX = "cmlbr-"
+TAP_PREFIX = "cmltap"
+VETH_PREFIX = "cmlve-"
+TUNNEL_PREFIX = "cmlvx-"
+NAMESPACE_PREFIX = "cmlns-"
+INSIDE_PREFIX = "cmlin-"
+
+ALL_PREFIX = "cml"
+ALL_BRIDGES = "cmlbr-*"
+ALL_TAPS = "cmltap*"
+ALL_DEVICES = "cml*"
+
+_HEX_START = re.compile(r"^[0-9a-f]{8}")
+
+
+def bridge(network_id: str) -> str:
+    return BRIDGE_PREFIX + _tail(network_id)
+
+
+def namespace(network_id: str) -> str:
+    return NAMESPACE_PREFIX + _tail(network_id)
+
+
+def veth(network_id: str) -> str:
+    """The end on the bridge of the pair that joins the network's namespace."""
+    return VETH_PREFIX + _tail(network_id)
+
+
+def inside(network_id: str) -> str:
+    """The end of the same pair that lies in the namespace."""
+    return INSIDE_PREFIX + _tail(network_id)
+
+
+def tunnel(network_id: str) -> str:
+    return TUNNEL_PREFIX + _tail(network_id)
+
+
+def tap(port_id: str) -> str:
+    return TAP_PREFIX + _tail(port_id)
+
+
+def group_set(group_id: str, version: int) -> str:
+    """The nft set that holds a security group's members of one IP version."""
+    return f"group{version}_{_word(group_id)}"
+
+
+def mac_of(purpose: str, identity: str) -> str:
+    """A stable, locally administered unicast MAC address for a device of ours."""
+    digest = hashlib.sha256(f"{purpose} {identity}".encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def _tail(identity: str) -> str:
+    """Eight hexadecimal digits of a UUID: enough within one node, where two that share them are refused."""
+    plain = identity.replace("-", "").lower()
+    if not _HEX_START.match(plain):
+        raise NetworkingError(f"{identity!r} is no id that a device name can be made of")
+    return plain[:8]
+
+
+def _word(identity: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", identity):
+        raise NetworkingError(f"{identity!r} is no id that a set can be named after")
+    return identity.replace("-", "_")

@@ -1,0 +1,52 @@
+"""Answers the few read-only questions the API asks while a client waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from common.errors import CloudError, NotFound
+from common.ids import is_uuid
+from common.rpc import queries_v1
+from common.rpc.queries_v1 import Answer, ConsoleLog, Diagnostics, Query
+from compute_agent.console import log as console_log
+from compute_agent.hypervisor.base import Hypervisor
+
+
+class Queries:
+    """lives: whether an instance is on this node. log_path: where its serial log is. max_log_kib bounds an answer."""
+
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        *,
+        lives: Callable[[str], bool],
+        log_path: Callable[[str], Path],
+        max_log_kib: int,
+    ) -> None:
+        self._hypervisor = hypervisor
+        self._lives = lives
+        self._log_path = log_path
+        self._max_log_kib = max_log_kib
+
+    def answer(self, body: bytes) -> Answer:
+        """Raises msgspec.ValidationError or msgspec.DecodeError for what is no question; anything else is an answer."""
+        query = queries_v1.decode_query(body)
+        try:
+            return self._find(query)
+        except CloudError as err:
+            return Answer(error_code=err.code, message=err.message)
+        except OSError:
+            return Answer(error_code="storage_error", message=f"the log of server {query.instance_id} can't be read")
+
+    def _find(self, query: Query) -> Answer:
+        if not is_uuid(query.instance_id) or not self._lives(query.instance_id):
+            raise NotFound(f"server {query.instance_id[:64]!r} is not on this node")
+        match query:
+            case ConsoleLog():  # without the hypervisor: it is asked for most when that hangs
+                path = self._log_path(query.instance_id)
+                return Answer(text=console_log.tail(path, query.length, max_kib=self._max_log_kib))
+            case Diagnostics():
+                if self._hypervisor.state(query.instance_id) is None:
+                    raise NotFound(f"server {query.instance_id} has no guest on this node")
+                return Answer(data=self._hypervisor.diagnostics(query.instance_id))

@@ -1,0 +1,50 @@
+"""What the agent's core asks of storage: an instance's disks as a whole.
+
+`DiskStorage` makes real ones from cached images; `NoStorage` serves the drivers whose guests need none, so that nodes
+made of files neither fetch images nor call qemu-img.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from common.rpc.compute_v1 import InstanceSpec
+from compute_agent.hypervisor.base import Disk
+
+Measure = Callable[[str], AbstractContextManager[None]]
+"""Measures a block under a name of the report's timings: image, disks."""
+
+
+class Storage(Protocol):
+    """All verbs are idempotent and raise common.errors.StorageError; calls for one instance are serial."""
+
+    def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
+        """Make the instance's disks, fetching the image if need be. Also raises ImageDamaged and ImageRefused."""
+        ...
+
+    def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
+        """The disks that `ensure` made, without making any. Raises StorageError when one is missing."""
+        ...
+
+    def exists(self, instance_id: str) -> bool:
+        """True when anything of the instance is here, even a part."""
+        ...
+
+    def remove(self, instance_id: str) -> None:
+        """Remove all of the instance's disks and its serial log. Succeeds when there is nothing."""
+        ...
+
+    def set_aside(self, instance_id: str) -> None:
+        """Keep the disks of an instance that nobody knows where it is no longer in the way, for seven days."""
+        ...
+
+    def console_log(self, instance_id: str) -> Path:
+        """Where the guest's serial log is, or will be."""
+        ...
+
+    def upkeep(self) -> None:
+        """Housekeeping that may take its time: purge what was set aside long ago."""
+        ...

@@ -1,0 +1,94 @@
+"""An instance's disks as a whole: root overlay, ephemeral, swap and config drive, in the order the guest sees them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from common.errors import ImageRefused, StorageError
+from common.rpc.compute_v1 import InstanceSpec
+from compute_agent.hypervisor.base import Disk
+from compute_agent.metadata import documents
+from compute_agent.storage.base import Measure
+from compute_agent.storage.disks import ROOT_NAME, DiskFile, InstanceDisks
+from compute_agent.storage.image_cache import ImageCache
+
+_DEVICE_LETTERS = {"virtio": "vd", "ide": "hd", "sata": "sd", "scsi": "sd"}
+_BUS_PROPERTY = "hw_disk_bus"
+_SEED_BYTES = 512
+
+
+class DiskStorage:
+    """Implements base.Storage. `domain` is what guests' DNS names end in, for the config drive."""
+
+    def __init__(self, disks: InstanceDisks, cache: ImageCache, *, domain: str) -> None:
+        self._disks = disks
+        self._cache = cache
+        self._domain = domain
+
+    def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
+        bus = _bus(spec)
+        with ExitStack() as held:
+            with measure("image"):
+                base = held.enter_context(self._cache.hold(spec.image, self._disks.images_in_use))
+            with measure("disks"):
+                files = [self._disks.ensure_root(spec.id, base, spec.root_gib)]
+                if spec.ephemeral_gib:
+                    files.append(self._disks.ensure_ephemeral(spec.id, spec.ephemeral_gib))
+                if spec.swap_mib:
+                    files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
+                drive = self._config_drive(spec) if spec.config_drive else None
+        return _as_disks(files, drive, bus)
+
+    def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
+        folder = self._disks.folder(spec.id)
+        files = [DiskFile(folder / ROOT_NAME, "qcow2")]
+        if spec.ephemeral_gib:
+            files.append(DiskFile(folder / "ephemeral.raw", "raw"))
+        if spec.swap_mib:
+            files.append(DiskFile(folder / "swap.raw", "raw"))
+        drive = DiskFile(folder / "config.iso", "raw") if spec.config_drive else None
+        missing = [file.path.name for file in (*files, drive) if file is not None and not file.path.exists()]
+        if missing:
+            raise StorageError(
+                f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
+            )
+        return _as_disks(files, drive, _bus(spec))
+
+    def exists(self, instance_id: str) -> bool:
+        return self._disks.folder(instance_id).exists()
+
+    def remove(self, instance_id: str) -> None:
+        self._disks.remove(instance_id)
+
+    def set_aside(self, instance_id: str) -> None:
+        self._disks.set_aside(instance_id)
+
+    def console_log(self, instance_id: str) -> Path:
+        return self._disks.folder(instance_id) / "console.log"
+
+    def upkeep(self) -> None:
+        self._disks.purge_orphans()
+
+    def _config_drive(self, spec: InstanceSpec) -> DiskFile:
+        facts = documents.facts_of(spec, domain=self._domain, random_seed=secrets.token_bytes(_SEED_BYTES))
+        return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts))
+
+
+def _bus(spec: InstanceSpec) -> str:
+    bus = spec.image_properties.get(_BUS_PROPERTY, "virtio")
+    if bus not in _DEVICE_LETTERS:
+        known = ", ".join(_DEVICE_LETTERS)
+        raise ImageRefused(f"the image asks for disks on {bus!r}; known are {known}: change its {_BUS_PROPERTY}")
+    return bus
+
+
+def _as_disks(files: Sequence[DiskFile], drive: DiskFile | None, bus: str) -> tuple[Disk, ...]:
+    prefix = _DEVICE_LETTERS[bus]
+    every = [*files, drive] if drive is not None else files
+    return tuple(
+        Disk(file.path, file.format, prefix + chr(ord("a") + place), bus, read_only=file is drive)
+        for place, file in enumerate(every)
+    )

@@ -1,0 +1,259 @@
+"""An instance's disk files: one folder each, made step by step and idempotently, removed or set aside as a whole.
+
+    <state_dir>/instances/<instance id>/root.qcow2    overlay on a cached image
+                                        base.json     which image that is, and its format
+                                        ephemeral.raw swap.raw config.iso
+    <state_dir>/orphans/<time>-<instance id>/         set aside; purged after seven days
+
+Names are ids of ours; nothing a user wrote reaches a path. Files get their final name when they are whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from common import log, tool
+from common.clock import Clock
+from common.deadlines import ORPHAN_DISK_KEEP_S, QEMU_IMG_S, TOOL_S
+from common.errors import ImageRefused, StorageError, ToolFailed
+from common.ids import is_uuid
+from compute_agent.storage import ownership, qemu_img
+from compute_agent.storage.image_cache import CachedImage
+
+logger = logging.getLogger(__name__)
+GIB = 1024**3
+MIB = 1024**2
+ROOT_NAME = "root.qcow2"
+BASE_NAME = "base.json"
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class DiskFile:
+    """A disk that exists, in the format it was made in."""
+
+    path: Path
+    format: str
+
+
+class _Base(msgspec.Struct, frozen=True, kw_only=True):
+    sha512: str
+    path: str
+    format: str
+    size_bytes: int
+
+
+def recorded_base(disk: Path) -> DiskFile | None:
+    """The image a root disk is built on, as it was noted when the disk was made; None for disks that stand alone.
+
+    Raises StorageError when a root disk has lost its note: its base is never guessed.
+    """
+    if disk.name != ROOT_NAME:
+        return None
+    try:
+        note = msgspec.json.decode(disk.with_name(BASE_NAME).read_bytes(), type=_Base)
+    except (OSError, msgspec.DecodeError) as err:
+        raise StorageError(
+            "a root disk has no readable note of its image (base.json)", detail=f"{disk}: {err}"
+        ) from err
+    return DiskFile(Path(note.path), note.format)
+
+
+class InstanceDisks:
+    """All instances' disk files under one state_dir. Methods raise StorageError; calls for one instance are serial."""
+
+    def __init__(self, state_dir: Path, clock: Clock) -> None:
+        self._instances = state_dir / "instances"
+        self._orphans = state_dir / "orphans"
+        self._clock = clock
+        self._group = ownership.qemu_group()
+        ownership.make_folder(state_dir, self._group)
+        ownership.make_folder(self._instances, self._group)
+        ownership.make_folder(self._orphans, None)
+
+    def folder(self, instance_id: str) -> Path:
+        """Where the instance's files are; may not exist."""
+        if not is_uuid(instance_id) or len(instance_id) != 36:
+            raise StorageError(f"{instance_id!r} is not an instance id", instance_id=instance_id)
+        return self._instances / instance_id
+
+    def ensure_folder(self, instance_id: str) -> Path:
+        folder = self.folder(instance_id)
+        with _explained("the server's folder", instance_id):
+            ownership.make_folder(folder, self._group)
+        return folder
+
+    def ensure_root(self, instance_id: str, base: CachedImage, root_gib: int) -> DiskFile:
+        """The root disk: an overlay on `base` of root_gib, or of the image's size when root_gib is 0.
+
+        Raises ImageRefused when the image needs more than root_gib.
+        """
+        size = root_gib * GIB or base.virtual_size_bytes
+        if base.virtual_size_bytes > size:
+            raise ImageRefused(
+                f"the image needs a disk of {-(-base.virtual_size_bytes // GIB)} GiB and the flavor has {root_gib} GiB:"
+                " take a larger flavor",
+                instance_id=instance_id,
+            )
+        note = self.ensure_folder(instance_id) / BASE_NAME
+        wanted = _Base(sha512=base.sha512, path=str(base.path), format=base.format, size_bytes=size)
+        path = self.folder(instance_id) / ROOT_NAME
+        with _explained("the root disk", instance_id):
+            if path.exists():
+                self._check_base(instance_id, note, wanted)
+                return DiskFile(path, "qcow2")
+            # The note first: from here on the base counts as used, whatever happens.
+            with _made(note) as new:
+                new.write_bytes(msgspec.json.encode(wanted))
+            with _made(path) as new:
+                qemu_img.create_overlay(new, base=base.path, base_format=base.format, size_bytes=size)
+        return DiskFile(path, "qcow2")
+
+    def ensure_ephemeral(self, instance_id: str, size_gib: int) -> DiskFile:
+        """The second disk, with an empty ext4 labelled ephemeral0, where cloud-init looks for it."""
+        path = self.ensure_folder(instance_id) / "ephemeral.raw"
+        with _explained("the ephemeral disk", instance_id):
+            if not path.exists():
+                with _made(path) as new:
+                    qemu_img.create_empty(new, disk_format="raw", size_bytes=size_gib * GIB)
+                    words = ["mkfs.ext4", "-q", "-F", "-L", "ephemeral0", "-E", "lazy_itable_init=1", str(new)]
+                    tool.run(words, timeout_s=QEMU_IMG_S)
+        return DiskFile(path, "raw")
+
+    def ensure_swap(self, instance_id: str, size_mib: int) -> DiskFile:
+        path = self.ensure_folder(instance_id) / "swap.raw"
+        with _explained("the swap disk", instance_id):
+            if not path.exists():
+                with _made(path) as new:
+                    qemu_img.create_empty(new, disk_format="raw", size_bytes=size_mib * MIB)
+                    tool.run(["mkswap", "-L", "swap0", str(new)], timeout_s=TOOL_S)
+        return DiskFile(path, "raw")
+
+    def ensure_config_drive(self, instance_id: str, files: Mapping[str, bytes]) -> DiskFile:
+        """An ISO 9660 image labelled config-2 with these files; names are paths such as openstack/latest/user_data."""
+        folder = self.ensure_folder(instance_id)
+        path = folder / "config.iso"
+        stage = folder / "config.stage"
+        with _explained("the config drive", instance_id):
+            if path.exists():
+                return DiskFile(path, "raw")
+            shutil.rmtree(stage, ignore_errors=True)
+            stage.mkdir(mode=0o700)
+            try:
+                for name, content in files.items():
+                    _write_below(stage, name, content)
+                with _made(path) as new:
+                    words = ["genisoimage", "-quiet", "-input-charset", "utf-8", "-V", "config-2", "-J", "-r"]
+                    tool.run([*words, "-o", str(new), str(stage)], timeout_s=TOOL_S)
+            finally:
+                shutil.rmtree(stage, ignore_errors=True)
+        return DiskFile(path, "raw")
+
+    def images_in_use(self) -> set[str]:
+        """sha512 of every image that a disk is built on, disks set aside included: their bases must stay."""
+        used = set()
+        for place in (self._instances, self._orphans):
+            for note in place.glob(f"*/{BASE_NAME}"):
+                with contextlib.suppress(FileNotFoundError):
+                    used.add(msgspec.json.decode(note.read_bytes(), type=_Base).sha512)
+        return used
+
+    def known(self) -> list[str]:
+        """The ids of the instances that have a folder here."""
+        return sorted(place.name for place in self._instances.iterdir() if is_uuid(place.name))
+
+    def remove(self, instance_id: str) -> None:
+        """Remove all of the instance's files. Succeeds when there are none."""
+        folder = self.folder(instance_id)
+        with _explained("the server's folder", instance_id), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+
+    def set_aside(self, instance_id: str) -> Path | None:
+        """Move the folder of an instance that nobody knows to the orphans, where it stays for seven days."""
+        folder = self.folder(instance_id)
+        target = self._orphans / f"{self._clock.now().strftime(_TIME)}-{instance_id}"
+        with _explained("the server's folder", instance_id):
+            try:
+                folder.rename(target)
+            except FileNotFoundError:
+                return None
+        log.event(logger, "disks.set_aside", logging.WARNING, instance_id=instance_id, folder=str(target))
+        return target
+
+    def purge_orphans(self) -> list[str]:
+        """Remove what was set aside more than seven days ago; the names removed."""
+        before = self._clock.now() - timedelta(seconds=ORPHAN_DISK_KEEP_S)
+        removed = []
+        for place in sorted(self._orphans.iterdir()):
+            stamp = place.name.partition("-")[0]
+            try:
+                set_aside_at = datetime.strptime(stamp, _TIME).replace(tzinfo=UTC)
+            except ValueError:
+                continue  # not made by `set_aside`: not ours to remove
+            if set_aside_at < before:
+                with _explained("what was set aside", place.name):
+                    shutil.rmtree(place)
+                removed.append(place.name)
+                log.event(logger, "disks.purged", folder=place.name)
+        return removed
+
+    def _check_base(self, instance_id: str, note: Path, wanted: _Base) -> None:
+        try:
+            found = msgspec.json.decode(note.read_bytes(), type=_Base)
+        except (FileNotFoundError, msgspec.DecodeError) as err:
+            raise StorageError(
+                f"server {instance_id} has a root disk but no note of its image (base.json): restore it",
+                detail=str(err),
+                instance_id=instance_id,
+            ) from err
+        if (found.sha512, found.format) != (wanted.sha512, wanted.format):
+            raise StorageError(
+                f"server {instance_id} has a root disk made from another image; it is left alone",
+                detail=f"{found.sha512} instead of {wanted.sha512}",
+                instance_id=instance_id,
+            )
+
+
+@contextlib.contextmanager
+def _made(path: Path) -> Iterator[Path]:
+    """A private file under a passing name, which becomes `path` when the block ends well and vanishes otherwise."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=ownership.PRIVATE)  # tools write into it and leave its mode alone
+    try:
+        yield new
+        ownership.settle(new)
+        new.rename(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _write_below(stage: Path, name: str, content: bytes) -> None:
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\x00" in name:
+        raise StorageError(f"{name!r} is not a file name for a config drive")
+    target = stage.joinpath(*parts)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target.write_bytes(content)
+
+
+@contextlib.contextmanager
+def _explained(what: str, instance_id: str) -> Iterator[None]:
+    """What the system or a tool says goes to the detail; users learn what could not be done."""
+    try:
+        yield
+    except (OSError, ToolFailed) as err:
+        detail = err.detail if isinstance(err, ToolFailed) else str(err)
+        raise StorageError(
+            f"{what} of server {instance_id} could not be made or removed on this node; see the node's log",
+            detail=detail,
+            instance_id=instance_id,
+        ) from err

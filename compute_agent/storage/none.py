@@ -1,0 +1,62 @@
+"""Storage for the drivers `fake` and `test`: one empty folder per instance, no image, no disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from common.errors import StorageError
+from common.rpc.compute_v1 import InstanceSpec
+from compute_agent.hypervisor.base import Disk
+from compute_agent.storage.base import Measure
+
+
+class NoStorage:
+    """Implements base.Storage. The folder stands for the disks: an instance whose folder is gone can't be started."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._instances = state_dir / "instances"
+        self._instances.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._orphans = state_dir / "orphans"
+
+    def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
+        with measure("image"):
+            pass
+        with measure("disks"):
+            try:
+                (self._instances / spec.id).mkdir(mode=0o700, exist_ok=True)
+            except OSError as err:
+                raise StorageError(f"server {spec.id} got no folder on this node", detail=str(err)) from err
+        return ()
+
+    def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
+        if not self.exists(spec.id):
+            raise StorageError(f"the disks of server {spec.id} are not on this node", instance_id=spec.id)
+        return ()
+
+    def exists(self, instance_id: str) -> bool:
+        return (self._instances / instance_id).exists()
+
+    def remove(self, instance_id: str) -> None:
+        try:
+            shutil.rmtree(self._instances / instance_id)
+        except FileNotFoundError:
+            return
+        except OSError as err:
+            raise StorageError(f"the folder of server {instance_id} could not be removed", detail=str(err)) from err
+
+    def set_aside(self, instance_id: str) -> None:
+        try:
+            self._orphans.mkdir(mode=0o700, exist_ok=True)
+            shutil.rmtree(self._orphans / instance_id, ignore_errors=True)
+            (self._instances / instance_id).rename(self._orphans / instance_id)
+        except FileNotFoundError:
+            return
+        except OSError as err:
+            raise StorageError(f"the folder of server {instance_id} could not be set aside", detail=str(err)) from err
+
+    def console_log(self, instance_id: str) -> Path:
+        return self._instances / instance_id / "console.log"
+
+    def upkeep(self) -> None:
+        return
