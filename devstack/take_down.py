@@ -1,0 +1,118 @@
+"""The part of `devstack/down` that runs in the virtual environment.
+
+Order matters: the agent goes first, so that nobody reports the guests' end as their own wish; what should run is still
+written in the database, and the next `up` restores it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import host
+from layout import SERVICE_USER, Layout, find
+
+SHUTDOWN_S = 20.0
+STATE_FOLDERS = ("agent", "bus", "db", "debs", "fernet", "guest", "images")  # not venv, which down itself runs in
+NAMESPACE = "{urn:cumulet:domain:1}"
+
+
+def main() -> int:
+    layout = find()
+    purge = "--purge" in sys.argv[1:]
+    if host.end(layout.supervisor_pid, timeout_s=40):
+        print("  services stopped")
+    uuid = cloud_uuid(layout)
+    if uuid and host.libvirt_answers():
+        print(f"  {stop_guests(uuid)} guests stopped")
+    tear_down_network(layout)
+    for daemon in reversed(list(host.DAEMONS)):
+        if host.end(layout.run / f"{daemon}.pid"):
+            print(f"  {daemon} stopped")
+    if purge:
+        remove_data(layout)
+        print("  data removed")
+    return 0
+
+
+def cloud_uuid(layout: Layout) -> str:
+    try:
+        lines = layout.config.read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split("=", 1)[1].strip() for line in lines if line.startswith("uuid")), "")
+
+
+def stop_guests(uuid: str) -> int:
+    """Press the power button of every guest of this cloud, cut power after SHUTDOWN_S, forget the domains."""
+    ours = [name for name in _virsh("list", "--all", "--name").split() if name.startswith("cml-") and bears(name, uuid)]
+    running = set(_virsh("list", "--name").split()) & set(ours)
+    deadline = time.monotonic() + SHUTDOWN_S
+    asked_at = 0.0
+    while running and time.monotonic() < deadline:
+        if time.monotonic() - asked_at > 3:  # a request during boot is lost: repeat it
+            asked_at = time.monotonic()
+            for name in running:
+                _virsh("shutdown", name)
+        time.sleep(0.2)
+        running &= set(_virsh("list", "--name").split())
+    for name in running:
+        _virsh("destroy", name)
+    for name in ours:
+        _virsh("undefine", name)
+    return len(ours)
+
+
+def bears(name: str, uuid: str) -> bool:
+    """Whether a domain carries this cloud's UUID: others' domains are never touched."""
+    try:
+        root = ElementTree.fromstring(_virsh("dumpxml", name))
+    except ElementTree.ParseError:
+        return False
+    return any(
+        uuid in (element.text or "") or uuid in element.attrib.values()
+        for element in root.iter()
+        if element.tag.startswith(NAMESPACE)
+    )
+
+
+def _virsh(*words: str) -> str:
+    return subprocess.run(
+        ["virsh", "-q", "-c", "qemu:///system", *words], capture_output=True, text=True, timeout=60, check=False
+    ).stdout
+
+
+def tear_down_network(layout: Layout) -> None:
+    """Bridges, namespaces, dnsmasq and tables: the agent knows what it made."""
+    if layout.config.exists():
+        agent = Path(sys.executable).parent / "cumulet-compute-agent"
+        host.run(
+            [str(agent), "--teardown-network"],
+            timeout_s=60,
+            what="removing bridges, namespaces and tables",
+            env={**os.environ, "CUMULET_CONFIG": str(layout.config)},
+        )
+        print("  network removed")
+
+
+def remove_data(layout: Layout) -> None:
+    """What up and the services made, by name: a state folder that somebody named may hold other things."""
+    for name in STATE_FOLDERS:
+        shutil.rmtree(layout.state / name, ignore_errors=True)
+    for folder in (layout.etc, layout.log, layout.run):
+        shutil.rmtree(folder, ignore_errors=True)
+    if layout.state.is_dir() and not any(layout.state.iterdir()):
+        layout.state.rmdir()
+    for name in ("openrc", "openrc.demo", "clouds.yaml", "id_demo", "id_demo.pub"):
+        (layout.client / name).unlink(missing_ok=True)
+    if layout.is_default:  # another cloud's files may be the user's, too
+        subprocess.run(["userdel", SERVICE_USER], capture_output=True, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
