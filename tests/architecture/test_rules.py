@@ -1,0 +1,132 @@
+"""House rules as tests: who may import or call what, how large things may be, that generated files are fresh."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+PACKAGES = ("api", "scheduler", "compute_agent", "common", "cli")
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 600, 60
+
+
+def sources() -> Iterator[tuple[str, ast.Module, str]]:
+    for package in PACKAGES:
+        for path in sorted((TOP / package).rglob("*.py")):
+            if "versions" not in path.parts:
+                text = path.read_text()
+                yield str(path.relative_to(TOP)), ast.parse(text), text
+
+
+SOURCES = list(sources())
+
+
+def imports(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def calls(tree: ast.Module) -> set[str]:
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("kombu", {"common/rpc/transport.py"}),
+        ("amqp", {"common/rpc/transport.py"}),
+        ("libvirt", {"compute_agent/hypervisor/libvirt_host.py"}),
+        ("subprocess", {"common/tool.py"}),
+        ("pickle", set()),
+        ("yaml", set()),
+        ("shelve", set()),
+    ],
+)
+def test_one_file_only_may_import(module: str, allowed: set[str]) -> None:
+    assert {name for name, tree, _ in SOURCES if module in imports(tree)} <= allowed
+
+
+def test_flask_stays_near_the_surface() -> None:
+    users = {name for name, tree, _ in SOURCES if imports(tree) & {"flask", "werkzeug", "gunicorn"}}
+    assert users <= {"api/app.py", "api/main.py"}
+
+
+def test_sql_is_in_one_layer() -> None:
+    users = {name for name, tree, _ in SOURCES if name.startswith(("api/", "cli/", "compute_agent/")) and calls(tree) & {
+        "sa.select", "sa.update", "sa.delete", "sa.insert", "select", "session.execute", "session.scalars", "session.add",
+    }}  # fmt: skip
+    assert users == set()
+
+
+@pytest.mark.parametrize("call", ["datetime.now", "datetime.utcnow", "time.sleep", "time.time"])
+def test_time_comes_from_the_clock(call: str) -> None:
+    allowed = {"common/clock.py", "common/log.py"}
+    assert {name for name, tree, _ in SOURCES if call in calls(tree) and not name.startswith("cli/")} <= allowed
+
+
+def test_nobody_commits_but_the_session() -> None:
+    bad = {
+        name for name, tree, _ in SOURCES if any(call.endswith((".commit", ".begin_nested")) for call in calls(tree))
+    }
+    assert bad <= {"common/db/session.py"}
+
+
+def test_state_is_written_in_one_place() -> None:
+    for name, tree, _ in SOURCES:
+        if name == "common/db/instances.py":
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign):
+                targets = {t.attr for t in node.targets if isinstance(t, ast.Attribute)}
+                assert not targets & {"vm_state", "task_state"}, f"{name}:{node.lineno}"
+
+
+def test_no_shell_and_no_eval() -> None:
+    for name, tree, text in SOURCES:
+        assert not calls(tree) & {"os.system", "os.popen", "eval", "exec"}, name
+        assert "shell=True" not in text, name
+
+
+def test_image_tools_are_called_from_one_file() -> None:
+    users = {
+        name for name, tree, _ in SOURCES for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value == "qemu-img"
+    }  # fmt: skip
+    assert users <= {"compute_agent/storage/qemu_img.py", "cli/checks/software.py"}
+
+
+def test_files_and_functions_stay_small() -> None:
+    too_long = [
+        f"{name}: {text.count(chr(10))} lines" for name, _, text in SOURCES if text.count("\n") > MAX_FILE_LINES
+    ]
+    for name, tree, _ in SOURCES:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                size = node.end_lineno - node.lineno + 1
+                if size > MAX_FUNCTION_LINES:
+                    too_long.append(f"{name}:{node.lineno} {node.name}: {size} lines")
+    assert too_long == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name for name, tree, text in SOURCES if text.strip() and not ast.get_docstring(tree)]
+    assert silent == []
+
+
+def test_the_configuration_sample_is_fresh() -> None:
+    sample = subprocess.run(
+        [sys.executable, "-m", "common.config"], cwd=TOP, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (TOP / "etc/cumulet.conf.sample").read_text() == sample.stdout, (
+        "run `python -m common.config > etc/cumulet.conf.sample`"
+    )

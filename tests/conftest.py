@@ -1,0 +1,3 @@
+"""Fixtures that all tests may use."""
+
+pytest_plugins = ["tests.fixtures.postgresql", "tests.fixtures.rabbitmq", "tests.fixtures.api", "tests.fixtures.cloud"]

@@ -1,0 +1,89 @@
+"""Disks as a whole, with a real image cache, qemu-img and genisoimage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from common.clock import SystemClock
+from common.errors import ImageRefused, StorageError
+from common.ids import new_id
+from common.rpc.compute_v1 import InstanceSpec
+from common.secret import Secret
+from compute_agent.storage.disk_storage import DiskStorage
+from compute_agent.storage.disks import InstanceDisks
+from compute_agent.storage.image_cache import ImageCache
+from tests.unit import image_headers
+from tests.unit.agent.box import instance_spec
+from tests.unit.storage.image_server import ImageServer, image_server
+
+MIB = 1024**2
+GIB = 1024**3
+
+
+@pytest.fixture
+def server() -> Iterator[ImageServer]:
+    with image_server() as running:
+        yield running
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> DiskStorage:
+    cache = ImageCache(
+        tmp_path / "images", node="node1", secret=Secret("a secret"), max_bytes=64 * MIB, max_virtual_bytes=GIB,
+        clock=SystemClock(),
+    )  # fmt: skip
+    return DiskStorage(InstanceDisks(tmp_path, SystemClock()), cache, domain="cumulet.internal")
+
+
+@pytest.fixture
+def spec(server: ImageServer) -> InstanceSpec:
+    image = server.add(image_headers.qcow2(size=5 * MIB), "qcow2")
+    return msgspec.structs.replace(instance_spec(new_id()), image=image)
+
+
+def unmeasured(_name: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def test_all_disks_in_the_order_the_guest_sees_them(storage: DiskStorage, spec: InstanceSpec) -> None:
+    spec = msgspec.structs.replace(spec, ephemeral_gib=1, swap_mib=16, config_drive=True)
+    with pytest.raises(StorageError, match="not on this node"):
+        storage.disks(spec)
+    made = storage.ensure(spec, unmeasured)
+    assert [(disk.device, disk.path.name, disk.format, disk.read_only) for disk in made] == [
+        ("vda", "root.qcow2", "qcow2", False),
+        ("vdb", "ephemeral.raw", "raw", False),
+        ("vdc", "swap.raw", "raw", False),
+        ("vdd", "config.iso", "raw", True),
+    ]
+    assert storage.ensure(spec, unmeasured) == made
+    assert storage.disks(spec) == made
+    assert storage.console_log(spec.id).parent == made[0].path.parent
+
+
+def test_a_missing_disk_is_named(storage: DiskStorage, spec: InstanceSpec) -> None:
+    storage.ensure(spec, unmeasured)[0].path.unlink()
+    with pytest.raises(StorageError, match=r"root\.qcow2"):
+        storage.disks(spec)
+
+
+def test_remove(storage: DiskStorage, spec: InstanceSpec) -> None:
+    storage.ensure(spec, unmeasured)
+    assert storage.exists(spec.id)
+    storage.remove(spec.id)
+    storage.remove(spec.id)
+    assert not storage.exists(spec.id)
+
+
+def test_the_image_chooses_the_bus(storage: DiskStorage, spec: InstanceSpec) -> None:
+    ide = msgspec.structs.replace(spec, image_properties={"hw_disk_bus": "ide"})
+    [root] = storage.ensure(ide, unmeasured)
+    assert (root.device, root.bus) == ("hda", "ide")
+    odd = msgspec.structs.replace(spec, image_properties={"hw_disk_bus": "tape"})
+    with pytest.raises(ImageRefused, match="tape"):
+        storage.ensure(odd, unmeasured)

@@ -1,0 +1,128 @@
+"""The `cumulet` command: its table of contents, its output, its exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import operation, server
+from cli.cloud import CloudRefusedError
+from cli.main import COMMANDS, CumuletApp
+from cli.node import row as node_row
+
+WHY: dict[str, Any] = {
+    "server": "s", "operation": "o", "chosen": None, "candidates": 2,
+    "filters": [{"name": "fits_memory", "passed": 0, "refused": 2}], "scores": [],
+    "refusals": [{"node": "node1", "filter": "fits_memory", "reason": "too small", "wanted": 9, "free": 1}],
+    "nearest_fix": "add memory",
+}  # fmt: skip
+
+
+class StandInCloud:
+    """Answers of a service that a unit test doesn't start."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def get(self, path: str, **query: Any) -> Any:
+        self.asked.append((path, query))
+        if path not in self.answers:
+            raise CloudRefusedError(f"{path} could not be found. (HTTP 404)")
+        return self.answers[path]
+
+    def server_id(self, name: str) -> str:
+        return f"id-of-{name}"
+
+
+def _run(arguments: list[str], cloud: StandInCloud | None = None) -> tuple[int, str, str]:
+    app = CumuletApp()
+    app.stdout, app.stderr = io.StringIO(), io.StringIO()
+    if cloud is not None:
+        app.cloud = lambda: cloud
+    code = app.run(arguments)
+    return code, app.stdout.getvalue(), app.stderr.getvalue()
+
+
+def test_every_command_is_there_and_explains_itself() -> None:
+    for target in COMMANDS.values():
+        module, _, name = target.partition(":")
+        assert getattr(importlib.import_module(module), name).__doc__
+    with pytest.raises(SystemExit) as ended:
+        _run(["--help"])
+    assert ended.value.code == 0
+
+
+def test_help_needs_no_slow_import() -> None:
+    root = Path(__file__).parents[3]
+    script = (
+        "import sys, cli.main\ntry:\n    cli.main.main(['--help'])\nexcept SystemExit: pass\n"
+        "slow = {'openstack', 'keystoneauth1', 'sqlalchemy', 'alembic', 'kombu', 'cmd2'} & set(sys.modules)\n"
+        "sys.exit(f'imported {slow}' if slow else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "server why" in done.stdout
+
+
+def test_why_as_json_is_the_fixed_form() -> None:
+    cloud = StandInCloud({"/servers/id-of-web/why": WHY})
+    code, out, _ = _run(["server", "why", "web", "-f", "json"], cloud)
+    assert code == 0
+    assert list(json.loads(out)) == list(server.FIELDS)
+    assert json.loads(out)["refusals"][0]["wanted"] == 9
+
+
+def test_why_as_text() -> None:
+    _, out, _ = _run(["server", "why", "web"], StandInCloud({"/servers/id-of-web/why": WHY}))
+    assert "no node (of 2 nodes)" in out
+    assert "node1  fits_memory: too small" in out
+    assert "Nearest fix: add memory" in out
+    early = {**WHY, "operation": None, "candidates": 0, "filters": [], "refusals": [], "nearest_fix": ""}
+    assert "No node has been looked for yet." in server.render_why(early)
+    assert "node2  0.5000" in server.render_why({**WHY, "scores": [{"node": "node2", "score": 0.5}]})
+
+
+def test_an_error_of_the_cloud_is_exit_1() -> None:
+    assert _run(["server", "why", "web"], StandInCloud({}))[0] == 1
+    assert _run(["no", "such", "command"])[0] == 2
+
+
+def _operation(**more: Any) -> dict[str, Any]:
+    return {
+        "id": "o", "action": "create", "resource_id": "r", "state": "failed", "step": "claim", "attempt": 2,
+        "created_at": "t", "error": {"code": "no_valid_node", "message": "none"}, **more,
+    }  # fmt: skip
+
+
+def test_operations() -> None:
+    cloud = StandInCloud({"/operations": {"operations": [_operation()]}})
+    code, out, _ = _run(["operation", "list", "--stuck", "--limit", "5", "-f", "json"], cloud)
+    assert code == 0
+    assert json.loads(out)[0]["Error"] == "no_valid_node: none"
+    (asked,) = cloud.asked
+    assert (asked[1]["stuck"], asked[1]["limit"], asked[1]["all_projects"]) == ("true", 5, None)
+    event = {"started_at": "t", "name": "claim", "result": None, "node": "n", "message": "m"}
+    cloud = StandInCloud({"/operations/o": {"operation": _operation(events=[event])}})
+    assert "t claim … n m" in _run(["operation", "show", "o"], cloud)[1]
+    assert json.loads(_run(["operation", "show", "o", "-f", "json"], cloud)[1])["events"] == [event]
+    assert operation.error_text(None) == ""
+
+
+def test_a_node_in_one_line() -> None:
+    amounts = {"vcpus": 1, "memory_mib": 2, "disk_gib": 3}
+    node = {
+        "name": "n", "state": "up", "status": "enabled", "heartbeat_age_s": 2.4, "instances": 1, "claimed": amounts,
+        "claimable": amounts, "used": {"load_1m": 0.5},
+    }  # fmt: skip
+    assert node_row(node) == ("n", "up", "enabled", "2 s ago", 1, "1/1", "2/2", "3/3", 0.5)
+    assert node_row({**node, "heartbeat_age_s": None})[3] == "never"
