@@ -6,7 +6,9 @@ place, in the form of the API they happened in; nothing a client sends ends in a
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -274,3 +276,13 @@ def _http_exception(err: HTTPException) -> flask.Response:
     else:
         body = {"error": {"code": status, "message": err.description or err.name}}
     return flask.Response(msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+def render_policy_sample() -> str:
+    """Every action key with its built-in rule, as the operator's policy file would say it; kept in etc/."""
+    rules = {route.key: route.rule.value for api in all_apis() for route in api.routes}
+    return json.dumps(dict(sorted(rules.items())), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_policy_sample())

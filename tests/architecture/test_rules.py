@@ -130,3 +130,10 @@ def test_the_configuration_sample_is_fresh() -> None:
     assert (TOP / "etc/cumulet.conf.sample").read_text() == sample.stdout, (
         "run `python -m common.config > etc/cumulet.conf.sample`"
     )
+
+
+def test_the_policy_sample_is_fresh() -> None:
+    from api.app import render_policy_sample
+
+    sample = (TOP / "etc/policy.sample.json").read_text()
+    assert sample == render_policy_sample(), "run `python -m api.app > etc/policy.sample.json`"
