@@ -8,7 +8,7 @@ from functools import total_ordering
 
 from common.errors import InvalidRequest, VersionNotSupported
 
-_FORM = re.compile(r"^([1-9]\d{0,3})\.(0|[1-9]\d{0,3})$")
+_FORM = re.compile(r"^([1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\Z")
 
 
 @total_ordering

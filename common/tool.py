@@ -50,6 +50,8 @@ def run(
         )
     except FileNotFoundError as err:
         raise ToolFailed(f"{arguments[0]} is not installed", detail=str(err)) from err
+    except OSError as err:
+        raise ToolFailed(f"{arguments[0]} can't be run", detail=str(err)) from err
     except subprocess.TimeoutExpired as err:
         raise ToolFailed(f"{arguments[0]} did not end within {timeout_s:g} s", detail=" ".join(arguments)) from err
     if done.returncode != 0:

@@ -18,6 +18,7 @@ import host
 from layout import SERVICE_USER, Layout, find
 
 SHUTDOWN_S = 20.0
+DEFINITIONS = Path("/etc/libvirt/qemu")
 STATE_FOLDERS = ("agent", "bus", "db", "debs", "fernet", "guest", "images")  # not venv, which down itself runs in
 NAMESPACE = "{urn:cumulet:domain:1}"
 
@@ -28,6 +29,8 @@ def main() -> int:
     if host.end(layout.supervisor_pid, timeout_s=40):
         print("  services stopped")
     uuid = cloud_uuid(layout)
+    if uuid and any(DEFINITIONS.glob("cml-*.xml")):
+        host.start_libvirt(layout.run)  # it may have died, or not be running yet after a reboot
     if uuid and host.libvirt_answers():
         print(f"  {stop_guests(uuid)} guests stopped")
     tear_down_network(layout)

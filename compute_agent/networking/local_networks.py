@@ -52,6 +52,7 @@ class LocalNetworks:
         self._settings = settings
         self._metadata = metadata
         self._linked: dict[str, NetworkSpec] = {}
+        self._told: dict[str, NetworkSpec] = {}  # what the log has said of each network
         self._listeners: dict[str, MetadataListener] = {}
 
     def ensure(self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str]) -> None:
@@ -102,6 +103,7 @@ class LocalNetworks:
         for network_id in [each for each in self._listeners if names.bridge(each) == names.bridge(identity)]:
             self._listeners.pop(network_id).close()
             self._linked.pop(network_id, None)
+            self._told.pop(network_id, None)
         dnsmasq.stop(dnsmasq.daemon(self._settings.run_dir, identity))
         namespaces.remove(names.namespace(identity))
         for device in (names.veth(identity), names.tunnel(identity), names.bridge(identity)):
@@ -131,7 +133,9 @@ class LocalNetworks:
             peers=network.peers if self._settings.tunnel_address else [], mtu=network.mtu,
         )  # fmt: skip
         self._linked[network.id] = network
-        event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)
+        if self._told.get(network.id) != network:
+            event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)
+        self._told[network.id] = network
 
     def _drop_former(self, network_id: str) -> None:
         """A namespace whose name was deleted lives on in its processes and sockets, and holds the other device."""

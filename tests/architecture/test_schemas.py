@@ -28,7 +28,9 @@ def modules() -> Iterator[Any]:
 
 
 def is_schema(value: Any) -> bool:
-    return isinstance(value, dict) and any(word in value for word in ("type", "anyOf", "oneOf", "allOf", "enum", "const"))
+    return isinstance(value, dict) and any(
+        word in value for word in ("type", "anyOf", "oneOf", "allOf", "enum", "const")
+    )
 
 
 def schemas() -> Iterator[tuple[str, Schema]]:

@@ -17,12 +17,25 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures import e2e_guest
-from tests.fixtures.e2e_cloud import OUTSIDE, Cloud
+from tests.fixtures.e2e_cloud import FIGURES, OUTSIDE, Cloud
 from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_openstack import openstack, words
 
 USER_DATA = "#!/bin/sh\necho ran >>/root/user-data-runs\n"
 WEB_PORT = 8000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """openstacksdk warns of its own future at every call."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings("ignore::Warning:openstack"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if FIGURES:
+        terminalreporter.section("times")
+        terminalreporter.write_line("\n".join(FIGURES))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.fixtures.e2e_cloud import HEALTH, Cloud
 
 pytestmark = [pytest.mark.qemu, pytest.mark.root]
 
-SECOND_UP_S = 60.0  # 15 s on a machine with nothing else to do; see the printed time
+SECOND_UP_S = 60.0  # 15 s on a machine with nothing else to do; see the times at the end of the run
 
 
 def test_up_ends_with_a_command_that_logs_in(cloud: Cloud) -> None:
@@ -37,7 +37,6 @@ def test_openrc_is_all_a_shell_needs(cloud: Cloud) -> None:
 
 def test_second_up_finds_everything_there(cloud: Cloud) -> None:
     second = cloud.script("up")
-    print(f"second up: {second.seconds:.1f} s")
     assert second.value("SERVER_ID") == cloud.server_id
     for word in ("made", "written", "registered", "installed", "started", "built"):
         assert f" {word}" not in second.output, f"the second up {word} something: {second.output}"

@@ -40,7 +40,7 @@ def test_identity(cloud: Cloud) -> None:
 def test_projects_users_and_roles_are_made(cloud: Cloud) -> None:
     project, user, role, _, assigned, *_ = openstack(
         cloud,
-        words("project create --description 'for a test' e2e -f json"),
+        words("project create --description testing e2e -f json"),
         words("user create --password chosen-by-e2e e2e -f json"),
         words("role create e2e -f json"),
         words("role add --project e2e --user e2e e2e"),
@@ -141,7 +141,7 @@ def test_networks_subnets_and_ports(cloud: Cloud) -> None:
 def test_security_groups_and_rules(cloud: Cloud) -> None:
     group, rule, groups, rules, shown, _ = openstack(
         cloud,
-        words("security group create --description 'for a test' e2e -f json"),
+        words("security group create --description testing e2e -f json"),
         words("security group rule create --protocol tcp --dst-port 80:81 --remote-ip 192.0.2.0/24 e2e -f json"),
         words("security group list -f json"),
         words("security group rule list e2e -f json"),

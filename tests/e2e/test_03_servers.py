@@ -81,7 +81,7 @@ def test_config_drive_says_the_same(pair: tuple[Guest, Guest]) -> None:
     web = pair[0]
     read = "modprobe -q -a isofs; mkdir -p /mnt/cd; mount -o ro $(findfs LABEL=config-2) /mnt/cd || exit 1; "
     files = web.ssh(
-        f"{read} cd /mnt/cd/openstack/latest && cat meta_data.json && echo && cat user_data; umount /mnt/cd"
+        f"{read} cd /mnt/cd/openstack/latest && cat meta_data.json && echo && cat user_data; cd / && umount /mnt/cd"
     )
     document, end = json.JSONDecoder().raw_decode(files)
     assert (document["uuid"], document["meta"]) == (web.id, {"colour": "blue"})

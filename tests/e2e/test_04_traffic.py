@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import WEB_PORT
 from tests.fixtures import e2e_probe
-from tests.fixtures.e2e_cloud import OUTSIDE, OUTSIDE_ADDRESS, UPLINK_ADDRESS, Cloud, host
+from tests.fixtures.e2e_cloud import OUTSIDE, OUTSIDE_ADDRESS, UPLINK_ADDRESS, Cloud, host, note_time
 from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_wait import until
 
@@ -68,7 +68,8 @@ def test_a_rule_opens_a_port_and_its_end_closes_it(cloud: Cloud, web: Guest, out
             lambda: not e2e_probe.echoes(connection, b"after", timeout_s=0.3), "the cut connection",
             deadline_s=RULE_S, every_s=0.02,
         )  # fmt: skip
-        print(f"opened after {opened:.2f} s, cut after {time.monotonic() - begun:.2f} s")
+        note_time("a new rule opens its port", opened)
+        note_time("its end cuts the connection", time.monotonic() - begun)
         assert not e2e_probe.echoes(connection, b"cut for good")
     assert not e2e_probe.answers(web.address, WEB_PORT, namespace=where)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import openstack as sdk
 import pytest
 
 from tests.fixtures import e2e_guest
-from tests.fixtures.e2e_cloud import Cloud
+from tests.fixtures.e2e_cloud import Cloud, note_time
 from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_openstack import openstack, words
 from tests.fixtures.e2e_wait import until
@@ -34,7 +35,7 @@ def test_no_ping_is_lost_when_the_agent_is_killed(cloud: Cloud, first: Guest) ->
         lambda: cloud.pid("compute-agent") not in (0, former) and cloud.healthy("compute-agent"),
         "the agent's successor", deadline_s=RESTART_S,
     )  # fmt: skip
-    print(f"agent back after {time.monotonic() - begun:.1f} s")
+    note_time("a killed agent is back", time.monotonic() - begun)
     ping.send_signal(signal.SIGINT)
     output, _ = ping.communicate(timeout=20)
     answered = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", output)]
@@ -87,7 +88,23 @@ def test_a_flavor_too_large_says_why(cloud: Cloud) -> None:
     assert "disk" in refusal["reason"]
     assert why["chosen"] is None
     assert "disk" in why["nearest_fix"]
-    assert why["nearest_fix"] in fault["message"]
+    assert why["nearest_fix"] in fault["details"]
+
+
+def test_a_tenant_learns_why_but_not_of_nodes(cloud: Cloud) -> None:
+    demo = cloud.sdk()
+    made = demo.create_server("vast", image="cumulet-guest", flavor="huge", network="shared", wait=False, auto_ip=False)
+    server = until(
+        lambda: next((s for s in [demo.compute.get_server(made.id)] if s.status == "ERROR"), None),
+        "the verdict", deadline_s=30,
+    )  # fmt: skip
+    why = cloud.cumulet("server", "why", made.id, cloud="cumulet")
+    assert "disk" in why["refusals"][0]["reason"]
+    assert why["nearest_fix"]
+    node = cloud.cumulet("node", "list")[0]["Name"]
+    for told in (json.dumps(why), str(server.fault)):
+        assert node not in told
+    demo.delete_server(made.id, wait=True, timeout=60)
 
 
 def test_a_strangers_server_is_not_there(cloud: Cloud) -> None:

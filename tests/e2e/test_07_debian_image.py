@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,16 @@ def test_debians_cloud_init_takes_key_name_and_user_data(cloud: Cloud, image: Pa
             f"--user-data {script} --wait ordinary"
         ),
     )
-    guest = e2e_guest.find(cloud, "ordinary")
+    guest = replace(e2e_guest.find(cloud, "ordinary"), user="debian")  # as Debian's cloud-init has it
     until(lambda: guest.try_ssh("true").returncode == 0, "SSH into Debian", deadline_s=BOOT_S, every_s=2)
     until(
-        lambda: "status: done" in guest.try_ssh("cloud-init status").stdout, "cloud-init", deadline_s=BOOT_S, every_s=2
+        lambda: guest.try_ssh("test -e /var/lib/cloud/instance/boot-finished").returncode == 0,
+        "cloud-init",
+        deadline_s=BOOT_S,
+        every_s=2,
+    )
+    assert guest.try_ssh("cloud-init status").stdout.strip() == "status: done", guest.ssh(
+        "cat /run/cloud-init/result.json"
     )
     assert guest.ssh("hostname") == "ordinary"
     assert guest.ssh("cat /etc/written") == "by cloud-init"

@@ -27,6 +27,8 @@ from common.rpc.queries_v1 import ConsoleLog
 from common.rpc.transport import Incoming, Transport
 from tests.unit.agent.box import CLOUD_UUID, NODE, Orders, settings
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60.0
 RESEND_S = 0.5
 CLOCK = SystemClock()

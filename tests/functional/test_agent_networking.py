@@ -638,6 +638,16 @@ def test_heal_puts_back_what_is_missing(node: Node) -> None:
     assert node.networking.heal() == []
 
 
+def test_a_look_that_finds_all_well_says_nothing(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    """The agent looks every few seconds: a line each time would bury all others."""
+    node.apply(port(A, OUT))
+    assert node.networking.heal() == []
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert node.networking.heal() == []
+    assert [record.message for record in caplog.records] == []
+
+
 def test_ensure_and_remove_ports_of_one_instance(node: Node) -> None:
     node.apply(port(A, OUT), port(B, OUT), port(C, OUT))
     made = node.networking.ensure_ports([network(LONELY)], [port(TWIN, OUT, network_id=LONELY)], [])

@@ -32,7 +32,13 @@ def until(condition: Callable[[], object]) -> None:
         threading.Event().wait(0.01)
 
 
-@pytest.fixture(params=["filesystem", "memory", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+@pytest.fixture(
+    params=[
+        "filesystem",
+        "memory",
+        pytest.param("rabbitmq", marks=[pytest.mark.rabbitmq, pytest.mark.xdist_group("rabbitmq")]),
+    ]
+)
 def bus_config(request: pytest.FixtureRequest, tmp_path: Path) -> BusConfig:
     if request.param == "filesystem":
         return BusConfig(url=Secret("filesystem://"), folder=str(tmp_path / "bus"))

@@ -97,4 +97,9 @@ def attribute_schema(name: str) -> dict[str, Any]:
 
 
 _BY_NAME = {name: {"type": "object", "properties": {name: schema}} for name, schema in WRITABLE.items()}
-_ANY_PROPERTY: Schema = {"type": "object", "propertyNames": PROPERTY_NAME, "additionalProperties": PROPERTY_VALUE}
+_ANY_PROPERTY: Schema = {
+    "type": "object",
+    "propertyNames": PROPERTY_NAME,
+    "additionalProperties": PROPERTY_VALUE,
+    "maxProperties": 1,
+}

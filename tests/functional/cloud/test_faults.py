@@ -10,7 +10,7 @@ from common.deadlines import ENSURE_INSTANCE_S, UNDO_DEADLINE_S
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance
 from tests.fixtures.cloud import COMPUTE, CUMULET, NEWEST, Cloud, MakeCloud
 
-CANARY = "/var/lib/secret/10.9.8.7 password=hunter2"
+CANARY = "faults.json, ensure_running"  # what the fake driver says in `detail`, as libvirt's own words would be there
 ALWAYS = {"code": "hypervisor_error", "message": "the guest could not be started"}
 
 
@@ -62,14 +62,6 @@ def test_hypervisor_detail_is_for_administrators(cloud: Cloud) -> None:
     """HYP-09: the driver's message is ours to show; what is in `detail`, and which node it was, is not."""
     for node in cloud.nodes.values():
         node.fault(ensure_running=ALWAYS)
-        driver = node.hypervisor
-        told = driver._faults
-        original = told.around
-
-        def around(verb: str, instance_id: str, original=original):  # type: ignore[no-untyped-def]
-            return _with_detail(original, verb, instance_id)
-
-        told.around = around  # type: ignore[method-assign]
     server_id = cloud.create()
     cloud.run_until_idle()
     shown = cloud.show(server_id, "admin")
@@ -84,25 +76,8 @@ def test_hypervisor_detail_is_for_administrators(cloud: Cloud) -> None:
     for page in pages:
         text = cloud.api.get(page, headers=NEWEST).text
         assert CANARY not in text, page
-        assert "hunter2" not in text, page
         assert not {"n1", "n2"} & set(_words(json.loads(text))), page
     assert CANARY in cloud.api.get(f"{actions}/{request_id}", "admin", headers=NEWEST).text
-
-
-def _with_detail(original, verb, instance_id):  # type: ignore[no-untyped-def]
-    from contextlib import contextmanager
-
-    from common.errors import HypervisorError
-
-    @contextmanager
-    def wrapped():  # type: ignore[no-untyped-def]
-        try:
-            with original(verb, instance_id) as obeyed:
-                yield obeyed
-        except HypervisorError as err:
-            raise HypervisorError(err.message, detail=CANARY) from err
-
-    return wrapped()
 
 
 def _words(value: object) -> list[str]:
@@ -151,7 +126,7 @@ def test_a_node_that_stays_silent_ends_in_stuck(cloud: Cloud) -> None:
 def test_delete_at_every_point_of_a_creation(cloud: Cloud) -> None:
     for point in range(100):
         server_id = cloud.create()
-        went_on = all([cloud.tick() for _ in range(point)])
+        went_on = all(cloud.tick() for _ in range(point))
         done = cloud.status(server_id) == "ACTIVE"
         cloud.delete(server_id)
         cloud.run_until_idle()

@@ -13,6 +13,8 @@ from api.network.schemas.security_groups import SECURITY_GROUP, SECURITY_GROUP_R
 from api.network.schemas.subnets import SUBNET
 from tests.functional.network.conftest import ROOT, NetworkClient
 
+pytestmark = pytest.mark.slow
+
 ODD: list[Any] = [
     None, True, 0, -1, 2**70, 1.5, "", " ", "x", "\x00", "\n", "a" * 70000, "10.0.0.1", "10.0.0.0/8", "::", "fe80::1%eth0",
     "1/1", [], [None], [[]], [{}], ["x"], [{"ip_address": "x"}], [{"subnet_id": "x"}], [{"start": "::", "end": "10.0.0.1"}],

@@ -25,6 +25,8 @@ from compute_agent.storage.image_cache import CachedImage, ImageCache
 from tests.unit import image_headers as make
 from tests.unit.storage.image_server import ImageServer, image_server
 
+pytestmark = pytest.mark.slow
+
 SECRET = "s3cret-of-the-node"
 MIB = 1024 * 1024
 

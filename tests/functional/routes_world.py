@@ -1,0 +1,271 @@
+"""What the tests that walk all routes need to know: how to make what a path names, and bodies that would be accepted.
+
+A route with a path parameter or a body that is not here fails those tests with a message that says what to add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from api.app import all_apis
+from api.policy import Rule
+from api.routing import Api, Route
+from common.ids import new_id
+from tests.fixtures.cloud import COMPUTE, NETWORK, NEWEST, PUBLIC_KEY, Cloud
+
+IMAGE, IDENTITY = "/image/v2", "/identity/v3"
+UNKNOWN = "00000000-dead-4bad-8bad-000000000000"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the route tables with the API it is in."""
+
+    api: Api
+    route: Route
+
+    @property
+    def where(self) -> str:
+        action = f" {self.route.action}" if self.route.action else ""
+        return f"{self.route.method} {self.api.prefix}{self.route.path}{action}"
+
+    @property
+    def parameters(self) -> list[str]:
+        return [part[1:-1] for part in self.route.path.split("/") if part.startswith("<")]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The microversion at which the route exists, the newest where it always does; the type of its body."""
+        found = {"Content-Type": CONTENT_TYPES[self.route.key]} if self.route.key in CONTENT_TYPES else {}
+        if self.api.versions:
+            found["OpenStack-API-Version"] = f"compute {self.route.until or '2.79'}"
+        return found
+
+    def url(self, values: dict[str, str]) -> str:
+        path = self.route.path
+        for name, value in values.items():
+            path = path.replace(f"<{name}>", value)
+        return (self.api.prefix + path) or "/"
+
+    def body(self, world: World) -> Any:
+        """A body that gets past the schema. Raises KeyError with what to do for a route that has none."""
+        if self.route.action:
+            return {self.route.action: ACTION_BODIES.get(self.route.action)}
+        if self.route.method not in ("POST", "PUT", "PATCH"):
+            return None
+        if self.route.key not in BODIES:
+            raise KeyError(
+                f"{self.where}: add a body that the route accepts to BODIES[{self.route.key!r}] in {__name__}"
+            )
+        made = BODIES[self.route.key]
+        return made(world) if callable(made) else made
+
+
+def rows(*rules: Rule) -> list[Row]:
+    """All rows of the route tables, or those with one of these rules."""
+    return [Row(api, route) for api in all_apis() for route in api.routes if not rules or route.rule in rules]
+
+
+PROTECTED = rows(Rule.AUTHENTICATED, Rule.READER, Rule.MEMBER, Rule.MANAGER, Rule.ADMIN)
+RANK = {Rule.AUTHENTICATED: 0, Rule.READER: 1, Rule.MEMBER: 2, Rule.MANAGER: 3, Rule.ADMIN: 4}
+
+
+@dataclass
+class World:
+    """A cloud in which the project `demo` has one of everything; `twin` makes a second parent for nested routes."""
+
+    cloud: Cloud
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def furnish(cls, cloud: Cloud) -> World:
+        world, api, ok = cls(cloud), cloud.api, cloud.ok
+        ids = world.ids
+        group = ok(api.post(f"{NETWORK}/security-groups", json={"security_group": {"name": "demo's"}}))
+        ids["group_id"] = group["security_group"]["id"]
+        rule = {"security_group_rule": {"security_group_id": ids["group_id"], "direction": "ingress"}}
+        ids["rule_id"] = ok(api.post(f"{NETWORK}/security-group-rules", json=rule))["security_group_rule"]["id"]
+        ids["network_id"] = ok(api.post(f"{NETWORK}/networks", json={"network": {"name": "demo's"}}))["network"]["id"]
+        subnet = {"subnet": {"network_id": ids["network_id"], "cidr": "10.7.0.0/24", "ip_version": 4}}
+        ids["subnet_id"] = ok(api.post(f"{NETWORK}/subnets", json=subnet))["subnet"]["id"]
+        ids["server_id"] = world.server("web", ids["network_id"])
+        ids["port_id"] = world.port(ids["server_id"])
+        ids["free_port_id"] = ok(api.post(f"{NETWORK}/ports", json={"port": {"network_id": ids["network_id"]}}))[
+            "port"
+        ]["id"]
+        actions = ok(api.get(f"{COMPUTE}/servers/{ids['server_id']}/os-instance-actions"))["instanceActions"]
+        ids["request_id"] = actions[-1]["request_id"]
+        ids["operation_id"] = cloud.operations(ids["server_id"])[0].id
+        ids["image_id"] = world.image()
+        flavor = {
+            "id": "private",
+            "name": "private",
+            "vcpus": 1,
+            "ram": 64,
+            "disk": 1,
+            "os-flavor-access:is_public": False,
+        }
+        ok(api.post(f"{COMPUTE}/flavors", "admin", json={"flavor": flavor}))
+        access = {"addTenantAccess": {"tenant": api.project_id("demo")}}
+        ok(api.post(f"{COMPUTE}/flavors/private/action", "admin", json=access))
+        specs = {"extra_specs": {"hw:cpu_policy": "shared"}}
+        ok(api.post(f"{COMPUTE}/flavors/private/os-extra_specs", "admin", json=specs))
+        ids.update(flavor_id="private", project_id=api.project_id("demo"), user_id=api.user_id("demo"))
+        return world
+
+    def server(self, name: str, network_id: str) -> str:
+        server_id = self.cloud.active(name=name, networks=[{"uuid": network_id}], metadata={name: "a value"})
+        tagged = self.cloud.api.put(f"{COMPUTE}/servers/{server_id}/tags/{name}", headers=NEWEST)
+        assert tagged.status_code in (201, 204)
+        return server_id
+
+    def port(self, server_id: str) -> str:
+        found = self.cloud.ok(self.cloud.api.get(f"{NETWORK}/ports", query_string={"device_id": server_id}))
+        return str(found["ports"][0]["id"])
+
+    def image(self, member: str = "service", tag: str = "t") -> str:
+        ok, api = self.cloud.ok, self.cloud.api
+        asked = {
+            "name": "demo's",
+            "disk_format": "raw",
+            "container_format": "bare",
+            "visibility": "shared",
+            "tags": [tag],
+        }
+        image_id = str(ok(api.post(f"{IMAGE}/images", json=asked))["id"])
+        ok(api.put(f"{IMAGE}/images/{image_id}/file", data=b"x" * 512, content_type="application/octet-stream"))
+        ok(api.post(f"{IMAGE}/images/{image_id}/members", json={"member": api.project_id(member)}))
+        return image_id
+
+    @cached_property
+    def twin(self) -> World:
+        """The same user's second server, image and flavor, as the wrong parents of the first one's children."""
+        server_id = self.server("twin", self.cloud.network_id)
+        return World(self.cloud, {"server_id": server_id, "image_id": self.image("admin", "u"), "flavor_id": "c1.tiny"})
+
+
+#: What stands in the path of a route: by "api:parameter", else by parameter; a key of World.ids or a function.
+VALUES: dict[str, str | Callable[[World], str]] = {
+    "server_id": "server_id", "flavor_id": "flavor_id", "network_id": "network_id", "subnet_id": "subnet_id",
+    "port_id": "port_id", "group_id": "group_id", "rule_id": "rule_id", "project_id": "project_id",
+    "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
+    "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
+    "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
+    "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
+    "identity:region_id": lambda world: world.cloud.config.cloud.region,
+}  # fmt: skip
+KEYS = {"/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
+
+#: Parameters that name nothing that belongs to a project: words of the API itself, or of administrators only.
+NOBODYS = {
+    "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
+    "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:service_id", "identity:endpoint_id",
+    "cumulet:node", "compute:os-hypervisors", "image:name",
+}  # fmt: skip
+
+CONTENT_TYPES = {
+    "image:images:update": "application/openstack-images-v2.1-json-patch",
+    "image:images:upload": "application/octet-stream",
+}
+ACTION_BODIES: dict[str, Any] = {
+    "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
+    "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
+    "addTenantAccess": {"tenant": "0" * 32}, "removeTenantAccess": {"tenant": "0" * 32},
+}  # fmt: skip
+_NAMED = {"name": "renamed"}
+BODIES: dict[str, Any] = {
+    "compute:servers:create": lambda world: {
+        "server": {
+            "name": "x",
+            "imageRef": world.cloud.image_id,
+            "flavorRef": world.cloud.flavor_id,
+            "networks": "none",
+        }
+    },
+    "compute:servers:update": {"server": _NAMED},
+    "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
+    "compute:server-metadata:create": {"metadata": {"a": "b"}},
+    "compute:server-metadata:update": {"meta": {"web": "b"}},
+    "compute:server-tags:update_all": {"tags": ["a"]},
+    "compute:server-tags:update": None,
+    "compute:flavors:create": {"flavor": {"name": "x", "ram": 64, "vcpus": 1, "disk": 1}},
+    "compute:flavors:update": {"flavor": {"description": "x"}},
+    "compute:flavor-extra-specs:create": {"extra_specs": {"a": "b"}},
+    "compute:flavor-extra-specs:update": {"hw:cpu_policy": "b"},
+    "compute:keypairs:create": {"keypair": {"name": "fresh", "public_key": PUBLIC_KEY}},
+    "compute:services:update": {"status": "disabled"},
+    "compute:quota-sets:update": {"quota_set": {"instances": 3}},
+    "network:networks:create": {"network": _NAMED},
+    "network:networks:update": {"network": _NAMED},
+    "network:subnets:create": lambda world: {
+        "subnet": {"network_id": world.ids["network_id"], "cidr": "10.8.0.0/24", "ip_version": 4}
+    },
+    "network:subnets:update": {"subnet": _NAMED},
+    "network:ports:create": lambda world: {"port": {"network_id": world.ids["network_id"]}},
+    "network:ports:update": {"port": _NAMED},
+    "network:security_groups:create": {"security_group": _NAMED},
+    "network:security_groups:update": {"security_group": _NAMED},
+    "network:security_group_rules:create": lambda world: {
+        "security_group_rule": {"security_group_id": world.ids["group_id"], "direction": "egress", "protocol": "tcp"}
+    },
+    "network:quotas:update": {"quota": {"port": 3}},
+    "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},
+    "image:images:update": [{"op": "replace", "path": "/name", "value": "x"}],
+    "image:images:upload": None,
+    "image:images:deactivate": None,
+    "image:images:reactivate": None,
+    "image:tags:add": None,
+    "image:members:add": lambda world: {"member": world.cloud.api.project_id("other")},
+    "image:members:answer": {"status": "accepted"},
+    "identity:create_token": {
+        "auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "nobody"}}}}
+    },
+    "identity:create_domain": {"domain": {"name": "x"}},
+    "identity:update_domain": {"domain": {"description": "x"}},
+    "identity:create_project": {"project": {"name": "x"}},
+    "identity:update_project": {"project": {"description": "x"}},
+    "identity:create_user": {"user": {"name": "x", "password": "a password"}},
+    "identity:update_user": {"user": {"description": "x"}},
+    "identity:change_password": {"user": {"original_password": "wrong", "password": "a new password"}},
+    "identity:create_role": {"role": {"name": "x"}},
+    "identity:update_role": {"role": {"description": "x"}},
+    "identity:create_grant": None,
+    "identity:create_system_grant_for_user": None,
+    "identity:create_region": {"region": {"description": "x"}},
+    "identity:update_region": {"region": {"description": "x"}},
+    "identity:create_service": {"service": {"type": "x", "name": "x"}},
+    "identity:update_service": {"service": {"name": "x"}},
+    "identity:create_endpoint": {"endpoint": {"interface": "public", "url": "http://x", "service_id": UNKNOWN}},
+    "identity:update_endpoint": {"endpoint": {"url": "http://y"}},
+}
+
+
+def values(row: Row, world: World) -> dict[str, str] | None:
+    """demo's own things for a path; None for a path that names nothing of anybody's.
+
+    Raises KeyError with what to do for a parameter that nobody has described.
+    """
+    found: dict[str, str] = {}
+    for name in row.parameters:
+        known = f"{row.api.name}:{name}"
+        if known in NOBODYS:
+            return None
+        if name == "key":
+            found[name] = next(value for part, value in KEYS.items() if part in row.route.path)
+            continue
+        how = VALUES.get(known, VALUES.get(name))
+        if how is None:
+            raise KeyError(
+                f"{row.where}: add to VALUES in {__name__} how to make <{name}> (key {known!r}), so that strangers are "
+                f"tried on it; or to NOBODYS, when it names nothing that belongs to a project"
+            )
+        found[name] = how(world) if callable(how) else world.ids[how]
+    return found
+
+
+def placeholders(row: Row) -> dict[str, str]:
+    """Something for every parameter, where nothing needs to exist."""
+    return {name: new_id() for name in row.parameters}
