@@ -89,7 +89,7 @@ wait_for_apt() { # another apt (unattended-upgrades) may hold the lock for a whi
 }
 
 venv_dir() { # in the checkout; elsewhere when the services' own user could not reach it there
-    if checkout_is_reachable; then echo "$top/.venv"; else echo "$state_dir/venv"; fi
+    if checkout_is_reachable; then echo "$top/.venv"; else echo /var/lib/cumulet/venv; fi
 }
 
 checkout_is_reachable() {
@@ -100,11 +100,15 @@ checkout_is_reachable() {
     done
 }
 
+copied_code() { # what an install that is no editable one has copied, and must copy again when it changes
+    checkout_is_reachable || (cd "$top" && find api cli common compute_agent scheduler -name '*.py' -exec sha256sum {} + | sort)
+}
+
 install_python() { # EXTRA: the virtual environment with this project and its requirements
     local venv extra=$1 stamp wanted
     venv=$(venv_dir)
     stamp=$venv/.cumulet-$extra
-    wanted=$(cat "$top/setup.cfg" "$top/pyproject.toml" <(/usr/bin/python3 -V) <(echo "$top $venv") | sha256sum)
+    wanted=$(cat "$top/setup.cfg" "$top/pyproject.toml" <(/usr/bin/python3 -V) <(echo "$top $venv") <(copied_code) | sha256sum)
     if [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
         echo "up to date"
         return 0
@@ -116,6 +120,7 @@ install_python() { # EXTRA: the virtual environment with this project and its re
         return 1
     }
     if ! checkout_is_reachable; then # the services' user can't follow an editable install into a private folder
+        chmod 711 /var/lib/cumulet
         "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --force-reinstall "$top"
     fi
     echo "$wanted" >"$stamp"
