@@ -115,13 +115,6 @@ def exists(session: Session, image_id: str) -> bool:
     return session.get(Image, image_id) is not None
 
 
-def get_many(session: Session, image_ids: Sequence[str]) -> dict[str, Image]:
-    """Images by id, whoever owns them; for lists that already hold what the caller may see."""
-    if not image_ids:
-        return {}
-    return {image.id: image for image in session.scalars(sa.select(Image).where(Image.id.in_(image_ids)))}
-
-
 def list_page(session: Session, context: RequestContext, wanted: ImageFilter, page: paging.Page) -> list[Image]:
     """One page of what the caller may see. Raises InvalidRequest for a bad sort key or marker."""
     query = sa.select(Image).where(Image.status != ImageStatus.DELETED, _listed(context, wanted), *_conditions(wanted))

@@ -115,17 +115,6 @@ def get_usable(session: Session, network_id: str, context: RequestContext) -> Ne
     return network
 
 
-def list_usable(session: Session, context: RequestContext, network_ids: Sequence[str] | None = None) -> list[Network]:
-    """Networks that the caller may put ports into: these ids, or all it would be given by default (Nova's rule:
-    its own, else the shared ones; external ones never); one statement."""
-    query = sa.select(Network).where(usable(context)).order_by(Network.created_at, Network.id)
-    if network_ids is not None:
-        return list(session.scalars(query.where(Network.id.in_(network_ids))))
-    reachable = sa.or_(Network.project_id == context.project_id, Network.shared.is_(True))
-    rows = list(session.scalars(query.where(reachable, Network.external.is_(False))))
-    return [row for row in rows if row.project_id == context.project_id] or rows
-
-
 def hold(session: Session, network_id: str) -> Network:
     """Keep a network from being deleted until the transaction ends. Raises NotFound."""
     network = session.scalar(
