@@ -33,6 +33,8 @@ _NACKED = (MessageNacked,)  # the broker could not keep a confirmed message; a p
 MAX_BODY_BYTES = 8 * 1024 * 1024
 DEAD_LETTERS = "cumulet.dead"
 DELIVERY_LIMIT = 5
+PUBLISH_TRIES = 4
+PUBLISH_PAUSE_S = 0.1  # before the first repetition; 0.2 and 0.3 before the next ones
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Transport:
         self._connection: kombu.Connection | None = None
         self._producer: kombu.Producer | None = None
         self._declared: set[str] = set()
+        self._closed = threading.Event()
 
     def publish(
         self,
@@ -107,32 +110,48 @@ class Transport:
     ) -> None:
         """Put a message on a queue by name; on RabbitMQ, return once the broker has confirmed it.
 
+        A refused confirm (a quorum queue that is choosing its leader) and a connection found broken are tried again,
+        PUBLISH_TRIES times in all: every receiver takes the same message twice without harm.
         Raises BusUnavailable when the broker can't be reached; the caller's row will be swept.
         """
+        properties = {
+            "delivery_mode": 2 if durable else 1,
+            "reply_to": reply_to or None,
+            "correlation_id": correlation_id or None,
+            "expiration": expires_s,
+        }
         with self._lock:
-            try:
-                producer = self._ready_producer()
-                if queue not in self._declared and durable:
-                    self.queue(queue)(producer.channel).declare()
-                    self._declared.add(queue)
-                producer.publish(
-                    body,
-                    routing_key=queue,
-                    exchange="",
-                    content_type="application/json",
-                    content_encoding="utf-8",
-                    delivery_mode=2 if durable else 1,
-                    reply_to=reply_to or None,
-                    correlation_id=correlation_id or None,
-                    expiration=expires_s,
-                    retry=False,
-                    timeout=10,
-                )
-            except (OperationalError, OSError, *self._errors()) as err:
-                self._drop()
-                raise BusUnavailable(
-                    f"can't publish to {queue}: the message broker does not answer", detail=str(err)
-                ) from err
+            for tries_left in reversed(range(PUBLISH_TRIES)):
+                was_connected = self._producer is not None
+                try:
+                    self._publish_once(queue, body, durable, properties)
+                    return
+                except (OperationalError, OSError, *self._errors()) as err:
+                    nacked = isinstance(err, MessageNacked)
+                    self._drop()
+                    if not tries_left or not (nacked or was_connected):
+                        raise BusUnavailable(
+                            f"can't publish to {queue}: the message broker "
+                            + ("refuses to keep the message" if nacked else "does not answer"),
+                            detail=str(err) or type(err).__name__,
+                        ) from err
+                self._closed.wait(PUBLISH_PAUSE_S * (PUBLISH_TRIES - tries_left))
+
+    def _publish_once(self, queue: str, body: bytes, durable: bool, properties: dict[str, Any]) -> None:
+        producer = self._ready_producer()
+        if queue not in self._declared and durable:
+            self.queue(queue)(producer.channel).declare()
+            self._declared.add(queue)
+        producer.publish(
+            body,
+            routing_key=queue,
+            exchange="",
+            content_type="application/json",
+            content_encoding="utf-8",
+            retry=False,
+            timeout=10,
+            **properties,
+        )
 
     def consume(self, queues: list[kombu.Queue], callback: Callback, stop: threading.Event, prefetch: int = 32) -> None:
         """Deliver messages to `callback` until `stop` is set; reconnects for ever, with backoff.
@@ -227,6 +246,7 @@ class Transport:
                 raise BusUnavailable("the message broker does not answer", detail=str(err)) from err
 
     def close(self) -> None:
+        self._closed.set()
         with self._lock:
             self._drop()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import kombu
 import pytest
+from amqp.exceptions import MessageNacked
 
 from common.clock import SystemClock
 from common.config import BusConfig
@@ -19,7 +20,7 @@ from common.ids import new_id
 from common.rpc import queries_v1
 from common.rpc.bus import SCHEDULERS, Bus, node_queue, query_queue
 from common.rpc.compute_v1 import EnsureAbsent, decode_command
-from common.rpc.transport import Incoming, Transport
+from common.rpc.transport import PUBLISH_TRIES, Incoming, Transport
 from common.secret import Secret
 
 DEADLINE_S = 20.0
@@ -155,6 +156,32 @@ def test_a_pickle_is_never_decoded(bus: Bus, bus_config: BusConfig) -> None:
     bus.send_command(node, command(new_id()))
     until(lambda: len(consumer.bodies) == 2)
     consumer.close()
+
+
+@pytest.mark.parametrize("refusals", [1, PUBLISH_TRIES])
+def test_a_refused_confirm_is_tried_again_within_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    bus = Bus(Transport(BusConfig(url=Secret("filesystem://"), folder=str(tmp_path))), SystemClock())
+    publish, calls = kombu.Producer.publish, []
+
+    def refuse_first(self: kombu.Producer, *args: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) <= refusals:
+            raise MessageNacked()
+        return publish(self, *args, **options)
+
+    monkeypatch.setattr(kombu.Producer, "publish", refuse_first)
+    node, item = f"n-{new_id()}", command(new_id())
+    if refusals == PUBLISH_TRIES:
+        with pytest.raises(BusUnavailable, match="refuses to keep"):
+            bus.send_command(node, item)
+        return
+    bus.send_command(node, item)
+    consumer = Consumer(bus, node_queue(node))
+    until(lambda: [decode_command(body).id for body in consumer.bodies] == [item.id])
+    consumer.close()
+    bus.close()
 
 
 def test_a_broker_that_is_not_there_is_said_so_at_once() -> None:
