@@ -60,8 +60,8 @@ class BusConfig:
 
 @dataclass(frozen=True)
 class ApiConfig:
-    listen: str = option("127.0.0.1", "address of the one API listener")
-    port: int = option(8780, "port of the API listener")
+    listen: str = option("127.0.0.1", "addresses of the API listener, comma-separated")
+    port: int = option(8780, "port of the API listener, on every address")
     public_url: str = option("http://127.0.0.1:8780", "what the catalogue tells clients")
     workers: int = option(1, "worker processes")
     threads: int = option(8, "threads per worker")
