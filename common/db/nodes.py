@@ -28,12 +28,22 @@ class Amounts:
 
 
 def enrol(
-    session: Session, *, node_id: str, name: str, address: str, secret_hash: str, config: SchedulerConfig, now: datetime
+    session: Session,
+    *,
+    node_id: str,
+    name: str,
+    address: str,
+    secret_hash: str,
+    config: SchedulerConfig,
+    now: datetime,
+    is_compute: bool = True,
+    is_gateway: bool = False,
 ) -> Node:
-    """Make a node known to this cloud (or give a known one a new secret). Heartbeats of others are refused."""
+    """Make a node known to this cloud, or give a known one a new secret and roles. Heartbeats of others are refused."""
     node = by_name(session, name)
     if node is not None:
         node.secret_hash, node.address, node.updated_at = secret_hash, address or node.address, now
+        node.is_compute, node.is_gateway = is_compute, is_gateway
         return node
     service = Service(
         id=new_id(), binary=COMPUTE_BINARY, host=name, availability_zone="nova", created_at=now, updated_at=now
@@ -46,6 +56,8 @@ def enrol(
         service_number=service.number,
         address=address,
         secret_hash=secret_hash,
+        is_compute=is_compute,
+        is_gateway=is_gateway,
         cpu_ratio=config.cpu_ratio,
         memory_ratio=config.memory_ratio,
         disk_ratio=config.disk_ratio,
