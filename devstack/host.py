@@ -23,11 +23,19 @@ class HostError(Exception):
 
 
 def run(
-    command: Sequence[str], *, timeout_s: float, what: str, env: dict[str, str] | None = None, cwd: str | None = None
+    command: Sequence[str],
+    *,
+    timeout_s: float,
+    what: str,
+    env: dict[str, str] | None = None,
+    cwd: str | None = None,
+    stdin: str = "",
 ) -> str:
     """Run a command and give back its output; raises HostError with the end of what it said."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=env, cwd=cwd)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, check=False, env=env, cwd=cwd, input=stdin
+        )
     except subprocess.TimeoutExpired as err:
         raise HostError(f"{what} took longer than {timeout_s:.0f} s") from err
     if done.returncode != 0:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import host
 import services
-from lab_engines import database_url
+from lab_engines import VHOST, database_url
 from lab_names import (
     AMQP_PORT,
     API_PORT,
-    CONTROLLER,
     CONTROLLER_ADDRESS,
     GATEWAY_PORT,
+    MANAGEMENT_PORT,
     SCHEDULER2_PORT,
     SCHEDULER_PORT,
     Node,
@@ -48,55 +48,52 @@ def programs(layout: Layout) -> list[Program]:
 
 def _controller(layout: Layout, known: Mapping[str, str], scheduler: str) -> Sections:
     return {
-        "cloud": _cloud(known, layout.state, layout.log, layout.run),
+        "cloud": {"uuid": known["cloud_uuid"], **_folders(layout.state, layout.log, layout.run)},
         "database": {"url": database_url(layout)},
-        "bus": {"url": f"amqp://{SERVICE_USER}:{known['broker']}@127.0.0.1:{AMQP_PORT}//"},
+        "bus": {
+            "url": f"amqp://{SERVICE_USER}:{known['broker']}@127.0.0.1:{AMQP_PORT}/{VHOST}",
+            "node_url": f"amqp://{CONTROLLER_ADDRESS}:{AMQP_PORT}/{VHOST}",
+            "management_url": f"http://{SERVICE_USER}:{known['broker']}@127.0.0.1:{MANAGEMENT_PORT}",
+        },
         "api": {"listen": f"127.0.0.1,{CONTROLLER_ADDRESS}", "port": API_PORT, "public_url": API_URL, "workers": 2},
         "identity": {"fernet_dir": layout.state / "fernet"},
         "image": {"store_dir": layout.state / "images"},
         "scheduler": {"name": scheduler, "health_port": SCHEDULERS[scheduler]},
-    }
-
-
-def gateway(layout: Layout, known: Mapping[str, str], bus_url: str) -> Sections:
-    """The agent on the controller: no guests, but the gateway of every network."""
-    state = layout.state / "gateway"
-    return {
-        "cloud": _cloud(known, state, layout.log, layout.run),
-        "bus": {"url": bus_url},
-        "agent": {
-            "node": CONTROLLER,
-            "driver": "none",
-            "address": CONTROLLER_ADDRESS,
-            "health_port": GATEWAY_PORT,
-            "state_dir": state,
-            "image_secret_file": state / "node.secret",
-        },
         "network": {"dns_upstreams": host.dns_upstreams()},
     }
 
 
-def node(node: Node, known: Mapping[str, str], bus_url: str, virt_type: str) -> Sections:
-    """As the node sees its paths."""
+def gateway(layout: Layout) -> Sections:
+    """The agent on the controller: no guests, but the gateway of every network. The rest it learns by joining."""
+    state = layout.state / "gateway"
+    return {
+        "cloud": _folders(state, layout.log, layout.run),
+        "agent": {
+            "driver": "none",
+            "health_port": GATEWAY_PORT,
+            "state_dir": state,
+            "image_secret_file": state / "node.secret",
+        },
+    }
+
+
+def node(node: Node, virt_type: str) -> Sections:
+    """What is decided on the node itself, in paths as it sees them. The rest it learns by joining."""
     state = node.inside / "agent"
     return {
-        "cloud": _cloud(known, node.inside, node.inside / "log", node.inside / "run"),
-        "bus": {"url": bus_url},
+        "cloud": _folders(node.inside, node.inside / "log", node.inside / "run"),
         "agent": {
-            "node": node.name,
             "driver": virt_type,
-            "address": node.address,
             "state_dir": state,
             "image_secret_file": state / "node.secret",
             "memory_mib": _memory_mib(),
             "disk_gib": NODE_DISK_GIB,
         },
-        "network": {"dns_upstreams": host.dns_upstreams()},
     }
 
 
-def _cloud(known: Mapping[str, str], state: Path, log: Path, run: Path) -> dict[str, object]:
-    return {"uuid": known["cloud_uuid"], "state_dir": state, "log_dir": log, "run_dir": run}
+def _folders(state: Path, log: Path, run: Path) -> dict[str, object]:
+    return {"state_dir": state, "log_dir": log, "run_dir": run}
 
 
 def _memory_mib() -> int:

@@ -19,7 +19,7 @@ from layout import SERVICE_USER, Layout
 from progress import StepFailed, wait_for
 from services import Program
 
-DATABASE = "cumulet"
+DATABASE = VHOST = "cumulet"
 POSTGRESQL_START_S, RABBITMQ_START_S = 60.0, 120.0
 LONGEST_SOCKET_PATH = 100  # the kernel allows 107
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the wrapper in /usr/sbin insists on the system's user
@@ -98,7 +98,10 @@ def postgresql(name: str) -> str:
 
 
 def configure_broker(layout: Layout, password: str) -> None:
-    """One administrator, `cumulet`; nobody's default password. Raises StepFailed when it is not installed."""
+    """One user, the services', which comes back when the broker's data are lost; the nodes' are made by the scheduler.
+
+    Raises StepFailed when RabbitMQ is not installed.
+    """
     if not RABBITMQ.exists():
         raise StepFailed(f"{RABBITMQ} is missing: apt-get install rabbitmq-server")
     top = layout.state / "rabbitmq"
@@ -107,9 +110,11 @@ def configure_broker(layout: Layout, password: str) -> None:
         "listeners.tcp.2": f"{CONTROLLER_ADDRESS}:{AMQP_PORT}",
         "management.tcp.ip": "127.0.0.1",
         "management.tcp.port": MANAGEMENT_PORT,
+        "default_vhost": VHOST,
         "default_user": SERVICE_USER,
         "default_pass": password,
-        "default_user_tags.administrator": "true",
+        "default_user_tags.administrator": "true",  # the scheduler makes a user for every node
+        **{f"default_permissions.{right}": "^cumulet[.]" for right in ("configure", "read", "write")},
         "log.file.level": "warning",
         "vm_memory_high_watermark.absolute": "512MB",
         "disk_free_limit.absolute": "50MB",

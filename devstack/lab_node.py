@@ -18,6 +18,7 @@ from layout import Layout
 from progress import StepFailed, wait_for
 from services import BINARIES, Program
 
+JOIN_S = 60.0
 FIRST_PROBE_S = 120.0  # libvirt asks QEMU what it can, once per machine
 
 
@@ -62,9 +63,17 @@ def install(node: Node) -> None:
     _write_names(node)
 
 
-def configure(node: Node, sections: services.Sections) -> None:
-    """The agent's configuration, for root alone: it holds the node's credentials."""
-    services.write_config(node.folder / "etc/cumulet.conf", sections, mode=0o600)
+def join(node: Node, sections: services.Sections, url: str, token: str) -> None:
+    """Have the running node trade a token for its credentials, as an operator would. `sections`: its own settings."""
+    config = node.folder / "etc/cumulet.conf"
+    services.write_config(config, sections, mode=0o600)
+    arguments = ["--join", url, "--token", "-", "--address", node.address, "--config", node.inside / "etc/cumulet.conf"]
+    command = command_inside(node, [str(word) for word in (BINARIES / "cumulet-compute-agent", *arguments)])
+    host.run(command, timeout_s=JOIN_S, what=f"joining {node.name}", stdin=token)
+
+
+def has_joined(node: Node) -> bool:
+    return services.has_joined(node.folder / "etc/cumulet.conf")
 
 
 def boot(node: Node) -> None:

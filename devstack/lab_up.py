@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import pwd
-import secrets
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import host
 import lab_config
@@ -15,7 +12,7 @@ import lab_engines
 import lab_network
 import lab_node
 import services
-from lab_names import AMQP_PORT, API_PORT, CONTROLLER_ADDRESS, Node, all_nodes
+from lab_names import AMQP_PORT, API_PORT, CONTROLLER, CONTROLLER_ADDRESS, GATEWAY_PORT, Node, all_nodes
 from layout import SERVICE_USER, Layout
 from progress import side_by_side, step, wait_for
 from registration import IMAGE, Registration
@@ -46,8 +43,9 @@ class LabUp:
         step("Database and identity", self.prepare_database)
         step("RabbitMQ", self.wait_for_broker)
         step("Services", self.start_services)
-        step("Nodes", self.join_nodes)
         step("Client files", lambda: self.registration.write_client_files(self.secrets))
+        step("Gateway", self.join_gateway)
+        step("Nodes", self.join_nodes)
         step("Image and flavors", self.registration.register_image)
         step("Network, security group, keypair", self.registration.register_network)
         step("Nodes report", self.wait_for_nodes)
@@ -66,7 +64,7 @@ class LabUp:
 
     def join_one(self) -> str:
         self.join(self.nodes[0])
-        return f"{self.nodes[0].name} is enrolled"
+        return f"{self.nodes[0].name} has joined"
 
     # -- the machine ------------------------------------------------------------------------------------------------
 
@@ -153,21 +151,26 @@ class LabUp:
         return ", ".join(f"{node.name} {node.address}" for node in self.nodes)
 
     def join(self, node: Node) -> None:
-        """Make the node known, give its agent what it needs, and start it."""
-        secret = node.folder / "agent/node.secret"
-        _make_secret(secret)
-        self._enrol(node.name, node.address, secret)
-        lab_node.configure(node, lab_config.node(node, self.secrets, self._bus_url(), self.virt_type))
+        """Let the node have its credentials, if it has none, and start its agent."""
+        if not lab_node.has_joined(node):
+            token = self.registration.join_token(node.name)
+            lab_node.join(node, lab_config.node(node, self.virt_type), self.registration.url, token)
         lab_node.start_agent(node)
 
-    def _enrol(self, name: str, address: str, secret: Path, *flags: str) -> None:
-        digest = hashlib.sha256(secret.read_bytes().strip()).hexdigest()
-        words = ["node", "enrol", name, "--secret-sha256", digest, "--address", address, *flags]
-        env = {"CUMULET_CONFIG": str(self.layout.config)}
-        services.as_user([BINARIES / "cumulet", *words], what=f"enrolling {name}", env=env)
-
-    def _bus_url(self) -> str:
-        return f"amqp://{SERVICE_USER}:{self.secrets['broker']}@{CONTROLLER_ADDRESS}:{AMQP_PORT}//"
+    def join_gateway(self) -> str:
+        """The agent on the controller, which holds the gateways of all networks: by it guests are reached from here."""
+        lay = self.layout
+        config = lay.etc / "gateway.conf"
+        if not services.has_joined(config):
+            services.write_config(config, lab_config.gateway(lay), mode=0o600)
+            token = self.registration.join_token(CONTROLLER, is_gateway=True)
+            arguments = ["--join", self.registration.url, "--token", "-", "--address", CONTROLLER_ADDRESS]
+            command = [BINARIES / "cumulet-compute-agent", *arguments, "--config", config]
+            host.run([str(word) for word in command], timeout_s=60, what="joining the gateway", stdin=token, cwd="/")
+        services.start_program(lay.run / "supervisor.sock", "gateway")
+        deadline = time.monotonic() + START_DEADLINE_S
+        services.wait_healthy("gateway", f"http://127.0.0.1:{GATEWAY_PORT}", deadline, lay.log)
+        return f"agent of {CONTROLLER}, {CONTROLLER_ADDRESS}"
 
     def wait_for_nodes(self) -> str:
         wanted = {node.name for node in self.nodes}
@@ -180,8 +183,3 @@ class LabUp:
             ),
         )
         return f"{len(wanted)} up"
-
-
-def _make_secret(path: Path) -> None:
-    if not path.exists():
-        host.write_private(path, secrets.token_urlsafe(32))

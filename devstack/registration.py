@@ -126,6 +126,12 @@ class Registration:
                     port_range_max=port,
                 )
 
+    def join_token(self, name: str, *, is_gateway: bool = False) -> str:
+        """What a node shows once, within minutes, to get its credentials. A gateway of ours runs no guests."""
+        body = {"token": {"node": name, "lifetime_s": 600, "is_gateway": is_gateway, "is_compute": not is_gateway}}
+        answer = self.cloud("cumulet-admin").session.post(f"{self.url}/cumulet/v1/nodes/tokens", json=body)
+        return str(answer.json()["token"]["token"])
+
     def nodes_up(self) -> set[str]:
         """Names of the nodes whose agent reports."""
         services = self.cloud("cumulet-admin").compute.services(binary="nova-compute")

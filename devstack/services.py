@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import http.client
 import json
 import os
@@ -58,6 +59,13 @@ def write_config(path: Path, sections: Sections, *, mode: int = 0o640, group: in
         return False
     host.write_private(path, text, mode=mode, group=group)
     return True
+
+
+def has_joined(config: Path) -> bool:
+    """Whether a node's configuration holds what joining writes into it."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(config)
+    return parser.has_option("bus", "url")
 
 
 def make_folders(folders: Sequence[tuple[Path, int, tuple[int, int] | None]]) -> None:
