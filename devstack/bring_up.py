@@ -133,7 +133,16 @@ class Up:
         """Schema, token keys, identity, and this node."""
         services.migrate(self.layout, self.secrets)
         secret_hash = hashlib.sha256((self.layout.agent / "node.secret").read_bytes().strip()).hexdigest()
-        words = ["node", "enrol", os.uname().nodename, "--secret-sha256", secret_hash, "--address", self.listen]
+        words = [
+            "node",
+            "enrol",
+            os.uname().nodename,
+            "--gateway",
+            "--secret-sha256",
+            secret_hash,
+            "--address",
+            self.listen,
+        ]
         env = {"CUMULET_CONFIG": str(self.layout.config)}
         services.as_user([BINARIES / "cumulet", *words], what="enrolling this node", env=env)
         return str(self.layout.state / "db/cumulet.sqlite")
