@@ -29,6 +29,7 @@ def option(default: Any, help_text: str) -> Any:
 
 
 _NO_BROKER = Secret("filesystem://")
+_NOT_MANAGED = Secret("")
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,25 @@ class BusConfig:
     )
     folder: str = option("/var/lib/cumulet/bus", "where filesystem:// keeps its messages")
     polling_interval_ms: int = option(20, "how often filesystem:// looks for messages")
+    ca_file: str = option("", "amqps://: certificates that may sign the broker's; empty: those of the system")
+    cert_file: str = option("", "amqps://: certificate that this process shows to the broker; empty: none")
+    key_file: str = option("", "amqps://: private key of cert_file")
+    node_url: str = option(
+        "", "what nodes that join use to reach the broker, without user and password; empty: as in url"
+    )
+    management_url: Secret = field(
+        default=_NOT_MANAGED,
+        metadata={
+            "help": "RabbitMQ's management API, http(s)://user:password@host:port, by which every node gets a user of"
+            " its own; empty: users are made by hand"
+        },
+    )
 
 
 @dataclass(frozen=True)
 class ApiConfig:
-    listen: str = option("127.0.0.1", "address of the one API listener")
-    port: int = option(8780, "port of the API listener")
+    listen: str = option("127.0.0.1", "addresses of the API listener, comma-separated")
+    port: int = option(8780, "port of the API listener, on every address")
     public_url: str = option("http://127.0.0.1:8780", "what the catalogue tells clients")
     workers: int = option(1, "worker processes")
     threads: int = option(8, "threads per worker")
@@ -107,7 +121,7 @@ class SchedulerConfig:
 @dataclass(frozen=True)
 class AgentConfig:
     node: str = option("", "name of this node; empty: the machine's host name")
-    driver: str = option("auto", "auto, kvm, qemu, fake or test (libvirt's test:///default)")
+    driver: str = option("auto", "auto, kvm, qemu, fake, test (libvirt's test:///default), or none: networking only")
     libvirt_uri: str = option("qemu:///system", "libvirt connection")
     state_dir: str = option("/var/lib/cumulet/agent", "specs, disks, image cache, inbox; root only")
     health_port: int = option(8782, "loopback port of /healthz and /metrics; 0: none")
