@@ -19,6 +19,7 @@ from common.db.session import Database
 from common.deadlines import RESEND_MAX_S
 from common.errors import BusUnavailable
 from common.ids import new_id
+from common.killpoints import reach
 from common.rpc.bus import Bus
 from common.rpc.compute_v1 import AckReports, Heartbeat, PowerEvent, Report, ReportKind, decode_from_agent
 from common.rpc.transport import Incoming
@@ -89,8 +90,11 @@ class ReportHandler:
                 detail=report.detail,
                 timings_ms=report.timings_ms,
             )
+            reach("scheduler", report.step, "report_received")
             self._engine.deliver(report)
+            reach("scheduler", report.step, "report_handled")
         self._acknowledge(report)
+        reach("scheduler", report.step or "report", "report_acknowledged")
 
     def _owned(self, report: Report) -> bool:
         """The node was sent this very command at this epoch."""

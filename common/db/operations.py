@@ -77,20 +77,20 @@ def _due(now: datetime) -> sa.ColumnElement[bool]:
     )
 
 
-def lease(session: Session, operation_id: str, owner: str, now: datetime) -> Operation | None:
+def lease(session: Session, operation_id: str, owner: str, now: datetime, lease_s: float = LEASE_S) -> Operation | None:
     """Take the lease if the operation is due; None when another worker was quicker. One conditional UPDATE."""
     return session.scalars(
         sa.update(Operation)
         .where(Operation.id == operation_id, _due(now))
-        .values(lease_owner=owner, lease_until=now + timedelta(seconds=LEASE_S), lease_count=Operation.lease_count + 1)
+        .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s), lease_count=Operation.lease_count + 1)
         .returning(Operation)
         .execution_options(populate_existing=True)
     ).one_or_none()
 
 
-def renew(session: Session, operation: Operation, now: datetime) -> None:
+def renew(session: Session, operation: Operation, now: datetime, lease_s: float = LEASE_S) -> None:
     """Raises LeaseLost when another worker holds the operation."""
-    _fenced(session, operation, {"lease_until": now + timedelta(seconds=LEASE_S)})
+    _fenced(session, operation, {"lease_until": now + timedelta(seconds=lease_s)})
 
 
 def save(session: Session, operation: Operation, now: datetime, *, keep_lease: bool, **changes: Any) -> None:
@@ -117,7 +117,13 @@ def _fenced(session: Session, operation: Operation, values: dict[str, Any]) -> N
 
 
 def deliver(
-    session: Session, operation_id: str, command_id: str, report: dict[str, Any], owner: str, now: datetime
+    session: Session,
+    operation_id: str,
+    command_id: str,
+    report: dict[str, Any],
+    owner: str,
+    now: datetime,
+    lease_s: float = LEASE_S,
 ) -> Operation | None:
     """Store an agent's final report on the operation that waits for it, and lease it. None: nobody waits for it.
 
@@ -136,7 +142,7 @@ def deliver(
             report=report,
             run_at=now,
             lease_owner=owner,
-            lease_until=now + timedelta(seconds=LEASE_S),
+            lease_until=now + timedelta(seconds=lease_s),
             lease_count=Operation.lease_count + 1,
             updated_at=now,
         )

@@ -21,9 +21,10 @@ from common.config import Config
 from common.db import operations
 from common.db.models import Operation
 from common.db.session import Database
-from common.deadlines import LEASE_RENEW_S, RESEND_FIRST_S, RESEND_MAX_S, UNDO_DEADLINE_S
-from common.errors import BusUnavailable, CloudError, LeaseLost
+from common.deadlines import RESEND_FIRST_S, RESEND_MAX_S, UNDO_DEADLINE_S
+from common.errors import BusUnavailable, CloudError, DatabaseUnavailable, LeaseLost
 from common.ids import new_id
+from common.killpoints import armed, reach
 from common.rpc.bus import Bus
 from common.rpc.compute_v1 import Report, ReportKind
 from common.saga.model import Local, Remote, RetryFrom, Saga, Send, Step, StepContext, Wait
@@ -70,12 +71,16 @@ class Engine:
     ) -> None:
         self._db, self._bus, self._clock, self._config = db, bus, clock, config
         self._sagas, self._placement, self._owner = sagas, placement, owner
+        self._lease_s = config.scheduler.lease_s
 
     def work(self, operation_id: str) -> bool:
         """Take the operation's lease and run it as far as it goes. False: it was not due, or somebody else has it."""
-        operation = self._db.run(lambda s: operations.lease(s, operation_id, self._owner, self._clock.now()))
+        operation = self._db.run(
+            lambda s: operations.lease(s, operation_id, self._owner, self._clock.now(), self._lease_s)
+        )
         if operation is None:
             return False
+        reach("scheduler", operation.kind, "leased")
         self._run(operation)
         return True
 
@@ -84,11 +89,12 @@ class Engine:
         body = msgspec.to_builtins(report)
         operation = self._db.run(
             lambda s: operations.deliver(
-                s, report.operation_id, report.command_id, body, self._owner, self._clock.now()
+                s, report.operation_id, report.command_id, body, self._owner, self._clock.now(), self._lease_s
             )
         )
         if operation is None:
             return False
+        reach("scheduler", operation.kind, "report_delivered")
         self._run(operation)
         return True
 
@@ -101,11 +107,15 @@ class Engine:
                     self._send(turn)
                     if not turn.go_on:
                         return
-                    if self._clock.monotonic() - renewed_at > LEASE_RENEW_S:
-                        self._db.run(lambda s: operations.renew(s, operation, self._clock.now()))
+                    if self._clock.monotonic() - renewed_at > self._lease_s / 3:
+                        self._db.run(lambda s: operations.renew(s, operation, self._clock.now(), self._lease_s))
                         renewed_at = self._clock.monotonic()
             except LeaseLost as err:
                 log.event(logger, "operation.lease_lost", reason=err.message)
+            except (
+                DatabaseUnavailable
+            ) as err:  # no failure of the step: when the lease has run out, it goes on from the row
+                log.event(logger, "operation.database_unavailable", logging.WARNING, detail=err.detail)
 
     def _send(self, turn: Turn) -> None:
         if turn.send is None:
@@ -118,8 +128,8 @@ class Engine:
     def _turn_or_failure(self, operation: Operation) -> Turn:
         """One transaction forward or back; a failing step becomes an unwinding operation in a transaction of its own."""
         try:
-            turn, fresh = self._db.run(lambda s: self._turn(s, operation))
-        except LeaseLost:
+            turn, fresh = self._db.run(lambda s: self._turn_to_commit(s, operation))
+        except (LeaseLost, DatabaseUnavailable):
             raise
         except CloudError as err:
             error = err
@@ -132,11 +142,17 @@ class Engine:
                 return turn
             error = InternalError("An internal error stopped the operation.", detail=reason)
         else:
+            _reach(operation, fresh, "after_commit")
             _adopt(operation, fresh)
             return turn
         turn, fresh = self._db.run(lambda s: self._fail(s, operation, error, None))
         _adopt(operation, fresh)
         return turn
+
+    def _turn_to_commit(self, session: Session, held: Operation) -> tuple[Turn, dict[str, Any]]:
+        turn, fresh = self._turn(session, held)
+        _reach(held, fresh, "before_commit")
+        return turn, fresh
 
     # One turn. Every branch ends in operations.save, which raises LeaseLost when the fence has moved.
 
@@ -527,6 +543,23 @@ class Engine:
             detail=detail,
             started_at=operation.updated_at,
         )
+
+
+def _reach(operation: Operation, values: dict[str, Any], when: str) -> None:
+    """For fault tests, one point for each step that the turn did, undid or sent: scheduler:<kind>.<step>:<what>:<when>."""
+    if not armed():
+        return
+    before, after = set(operation.results), set(values.get("results", operation.results))
+    backward = operation.state == OperationState.UNWINDING
+    reached = [(name, "done") for name in after - before]
+    if values.get("sent"):
+        reached.append((values.get("step", operation.step), "undo_sent" if backward else "sent"))
+    elif backward and {"step", "state"} & set(values):
+        reached.append((operation.step, "undone"))
+    if values.get("state") == OperationState.UNWINDING:
+        reached.append((operation.step, "failed"))
+    for step, what in sorted(reached):
+        reach("scheduler", f"{operation.kind}.{step}", what, when)
 
 
 def _adopt(operation: Operation, values: dict[str, Any]) -> None:
