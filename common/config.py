@@ -109,7 +109,7 @@ class SchedulerConfig:
 @dataclass(frozen=True)
 class AgentConfig:
     node: str = option("", "name of this node; empty: the machine's host name")
-    driver: str = option("auto", "auto, kvm, qemu, fake or test (libvirt's test:///default)")
+    driver: str = option("auto", "auto, kvm, qemu, fake, test (libvirt's test:///default), or none: networking only")
     libvirt_uri: str = option("qemu:///system", "libvirt connection")
     state_dir: str = option("/var/lib/cumulet/agent", "specs, disks, image cache, inbox; root only")
     health_port: int = option(8782, "loopback port of /healthz and /metrics; 0: none")

@@ -25,7 +25,7 @@ from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.none import NoStorage
 
 _GIB = 1024**3
-_DISKLESS = ("fake", "test")
+_DISKLESS = ("fake", "test", "none")
 
 
 def build(config: Config, *, bus: Bus, clock: Clock, boot_id: str = "") -> Agent:

@@ -17,7 +17,7 @@ _BUILT_AFTER = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def kvm(config: Config) -> Result:
-    if config.agent.driver in ("fake", "test"):
+    if config.agent.driver in ("fake", "test", "none"):
         return ok("kvm", f"not used by driver {config.agent.driver}")
     device, capable = Path("/dev/kvm"), bool(_cpu_flags() & {"vmx", "svm"})
     judge = fail if config.agent.driver == "kvm" else warn
