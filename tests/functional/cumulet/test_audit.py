@@ -34,7 +34,18 @@ def stopped(cloud: Cloud) -> str:
     server_id = cloud.active()
     cloud.do(server_id, "os-stop")
     assert _kinds(cloud.api) == []
-    cloud.tolerated |= {"node_used", "allocation", "quota", "port", "address", "task", "state", "domain", "open", "network"}
+    cloud.tolerated |= {
+        "node_used",
+        "allocation",
+        "quota",
+        "port",
+        "address",
+        "task",
+        "state",
+        "domain",
+        "open",
+        "network",
+    }
     return server_id
 
 
