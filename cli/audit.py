@@ -23,7 +23,7 @@ class AuditResources(Lister):  # type: ignore[misc]
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         cloud = self.app.cloud()
         if parsed_args.repair:
-            repaired = cloud.post("/audit/resources/repair")["repaired_nodes"]
+            repaired = cloud.post("/audit/resources/repair", {"repair": ["node_used"]})["repaired_nodes"]
             self.app.stderr.write(f"nodes counted anew: {repaired}\n")
         answer = cloud.get("/audit/resources")
         for node in answer["nodes_silent"]:

@@ -16,6 +16,7 @@ from tests.fixtures.cloud import Cloud, MakeCloud
 from tests.functional.cumulet.rows import add_instance, add_node
 
 PATH = "/cumulet/v1/audit/resources"
+REPAIR = {"repair": ["node_used"]}
 
 
 def _audit(client: ApiClient) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def test_a_used_amount_that_drifted_is_found_and_repaired(cloud: Cloud, stopped:
     assert (row["kind"], row["id"]) == ("node_used", node)
     assert row["expected"].startswith("1 vCPUs")
     assert row["found"].startswith("7 vCPUs")
-    assert cloud.api.post(f"{PATH}/repair", "admin").json == {"repaired_nodes": 1}
+    assert cloud.api.post(f"{PATH}/repair", "admin", json=REPAIR).json == {"repaired_nodes": 1}
     assert _kinds(cloud.api) == []
 
 
@@ -172,9 +173,9 @@ def test_every_statement_runs_on_both_databases(api_client: ApiClient, database_
     kinds = _kinds(api_client)
     assert {("allocation", placed), ("node_used", "n1"), ("state", lost)} <= set(kinds)
     assert {kind for kind, _ in kinds} == {"allocation", "node_used", "state", "quota"}
-    assert api_client.post(f"{PATH}/repair", "admin").json == {"repaired_nodes": 1}
+    assert api_client.post(f"{PATH}/repair", "admin", json=REPAIR).json == {"repaired_nodes": 1}
 
 
 def test_only_administrators(api_client: ApiClient) -> None:
     assert api_client.get(PATH).status_code == 403
-    assert api_client.post(f"{PATH}/repair").status_code == 403
+    assert api_client.post(f"{PATH}/repair", json=REPAIR).status_code == 403
