@@ -57,6 +57,13 @@ class Cloud:
 
     def get(self, path: str, service_type: str = "cumulet", **query: Any) -> dict[str, Any]:
         """The JSON answer. Raises CloudRefusedError with the service's own message."""
+        return self._ask("GET", path, service_type, query)
+
+    def post(self, path: str, body: Any, service_type: str = "cumulet") -> dict[str, Any]:
+        """The JSON answer to a JSON body. Raises CloudRefusedError."""
+        return self._ask("POST", path, service_type, {}, json=body)
+
+    def _ask(self, method: str, path: str, service_type: str, query: dict[str, Any], **options: Any) -> dict[str, Any]:
         from keystoneauth1.adapter import Adapter
         from keystoneauth1.exceptions import ClientException
 
@@ -69,7 +76,8 @@ class Cloud:
         )
         params = {name: value for name, value in query.items() if value is not None}
         try:
-            response = adapter.get(path, params=params, headers={"Accept": "application/json"}, raise_exc=False)
+            headers = {"Accept": "application/json"}
+            response = adapter.request(path, method, params=params, headers=headers, raise_exc=False, **options)
         except ClientException as err:
             raise CloudRefusedError(str(err)) from err
         body = response.json() if "json" in response.headers.get("Content-Type", "") else {}

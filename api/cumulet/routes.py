@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.cumulet.handlers import nodes, operations, servers, versions
+from api.cumulet.handlers import audit, nodes, operations, servers, versions
 from api.errors import plain_form
 from api.policy import Rule
 from api.routing import Api, Handler, Route
@@ -12,11 +12,17 @@ def _get(path: str, rule: Rule, handler: Handler, key: str) -> Route:
     return Route("GET", path, None, None, None, rule, handler, f"cumulet:{key}")
 
 
+def _post(path: str, rule: Rule, handler: Handler, key: str) -> Route:
+    return Route("POST", path, None, None, None, rule, handler, f"cumulet:{key}")
+
+
 V1 = (
     _get("", Rule.PUBLIC, versions.show, "version:show"),
     _get("/servers/<server_id>/why", Rule.READER, servers.why, "servers:why"),
     _get("/operations", Rule.READER, operations.list_operations, "operations:list"),
     _get("/operations/<operation_id>", Rule.READER, operations.show, "operations:show"),
+    _get("/audit/resources", Rule.ADMIN, audit.resources, "audit:resources"),
+    _post("/audit/resources/repair", Rule.ADMIN, audit.repair, "audit:repair"),
     _get("/nodes", Rule.ADMIN, nodes.list_nodes, "nodes:list"),
     _get("/nodes/<node>", Rule.ADMIN, nodes.show, "nodes:show"),
     _get("/nodes/images/<image_id>/file", Rule.NODE, nodes.image_file, "nodes:image_file"),

@@ -16,7 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
+from common.db import paging
 from common.db.models import Operation, OperationEvent
+from common.db.paging import Page
 from common.deadlines import LEASE_S
 from common.errors import LeaseLost
 from common.ids import new_id
@@ -280,17 +282,32 @@ def by_request(session: Session, resource_id: str, request_id: str) -> Operation
 
 
 def list_recent(
-    session: Session, *, project_id: str | None, states: Sequence[str], limit: int, resource_id: str | None = None
+    session: Session,
+    *,
+    project_id: str | None,
+    states: Sequence[str],
+    page: Page,
+    resource_id: str | None = None,
+    stuck_at: datetime | None = None,
 ) -> list[Operation]:
-    """Newest first; project_id None: of all projects (administrators)."""
-    query = sa.select(Operation).order_by(Operation.created_at.desc(), Operation.id).limit(limit)
+    """One page, newest first; project_id None: of all projects (administrators).
+
+    stuck_at: only those that need a person at that time: stuck, or open and past their deadline.
+    Raises InvalidRequest for an unknown marker.
+    """
+    query = sa.select(Operation)
     if project_id is not None:
         query = query.where(Operation.project_id == project_id)
     if states:
         query = query.where(Operation.state.in_(states))
     if resource_id:
         query = query.where(Operation.resource_id == resource_id)
-    return list(session.scalars(query))
+    if stuck_at is not None:
+        late = sa.and_(Operation.state.in_(OPEN_OPERATION_STATES), Operation.step_deadline < stuck_at)
+        query = query.where(sa.or_(Operation.state == OperationState.STUCK, late))
+    newest_first = [("created_at", True)]
+    columns = {"created_at": Operation.created_at}
+    return paging.fetch(session, query, page, columns=columns, default=newest_first, key=Operation.id)
 
 
 def count_by_state(session: Session) -> dict[str, int]:

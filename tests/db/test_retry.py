@@ -93,9 +93,14 @@ def test_a_commit_that_may_have_happened_is_not_tried_again(hanger: Hanger) -> N
 
 def test_a_read_that_loses_its_connection_says_so(hanger: Hanger) -> None:
     hanger.left = 1
-    with pytest.raises(DatabaseUnavailable), hanger.db.read() as session:
-        hanger.hang_up_on(session)
-        session.scalars(sa.select(QuotaLimit)).all()
+
+    def read() -> None:
+        with hanger.db.read() as session:
+            hanger.hang_up_on(session)
+            session.scalars(sa.select(QuotaLimit)).all()
+
+    with pytest.raises(DatabaseUnavailable):
+        read()
     assert _limits(hanger.db) == []
 
 
