@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 #: the table of contents: words of the command -> where its class is, imported when it is used
 COMMANDS = {
+    "audit resources": "cli.audit:AuditResources",
     "bus dead-letters": "cli.bus:ListDeadLetters",
     "bus list": "cli.bus:ListQueues",
     "check": "cli.check:RunChecks",

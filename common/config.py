@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from common.deadlines import LEASE_S
 from common.errors import ConfigError
 from common.secret import Secret
 
@@ -116,6 +117,9 @@ class SchedulerConfig:
     reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
     max_attempts: int = option(3, "nodes tried before a server goes to ERROR")
     missing_domain: str = option("restore", "what happens to a server whose domain is gone: restore or error")
+    lease_s: float = option(
+        LEASE_S, "how long an operation stays with a scheduler that has died; renewed at a third of it"
+    )
 
 
 @dataclass(frozen=True)

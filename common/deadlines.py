@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 # Operations (scheduler)
-LEASE_S: Final = 30.0
-LEASE_RENEW_S: Final = 10.0
+LEASE_S: Final = 30.0  # default of [scheduler] lease_s; renewed at a third of it
 RESEND_FIRST_S: Final = 2.0  # an unaccepted command is sent again after this, doubling …
 RESEND_MAX_S: Final = 30.0  # … up to this; an accepted one is asked after at this pace
 UNDO_DEADLINE_S: Final = 600.0  # after it the operation is `stuck`

@@ -200,7 +200,7 @@ class Agent:
         )  # fmt: skip
         self._queries = Queries(
             self.hypervisor, lives=self.specs.lives, log_path=self.storage.console_log,
-            max_log_kib=self.config.agent.console_log_kib,
+            digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
         )  # fmt: skip
         self._upkeep = Upkeep(
             clock=self.clock, networking=self.networking, storage=self.storage, specs=self.specs, outbox=self.outbox,

@@ -89,7 +89,7 @@ class Heartbeats:
             stop.wait(interval_s)
 
     def _make(self) -> Heartbeat | None:
-        domains, complete = self._digest()
+        domains, complete = self.digest()
         try:
             self._last_inventory = self._inventory.read()
         except CloudError as err:
@@ -102,7 +102,7 @@ class Heartbeats:
             domains=domains, network_version=self._networking.applied_version(), complete=complete,
         )  # fmt: skip
 
-    def _digest(self) -> tuple[list[DomainDigest], bool]:
+    def digest(self) -> tuple[list[DomainDigest], bool]:
         """What was worked on while the list was made may be wrong in it, and is marked busy."""
         try:
             with self._lanes.watch() as touched:

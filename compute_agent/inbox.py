@@ -20,6 +20,7 @@ from common import log
 from common.clock import Clock
 from common.errors import InvalidRequest
 from common.ids import is_uuid
+from common.killpoints import reach
 from common.rpc import compute_v1
 from common.rpc.compute_v1 import AckReports, Command, EnsureInstance, EnsureRunning, RebootInstance, SyncNetwork
 from compute_agent import durable
@@ -66,7 +67,9 @@ class Inbox:
             if self._repeated(command):
                 return
             task = Task(command, self._clock.now())
+            reach("agent", command.step, "received")
             self._write(task)
+            reach("agent", command.step, "written")
             with self._lock:
                 self._open.add(command.id)
             log.event(
@@ -75,6 +78,7 @@ class Inbox:
             )  # fmt: skip
             self._outbox.post(accepted_report(command, self._node))
             self._submit(task)
+            reach("agent", command.step, "submitted")
 
     def unfinished(self) -> list[Task]:
         """Commands written down in an earlier life that have no result yet, in the order they came. For the start."""
@@ -92,8 +96,10 @@ class Inbox:
 
     def note_phase(self, task: Task, phase: Phase) -> None:
         """Write down how far a task has come, before it goes further. Raises OSError."""
+        reach("agent", task.command.step, f"phase_{phase}", "before")
         task.phase, task.phase_at = phase, self._clock.now()
         self._write(task)
+        reach("agent", task.command.step, f"phase_{phase}", "after")
 
     def close(self, task: Task) -> None:
         """The task's final report is in the outbox: the command itself is no longer needed."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from common import log
 from common.clock import Clock
 from common.errors import CloudError, CommandExpired, ConfigError, InvalidRequest, NotFound, StaleCommand
+from common.killpoints import reach
 from common.rpc.compute_v1 import (
     AckReports,
     EnsureAbsent,
@@ -175,9 +176,11 @@ class Obey:
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         """Result on the disk first, then the command may go; killed between the two, the start clears up."""
+        reach("agent", task.command.step, "worked")
         report = final_report(task, outcome, self._node)
         last_use = max(task.command.deadline, self._clock.now())
         self._outbox.keep(report, last_use + timedelta(seconds=_SETTLED_SLACK_S))
+        reach("agent", task.command.step, "kept")
         self._inbox.close(task)
         self._metrics.command_ended(task, report)
         log.event(

@@ -24,6 +24,7 @@ from common import log
 from common.clock import Clock
 from common.deadlines import REPORT_REPEAT_FIRST_S, REPORT_REPEAT_MAX_S
 from common.errors import BusUnavailable
+from common.killpoints import reach
 from common.rpc.compute_v1 import FromAgent, PowerEvent, Report
 from compute_agent import durable
 
@@ -157,7 +158,9 @@ class Outbox:
         with self._changed:
             due = [sending for sending in self._open.values() if sending.due <= now]
         for sending in due:
+            reach("agent", sending.report.step, "publishing")
             self._send(sending.report)
+            reach("agent", sending.report.step, "published")
             sending.due = now + sending.pause_s
             sending.pause_s = min(sending.pause_s * 2, REPORT_REPEAT_MAX_S)
 

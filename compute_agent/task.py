@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from common.clock import Clock
 from common.ids import new_id
+from common.killpoints import reach
 from common.rpc.compute_v1 import AckReports, Command, EnsureAbsent, PowerState, Report, ReportKind, SyncNetwork
 
 NETWORK_LANE = "network"
@@ -52,12 +53,14 @@ class Task:
     @contextmanager
     def measure(self, name: str, clock: Clock) -> Iterator[None]:
         """Add the block's duration to the report's timings."""
+        reach("agent", self.command.step, name, "before")
         began = clock.monotonic()
         try:
             yield
         finally:
             took_ms = (clock.monotonic() - began) * 1000
             self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + took_ms, 3)
+        reach("agent", self.command.step, name, "after")
 
 
 @dataclass(frozen=True)

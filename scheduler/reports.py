@@ -21,6 +21,7 @@ from common.db.session import Database
 from common.deadlines import RESEND_MAX_S
 from common.errors import BusUnavailable
 from common.ids import new_id
+from common.killpoints import reach
 from common.rpc.bus import Bus
 from common.rpc.compute_v1 import AckReports, Heartbeat, PowerEvent, Report, ReportKind, decode_from_agent
 from common.rpc.topology import node_user
@@ -80,14 +81,6 @@ class ReportHandler:
                 self._db.run(lambda s: nodes.network_applied(s, report.node, report.generation))
             else:
                 log.event(logger, "network_sync.failed", logging.ERROR, code=report.code, detail=report.detail)
-        elif report.operation_id and not self._owned(report):
-            log.event(
-                logger,
-                "report.refused",
-                logging.WARNING,
-                reason="the operation waits for another node or command",
-                code=report.code,
-            )
         elif report.operation_id:
             log.event(
                 logger,
@@ -99,19 +92,13 @@ class ReportHandler:
                 detail=report.detail,
                 timings_ms=report.timings_ms,
             )
-            self._engine.deliver(report)
+            reach("scheduler", report.step, "report_received")
+            if not self._engine.deliver(report):
+                reason = "the operation does not wait for this, or waits for another node or command"
+                log.event(logger, "report.refused", logging.WARNING, reason=reason, code=report.code)
+            reach("scheduler", report.step, "report_handled")
         self._acknowledge(report)
-
-    def _owned(self, report: Report) -> bool:
-        """The node was sent this very command at this epoch."""
-        with self._db.read() as session:
-            operation = operations.get(session, report.operation_id)
-            if operation is None or operation.sent is None:
-                return False
-            sent = operation.sent
-            return bool(
-                sent["node"] == report.node and sent["epoch"] == report.epoch and sent["id"] == report.command_id
-            )
+        reach("scheduler", report.step or "report", "report_acknowledged")
 
     def _acknowledge(self, report: Report) -> None:
         now = self._clock.now()

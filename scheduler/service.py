@@ -92,8 +92,7 @@ class Scheduler:
 
     def beat(self) -> None:
         """Show this scheduler in the service list, and count operations for /metrics."""
-        with self.db.write() as session:
-            scheduler_services.beat(session, self.name, self.clock.now())
+        self.db.run(lambda session: scheduler_services.beat(session, self.name, self.clock.now()))
         with self.db.read() as session:
             for state, count in operations.count_by_state(session).items():
                 OPERATIONS.labels(state).set(count)

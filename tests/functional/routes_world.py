@@ -177,6 +177,7 @@ ACTION_BODIES: dict[str, Any] = {
 }  # fmt: skip
 _NAMED = {"name": "renamed"}
 BODIES: dict[str, Any] = {
+    "cumulet:audit:repair": {"repair": ["node_used"]},
     "compute:servers:create": lambda world: {
         "server": {
             "name": "x",

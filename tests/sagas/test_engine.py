@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common.db import operations
-from common.errors import LeaseLost, StateConflict
+from common.errors import DatabaseUnavailable, LeaseLost, StateConflict
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, ReportKind
+from common.saga.engine import MAX_BUG_ATTEMPTS
 from common.states import Action, OperationState, VmState
 from tests.sagas.world import World
 
@@ -219,3 +221,27 @@ def test_side_by_side_schedulers_never_overcommit(tmp_path: Path) -> None:
     sent = [command for _, command in world.bus.sent if isinstance(command, EnsureInstance)]
     assert len(sent) == 7, "8192 MiB less 512 reserved hold seven of 1024"
     assert world.claims() == (7, 7, 7 * 1024)
+
+
+def test_a_database_that_is_away_is_no_failure_of_the_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the command has been sent already: the operation goes on from its row when it is back."""
+    instance_id = world.new_instance()
+    operation_id = world.begin(instance_id, Action.CREATE)
+    world.engine.work(operation_id)
+    world.bus.sent.clear()
+    for _ in range(MAX_BUG_ATTEMPTS + 1):
+        world.clock.advance(31)
+        world.engine.work(operation_id)
+        world.bus.sent.clear()
+
+    def away(_work: Any) -> Any:
+        raise DatabaseUnavailable("The database did not answer; try again.")
+
+    world.clock.advance(31)
+    monkeypatch.setattr(world.db, "run", away)
+    assert not world.engine.work(operation_id)
+    monkeypatch.undo()
+    assert world.operation(operation_id).state == OperationState.RUNNING
+    world.clock.advance(31)
+    world.run()
+    assert world.instance(instance_id).vm_state == VmState.ACTIVE

@@ -12,6 +12,7 @@ from common.context import RequestContext
 from common.db import instances, operations, servers
 from common.db.models import Instance
 from common.errors import Conflict, Forbidden, StateConflict
+from common.killpoints import reach
 from common.rpc import queries_v1
 from common.rpc.queries_v1 import Answer
 from common.states import MOVES, Action, VmState
@@ -26,9 +27,13 @@ def begin(services: Services, context: RequestContext, server_id: str, action: A
     def work(session: Session) -> str:
         instance = instances.get_visible(session, server_id, context)
         check_not_locked(instance, context)
-        return instances.begin(session, instance, action, context, services.clock.now()).id
+        operation_id = instances.begin(session, instance, action, context, services.clock.now()).id
+        reach("api", f"server_{action}", "before_commit")
+        return operation_id
 
-    services.bus.hint(services.db.run(work))
+    operation_id = services.db.run(work)
+    reach("api", f"server_{action}", "after_commit")
+    services.bus.hint(operation_id)
 
 
 def lock(services: Services, context: RequestContext, server_id: str, reason: str | None) -> None:

@@ -20,6 +20,7 @@ from common.db import instances, quotas
 from common.db.models import Flavor, Image, Instance
 from common.errors import Forbidden, QuotaExceeded
 from common.ids import new_id
+from common.killpoints import reach
 from common.states import Action, VmState
 
 
@@ -94,9 +95,11 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
             server_networks.plug(session, row, references.nics, references.group_ids, config=services.config, now=now)
             operation = instances.begin(session, row, Action.CREATE, context, now, params=_params(new))
             operation_ids.append(operation.id)
+        reach("api", "server_create", "before_commit")
         return created, operation_ids
 
     created, operation_ids = services.db.run(work)
+    reach("api", "server_create", "after_commit")
     for operation_id in operation_ids:
         services.bus.hint(operation_id)
     return created
