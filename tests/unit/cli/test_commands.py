@@ -38,6 +38,10 @@ class StandInCloud:
             raise CloudRefusedError(f"{path} could not be found. (HTTP 404)")
         return self.answers[path]
 
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        self.asked.append((path, body))
+        return self.answers[path]
+
     def server_id(self, name: str) -> str:
         return f"id-of-{name}"
 
@@ -126,3 +130,36 @@ def test_a_node_in_one_line() -> None:
     }  # fmt: skip
     assert node_row(node) == ("n", "up", "enabled", "2 s ago", 1, "1/1", "2/2", "3/3", 0.5)
     assert node_row({**node, "heartbeat_age_s": None})[3] == "never"
+
+
+def test_a_join_token_is_shown_once_alone() -> None:
+    made = {"id": "i", "node": "node1", "token": "i.secret", "expires_at": "2030-01-01T00:00:00+00:00"}
+    cloud = StandInCloud({"/nodes/tokens": {"token": made}})
+    words = ["node", "token", "create", "node1", "--gateway", "--no-compute", "-f", "value", "-c", "token"]
+    assert _run(words, cloud)[:2] == (0, "i.secret\n")
+    asked = {"node": "node1", "lifetime_s": 600, "is_compute": False, "is_gateway": True}
+    assert cloud.asked == [("/nodes/tokens", {"token": asked})]
+
+
+def test_queues_and_dead_letters() -> None:
+    queue = {
+        "name": "cumulet.reports",
+        "kind": "quorum",
+        "messages": 3,
+        "unacknowledged": 1,
+        "consumers": 2,
+        "state": "ok",
+    }
+    letter = {
+        "at": None, "kind": "report", "instance_id": "s", "operation_id": "", "request_id": "", "queue": "q",
+        "reason": "rejected", "user": "cumulet-node-n1", "size_bytes": 9,
+    }  # fmt: skip
+    cloud = StandInCloud(
+        {"/bus": {"bus": {"transport": "amqp", "queues": [queue]}}, "/bus/dead-letters": {"dead_letters": [letter]}}
+    )
+    assert "cumulet.reports quorum 3 1 2 ok" in _run(["bus", "list", "-f", "value"], cloud)[1]
+    assert (
+        "report s q rejected cumulet-node-n1 9"
+        in _run(["bus", "dead-letters", "--limit", "5", "-f", "value"], cloud)[1]
+    )
+    assert cloud.asked[-1] == ("/bus/dead-letters", {"limit": 5})
