@@ -417,7 +417,8 @@ def test_the_definitions_are_what_the_services_declare(rabbitmq_server: RabbitSe
         rabbitmq_server.api("POST", "definitions", definitions).raise_for_status()
         with pytest.raises(BusUnavailable):  # nobody gets in before a password is set
             Transport(BusConfig(url=Secret(rabbitmq_server.url("cumulet", user="cumulet:")))).ping()
-        rabbitmq_server.api("PUT", "users/cumulet", {"password": "set", "tags": "administrator"}).raise_for_status()
+        with_password = topology.definitions(credentials.password_hash(Secret("set")))
+        rabbitmq_server.api("POST", "definitions", with_password).raise_for_status()
         management = rabbitmq_server.management_url.replace("guest:guest", "cumulet:set")
         config = BusConfig(
             url=Secret(rabbitmq_server.url("cumulet", user="cumulet:set")), management_url=Secret(management)

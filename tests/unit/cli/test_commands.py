@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
 import io
 import json
@@ -163,3 +165,12 @@ def test_queues_and_dead_letters() -> None:
         in _run(["bus", "dead-letters", "--limit", "5", "-f", "value"], cloud)[1]
     )
     assert cloud.asked[-1] == ("/bus/dead-letters", {"limit": 5})
+
+
+def test_definitions_hold_a_hash_and_no_password(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hunter2\n")
+    code, out, _ = _run(["bus", "definitions", "--password-file", str(tmp_path / "password")])
+    assert code == 0
+    assert "hunter2" not in out
+    found = base64.b64decode(json.loads(out)["users"][0]["password_hash"])
+    assert found[4:] == hashlib.sha256(found[:4] + b"hunter2").digest()
