@@ -20,6 +20,7 @@ VERSION = "0.1.0"
 #: the table of contents: words of the command -> where its class is, imported when it is used
 COMMANDS = {
     "bus dead-letters": "cli.bus:ListDeadLetters",
+    "bus definitions": "cli.bus:Definitions",
     "bus list": "cli.bus:ListQueues",
     "check": "cli.check:RunChecks",
     "db migrate": "cli.db:Migrate",
