@@ -17,6 +17,7 @@ from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
 from common.states import VmState
 from scheduler import instance_spec
 from scheduler.placement import request as placement_request
+from scheduler.placement.recent import RecentChoices
 from scheduler.placement.select import choose, summary
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, report_error
 
@@ -41,6 +42,7 @@ def saga() -> Saga:
 
 
 _rng = random.Random()
+_recent = RecentChoices()
 
 
 def claim(session: Session, context: StepContext) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def claim(session: Session, context: StepContext) -> dict[str, Any]:
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
     decision = choose(request, context.placement.current(session, context.now), context.now, _rng)
+    _recent.spread(decision, request, context.now)
     for node in decision.candidates:
         if not nodes.claim(
             session,
