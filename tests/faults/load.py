@@ -9,7 +9,7 @@ from typing import Self
 
 import requests
 
-from tests.faults.cloud import FaultCloud, Refused
+from tests.faults.cloud import FaultCloud, Refused, survived
 
 CLIENTS = 2
 PAUSE_S = 0.2
@@ -55,6 +55,8 @@ class Load:
         for refusal in self.refusals:
             assert (refusal.status, "Retry-After" in refusal.headers) == (503, True), str(refusal)
             assert "Traceback" not in refusal.text
+        survived("requests answered 503 during outages", len(self.refusals))
+        survived("requests accepted during and around outages", len(self.made))
         cloud.wait_rest([*self.made.values()], RECOVER_S)
         states = {server_id: cloud.row(server_id).vm_state for server_id in self.made.values()}
         wrong = {

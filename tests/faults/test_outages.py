@@ -43,7 +43,7 @@ def test_the_broker_is_away_and_loses_everything(cloud: FaultCloud, seconds: int
     survived("outages of RabbitMQ with all data lost")
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest.mark.parametrize("mode", ["immediate", pytest.param("fast", marks=pytest.mark.full)])
 def test_the_database_is_restarted(cloud: FaultCloud, mode: str) -> None:
     before = len(_bad_lines(cloud))
     with Load(cloud) as load:
