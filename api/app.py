@@ -170,7 +170,9 @@ def _anonymous(request: flask.Request) -> RequestContext:
     """The caller before authentication. A client's own request id is kept beside ours, never instead of it."""
     client_id = request.headers.get("X-OpenStack-Request-ID", "")
     return RequestContext(
-        request_id=new_request_id(), global_request_id=client_id if is_request_id(client_id) else None
+        request_id=new_request_id(),
+        global_request_id=client_id if is_request_id(client_id) else None,
+        client_address=request.remote_addr or "",
     )
 
 

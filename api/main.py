@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -65,6 +67,10 @@ class Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable" in self.cfg.settings
         ):  # newer releases open one in the user's home, which ours lacks
             settings["control_socket_disable"] = True
+        if self._cumulet.api.tls_cert_file:
+            settings["certfile"] = self._cumulet.api.tls_cert_file
+            settings["keyfile"] = self._cumulet.api.tls_key_file
+            settings["ssl_context"] = _modern_tls
         for key, value in settings.items():
             self.cfg.set(key, value)
 
@@ -73,6 +79,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         services = build_services(self._cumulet)
         uploads.recover(services)  # of uploads that an earlier life of this process did not end
         return create_app(services)
+
+
+def _modern_tls(_settings: object, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    context = default()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def main() -> int:

@@ -19,6 +19,10 @@ class Enrol(Command):  # type: ignore[misc]
             "--secret-sha256", required=True, type=_hash, metavar="HEX", help="SHA-256 of the node's secret file"
         )
         parser.add_argument("--address", default="", help="address of the node for tunnels")
+        parser.add_argument("--gateway", action="store_true", help="networks with NAT reach the outside by this node")
+        parser.add_argument(
+            "--no-compute", action="store_true", help="no server is placed on it: its agent has the driver none"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
@@ -41,6 +45,8 @@ class Enrol(Command):  # type: ignore[misc]
                     secret_hash=parsed_args.secret_sha256,
                     config=config.scheduler,
                     now=clock.now(),
+                    is_compute=not parsed_args.no_compute,
+                    is_gateway=parsed_args.gateway,
                 )
             )
         finally:

@@ -8,7 +8,7 @@ from typing import Any
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
-COLUMNS = ("Name", "State", "Status", "Heartbeat", "Servers", "vCPUs", "Memory MiB", "Disk GiB", "Load")
+COLUMNS = ("Name", "Roles", "State", "Status", "Heartbeat", "Servers", "vCPUs", "Memory MiB", "Disk GiB", "Load")
 
 
 class ListNodes(Lister):  # type: ignore[misc]
@@ -36,6 +36,7 @@ def row(node: dict[str, Any]) -> tuple[Any, ...]:
     age_s = node["heartbeat_age_s"]
     return (
         node["name"],
+        "+".join(node["roles"]) or "none",
         node["state"],
         node["status"],
         "never" if age_s is None else f"{age_s:.0f} s ago",

@@ -68,6 +68,8 @@ class ApiConfig:
     threads: int = option(8, "threads per worker")
     max_body_kib: int = option(1024, "largest JSON body; image data is counted by the image service instead")
     max_limit: int = option(1000, "largest and default page of a list")
+    tls_cert_file: str = option("", "certificate chain (PEM) of the listener; empty: plain HTTP")
+    tls_key_file: str = option("", "its private key (PEM), readable by the services' user only")
     policy_file: str = option("", "JSON file of action key to rule that overrides the built-in policy")
 
 
@@ -109,7 +111,7 @@ class SchedulerConfig:
 @dataclass(frozen=True)
 class AgentConfig:
     node: str = option("", "name of this node; empty: the machine's host name")
-    driver: str = option("auto", "auto, kvm, qemu, fake or test (libvirt's test:///default)")
+    driver: str = option("auto", "auto, kvm, qemu, fake, test (libvirt's test:///default), or none: networking only")
     libvirt_uri: str = option("qemu:///system", "libvirt connection")
     state_dir: str = option("/var/lib/cumulet/agent", "specs, disks, image cache, inbox; root only")
     health_port: int = option(8782, "loopback port of /healthz and /metrics; 0: none")
@@ -117,6 +119,9 @@ class AgentConfig:
     workers: int = option(4, "commands worked on at once; each instance is served by one at a time")
     heartbeat_interval_s: float = option(5.0, "time between heartbeats")
     image_secret_file: str = option("/var/lib/cumulet/agent/node.secret", "secret shown to the image service")
+    api_ca_file: str = option(
+        "", "CA certificates (PEM) that the API's certificate is checked with; empty: well-known ones"
+    )
     image_cache_gib: int = option(20, "bound of the image cache, in GiB")
     vcpus: int = option(0, "CPUs offered; 0: those of the machine")
     memory_mib: int = option(0, "memory offered, in MiB; 0: MemTotal of the machine")

@@ -24,6 +24,7 @@ class RequestContext:
     system_scope: bool = False
     roles: frozenset[str] = frozenset()
     global_request_id: str | None = None
+    client_address: str = ""  # of the connection, never from a header
     audit_id: str = ""
     chain_id: str = ""
     methods: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.none import NoStorage
 
 _GIB = 1024**3
-_DISKLESS = ("fake", "test")
+_DISKLESS = ("fake", "test", "none")
 
 
 def build(config: Config, *, bus: Bus, clock: Clock, boot_id: str = "") -> Agent:
@@ -71,6 +71,7 @@ def make_storage(config: Config, node: str, clock: Clock) -> Storage:
         max_bytes=config.agent.image_cache_gib * _GIB,
         max_virtual_bytes=config.image.max_virtual_gib * _GIB,
         clock=clock,
+        ca_file=config.agent.api_ca_file,
     )
     return DiskStorage(InstanceDisks(state_dir, clock), cache, domain=config.network.dns_domain)
 

@@ -34,10 +34,11 @@ class InventoryReader:
         if self._facts is None:
             self._facts = self._hypervisor.facts()
         facts, memory = self._facts, _read_meminfo(self._meminfo)
+        offers = facts.virt_type != "none"
         return Inventory(
-            vcpus=self._config.vcpus or facts.vcpus,
-            memory_mib=self._config.memory_mib or memory["MemTotal"],
-            disk_gib=self._disk_gib,
+            vcpus=self._config.vcpus or facts.vcpus if offers else 0,
+            memory_mib=self._config.memory_mib or memory["MemTotal"] if offers else 0,
+            disk_gib=self._disk_gib if offers else 0,
             hypervisor_type=facts.hypervisor_type,
             hypervisor_version=facts.hypervisor_version,
             cpu_model=facts.cpu_model,

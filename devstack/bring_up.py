@@ -203,7 +203,10 @@ class Up:
         self._as_user(["cumulet", "db", "migrate", "--bootstrap"], environment, "migrating the database")
         secret_hash = hashlib.sha256((self.layout.agent / "node.secret").read_bytes().strip()).hexdigest()
         self._as_user(
-            ["cumulet", "node", "enrol", os.uname().nodename, "--secret-sha256", secret_hash, "--address", self.listen],
+            [
+                *("cumulet", "node", "enrol", os.uname().nodename, "--gateway"),
+                *("--secret-sha256", secret_hash, "--address", self.listen),
+            ],
             self.environment,
             "enrolling this node",
         )

@@ -71,14 +71,6 @@ class ReportHandler:
                 self._db.run(lambda s: nodes.network_applied(s, report.node, report.generation))
             else:
                 log.event(logger, "network_sync.failed", logging.ERROR, code=report.code, detail=report.detail)
-        elif report.operation_id and not self._owned(report):
-            log.event(
-                logger,
-                "report.refused",
-                logging.WARNING,
-                reason="the operation waits for another node or command",
-                code=report.code,
-            )
         elif report.operation_id:
             log.event(
                 logger,
@@ -91,21 +83,12 @@ class ReportHandler:
                 timings_ms=report.timings_ms,
             )
             reach("scheduler", report.step, "report_received")
-            self._engine.deliver(report)
+            if not self._engine.deliver(report):
+                reason = "the operation does not wait for this, or waits for another node or command"
+                log.event(logger, "report.refused", logging.WARNING, reason=reason, code=report.code)
             reach("scheduler", report.step, "report_handled")
         self._acknowledge(report)
         reach("scheduler", report.step or "report", "report_acknowledged")
-
-    def _owned(self, report: Report) -> bool:
-        """The node was sent this very command at this epoch."""
-        with self._db.read() as session:
-            operation = operations.get(session, report.operation_id)
-            if operation is None or operation.sent is None:
-                return False
-            sent = operation.sent
-            return bool(
-                sent["node"] == report.node and sent["epoch"] == report.epoch and sent["id"] == report.command_id
-            )
 
     def _acknowledge(self, report: Report) -> None:
         now = self._clock.now()

@@ -42,14 +42,14 @@ def python(_config: Config) -> Result:
 
 
 def qemu(config: Config) -> Result:
-    if config.agent.driver == "fake":
-        return ok("qemu", "not used by driver fake")
+    if config.agent.driver in ("fake", "none"):
+        return ok("qemu", f"not used by driver {config.agent.driver}")
     return _tool("qemu", ["qemu-system-x86_64", "--version"], "apt install qemu-system-x86")
 
 
 def qemu_img(config: Config) -> Result:
-    if config.agent.driver == "fake":
-        return ok("qemu-img", "not used by driver fake")
+    if config.agent.driver in ("fake", "none"):
+        return ok("qemu-img", f"not used by driver {config.agent.driver}")
     return _tool("qemu-img", ["qemu-img", "--version"], "apt install qemu-utils")
 
 
@@ -68,8 +68,8 @@ def genisoimage(_config: Config) -> Result:
 
 def libvirt(config: Config) -> Result:
     """The socket answers; asked through virsh, so that a libvirtd that hangs can't hang the check."""
-    if config.agent.driver == "fake":
-        return ok("libvirt", "not used by driver fake")
+    if config.agent.driver in ("fake", "none"):
+        return ok("libvirt", f"not used by driver {config.agent.driver}")
     uri = config.agent.libvirt_uri
     remedy = f"start libvirtd, then try `virsh -c {uri} version`"
     try:

@@ -19,12 +19,19 @@ class NetworkAgent:
     last_heartbeat_at: datetime | None
     network_wanted: int
     network_applied: int
+    is_gateway: bool
 
 
 def list_(session: Session, node_id: str | None = None) -> list[NetworkAgent]:
     """All nodes by name, or the one with this id."""
     query = sa.select(
-        Node.id, Node.name, Node.created_at, Node.last_heartbeat_at, Node.network_wanted, Node.network_applied
+        Node.id,
+        Node.name,
+        Node.created_at,
+        Node.last_heartbeat_at,
+        Node.network_wanted,
+        Node.network_applied,
+        Node.is_gateway,
     ).order_by(Node.name)
     if node_id is not None:
         query = query.where(Node.id == node_id)

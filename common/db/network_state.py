@@ -3,6 +3,9 @@
 Whoever changes a port, rule, group or network calls one of the `touch` functions in the same transaction; it raises
 `network_wanted` of the nodes concerned. `for_node` reads that number before anything else, so what it returns is never
 older than the version it carries.
+
+The way out of a network with NAT is on one node, the gateway; it has such a network as long as any node has a port in
+it. Each node's `peers` are the tunnel endpoints of all others that have the network.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from common import protocols
 from common.db.models import (
@@ -51,16 +54,18 @@ def touch(session: Session, node_ids: Iterable[str | None]) -> None:
         _raise_wanted(session, Node.id.in_(wanted))
 
 
+def touch_all(session: Session) -> None:
+    """A gateway or a tunnel endpoint changed."""
+    _raise_wanted(session, sa.true())
+
+
 def touch_for_networks(session: Session, network_ids: Iterable[str]) -> None:
-    """Something of these networks changed: all nodes with a port in them are concerned."""
+    """Something of these networks changed: all nodes with a port in them, and gateways, are concerned."""
     wanted = sorted(set(network_ids))
     if wanted:
-        _raise_wanted(
-            session,
-            Node.id.in_(
-                sa.select(Port.binding_node_id).where(Port.network_id.in_(wanted), Port.binding_node_id.is_not(None))
-            ),
-        )
+        bound = sa.select(Port.binding_node_id).where(Port.network_id.in_(wanted), Port.binding_node_id.is_not(None))
+        with_nat = sa.exists().where(Network.id.in_(wanted), Network.nat)
+        _raise_wanted(session, Node.id.in_(bound) | (Node.is_gateway & with_nat))
 
 
 def touch_for_network(session: Session, network_id: str) -> None:
@@ -117,20 +122,25 @@ def for_node(session: Session, node_id: str) -> NetworkState:
     if version is None:
         raise NotFound(f"Node {node_id} could not be found.")
     chosen = sa.select(Port.id).where(Port.binding_node_id == node_id)
-    ports, networks, groups = _build(session, chosen)
+    ports, networks, groups = _build(session, chosen, node_id)
     return NetworkState(version=version, networks=networks, ports=ports, groups=groups)
 
 
 def for_instance(session: Session, instance_id: str) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
     """The ports of one instance, in order of its NICs, with their networks and groups, for the instance's command."""
-    return _build(session, sa.select(Port.id).where(Port.device_id == instance_id, Port.device_owner.like("compute:%")))
+    chosen = sa.select(Port.id).where(Port.device_id == instance_id, Port.device_owner.like("compute:%"))
+    return _build(session, chosen, node_id=None)
 
 
-def _build(session: Session, chosen: Chosen) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
+def _build(
+    session: Session, chosen: Chosen, node_id: str | None
+) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
+    """For a node: also the networks that it has as the gateway. Without one: for the node the ports are bound to."""
     rows = _port_rows(session, chosen)
+    bound_to = next((row.port.binding_node_id for row in rows), None)
+    networks = _networks(session, {row.port.network_id for row in rows}, node_id or bound_to, whole=node_id is not None)
     if not rows:
-        return [], [], []
-    networks = _networks(session, [row.port for row in rows])
+        return [], networks, []
     groups_of = _groups_of(session, chosen)
     rules = _rules(session, {group.id for groups in groups_of.values() for group in groups})
     addresses = _addresses(session, chosen)
@@ -265,25 +275,38 @@ def _members(session: Session, group_ids: set[str]) -> list[GroupMembers]:
     return [GroupMembers(id=group_id, addresses=sorted(found[group_id])) for group_id in wanted]
 
 
-def _networks(session: Session, ports: Sequence[Port]) -> list[NetworkSpec]:
-    network_ids = sorted({port.network_id for port in ports})
-    networks = session.scalars(sa.select(Network).where(Network.id.in_(network_ids)).order_by(Network.id)).all()
+def gateway_id() -> sa.ScalarSelect[str]:
+    """The node that is the gateway of networks with NAT: of those enrolled as one, the first by name."""
+    return sa.select(Node.id).where(Node.is_gateway).order_by(Node.name).limit(1).scalar_subquery()
+
+
+def _networks(session: Session, with_ports: set[str], node_id: str | None, *, whole: bool) -> list[NetworkSpec]:
+    """The networks of these ports as they are on a node; `whole`: also those that it has only as the gateway."""
+    gateway = gateway_id()
+    condition: sa.ColumnElement[bool] = Network.id.in_(sorted(with_ports))
+    if whole:
+        bound = sa.exists().where(Port.network_id == Network.id, Port.binding_node_id.is_not(None))
+        condition |= sa.and_(gateway == node_id, Network.nat, bound)
+    rows = session.execute(sa.select(Network, gateway).where(condition).order_by(Network.id)).all()
+    network_ids = [network.id for network, _ in rows]
+    if not network_ids:
+        return []
     subnets: dict[str, list[Subnet]] = {}
     for subnet in session.scalars(sa.select(Subnet).where(Subnet.network_id.in_(network_ids)).order_by(Subnet.id)):
         subnets.setdefault(subnet.network_id, []).append(subnet)
     dhcp = _dhcp(session, network_ids)
-    peers = _peers(session, network_ids, {port.binding_node_id for port in ports})
+    peers = _peers(session, network_ids, node_id)
     return [
         NetworkSpec(
             id=network.id,
             vni=network.segmentation_id or 0,
             mtu=network.mtu,
-            nat=network.nat,
+            nat=network.nat and node_id is not None and node_id == gateway_node,
             subnets=[_subnet_spec(subnet, dhcp.addresses.get(subnet.id)) for subnet in subnets.get(network.id, [])],
             dhcp_mac=dhcp.macs.get(network.id, ""),
             peers=peers.get(network.id, []),
         )
-        for network in networks
+        for network, gateway_node in rows
     ]
 
 
@@ -311,16 +334,19 @@ def _dhcp(session: Session, network_ids: Sequence[str]) -> _Dhcp:
     return _Dhcp(macs, addresses)
 
 
-def _peers(session: Session, network_ids: Sequence[str], own: set[str | None]) -> dict[str, list[str]]:
+def _peers(session: Session, network_ids: Sequence[str], own: str | None) -> dict[str, list[str]]:
     """Tunnel endpoints of the other nodes that have the network; nodes without an address can't be peers."""
-    ours = sorted(node_id for node_id in own if node_id)
-    there = aliased(Port)
+    bound = sa.select(Port.network_id, Port.binding_node_id.label("node_id")).where(
+        Port.network_id.in_(network_ids), Port.binding_node_id.is_not(None)
+    )
+    gateways = sa.select(Network.id, gateway_id()).where(Network.id.in_(network_ids), Network.nat)
+    having = bound.union(gateways).subquery()
     rows = session.execute(
-        sa.select(there.network_id, Node.address)
+        sa.select(having.c.network_id, Node.address)
         .distinct()
-        .join(Node, Node.id == there.binding_node_id)
-        .where(there.network_id.in_(network_ids), Node.id.not_in(ours), Node.address != "")
-        .order_by(there.network_id, Node.address)
+        .join(Node, Node.id == having.c.node_id)
+        .where(Node.id != (own or ""), Node.address != "")
+        .order_by(having.c.network_id, Node.address)
     )
     found: dict[str, list[str]] = {}
     for network_id, address in rows:

@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.config import SchedulerConfig
+from common.db import network_state
 from common.db.models import Allocation, Node, Service
 from common.db.upsert import insert_ignore
 from common.ids import new_id
 
 COMPUTE_BINARY = "nova-compute"
+NETWORK_BINARY = "cumulet-network"  # of a node that is not for instances; OpenStack's compute API has no such service
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,25 @@ class Amounts:
 
 
 def enrol(
-    session: Session, *, node_id: str, name: str, address: str, secret_hash: str, config: SchedulerConfig, now: datetime
+    session: Session,
+    *,
+    node_id: str,
+    name: str,
+    address: str,
+    secret_hash: str,
+    config: SchedulerConfig,
+    now: datetime,
+    is_compute: bool = True,
+    is_gateway: bool = False,
 ) -> Node:
-    """Make a node known to this cloud (or give a known one a new secret). Heartbeats of others are refused."""
+    """Make a node known to this cloud, or give a known one a new secret and roles. Heartbeats of others are refused."""
     node = by_name(session, name)
     if node is not None:
-        node.secret_hash, node.address, node.updated_at = secret_hash, address or node.address, now
+        _enrol_again(session, node, address or node.address, is_compute=is_compute, is_gateway=is_gateway)
+        node.secret_hash, node.updated_at = secret_hash, now
         return node
     service = Service(
-        id=new_id(), binary=COMPUTE_BINARY, host=name, availability_zone="nova", created_at=now, updated_at=now
+        id=new_id(), binary=_binary(is_compute), host=name, availability_zone="nova", created_at=now, updated_at=now
     )
     session.add(service)
     session.flush()
@@ -46,6 +58,8 @@ def enrol(
         service_number=service.number,
         address=address,
         secret_hash=secret_hash,
+        is_compute=is_compute,
+        is_gateway=is_gateway,
         cpu_ratio=config.cpu_ratio,
         memory_ratio=config.memory_ratio,
         disk_ratio=config.disk_ratio,
@@ -57,7 +71,25 @@ def enrol(
     )
     session.add(node)
     session.flush()
+    if is_gateway:
+        network_state.touch_all(session)
     return node
+
+
+def _enrol_again(session: Session, node: Node, address: str, *, is_compute: bool, is_gateway: bool) -> None:
+    if (node.address, node.is_gateway) != (address, is_gateway):
+        network_state.touch_all(session)
+    if node.is_compute != is_compute:
+        session.execute(
+            sa.update(Service).where(Service.number == node.service_number).values(binary=_binary(is_compute))
+        )
+    node.address, node.is_compute, node.is_gateway = address, is_compute, is_gateway
+    node.change_seq = next_seq()
+    session.flush()
+
+
+def _binary(is_compute: bool) -> str:
+    return COMPUTE_BINARY if is_compute else NETWORK_BINARY
 
 
 def by_name(session: Session, name: str) -> Node | None:
@@ -75,7 +107,7 @@ def with_services(session: Session) -> list[tuple[Node, Service]]:
 
 
 def changed_since(session: Session, seq: int) -> list[tuple[Node, Service]]:
-    """Nodes that changed after `seq`, for the placement view."""
+    """Nodes that changed after `seq`, for the placement view, whatever their roles."""
     query = (
         sa.select(Node, Service)
         .join(Service, Service.number == Node.service_number)
@@ -122,8 +154,9 @@ def heartbeat(
         "disk_gib": inventory["disk_gib"],
         "network_applied": network_applied,  # also when it is lower: a node set up afresh must get everything again
     }
-    if address:
+    if address and address != node.address:
         values["address"] = address
+        network_state.touch_all(session)  # it is a tunnel endpoint of others
     was = (node.vcpus, node.memory_mib, node.disk_gib)
     silent = node.last_heartbeat_at is None or (now - node.last_heartbeat_at).total_seconds() > 15
     if silent or was != (inventory["vcpus"], inventory["memory_mib"], inventory["disk_gib"]):

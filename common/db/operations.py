@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -21,7 +22,42 @@ from common.db.paging import Page
 from common.deadlines import LEASE_S
 from common.errors import LeaseLost
 from common.ids import new_id
+from common.rpc.compute_v1 import Report
 from common.states import OPEN_OPERATION_STATES, OperationClass, OperationState
+
+
+def _due(now: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Operation.state.in_(OPEN_OPERATION_STATES),
+        Operation.run_at <= now,
+        sa.or_(Operation.lease_until.is_(None), Operation.lease_until < now),
+    )
+
+
+def _waits_for(command_id: Any, node: Any, epoch: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        Operation.state.in_(OPEN_OPERATION_STATES),
+        Operation.report.is_(sa.null()),
+        Operation.sent["id"].as_string() == command_id,
+        Operation.sent["node"].as_string() == node,
+        Operation.sent["epoch"].as_integer() == epoch,
+    )
+
+
+_OPERATIONS = cast(sa.Table, Operation.__table__)
+_TAKE_DUE = (
+    sa.select(Operation)
+    .where(Operation.id == sa.bindparam("operation_id"), _due(sa.bindparam("now", type_=Operation.run_at.type)))
+    .with_for_update(skip_locked=True)
+)
+_TAKE_WAITING = (
+    sa.select(Operation)
+    .where(
+        Operation.id == sa.bindparam("operation_id"),
+        *_waits_for(sa.bindparam("command_id"), sa.bindparam("node"), sa.bindparam("epoch")),
+    )
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -71,12 +107,19 @@ def due(session: Session, now: datetime, limit: int) -> list[str]:
     return list(session.scalars(sa.select(ready.c.id).order_by(ready.c.turn, ready.c.run_at).limit(limit)))
 
 
-def _due(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        Operation.state.in_(OPEN_OPERATION_STATES),
-        Operation.run_at <= now,
-        sa.or_(Operation.lease_until.is_(None), Operation.lease_until < now),
-    )
+def take_due(session: Session, operation_id: str, owner: str, now: datetime, lease_s: float) -> Operation | None:
+    """As `lease`, for this transaction only, which ends with `save`: one row written instead of two.
+
+    None: it is not due, or another worker is at it.
+    """
+    found = session.scalars(_TAKE_DUE, {"operation_id": operation_id, "now": now}).one_or_none()
+    return None if found is None else _taken(session, found, owner, now, lease_s)
+
+
+def _taken(session: Session, operation: Operation, owner: str, now: datetime, lease_s: float) -> Operation:
+    session.expunge(operation)  # only `save`, which checks the fence, writes the row
+    operation.lease_owner, operation.lease_until = owner, now + timedelta(seconds=lease_s)
+    return operation
 
 
 def lease(session: Session, operation_id: str, owner: str, now: datetime, lease_s: float = LEASE_S) -> Operation | None:
@@ -96,52 +139,59 @@ def renew(session: Session, operation: Operation, now: datetime, lease_s: float 
 
 
 def save(session: Session, operation: Operation, now: datetime, *, keep_lease: bool, **changes: Any) -> None:
-    """Write progress, if this worker still holds the lease. Raises LeaseLost otherwise, and then nothing is written."""
-    values = {**changes, "updated_at": now}
-    if not keep_lease:
-        values |= {"lease_owner": None, "lease_until": None}
-    _fenced(session, operation, values)
+    """Write progress, if this worker still holds the operation. Raises LeaseLost otherwise, and then nothing is written.
+
+    lease_count rises: after the commit the holder adopts it with what else was written (`adopt`).
+    """
+    owner, until = (operation.lease_owner, operation.lease_until) if keep_lease else (None, None)
+    values = {**changes, "updated_at": now, "lease_owner": owner, "lease_until": until}
+    _fenced(session, operation, {**values, "lease_count": operation.lease_count + 1})
+
+
+def adopt(operation: Operation, values: dict[str, Any]) -> None:
+    """Carry what `save` has written, and is committed, into the copy this worker holds; it is part of no session."""
+    for key, value in values.items():
+        setattr(operation, key, value)
+    operation.lease_count += 1
 
 
 def _fenced(session: Session, operation: Operation, values: dict[str, Any]) -> None:
-    done = session.execute(
-        sa.update(Operation)
-        .where(
-            Operation.id == operation.id,
-            Operation.lease_count == operation.lease_count,
-            Operation.lease_owner == operation.lease_owner,
-        )
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    if done.rowcount == 0:  # type: ignore[attr-defined]
+    fence = (_OPERATIONS.c.id == operation.id, _OPERATIONS.c.lease_count == operation.lease_count)
+    done = session.connection().execute(sa.update(_OPERATIONS).where(*fence).values(**values))
+    if done.rowcount == 0:
         raise LeaseLost(f"operation {operation.id} is held by another worker")
 
 
-def deliver(
-    session: Session,
-    operation_id: str,
-    command_id: str,
-    report: dict[str, Any],
-    owner: str,
-    now: datetime,
-    lease_s: float = LEASE_S,
-) -> Operation | None:
+def take_waiting(session: Session, report: Report, owner: str, now: datetime, lease_s: float) -> Operation | None:
+    """The operation that waits for this report from this node, for this transaction only, as `deliver` leases it."""
+    waits_for = {
+        "operation_id": report.operation_id,
+        "command_id": report.command_id,
+        "node": report.node,
+        "epoch": report.epoch,
+    }
+    found = session.scalars(_TAKE_WAITING, waits_for).one_or_none()
+    if found is None:
+        return None
+    taken = _taken(session, found, owner, now, lease_s)
+    taken.report = msgspec.to_builtins(report)
+    return taken
+
+
+def deliver(session: Session, report: Report, owner: str, now: datetime, lease_s: float = LEASE_S) -> Operation | None:
     """Store an agent's final report on the operation that waits for it, and lease it. None: nobody waits for it.
 
-    The command id ties it to the very command that is out: a report about an older one changes nothing. lease_count
-    rises, so a worker that was about to send the command again finds its lease gone.
+    The command id ties it to the very command that is out, at its epoch and from its node: a report about an older one
+    changes nothing. lease_count rises, so a worker that was about to send the command again finds its lease gone.
     """
     return session.scalars(
         sa.update(Operation)
         .where(
-            Operation.id == operation_id,
-            Operation.state.in_(OPEN_OPERATION_STATES),
-            Operation.sent["id"].as_string() == command_id,
-            Operation.report.is_(sa.null()),
+            Operation.id == report.operation_id,
+            *_waits_for(report.command_id, report.node, report.epoch),
         )
         .values(
-            report=report,
+            report=msgspec.to_builtins(report),
             run_at=now,
             lease_owner=owner,
             lease_until=now + timedelta(seconds=lease_s),

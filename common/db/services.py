@@ -23,7 +23,8 @@ def is_up(service: Service, now: datetime, down_after_s: float) -> bool:
 
 
 def list_all(session: Session, *, host: str | None = None, binary: str | None = None) -> list[Service]:
-    query = sa.select(Service).order_by(Service.number)
+    """The services that the compute API shows: not those of nodes that only do networking."""
+    query = sa.select(Service).where(Service.binary != nodes.NETWORK_BINARY).order_by(Service.number)
     if host is not None:
         query = query.where(Service.host == host)
     if binary is not None:
@@ -71,8 +72,8 @@ def change(session: Session, service: Service, wanted: ServiceChange, now: datet
 
 
 def node_page(session: Session, page: paging.Page, *, name_contains: str | None = None) -> list[tuple[Node, Service]]:
-    """Nodes with their services, by id, in two statements. Raises InvalidRequest for an unknown marker."""
-    query = sa.select(Node)
+    """Compute nodes with their services, by id, in two statements. Raises InvalidRequest for an unknown marker."""
+    query = sa.select(Node).where(Node.is_compute)
     if name_contains is not None:
         query = query.where(Node.name.contains(name_contains, autoescape=True))
     found = paging.fetch(session, query, page, columns={"id": Node.id}, default=(("id", False),), key=Node.id)
@@ -83,7 +84,7 @@ def get_node(session: Session, node_id: str) -> tuple[Node, Service]:
     """By id, or by number for microversions before 2.53. Raises NotFound."""
     condition = Node.service_number == int(node_id) if node_id.isdecimal() and len(node_id) < 10 else Node.id == node_id
     row = session.execute(
-        sa.select(Node, Service).join(Service, Service.number == Node.service_number).where(condition)
+        sa.select(Node, Service).join(Service, Service.number == Node.service_number).where(condition, Node.is_compute)
     ).one_or_none()
     if row is None:
         raise NotFound(f"Compute host {node_id} could not be found.")

@@ -8,7 +8,9 @@ A time-out is not a failure of the node's work: what was sent is undone by `ensu
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -49,10 +51,17 @@ class InternalError(CloudError):
 
 @dataclass(frozen=True)
 class Turn:
-    """What one transaction left to do: a command to send, and whether the worker should go on at once."""
+    """What one transaction left to do: a command to send, and whether the worker should go on at once.
+
+    saved: of an operation's first turn, what was written, for the copy that the worker holds.
+    """
 
     send: Send | None = None
     go_on: bool = False
+    saved: dict[str, Any] = field(default_factory=dict)
+
+
+Taking = Callable[[Session], Operation | None]
 
 
 class Engine:
@@ -74,39 +83,63 @@ class Engine:
         self._lease_s = config.scheduler.lease_s
 
     def work(self, operation_id: str) -> bool:
-        """Take the operation's lease and run it as far as it goes. False: it was not due, or somebody else has it."""
-        operation = self._db.run(
-            lambda s: operations.lease(s, operation_id, self._owner, self._clock.now(), self._lease_s)
+        """Take the operation and run it as far as it goes. False: it was not due, or somebody else has it."""
+        return self._take_on(
+            lambda s: operations.take_due(s, operation_id, self._owner, self._clock.now(), self._lease_s),
+            lambda s: operations.lease(s, operation_id, self._owner, self._clock.now(), self._lease_s),
+            "leased",
         )
-        if operation is None:
-            return False
-        reach("scheduler", operation.kind, "leased")
-        self._run(operation)
-        return True
 
     def deliver(self, report: Report) -> bool:
         """Take a final report to the operation that waits for it and run that on. False: nobody waits for it."""
-        body = msgspec.to_builtins(report)
-        operation = self._db.run(
-            lambda s: operations.deliver(
-                s, report.operation_id, report.command_id, body, self._owner, self._clock.now(), self._lease_s
-            )
+        return self._take_on(
+            lambda s: operations.take_waiting(s, report, self._owner, self._clock.now(), self._lease_s),
+            lambda s: operations.deliver(s, report, self._owner, self._clock.now(), self._lease_s),
+            "report_delivered",
         )
+
+    def _take_on(self, take: Taking, lease: Taking, point: str) -> bool:
+        """The first turn runs in the transaction that takes the operation, so that both cost one commit.
+
+        When that turn fails, its transaction is gone and the operation with it: it is leased, and the failure told.
+        """
+        failed: Exception | None = None
+        first: Turn | None = None
+        try:
+            operation, first = self._db.run(lambda s: self._first_turn(s, take, point))
+        except (LeaseLost, DatabaseUnavailable) as err:
+            log.event(logger, "operation.not_taken", logging.WARNING, reason=err.message, detail=err.detail)
+            return False
+        except Exception as err:  # noqa: BLE001 - told by _failure, when the operation is ours
+            failed, operation = err, self._db.run(lease)
         if operation is None:
             return False
-        reach("scheduler", operation.kind, "report_delivered")
-        self._run(operation)
+        self._run(operation, first, failed)
         return True
 
-    def _run(self, operation: Operation) -> None:
-        with log.bind(operation_id=operation.id, request_id=operation.request_id, instance_id=operation.resource_id):
+    def _first_turn(self, session: Session, take: Taking, point: str) -> tuple[Operation | None, Turn | None]:
+        operation = take(session)
+        if operation is None:
+            return None, None
+        with _bound(operation):
+            reach("scheduler", operation.kind, point)
+            turn, fresh = self._turn_to_commit(session, operation, just_read=True)
+        return operation, Turn(turn.send, turn.go_on, fresh)
+
+    def _run(self, operation: Operation, turn: Turn | None, failed: Exception | None) -> None:
+        with _bound(operation):
             renewed_at = self._clock.monotonic()
             try:
+                if turn is not None:
+                    self._committed(operation, turn.saved)
+                elif failed is not None:
+                    turn = self._failure(operation, failed)
                 for _ in range(MAX_TURNS):
-                    turn = self._turn_or_failure(operation)
+                    turn = turn or self._turn_or_failure(operation)
                     self._send(turn)
                     if not turn.go_on:
                         return
+                    turn = None
                     if self._clock.monotonic() - renewed_at > self._lease_s / 3:
                         self._db.run(lambda s: operations.renew(s, operation, self._clock.now(), self._lease_s))
                         renewed_at = self._clock.monotonic()
@@ -126,41 +159,54 @@ class Engine:
             log.event(logger, "operation.send_failed", logging.WARNING, node=turn.send.node, reason=err.detail)
 
     def _turn_or_failure(self, operation: Operation) -> Turn:
-        """One transaction forward or back; a failing step becomes an unwinding operation in a transaction of its own."""
+        """One transaction forward or back."""
         try:
             turn, fresh = self._db.run(lambda s: self._turn_to_commit(s, operation))
         except (LeaseLost, DatabaseUnavailable):
             raise
-        except CloudError as err:
+        except Exception as err:  # noqa: BLE001 - told by _failure
+            return self._failure(operation, err)
+        self._committed(operation, fresh)
+        return turn
+
+    def _failure(self, operation: Operation, err: Exception) -> Turn:
+        """A failing step becomes an unwinding operation, in a transaction of its own; our own bug is tried again first."""
+        if isinstance(err, CloudError):
             error = err
-        except Exception as err:
-            logger.exception("operation.step_crashed")
+        else:
+            logger.error("operation.step_crashed", exc_info=err)
             reason = f"{type(err).__name__}: {err}"
             if operation.attempt + 1 < MAX_BUG_ATTEMPTS:
                 turn, fresh = self._db.run(lambda s: self._again_later(s, operation, reason))
-                _adopt(operation, fresh)
+                operations.adopt(operation, fresh)
                 return turn
             error = InternalError("An internal error stopped the operation.", detail=reason)
-        else:
-            _reach(operation, fresh, "after_commit")
-            _adopt(operation, fresh)
-            return turn
         turn, fresh = self._db.run(lambda s: self._fail(s, operation, error, None))
-        _adopt(operation, fresh)
+        operations.adopt(operation, fresh)
         return turn
 
-    def _turn_to_commit(self, session: Session, held: Operation) -> tuple[Turn, dict[str, Any]]:
-        turn, fresh = self._turn(session, held)
+    def _committed(self, operation: Operation, fresh: dict[str, Any]) -> None:
+        _reach(operation, fresh, "after_commit")
+        operations.adopt(operation, fresh)
+
+    def _turn_to_commit(
+        self, session: Session, held: Operation, *, just_read: bool = False
+    ) -> tuple[Turn, dict[str, Any]]:
+        with session.no_autoflush:  # events are written together, at the commit
+            turn, fresh = self._turn(session, held if just_read else self._read_again(session, held))
         _reach(held, fresh, "before_commit")
         return turn, fresh
 
-    # One turn. Every branch ends in operations.save, which raises LeaseLost when the fence has moved.
-
-    def _turn(self, session: Session, held: Operation) -> tuple[Turn, dict[str, Any]]:
+    def _read_again(self, session: Session, held: Operation) -> Operation:
         operation = session.get(Operation, held.id, populate_existing=True)
         if operation is None or operation.lease_count != held.lease_count:
             raise LeaseLost(f"operation {held.id} is held by another worker")
         session.expunge(operation)  # only operations.save, which checks the fence, writes the row
+        return operation
+
+    # One turn. Every branch ends in operations.save, which raises LeaseLost when the fence has moved.
+
+    def _turn(self, session: Session, operation: Operation) -> tuple[Turn, dict[str, Any]]:
         saga = self._sagas.get(operation.kind)
         step_known = saga is not None and (not operation.step or saga.index(operation.step) >= 0)
         if saga is None or not step_known:
@@ -228,25 +274,11 @@ class Engine:
         if send is None:
             context.results.setdefault(step.name, {})
             return None
-        sent = {
-            "id": context.command_id,
-            "node": send.node,
-            "epoch": send.command.epoch,
-            "generation": send.command.generation,
-            "deadline": context.command_deadline.isoformat(),
-        }
+        sent = {**_out(context, send), "deadline": context.command_deadline.isoformat()}
         return self._save(
-            session,
-            operation,
-            context,
-            Turn(send=send),
-            step=step.name,
-            sent=sent,
-            report=None,
-            attempt=1,
-            run_at=context.now + timedelta(seconds=RESEND_FIRST_S),
-            step_deadline=context.command_deadline,
-        )
+            session, operation, context, Turn(send=send), step=step.name, sent=sent, report=None, attempt=1,
+            run_at=context.now + timedelta(seconds=RESEND_FIRST_S), step_deadline=context.command_deadline,
+        )  # fmt: skip
 
     def _resend(
         self, session: Session, step: Step, operation: Operation, context: StepContext, build: Any
@@ -385,22 +417,10 @@ class Engine:
         send = step.undo(session, context)
         if send is None:
             return None
-        sent = {
-            "id": context.command_id,
-            "node": send.node,
-            "epoch": send.command.epoch,
-            "generation": send.command.generation,
-        }
         return self._save(
-            session,
-            operation,
-            context,
-            Turn(send=send),
-            sent=sent,
-            report=None,
-            attempt=1,
+            session, operation, context, Turn(send=send), sent=_out(context, send), report=None, attempt=1,
             run_at=context.now + timedelta(seconds=RESEND_FIRST_S),
-        )
+        )  # fmt: skip
 
     def _resend_undo(
         self, session: Session, step: Remote, operation: Operation, context: StepContext
@@ -562,7 +582,14 @@ def _reach(operation: Operation, values: dict[str, Any], when: str) -> None:
         reach("scheduler", f"{operation.kind}.{step}", what, when)
 
 
-def _adopt(operation: Operation, values: dict[str, Any]) -> None:
-    """Carry what was saved into the copy this worker holds; it is not part of any session."""
-    for key, value in values.items():
-        setattr(operation, key, value)
+def _out(context: StepContext, send: Send) -> dict[str, Any]:
+    """What the row says of a command that is out."""
+    command = send.command
+    return {"id": context.command_id, "node": send.node, "epoch": command.epoch, "generation": command.generation}
+
+
+@contextmanager
+def _bound(operation: Operation) -> Iterator[None]:
+    """Every line that is logged inside says what it is about."""
+    with log.bind(operation_id=operation.id, request_id=operation.request_id, instance_id=operation.resource_id):
+        yield

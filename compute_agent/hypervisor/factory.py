@@ -10,9 +10,10 @@ from common.config import AgentConfig
 from common.errors import ConfigError
 from compute_agent.hypervisor.base import Hypervisor
 from compute_agent.hypervisor.fake import FakeHypervisor
+from compute_agent.hypervisor.none import NoHypervisor
 from compute_agent.storage import disks
 
-DRIVERS = ("auto", "kvm", "qemu", "fake", "test")
+DRIVERS = ("auto", "kvm", "qemu", "fake", "test", "none")
 _MIN_POOL = 8
 
 
@@ -24,7 +25,9 @@ def make_hypervisor(config: AgentConfig, *, cloud_uuid: str, clock: Clock) -> Hy
         return FakeHypervisor(
             folder, cloud_uuid=cloud_uuid, clock=clock, boot_ms=config.fake_boot_ms, vcpus=config.vcpus
         )
-    # Here, so that a node with driver fake needs no libvirt.
+    if driver == "none":
+        return NoHypervisor()
+    # Here, so that a node with driver fake or none needs no libvirt.
     from compute_agent.hypervisor.domain_xml import Backing, VirtType
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
 

@@ -64,6 +64,8 @@ def from_row(node: Node, service: Service) -> NodeView:
 class NodeViews:
     """One per scheduler process, shared by its workers. Everything is read again every `full_refresh_s`.
 
+    Nodes that are not for instances (a gateway's) are no candidates at all.
+
     The full read brings deleted nodes and heartbeat times up to date; in between only changed rows are fetched.
     """
 
@@ -76,15 +78,17 @@ class NodeViews:
         self._full_at: datetime | None = None
 
     def current(self, now: datetime) -> list[NodeView]:
-        """All nodes, as fresh as one query makes them."""
+        """All compute nodes, as fresh as one query makes them."""
         with self._lock:
             full = self._full_at is None or now - self._full_at >= timedelta(seconds=self._full_refresh_s)
             with self._db.read() as session:
                 rows = nodes.with_services(session) if full else nodes.changed_since(session, self._seq - OVERLAP)
-            fresh = {node.id: from_row(node, service) for node, service in rows}
+            fresh = {node.id: from_row(node, service) for node, service in rows if node.is_compute}
             if full:
                 self._views, self._full_at = fresh, now
-            else:
-                self._views = {**self._views, **fresh} if fresh else self._views
-            self._seq = max((view.seq for view in fresh.values()), default=self._seq)
+            elif rows:
+                changed = {node.id for node, _ in rows}
+                kept = {node_id: view for node_id, view in self._views.items() if node_id not in changed}
+                self._views = {**kept, **fresh}
+            self._seq = max((node.change_seq for node, _ in rows), default=self._seq)
             return list(self._views.values())

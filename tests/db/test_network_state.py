@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -18,7 +18,7 @@ from common.db.session import Database
 from common.db.subnets import NewSubnet
 from common.errors import NotFound
 from common.ids import new_id
-from common.rpc.compute_v1 import NetworkState
+from common.rpc.compute_v1 import NetworkSpec, NetworkState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = network_quota.defaults(QuotaConfig())
@@ -33,12 +33,18 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 class Cloud:
-    """Two nodes and one network of project `p`."""
+    """Nodes and one network of project `p`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, names: str = "ab", gateways: str = "", *, nat: bool = False) -> None:
         self.database = database
-        database.run(lambda session: [_node(session, name, f"10.99.0.{n}") for n, name in ((11, "a"), (12, "b"))])
-        self.network_id = database.run(_network)
+        self.names = names
+        database.run(
+            lambda session: [
+                _node(session, name, f"10.99.0.{number}", is_gateway=name in gateways)
+                for number, name in enumerate(names, start=11)
+            ]
+        )
+        self.network_id = database.run(lambda session: _network(session, nat=nat))
 
     def boot(self, node_id: str | None = None, **more: object) -> str:
         """A server with one port, bound if a node is named; its id."""
@@ -79,17 +85,30 @@ class Cloud:
         with self.database.read() as session:
             return network_state.for_node(session, node_id)
 
+    def versions(self) -> dict[str, int]:
+        return {name: self.state(name).version for name in self.names}
 
-def _node(session: Session, name: str, address: str) -> None:
+    def spec(self, node_id: str) -> NetworkSpec | None:
+        """The one network as a node has it, None when it has none."""
+        return next(iter(self.state(node_id).networks), None)
+
+    def touched_by(self, work: Callable[[], object]) -> str:
+        """Names of the nodes that must fetch their state again because of this."""
+        before = self.versions()
+        work()
+        return "".join(name for name, version in self.versions().items() if version != before[name])
+
+
+def _node(session: Session, name: str, address: str, *, is_gateway: bool = False) -> None:
     service = Service(id=new_id(), binary="nova-compute", host=name, created_at=NOW, updated_at=NOW)
     session.add(service)
     session.flush()
-    session.add(Node(id=name, name=name, service_number=service.number, address=address, created_at=NOW,
-                     updated_at=NOW))  # fmt: skip
+    session.add(Node(id=name, name=name, service_number=service.number, address=address, is_gateway=is_gateway,
+                     created_at=NOW, updated_at=NOW))  # fmt: skip
 
 
-def _network(session: Session) -> str:
-    network = networks.create(session, NewNetwork(project_id="p", mtu=1400), NOW, LIMITS)
+def _network(session: Session, *, nat: bool) -> str:
+    network = networks.create(session, NewNetwork(project_id="p", mtu=1400, nat=nat), NOW, LIMITS)
     new = NewSubnet(
         network_id=network.id, project_id="p", ip_version=4, cidr="10.0.0.0/24", gateway_ip="10.0.0.1",
         allocation_pools=({"start": "10.0.0.2", "end": "10.0.0.254"},), dns_nameservers=("9.9.9.9",),

@@ -107,7 +107,10 @@ def check_zone(session: Session, zone: str | None) -> None:
 
 def check_node(session: Session, name: str | None) -> None:
     """Raises InvalidRequest for a node that this cloud doesn't have."""
-    if name is not None and nodes.by_name(session, name) is None:
+    if name is None:
+        return
+    node = nodes.by_name(session, name)
+    if node is None or not node.is_compute:
         raise InvalidRequest(f"Compute host {name} could not be found.")
 
 

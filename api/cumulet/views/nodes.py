@@ -17,6 +17,7 @@ def node_body(node: Node, service: Service, now: datetime, down_after_s: float) 
         "id": node.id,
         "name": node.name,
         "address": node.address,
+        "roles": [role for role, has in (("compute", node.is_compute), ("gateway", node.is_gateway)) if has],
         "state": "up" if services.is_up(service, now, down_after_s) else "down",
         "status": "disabled" if service.disabled else "enabled",
         "disabled_reason": service.disabled_reason,

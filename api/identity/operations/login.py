@@ -9,11 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from api.auth import REFUSED, verify
 from api.request import Services
 from common import log
+from common.context import RequestContext
 from common.db import login_failures, users
 from common.db.models import Domain, User
 from common.db.tokens import epoch_of
@@ -40,7 +44,7 @@ class Login:
     parent: TokenContent | None = None
 
 
-def log_in(services: Services, identity: Mapping[str, Any]) -> Login:
+def log_in(services: Services, context: RequestContext, identity: Mapping[str, Any]) -> Login:
     """Check every method asked for, each once however often it is named (AUTH-08); all must mean the same user.
 
     Raises Unauthenticated, InvalidRequest when the data of a method is missing.
@@ -52,7 +56,7 @@ def log_in(services: Services, identity: Mapping[str, Any]) -> Login:
     if "token" in methods:
         found.append(_by_token(services, _data_of(identity, "token")))
     if "password" in methods:
-        found.append(_by_password(services, _data_of(identity, "password")["user"]))
+        found.append(_by_password(services, context, _data_of(identity, "password")["user"]))
     first = found[0]
     if any(login.user_id != first.user_id or login.user_epoch != first.user_epoch for login in found):
         raise Unauthenticated(REFUSED)
@@ -74,7 +78,7 @@ def _by_token(services: Services, data: Mapping[str, Any]) -> Login:
     return Login(subject.user.id, content.user_epoch, (*content.methods, "token"), content)
 
 
-def _by_password(services: Services, named: Mapping[str, Any]) -> Login:
+def _by_password(services: Services, context: RequestContext, named: Mapping[str, Any]) -> Login:
     domain = named.get("domain") or {}
     if "id" not in named and not ("name" in named and domain):
         raise InvalidRequest("Expecting to find id, or name and domain, in user.")
@@ -89,6 +93,7 @@ def _by_password(services: Services, named: Mapping[str, Any]) -> Login:
     key = _account_key(named, found)
     check_password(
         services,
+        context,
         key,
         Secret(named["password"]),
         found[0].password_hash if found else None,
@@ -108,21 +113,31 @@ def _account_key(named: Mapping[str, Any], found: tuple[User, Domain] | None) ->
     )
 
 
-def check_password(services: Services, key: str, password: Secret, stored: str | None, *, allowed: bool) -> None:
-    """Compare and count. A blocked account's password isn't looked at; no transaction is open while hashing.
+def check_password(
+    services: Services, context: RequestContext, key: str, password: Secret, stored: str | None, *, allowed: bool
+) -> None:
+    """Compare and count. When account or address is blocked, nothing is compared; no transaction is open while hashing.
 
     Raises Unauthenticated.
     """
     now = services.clock.now()
+    address = login_failures.address_key(context.client_address)
     with services.db.read() as session:
         state = login_failures.state_of(session, key, now)
-    if state is login_failures.State.BLOCKED:
-        log.event(logger, "login.blocked", logging.WARNING, account=key[:12])
+        from_there = login_failures.state_of(session, address, now) if address else login_failures.State.CLEAN
+    if login_failures.State.BLOCKED in (state, from_there):
+        log.event(logger, "login.blocked", logging.WARNING, account=key[:12], address=context.client_address)
         raise Unauthenticated(REFUSED)
     matched = passwords_for(services.config.identity).verify(password, stored)
     if not (matched and allowed):
-        services.db.run(lambda session: login_failures.record(session, key, now))
-        log.event(logger, "login.failed", logging.WARNING, account=key[:12])
+        services.db.run(lambda session: _count_failure(session, key, address, now))
+        log.event(logger, "login.failed", logging.WARNING, account=key[:12], address=context.client_address)
         raise Unauthenticated(REFUSED)
     if state is login_failures.State.FAILED_BEFORE:
         services.db.run(lambda session: login_failures.clear(session, key))
+
+
+def _count_failure(session: Session, key: str, address: str | None, now: datetime) -> None:
+    login_failures.record(session, key, now)
+    if address:
+        login_failures.record(session, address, now, login_failures.ADDRESS_FREE_TRIES)

@@ -38,12 +38,12 @@ class Issued:
     catalog: Catalog | None
 
 
-def issue(services: Services, auth: Mapping[str, Any], *, with_catalog: bool) -> Issued:
+def issue(services: Services, context: RequestContext, auth: Mapping[str, Any], *, with_catalog: bool) -> Issued:
     """Log in and make a token for the scope asked for, or for the user's default project, or for none.
 
     Raises Unauthenticated, also when the user has no role in the scope, or there is no such scope: it isn't told which.
     """
-    login = log_in(services, auth["identity"])
+    login = log_in(services, context, auth["identity"])
     with services.db.read() as session:
         subject = _subject_in(session, login, auth.get("scope"))
         content = _content(services, login, subject)

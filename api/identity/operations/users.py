@@ -78,7 +78,7 @@ def change_own_password(services: Services, context: RequestContext, user_id: st
         raise Forbidden("You are not authorized to perform the requested action: identity:change_password.")
     with services.db.read() as session:
         stored = users.get(session, user_id).password_hash
-    check_password(services, login_failures.account_key("user", user_id), old, stored, allowed=True)
+    check_password(services, context, login_failures.account_key("user", user_id), old, stored, allowed=True)
     if old == new:
         raise InvalidRequest("The new password must be different from the old one.")
     new_hash = passwords_for(services.config.identity).hash(new)

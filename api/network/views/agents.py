@@ -24,7 +24,11 @@ def agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str, An
         "started_at": _agent_time(row.created_at),
         "heartbeat_timestamp": _agent_time(seen or row.created_at),
         "resources_synced": row.network_applied >= row.network_wanted,
-        "configurations": {"network_wanted": row.network_wanted, "network_applied": row.network_applied},
+        "configurations": {
+            "network_wanted": row.network_wanted,
+            "network_applied": row.network_applied,
+            "gateway": row.is_gateway,
+        },
     }
 
 

@@ -34,7 +34,7 @@ class Node(Base):
 
     change_seq rises with every change that placement must see; readers fetch what is newer than they know.
     network_wanted rises with every change of a port, rule or network that concerns the node; network_applied is what
-    its agent reported.
+    its agent reported. is_compute: it may get instances; is_gateway: it may be the way out for networks with NAT.
     """
 
     __tablename__ = "nodes"
@@ -61,6 +61,8 @@ class Node(Base):
     domains_seen: Mapped[int] = mapped_column(default=0)
     boot_id: Mapped[str] = mapped_column(sa.String(64), default="")
     last_heartbeat_at: Mapped[datetime | None]
+    is_compute: Mapped[bool] = mapped_column(default=True)
+    is_gateway: Mapped[bool] = mapped_column(default=False)
     change_seq: Mapped[int] = mapped_column(default=0, index=True)
     network_wanted: Mapped[int] = mapped_column(default=1)
     network_applied: Mapped[int] = mapped_column(default=0)

@@ -8,9 +8,11 @@ import pytest
 
 from common.clock import SystemClock
 from common.config import AgentConfig
-from common.errors import ConfigError
+from common.errors import ConfigError, HypervisorError
+from compute_agent.hypervisor.base import Domain
 from compute_agent.hypervisor.factory import choose_driver, make_hypervisor
 from compute_agent.hypervisor.fake import FakeHypervisor
+from compute_agent.inventory import InventoryReader
 
 
 def machine(folder: Path, flags: str, device: bool = True) -> dict[str, str]:
@@ -51,6 +53,19 @@ def test_the_fake_is_made_from_configuration(tmp_path: Path) -> None:
     made = make_hypervisor(config, cloud_uuid="c", clock=SystemClock())
     assert isinstance(made, FakeHypervisor)
     assert made.facts().vcpus == 8
+
+
+def test_a_node_without_hypervisor_offers_nothing_and_takes_nothing(tmp_path: Path) -> None:
+    config = AgentConfig(driver="none", state_dir=str(tmp_path), vcpus=8, memory_mib=100)
+    made = make_hypervisor(config, cloud_uuid="c", clock=SystemClock())
+    offered = InventoryReader(config, made).read()
+    assert (offered.vcpus, offered.memory_mib, offered.disk_gib) == (0, 0, 0)
+    assert (made.list_domains(), made.state("i"), made.healthy()) == ([], None, True)
+    made.ensure_stopped("i")
+    made.ensure_absent("i")
+    domain = Domain("i", 1, 1, "c", 1, 64, (), (), tmp_path / "console.log")
+    with pytest.raises(HypervisorError, match="only does networking"):
+        made.ensure_running(domain)
 
 
 def test_the_test_driver_is_made_from_configuration(tmp_path: Path) -> None:

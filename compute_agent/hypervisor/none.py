@@ -1,0 +1,59 @@
+"""Driver `none`: a node without a hypervisor, which only does networking, such as the gateway on a controller."""
+
+from __future__ import annotations
+
+import os
+
+from common.errors import HypervisorError
+from compute_agent.hypervisor.base import Domain, DomainState, EventHandler, HypervisorFacts
+
+
+class NoHypervisor:
+    """Implements base.Hypervisor: there is never a domain, and whoever asks for one is told to go elsewhere."""
+
+    def facts(self) -> HypervisorFacts:
+        return HypervisorFacts("none", 0, "none", "none", os.uname().machine, (), 0)
+
+    def healthy(self) -> bool:
+        return True
+
+    def list_domains(self) -> list[DomainState]:
+        return []
+
+    def state(self, instance_id: str) -> DomainState | None:  # noqa: ARG002 - the interface's
+        return None
+
+    def ensure_defined(self, domain: Domain) -> None:
+        raise _refusal(domain.instance_id)
+
+    def ensure_running(self, domain: Domain) -> None:
+        raise _refusal(domain.instance_id)
+
+    def request_shutdown(self, instance_id: str) -> None:
+        """Nothing runs."""
+
+    def request_reboot(self, instance_id: str) -> None:
+        """Nothing runs."""
+
+    def ensure_stopped(self, instance_id: str) -> None:
+        """Nothing runs."""
+
+    def ensure_absent(self, instance_id: str) -> None:
+        """Nothing is there."""
+
+    def diagnostics(self, instance_id: str) -> dict[str, str | int | float | bool | None]:
+        raise _refusal(instance_id)
+
+    def subscribe(self, handler: EventHandler) -> None:
+        """Nothing ever happens."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _refusal(instance_id: str) -> HypervisorError:
+    return HypervisorError(
+        f"server {instance_id} can't be on this node: it only does networking",
+        detail="[agent] driver is none; enrol the node with --no-compute, or set a driver",
+        instance_id=instance_id,
+    )
