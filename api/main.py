@@ -17,9 +17,9 @@ from api.request import Services
 from common import config as configuration
 from common import log
 from common.clock import SystemClock
-from common.config import Config
+from common.config import ApiConfig, Config
 from common.db.session import Database
-from common.errors import CloudError
+from common.errors import CloudError, ConfigError
 from common.rpc.bus import Bus
 from common.rpc.transport import Transport
 from common.tokens import TokenCodec
@@ -39,6 +39,14 @@ def build_services(config: Config) -> Services:
     )
 
 
+def binds(config: ApiConfig) -> list[str]:
+    """What gunicorn listens on: each address of `listen` with the port. Raises ConfigError when there is none."""
+    addresses = [each.strip() for each in config.listen.split(",") if each.strip()]
+    if not addresses:
+        raise ConfigError("[api] listen names no address; set it to 127.0.0.1, or to several with commas between them")
+    return [f"[{each}]:{config.port}" if ":" in each else f"{each}:{config.port}" for each in addresses]
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn's way of being started from a program."""
 
@@ -48,7 +56,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
-            "bind": f"{self._cumulet.api.listen}:{self._cumulet.api.port}",
+            "bind": binds(self._cumulet.api),
             "workers": self._cumulet.api.workers,
             "threads": self._cumulet.api.threads,
             "worker_class": "gthread",
@@ -91,6 +99,7 @@ def main() -> int:
     try:
         config = configuration.load()
         TokenCodec(config.identity.fernet_dir)
+        binds(config.api)
     except CloudError as err:
         sys.stderr.write(f"cumulet-api: {err.message}\n")
         return 2

@@ -57,13 +57,14 @@ class Cloud:
 
     def get(self, path: str, service_type: str = "cumulet", **query: Any) -> dict[str, Any]:
         """The JSON answer. Raises CloudRefusedError with the service's own message."""
-        return self._ask("GET", path, service_type, query)
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._request("GET", path, service_type, params=params)
 
-    def post(self, path: str, body: Any, service_type: str = "cumulet") -> dict[str, Any]:
-        """The JSON answer to a JSON body. Raises CloudRefusedError."""
-        return self._ask("POST", path, service_type, {}, json=body)
+    def post(self, path: str, body: dict[str, Any], service_type: str = "cumulet") -> dict[str, Any]:
+        """The JSON answer. Raises CloudRefusedError with the service's own message."""
+        return self._request("POST", path, service_type, json=body)
 
-    def _ask(self, method: str, path: str, service_type: str, query: dict[str, Any], **options: Any) -> dict[str, Any]:
+    def _request(self, method: str, path: str, service_type: str, **options: Any) -> dict[str, Any]:
         from keystoneauth1.adapter import Adapter
         from keystoneauth1.exceptions import ClientException
 
@@ -74,10 +75,10 @@ class Cloud:
             region_name=self._region,
             user_agent="cumulet",
         )
-        params = {name: value for name, value in query.items() if value is not None}
         try:
-            headers = {"Accept": "application/json"}
-            response = adapter.request(path, method, params=params, headers=headers, raise_exc=False, **options)
+            response = adapter.request(
+                path, method, headers={"Accept": "application/json"}, raise_exc=False, log=False, **options
+            )
         except ClientException as err:
             raise CloudRefusedError(str(err)) from err
         body = response.json() if "json" in response.headers.get("Content-Type", "") else {}

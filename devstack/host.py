@@ -1,4 +1,4 @@
-"""What up and down do to the machine itself: users, private files, libvirt's daemons, the supervisor."""
+"""What up, down and lab do to the machine itself: users, private files, libvirt's daemons, pid files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-from layout import SERVICE_USER, Layout
 
 DAEMONS = {
     # a serial log of 512 KiB with one older one: [agent] console_log_kib = 1024 altogether, however much a guest prints
@@ -25,11 +23,19 @@ class HostError(Exception):
 
 
 def run(
-    command: Sequence[str], *, timeout_s: float, what: str, env: dict[str, str] | None = None, cwd: str | None = None
+    command: Sequence[str],
+    *,
+    timeout_s: float,
+    what: str,
+    env: dict[str, str] | None = None,
+    cwd: str | None = None,
+    stdin: str = "",
 ) -> str:
     """Run a command and give back its output; raises HostError with the end of what it said."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=env, cwd=cwd)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, check=False, env=env, cwd=cwd, input=stdin
+        )
     except subprocess.TimeoutExpired as err:
         raise HostError(f"{what} took longer than {timeout_s:.0f} s") from err
     if done.returncode != 0:
@@ -93,12 +99,17 @@ def dns_upstreams() -> str:
     return ",".join(found[:3])
 
 
-def start_libvirt(run_dir: Path) -> str:
-    """Make qemu:///system answer. Daemons that were not running are started and remembered, so that `down` ends them."""
+def open_kvm() -> None:
+    """Let QEMU, which runs as another user, use KVM: else its capabilities are probed anew at every call, which makes
+    44 s of 0.7."""
     if Path("/dev/kvm").exists():
-        # QEMU runs as another user: without access its capabilities are probed anew at every call (44 s instead of 0.7)
         run(["chgrp", "kvm", "/dev/kvm"], timeout_s=5, what="giving /dev/kvm to its group")
         Path("/dev/kvm").chmod(0o660)
+
+
+def start_libvirt(run_dir: Path) -> str:
+    """Make qemu:///system answer. Daemons that were not running are started and remembered, so that `down` ends them."""
+    open_kvm()
     if libvirt_answers():
         return "already running"
     if Path("/run/systemd/system").is_dir():
@@ -168,29 +179,3 @@ def _running(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"  # a zombie has ended; whoever started it has yet to look
-
-
-def supervisor_runs(layout: Layout) -> bool:
-    return alive(layout.supervisor_pid)
-
-
-def write_supervisor_config(layout: Layout, binaries: Path) -> None:
-    """Three programs; api and scheduler as an ordinary user, the agent as root. `killasgroup` is off for the agent:
-    QEMU, dnsmasq and virtlogd outlive it."""
-    shared = (
-        f'environment=CUMULET_CONFIG="{layout.config}",HOME="/",PYTHONUNBUFFERED="1"\ndirectory=/\nautorestart=true\nstartsecs=1\nstartretries=20\n'
-        "redirect_stderr=true\nstdout_logfile_maxbytes=5MB\nstdout_logfile_backups=1\n"
-    )
-    programs = "".join(
-        f"\n[program:{name}]\ncommand={binaries}/cumulet-{name}\nuser={user}\numask=007\nstopwaitsecs=20\n"
-        f"stdout_logfile={layout.log}/{name}.out\n{shared}"
-        for name, user in (("api", SERVICE_USER), ("scheduler", SERVICE_USER), ("compute-agent", "root"))
-    )
-    text = (
-        f"[supervisord]\nlogfile={layout.log}/supervisord.log\npidfile={layout.supervisor_pid}\nuser=root\nlogfile_maxbytes=5MB\n"
-        f"[unix_http_server]\nfile={layout.run}/supervisor.sock\nchmod=0700\n"
-        f"[supervisorctl]\nserverurl=unix://{layout.run}/supervisor.sock\n"
-        "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
-        f"{programs}"
-    )
-    write_private(layout.supervisor_config, text)

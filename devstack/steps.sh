@@ -45,9 +45,14 @@ runtime_packages() {
         $("$top/devstack/build-image" --packages)
 }
 
+# What the lab runs beside them.
+lab_packages() {
+    echo postgresql rabbitmq-server
+}
+
 # What the tests need beside them.
 test_packages() {
-    echo git postgresql rabbitmq-server mmdebstrap debootstrap busybox-static tcpdump
+    echo git $(lab_packages) mmdebstrap debootstrap busybox-static tcpdump
 }
 
 install_packages() { # PACKAGES…: only what is missing

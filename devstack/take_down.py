@@ -10,17 +10,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
-from xml.etree import ElementTree
 
+import guests
 import host
-from layout import SERVICE_USER, Layout, find
+from layout import SERVICE_USER, Layout, find, lab_is_up
 
-SHUTDOWN_S = 20.0
+SYSTEM = "qemu:///system"
 DEFINITIONS = Path("/etc/libvirt/qemu")
 STATE_FOLDERS = ("agent", "bus", "db", "debs", "fernet", "guest", "images")  # not venv, which down itself runs in
-NAMESPACE = "{urn:cumulet:domain:1}"
 
 
 def main() -> int:
@@ -32,8 +30,9 @@ def main() -> int:
     if uuid and any(DEFINITIONS.glob("cml-*.xml")):
         host.start_libvirt(layout.run)  # it may have died, or not be running yet after a reboot
     if uuid and host.libvirt_answers():
-        print(f"  {stop_guests(uuid)} guests stopped")
-    tear_down_network(layout)
+        print(f"  {guests.stop(SYSTEM, uuid)} guests stopped")
+    if not lab_is_up():  # whose gateway is in this network, too; up and lab don't run at the same time
+        tear_down_network(layout)
     for daemon in reversed(list(host.DAEMONS)):
         if host.end(layout.run / f"{daemon}.pid"):
             print(f"  {daemon} stopped")
@@ -49,45 +48,6 @@ def cloud_uuid(layout: Layout) -> str:
     except OSError:
         return ""
     return next((line.split("=", 1)[1].strip() for line in lines if line.startswith("uuid")), "")
-
-
-def stop_guests(uuid: str) -> int:
-    """Press the power button of every guest of this cloud, cut power after SHUTDOWN_S, forget the domains."""
-    ours = [name for name in _virsh("list", "--all", "--name").split() if name.startswith("cml-") and bears(name, uuid)]
-    running = set(_virsh("list", "--name").split()) & set(ours)
-    deadline = time.monotonic() + SHUTDOWN_S
-    asked_at = 0.0
-    while running and time.monotonic() < deadline:
-        if time.monotonic() - asked_at > 3:  # a request during boot is lost: repeat it
-            asked_at = time.monotonic()
-            for name in running:
-                _virsh("shutdown", name)
-        time.sleep(0.2)
-        running &= set(_virsh("list", "--name").split())
-    for name in running:
-        _virsh("destroy", name)
-    for name in ours:
-        _virsh("undefine", name)
-    return len(ours)
-
-
-def bears(name: str, uuid: str) -> bool:
-    """Whether a domain carries this cloud's UUID: others' domains are never touched."""
-    try:
-        root = ElementTree.fromstring(_virsh("dumpxml", name))
-    except ElementTree.ParseError:
-        return False
-    return any(
-        uuid in (element.text or "") or uuid in element.attrib.values()
-        for element in root.iter()
-        if element.tag.startswith(NAMESPACE)
-    )
-
-
-def _virsh(*words: str) -> str:
-    return subprocess.run(
-        ["virsh", "-q", "-c", "qemu:///system", *words], capture_output=True, text=True, timeout=60, check=False
-    ).stdout
 
 
 def tear_down_network(layout: Layout) -> None:
@@ -113,7 +73,7 @@ def remove_data(layout: Layout) -> None:
         layout.state.rmdir()
     for name in ("openrc", "openrc.demo", "clouds.yaml", "id_demo", "id_demo.pub"):
         (layout.client / name).unlink(missing_ok=True)
-    if layout.is_default:  # another cloud's files may be the user's, too
+    if layout.is_default and not (layout.state / "lab").exists():  # another cloud's files may be the user's, too
         subprocess.run(["userdel", SERVICE_USER], capture_output=True, check=False)
 
 
