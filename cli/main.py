@@ -21,6 +21,7 @@ VERSION = "0.1.0"
 COMMANDS = {
     "audit resources": "cli.audit:AuditResources",
     "bus dead-letters": "cli.bus:ListDeadLetters",
+    "bus definitions": "cli.bus:Definitions",
     "bus list": "cli.bus:ListQueues",
     "check": "cli.check:RunChecks",
     "db migrate": "cli.db:Migrate",

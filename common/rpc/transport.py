@@ -257,11 +257,11 @@ class Transport:
 
         Raises BusUnavailable when it is known to be: at once for HINT_PAUSE_S after a failure, since a client waits.
         """
-        if time.monotonic() < self._no_hint_before:
-            raise BusUnavailable(f"can't publish to {queue}: the message broker did not answer just now")
+        self._refuse_hint_while_paused(queue)
         if not self._hints.lock.acquire(timeout=HINT_CONNECT_S):
             raise BusUnavailable(f"can't publish to {queue}: the connection is busy")
         try:
+            self._refuse_hint_while_paused(queue)  # another may have failed while this one waited
             was_connected = self._hints.connected
             try:
                 self._send_hint(queue, body)
@@ -278,6 +278,12 @@ class Transport:
             ) from err
         finally:
             self._hints.lock.release()
+
+    def _refuse_hint_while_paused(self, queue: str) -> None:
+        if time.monotonic() < self._no_hint_before:
+            raise BusUnavailable(
+                f"can't publish to {queue}: the message broker does not answer", detail="it did not a moment ago"
+            )
 
     def _send_hint(self, queue: str, body: bytes) -> None:
         self._hints.look()

@@ -1,15 +1,13 @@
-"""A PostgreSQL server and a RabbitMQ broker of one's own that a test may stop, wipe and start again."""
+"""A PostgreSQL server of one's own that a test may stop and start again."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 from pathlib import Path
 
 from common import tool
-from tests.fixtures import postgresql, rabbitmq
+from tests.fixtures import postgresql
 from tests.fixtures.postgresql import PostgresqlServer
 
 STOP_S = 30.0
@@ -39,30 +37,3 @@ class Postgresql:
     def stop(self, mode: str = "immediate") -> None:
         """`immediate` is a crash, `fast` a clean shutdown that hangs up on everybody."""
         tool.run([*self._pg_ctl, "-m", mode, "stop"], timeout_s=STOP_S)
-
-
-class Rabbitmq:
-    """The broker keeps its port over a restart."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = rabbitmq.free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        (self._folder / "pid").unlink(missing_ok=True)
-        self._process = rabbitmq._start(self._folder, self._port)
-        rabbitmq._wait(self._folder, self._port, self._process)
-
-    def stop(self) -> None:
-        """kill -9 of the broker and all its children."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(STOP_S)
-            self._process = None
-
-    def wipe(self) -> None:
-        """Every queue and message it had. Only while it is stopped."""
-        shutil.rmtree(self._folder / "db")

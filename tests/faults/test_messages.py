@@ -44,13 +44,17 @@ class Tap:
             bus.close()
 
     def put_back(self, rng: random.Random, times: int = 2) -> None:
-        """Each so many times, in an order of their own."""
+        """Each so many times, in an order of their own; reports as the node they are from, or they would be refused."""
         again = self.taken * times
         rng.shuffle(again)
-        bus: Bus = self._cloud.broker()
+        buses: dict[str, Bus] = {}
         for queue, body in again:
-            bus.transport.publish(queue, body)
-        bus.close()
+            node = msgspec.json.decode(body)["node"] if queue == REPORTS else ""
+            if node not in buses:
+                buses[node] = self._cloud.broker(node)
+            buses[node].transport.publish(queue, body)
+        for bus in buses.values():
+            bus.close()
 
 
 def _fleet(cloud: FaultCloud) -> list[str]:
