@@ -91,7 +91,10 @@ class Engine:
         )
 
     def deliver(self, report: Report) -> bool:
-        """Take a final report to the operation that waits for it and run that on. False: nobody waits for it."""
+        """Take a final report to the operation that waits for it and run that on. False: nobody waits for it.
+
+        Raises DatabaseUnavailable when it may not have been written: it must come again.
+        """
         return self._take_on(
             lambda s: operations.take_waiting(s, report, self._owner, self._clock.now(), self._lease_s),
             lambda s: operations.deliver(s, report, self._owner, self._clock.now(), self._lease_s),
@@ -107,9 +110,11 @@ class Engine:
         first: Turn | None = None
         try:
             operation, first = self._db.run(lambda s: self._first_turn(s, take, point))
-        except (LeaseLost, DatabaseUnavailable) as err:
+        except LeaseLost as err:
             log.event(logger, "operation.not_taken", logging.WARNING, reason=err.message, detail=err.detail)
             return False
+        except DatabaseUnavailable:  # nothing is known to be written: a report must not be acknowledged
+            raise
         except Exception as err:  # noqa: BLE001 - told by _failure, when the operation is ours
             failed, operation = err, self._db.run(lease)
         if operation is None:
@@ -147,7 +152,7 @@ class Engine:
                 log.event(logger, "operation.lease_lost", reason=err.message)
             except (
                 DatabaseUnavailable
-            ) as err:  # no failure of the step: when the lease has run out, it goes on from the row
+            ) as err:  # no failure of the step: when the lease is over, it goes on from the row
                 log.event(logger, "operation.database_unavailable", logging.WARNING, detail=err.detail)
 
     def _send(self, turn: Turn) -> None:
