@@ -21,10 +21,10 @@ from common.db import operations, scheduler_services
 from common.db.session import Database
 from common.deadlines import HEARTBEAT_S, SWEEP_BATCH
 from common.ids import new_id
+from common.placement.view import NodeViews
 from common.rpc.bus import REPORTS, SCHEDULERS, Bus
 from common.rpc.transport import Incoming
 from common.saga.engine import Engine
-from scheduler.placement.view import NodeViews
 from scheduler.reconcilers.network_sync import NetworkSync
 from scheduler.reports import ReportHandler
 from scheduler.sagas import SAGAS

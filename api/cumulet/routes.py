@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.cumulet.handlers import nodes, operations, servers, versions
+from api.cumulet.handlers import nodes, operations, schedule, servers, versions
 from api.errors import plain_form
 from api.policy import Rule
 from api.routing import Api, Handler, Route
@@ -19,6 +19,7 @@ V1 = (
     _get("/operations/<operation_id>", Rule.READER, operations.show, "operations:show"),
     _get("/nodes", Rule.ADMIN, nodes.list_nodes, "nodes:list"),
     _get("/nodes/<node>", Rule.ADMIN, nodes.show, "nodes:show"),
+    Route("POST", "/schedule", None, None, None, Rule.ADMIN, schedule.dry_run, "cumulet:schedule:dry_run"),
     _get("/nodes/images/<image_id>/file", Rule.NODE, nodes.image_file, "nodes:image_file"),
 )
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from scheduler.placement.filters import FILTERS, Refusal
-from scheduler.placement.request import PlacementRequest
-from scheduler.placement.view import NodeView
+from common.placement.filters import FILTERS, Refusal
+from common.placement.request import PlacementRequest
+from common.placement.view import NodeView
 
 KEPT_SCORES = 10
 KEPT_REFUSALS = 50
