@@ -17,9 +17,9 @@ from common.config import Config
 from common.db import nodes
 from common.db.models import Instance, Node, Operation, Service
 from common.ids import new_id
+from common.placement.view import NodeViews
 from common.saga.model import StepContext
 from common.states import OperationClass, OperationState, VmState
-from scheduler.placement.view import NodeViews
 from scheduler.sagas import server_create
 
 SERVERS, OWN, NODES, LISTS, CLAIMS = 100_000, 1_000, 10_000, 20, 200

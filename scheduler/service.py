@@ -22,10 +22,10 @@ from common.db.session import Database
 from common.deadlines import BROKER_SYNC_S, HEARTBEAT_S, SWEEP_BATCH
 from common.errors import DatabaseUnavailable
 from common.ids import new_id
+from common.placement.view import NodeViews
 from common.rpc.bus import REPORTS, SCHEDULERS, Bus
 from common.rpc.transport import Incoming
 from common.saga.engine import Engine
-from scheduler.placement.view import NodeViews
 from scheduler.reconcilers.broker import BrokerSync
 from scheduler.reconcilers.network_sync import NetworkSync
 from scheduler.reports import ReportHandler

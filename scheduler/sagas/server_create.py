@@ -12,13 +12,13 @@ from common.db import instances, nodes, ports
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S
 from common.errors import CloudError, NoValidNode
+from common.placement import request as placement_request
+from common.placement.recent import RecentChoices
+from common.placement.select import choose, summary
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
 from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
 from common.states import VmState
 from scheduler import instance_spec
-from scheduler.placement import request as placement_request
-from scheduler.placement.recent import RecentChoices
-from scheduler.placement.select import choose, summary
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, report_error
 
 

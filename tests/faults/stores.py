@@ -9,7 +9,6 @@ from pathlib import Path
 from common import tool
 from tests.fixtures import postgresql
 from tests.fixtures.postgresql import PostgresqlServer
-from tests.fixtures.rabbitmq import RabbitServer
 
 STOP_S = 30.0
 

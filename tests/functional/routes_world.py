@@ -199,6 +199,7 @@ BODIES: dict[str, Any] = {
     "compute:keypairs:create": {"keypair": {"name": "fresh", "public_key": PUBLIC_KEY}},
     "compute:services:update": {"status": "disabled"},
     "compute:quota-sets:update": {"quota_set": {"instances": 3}},
+    "cumulet:schedule:dry_run": {"schedule": {"flavor": "c1.tiny"}},
     "network:networks:create": {"network": _NAMED},
     "network:networks:update": {"network": _NAMED},
     "network:subnets:create": lambda world: {

@@ -22,6 +22,7 @@ from common.db.base import Base
 from common.db.models import Allocation, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
 from common.db.session import Database
 from common.ids import new_id, new_request_id
+from common.placement.view import NodeViews
 from common.rpc.compute_v1 import (
     Command,
     EnsureAbsent,
@@ -37,7 +38,6 @@ from common.rpc.compute_v1 import (
 from common.saga.engine import Engine
 from common.saga.model import Saga
 from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
-from scheduler.placement.view import NodeViews
 from scheduler.sagas import SAGAS
 
 PROJECT, USER = "a" * 32, "b" * 32

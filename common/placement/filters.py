@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from common.deadlines import NODE_DOWN_S
-from scheduler.placement.request import PlacementRequest
-from scheduler.placement.view import NodeView
+from common.placement.request import PlacementRequest
+from common.placement.view import NodeView
 
 
 @dataclass(frozen=True)

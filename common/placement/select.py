@@ -9,9 +9,9 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from scheduler.placement.filters import FILTERS, Refusal, that_matter
-from scheduler.placement.request import PlacementRequest
-from scheduler.placement.view import NodeView
+from common.placement.filters import FILTERS, Refusal, that_matter
+from common.placement.request import PlacementRequest
+from common.placement.view import NodeView
 
 KEPT_SCORES = 10
 KEPT_REFUSALS = 50
