@@ -57,6 +57,14 @@ class Cloud:
 
     def get(self, path: str, service_type: str = "cumulet", **query: Any) -> dict[str, Any]:
         """The JSON answer. Raises CloudRefusedError with the service's own message."""
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._request("GET", path, service_type, params=params)
+
+    def post(self, path: str, body: dict[str, Any], service_type: str = "cumulet") -> dict[str, Any]:
+        """The JSON answer. Raises CloudRefusedError with the service's own message."""
+        return self._request("POST", path, service_type, json=body)
+
+    def _request(self, method: str, path: str, service_type: str, **options: Any) -> dict[str, Any]:
         from keystoneauth1.adapter import Adapter
         from keystoneauth1.exceptions import ClientException
 
@@ -67,9 +75,10 @@ class Cloud:
             region_name=self._region,
             user_agent="cumulet",
         )
-        params = {name: value for name, value in query.items() if value is not None}
         try:
-            response = adapter.get(path, params=params, headers={"Accept": "application/json"}, raise_exc=False)
+            response = adapter.request(
+                path, method, headers={"Accept": "application/json"}, raise_exc=False, log=False, **options
+            )
         except ClientException as err:
             raise CloudRefusedError(str(err)) from err
         body = response.json() if "json" in response.headers.get("Content-Type", "") else {}

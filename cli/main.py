@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 #: the table of contents: words of the command -> where its class is, imported when it is used
 COMMANDS = {
+    "bus dead-letters": "cli.bus:ListDeadLetters",
+    "bus definitions": "cli.bus:Definitions",
+    "bus list": "cli.bus:ListQueues",
     "check": "cli.check:RunChecks",
     "db migrate": "cli.db:Migrate",
     "node enrol": "cli.enrol:Enrol",
     "node list": "cli.node:ListNodes",
     "node show": "cli.node:ShowNode",
+    "node token create": "cli.node_token:CreateNodeToken",
     "operation list": "cli.operation:ListOperations",
     "operation show": "cli.operation:ShowOperation",
     "server why": "cli.server:Why",
@@ -64,7 +68,7 @@ class CumuletApp(App):  # type: ignore[misc]
         self.stdout.write("\nCommands:\n")
         for name, command in sorted(self.command_manager):
             if name in COMMANDS:
-                self.stdout.write(f"  {name:<15} {(command.load().__doc__ or '').splitlines()[0]}\n")
+                self.stdout.write(f"  {name:<17} {(command.load().__doc__ or '').splitlines()[0]}\n")
         raise SystemExit(0)
 
     def interact(self) -> None:

@@ -30,6 +30,7 @@ def option(default: Any, help_text: str) -> Any:
 
 
 _NO_BROKER = Secret("filesystem://")
+_NOT_MANAGED = Secret("")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,19 @@ class BusConfig:
     )
     folder: str = option("/var/lib/cumulet/bus", "where filesystem:// keeps its messages")
     polling_interval_ms: int = option(20, "how often filesystem:// looks for messages")
+    ca_file: str = option("", "amqps://: certificates that may sign the broker's; empty: those of the system")
+    cert_file: str = option("", "amqps://: certificate that this process shows to the broker; empty: none")
+    key_file: str = option("", "amqps://: private key of cert_file")
+    node_url: str = option(
+        "", "what nodes that join use to reach the broker, without user and password; empty: as in url"
+    )
+    management_url: Secret = field(
+        default=_NOT_MANAGED,
+        metadata={
+            "help": "RabbitMQ's management API, http(s)://user:password@host:port, by which every node gets a user of"
+            " its own; empty: users are made by hand"
+        },
+    )
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,16 @@ REPORT_REPEAT_MAX_S: Final = 60.0
 # Questions asked while a client waits
 QUERY_S: Final = 5.0
 
+# The bus
+BUS_CONNECT_S: Final = 5.0
+BUS_ANSWER_S: Final = 10.0  # a confirm, or an answer to a declaration
+BUS_AGAIN_FIRST_S: Final = 0.1  # a lost consumer connects again after this, doubling …
+BUS_AGAIN_MAX_S: Final = 2.0  # … up to this
+HINT_CONNECT_S: Final = 1.0  # a hint is no reason to let a client wait
+HINT_PAUSE_S: Final = 1.0  # after a failure no hint is tried for so long: the sweep finds the rows
+BROKER_API_S: Final = 5.0  # one request to RabbitMQ's management API
+JOIN_REQUEST_S: Final = 30.0
+
 # Libvirt calls (agent); past these the domain is marked busy and its thread counted as lost
 LIBVIRT_QUICK_S: Final = 15.0
 LIBVIRT_START_S: Final = 90.0
@@ -44,5 +54,6 @@ METADATA_REQUEST_S: Final = 5.0
 
 # Reconcilers (scheduler), time between two passes
 RECONCILE_S: Final = 5.0
+BROKER_SYNC_S: Final = 3.0
 SWEEP_BATCH: Final = 64
 ORPHAN_DISK_KEEP_S: Final = 7 * 24 * 3600.0

@@ -12,13 +12,15 @@ from types import FrameType
 from common import config as configuration
 from common import log
 from common.clock import SystemClock
-from common.errors import CloudError
+from common.errors import CloudError, ConfigError
 from common.rpc.bus import Bus
 from common.rpc.transport import Transport
-from compute_agent import factory
+from common.secret import Secret
+from compute_agent import factory, join
 from compute_agent.agent import Agent
 
 logger = logging.getLogger(__name__)
+_STDIN = "-"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,16 +32,23 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="remove every bridge, namespace and table that the agent made, then end",
     )
+    joining = parser.add_argument_group("Joining", "trade a token for credentials, write them down, then end")
+    joining.add_argument("--join", metavar="API_URL", help="the cloud's listener, such as http://10.99.0.254:8780")
+    joining.add_argument("--token", help="made by `cumulet node token create`; - reads it from the standard input")
+    joining.add_argument("--address", default="", help="address of this node for tunnels")
+    joining.add_argument("--api-ca-file", default="", metavar="FILE", help="certificates that may sign an https API's")
     options = parser.parse_args(arguments)
     os.umask(0o077)
     try:
+        if options.join:
+            return _join(options)
         config = configuration.load(options.config)
         log.setup(config.cloud, "compute-agent")
         clock = SystemClock()
         if options.teardown_network:
             factory.teardown_network(config, clock)
             return 0
-        bus = Bus(Transport(config.bus), clock)
+        bus = Bus(Transport(config.bus, declares=False), clock)  # its RabbitMQ user may not
         agent = factory.build(config, bus=bus, clock=clock)
         _end_on_signals(agent)
         agent.start()
@@ -52,6 +61,18 @@ def main(arguments: list[str] | None = None) -> int:
     agent.stop()
     bus.close()
     return 1 if agent.failed else 0
+
+
+def _join(options: argparse.Namespace) -> int:
+    """Raises what join.join raises."""
+    token = (sys.stdin.readline() if options.token == _STDIN else options.token or "").strip()
+    if not token:
+        raise ConfigError("--join needs --token, made by `cumulet node token create NAME`")
+    path = join.config_path(options.config)
+    request = join.Request(options.join, Secret(token), options.address, options.api_ca_file, path)
+    name = join.join(request)
+    sys.stdout.write(f"joined as node {name}; {path} is written, start the agent\n")
+    return 0
 
 
 def _end_on_signals(agent: Agent) -> None:

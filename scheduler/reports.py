@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from prometheus_client import Counter
+
 from common import log
 from common.clock import Clock
 from common.config import Config
@@ -22,14 +24,15 @@ from common.ids import new_id
 from common.killpoints import reach
 from common.rpc.bus import Bus
 from common.rpc.compute_v1 import AckReports, Heartbeat, PowerEvent, Report, ReportKind, decode_from_agent
+from common.rpc.topology import node_user
 from common.rpc.transport import Incoming
 from common.saga.engine import Engine
 from scheduler.reconcilers import domains
 from scheduler.reconcilers.network_sync import NETWORK_STEP
 
 logger = logging.getLogger(__name__)
-NODE_USER_PREFIX = "node-"
 Submit = Callable[[str], None]
+FORGED = Counter("cumulet_forged_reports_total", "Messages that came from another than the node they name")
 
 
 class ReportHandler:
@@ -42,8 +45,9 @@ class ReportHandler:
     def handle(self, incoming: Incoming) -> None:
         """Raises msgspec errors for what is no message of this version: the transport dead-letters it."""
         message = decode_from_agent(incoming.body)
-        if incoming.user_id and incoming.user_id != NODE_USER_PREFIX + message.node:
-            log.event(logger, "report.forged", logging.ERROR, claimed_node=message.node, user=incoming.user_id)
+        if not self._sent_by(message.node, incoming):
+            FORGED.inc()
+            log.event(logger, "report.forged", logging.ERROR, claimed_node=message.node[:255], user=incoming.user_id)
             return
         if isinstance(message, Heartbeat):
             self._heartbeat(message)
@@ -57,6 +61,12 @@ class ReportHandler:
                 node=message.node,
             ):
                 self._report(message)
+
+    def _sent_by(self, node: str, incoming: Incoming) -> bool:
+        """On RabbitMQ a message without a user, or of any but the node's own, is nobody's (BUS-01, BUS-02)."""
+        if not incoming.user_id and not self._bus.transport.is_rabbitmq:
+            return True
+        return incoming.user_id == node_user(node)
 
     def _report(self, report: Report) -> None:
         if report.kind in (ReportKind.ACCEPTED, ReportKind.PROGRESS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.cumulet.handlers import nodes, operations, servers, versions
+from api.cumulet.handlers import bus, nodes, operations, servers, versions
 from api.errors import plain_form
 from api.policy import Rule
 from api.routing import Api, Handler, Route
@@ -12,14 +12,22 @@ def _get(path: str, rule: Rule, handler: Handler, key: str) -> Route:
     return Route("GET", path, None, None, None, rule, handler, f"cumulet:{key}")
 
 
+def _post(path: str, rule: Rule, handler: Handler, key: str) -> Route:
+    return Route("POST", path, None, None, None, rule, handler, f"cumulet:{key}")
+
+
 V1 = (
     _get("", Rule.PUBLIC, versions.show, "version:show"),
     _get("/servers/<server_id>/why", Rule.READER, servers.why, "servers:why"),
     _get("/operations", Rule.READER, operations.list_operations, "operations:list"),
     _get("/operations/<operation_id>", Rule.READER, operations.show, "operations:show"),
     _get("/nodes", Rule.ADMIN, nodes.list_nodes, "nodes:list"),
+    _post("/nodes/tokens", Rule.ADMIN, nodes.create_token, "nodes:create_token"),
+    _post("/nodes/join", Rule.PUBLIC, nodes.join, "nodes:join"),
     _get("/nodes/<node>", Rule.ADMIN, nodes.show, "nodes:show"),
     _get("/nodes/images/<image_id>/file", Rule.NODE, nodes.image_file, "nodes:image_file"),
+    _get("/bus", Rule.ADMIN, bus.show, "bus:show"),
+    _get("/bus/dead-letters", Rule.ADMIN, bus.dead_letters, "bus:dead_letters"),
 )
 
 APIS = [Api("cumulet", "/cumulet/v1", V1, plain_form)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass, field
 
 from common import log
 from common.clock import Clock
@@ -11,19 +12,20 @@ from common.deadlines import QUERY_S
 from common.errors import BusUnavailable, NodeUnreachable
 from common.ids import new_id
 from common.rpc import compute_v1, queries_v1
+from common.rpc.topology import REPORTS, SCHEDULERS, node_queue, node_user, query_queue, reply_queue
 from common.rpc.transport import Callback, Incoming, Transport
 
+__all__ = ["REPORTS", "SCHEDULERS", "Bus", "node_queue", "query_queue"]
 logger = logging.getLogger(__name__)
-SCHEDULERS = "cumulet.schedulers"
-REPORTS = "cumulet.reports"
 
 
-def node_queue(node: str) -> str:
-    return f"cumulet.node.{node}"
+@dataclass
+class _Question:
+    """One that waits for its answer."""
 
-
-def query_queue(node: str) -> str:
-    return f"cumulet.query.{node}"
+    node: str
+    arrived: threading.Event = field(default_factory=threading.Event)
+    body: bytes = b""
 
 
 class Bus:
@@ -32,8 +34,8 @@ class Bus:
     def __init__(self, transport: Transport, clock: Clock) -> None:
         self.transport = transport
         self._clock = clock
-        self._waiting: dict[str, tuple[threading.Event, list[bytes]]] = {}
-        self._reply_queue = f"cumulet.reply.{new_id()}"
+        self._waiting: dict[str, _Question] = {}
+        self._reply_queue = reply_queue(new_id())
         self._reply_thread: threading.Thread | None = None
         self._reply_lock = threading.Lock()
         self._stop = threading.Event()
@@ -47,32 +49,32 @@ class Bus:
         self.transport.publish(REPORTS, compute_v1.encode(message))
 
     def hint(self, operation_id: str) -> None:
-        """Tell a scheduler that work is due. Never raises: the sweep finds the row if the hint is lost."""
+        """Tell a scheduler that work is due. Never raises, never waits long: the sweep finds the row of a lost hint."""
         try:
-            self.transport.publish(SCHEDULERS, b'{"operation_id":"%s"}' % operation_id.encode())
+            self.transport.hint(SCHEDULERS, b'{"operation_id":"%s"}' % operation_id.encode())
         except BusUnavailable as err:
             log.event(logger, "bus.hint_lost", logging.WARNING, operation_id=operation_id, reason=err.detail)
 
     def consume(self, queue: str, callback: Callback, stop: threading.Event, prefetch: int = 32) -> None:
-        self.transport.consume([self.transport.queue(queue)], callback, stop, prefetch)
+        self.transport.consume([queue], callback, stop, prefetch)
 
     def ask(self, node: str, query: queries_v1.Query, timeout_s: float = QUERY_S) -> queries_v1.Answer:
         """Ask a node's agent and wait. Raises NodeUnreachable, naming the node, when no answer comes in time."""
-        self._start_replies()
         correlation_id = new_id()
-        arrived, bodies = threading.Event(), list[bytes]()
-        self._waiting[correlation_id] = (arrived, bodies)
+        question = self._waiting[correlation_id] = _Question(node)
         try:
+            self._start_replies()
             self.transport.publish(
                 query_queue(node),
                 queries_v1.encode(query),
+                durable=False,
                 reply_to=self._reply_queue,
                 correlation_id=correlation_id,
                 expires_s=timeout_s,
             )
-            if not arrived.wait(timeout_s):
+            if not question.arrived.wait(timeout_s):
                 raise NodeUnreachable(f"Node {node} did not answer within {timeout_s:g} s; try again later.", node=node)
-            return queries_v1.decode_answer(bodies[0])
+            return queries_v1.decode_answer(question.body)
         except BusUnavailable as err:
             raise NodeUnreachable(
                 f"Node {node} can't be asked: the message broker does not answer.", node=node
@@ -95,19 +97,24 @@ class Bus:
         self.transport.close()
 
     def _start_replies(self) -> None:
+        """The queue is made before the question goes out: the answer may be quicker than the consumer."""
+        self.transport.declare([self._reply_queue])
         with self._reply_lock:
             if self._reply_thread is None:
-                queue = self.transport.queue(self._reply_queue, durable=False)
                 self._reply_thread = threading.Thread(
                     target=self.transport.consume,
-                    args=([queue], self._on_reply, self._stop),
+                    args=([self._reply_queue], self._on_reply, self._stop),
                     name="bus-replies",
                     daemon=True,
                 )
                 self._reply_thread.start()
 
     def _on_reply(self, incoming: Incoming) -> None:
-        waiting = self._waiting.get(incoming.correlation_id)
-        if waiting:
-            waiting[1].append(incoming.body)
-            waiting[0].set()
+        question = self._waiting.get(incoming.correlation_id)
+        if question is None:
+            return
+        if self.transport.is_rabbitmq and incoming.user_id != node_user(question.node):
+            log.event(logger, "answer.forged", logging.ERROR, asked_node=question.node, user=incoming.user_id)
+            return
+        question.body = incoming.body
+        question.arrived.set()

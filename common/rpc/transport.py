@@ -1,22 +1,25 @@
 """The only file that imports kombu: queues, publishing with confirms, consuming with late acknowledgement.
 
 Bodies are bytes of JSON made by common/rpc/*_v1.py; nothing else is ever accepted from the wire (no pickle).
-On RabbitMQ work queues are quorum queues with a dead-letter queue behind them; on filesystem:// and memory:// they are
-plain. Losing every message loses no state: rows re-issue the work.
+On RabbitMQ exchanges and queues are those of common/rpc/topology.py; on filesystem:// and memory:// there are only plain
+queues. Losing every message loses no state: rows re-issue the work.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import kombu
 from amqp.exceptions import MessageNacked
@@ -26,13 +29,20 @@ from kombu.utils.json import dumps, loads
 
 from common import log
 from common.config import BusConfig
-from common.errors import BusUnavailable
+from common.deadlines import (
+    BUS_AGAIN_FIRST_S,
+    BUS_AGAIN_MAX_S,
+    BUS_ANSWER_S,
+    BUS_CONNECT_S,
+    HINT_CONNECT_S,
+    HINT_PAUSE_S,
+)
+from common.errors import BusUnavailable, ConfigError
+from common.rpc import topology
 
 logger = logging.getLogger(__name__)
 _NACKED = (MessageNacked,)  # the broker could not keep a confirmed message; a plain Exception to amqp
 MAX_BODY_BYTES = 8 * 1024 * 1024
-DEAD_LETTERS = "cumulet.dead"
-DELIVERY_LIMIT = 5
 PUBLISH_TRIES = 4
 PUBLISH_PAUSE_S = 0.1  # before the first repetition; 0.2 and 0.3 before the next ones
 
@@ -84,18 +94,138 @@ class FolderTransport(filesystem.Transport):  # type: ignore[misc]
     Channel = FolderChannel
 
 
-class Transport:
-    """One per process. `publish` may be called by any thread; every `consume` runs in the thread that called it."""
+class _Wire:
+    """How connections to this broker are made, and what may go wrong with one."""
 
     def __init__(self, config: BusConfig) -> None:
         self._url = config.url.reveal()
         self.is_rabbitmq = self._url.startswith("amqp")
+        self.user = unquote(urlsplit(self._url).username or "guest") if self.is_rabbitmq else ""
         self._options = _options(config, self._url)
-        self._kind = {"transport": FolderTransport} if self._url.startswith("filesystem") else {}
-        self._lock = threading.Lock()
+        self.folder = Path(config.folder) / "queue" if self._url.startswith("filesystem") else None
+        self._more: dict[str, Any] = {"transport": FolderTransport} if self._url.startswith("filesystem") else {}
+        if self._url.startswith("amqps"):
+            self._more["ssl"] = _tls(config, self._url)
+        probe = kombu.Connection(self._url)
+        self.errors = (OperationalError, OSError, *probe.connection_errors, *probe.channel_errors, *_NACKED)
+
+    def connection(self, *, connect_s: float = BUS_CONNECT_S, confirm: bool = False, heartbeat: int = 0) -> Any:
+        """Not connected yet. Every wait for the broker's answer ends after BUS_ANSWER_S."""
+        options = dict(self._options)
+        if self.is_rabbitmq:
+            waits = min(connect_s * 2, BUS_ANSWER_S)
+            options |= {"confirm_publish": confirm, "read_timeout": waits, "write_timeout": waits}
+        return kombu.Connection(
+            self._url, transport_options=options, connect_timeout=connect_s, heartbeat=heartbeat, **self._more
+        )
+
+    def queue(self, name: str) -> kombu.Queue:
+        spec = topology.spec(name)
+        if not self.is_rabbitmq:
+            return kombu.Queue(name, exchange="", routing_key=name, durable=True)
+        return kombu.Queue(
+            name,
+            exchange=self.exchange(spec.exchange),
+            routing_key=name,
+            durable=True,
+            queue_arguments=spec.arguments(),
+        )
+
+    def exchange(self, name: str) -> kombu.Exchange:
+        return kombu.Exchange(name, type=topology.EXCHANGES[name], durable=True)
+
+
+class _Publisher:
+    """One connection to publish on. Callers hold `lock`, and call `drop` after any of the wire's errors."""
+
+    def __init__(self, wire: _Wire, *, confirm: bool, connect_s: float, declares: bool) -> None:
+        self.lock = threading.Lock()
+        self._wire, self._confirm, self._connect_s, self._declares = wire, confirm, connect_s, declares
         self._connection: kombu.Connection | None = None
         self._producer: kombu.Producer | None = None
         self._declared: set[str] = set()
+
+    @property
+    def connected(self) -> bool:
+        return self._producer is not None
+
+    def ready(self) -> kombu.Producer:
+        if self._producer is None:
+            connection = self._wire.connection(connect_s=self._connect_s, confirm=self._confirm)
+            self._connection = connection
+            connection.ensure_connection(max_retries=0, timeout=self._connect_s)
+            self._producer = kombu.Producer(connection.channel(), auto_declare=False)
+        return self._producer
+
+    def send(self, queue: str, body: bytes, properties: dict[str, Any]) -> None:
+        producer = self.ready()
+        if self._declares:
+            self.declare([queue])
+        producer.publish(
+            body,
+            routing_key=queue,
+            exchange=topology.spec(queue).exchange if self._wire.is_rabbitmq else "",
+            content_type="application/json",
+            content_encoding="utf-8",
+            retry=False,
+            timeout=BUS_ANSWER_S,
+            user_id=self._wire.user or None,  # RabbitMQ closes the channel of whoever writes another's name here
+            **properties,
+        )
+
+    def declare(self, queues: Sequence[str]) -> None:
+        """Exchanges, queues and bindings, once per connection: a broker that was wiped has dropped it."""
+        channel = self.ready().channel
+        for name in queues:
+            if name not in self._declared:
+                self._wire.queue(name)(channel).declare()
+                self._declared.add(name)
+
+    def declare_exchanges(self) -> None:
+        if self._wire.is_rabbitmq:
+            channel = self.ready().channel
+            for name in topology.EXCHANGES:
+                self._wire.exchange(name)(channel).declare()
+
+    def forget(self, queues: Sequence[str]) -> None:
+        self._declared -= set(queues)
+
+    def look(self) -> None:
+        """Notice a connection that the broker has closed meanwhile, by reading what it sent. Raises OSError."""
+        if self._wire.is_rabbitmq and self._connection is not None:
+            try:
+                self._connection.drain_events(timeout=0)
+            except TimeoutError:
+                return
+
+    def drop(self, *, politely: bool = False) -> None:
+        """Without the farewells, which a dead broker would not answer, unless asked to be polite."""
+        connection, self._connection, self._producer = self._connection, None, None
+        self._declared.clear()
+        if connection is None:
+            return
+        try:
+            if politely:
+                connection.release()
+            else:
+                connection.collect(socket_timeout=0.1)
+        except self._wire.errors as err:
+            log.event(logger, "bus.close_failed", logging.DEBUG, reason=str(err))
+
+
+class Transport:
+    """One per process. `publish` may be called by any thread; every `consume` runs in the thread that called it.
+
+    declares: make what is not there; an agent may not (its RabbitMQ user has no right to), it waits for the schedulers.
+    """
+
+    def __init__(self, config: BusConfig, *, declares: bool = True) -> None:
+        self._wire = _Wire(config)
+        self.is_rabbitmq = self._wire.is_rabbitmq
+        self._declares = declares or not self.is_rabbitmq
+        self._publisher = _Publisher(self._wire, confirm=True, connect_s=BUS_CONNECT_S, declares=self._declares)
+        self._hints = _Publisher(self._wire, confirm=False, connect_s=HINT_CONNECT_S, declares=self._declares)
+        self._no_hint_before = 0.0
         self._closed = threading.Event()
 
     def publish(
@@ -120,79 +250,126 @@ class Transport:
             "correlation_id": correlation_id or None,
             "expiration": expires_s,
         }
-        with self._lock:
+        self._insist(f"can't publish to {queue}", lambda: self._publisher.send(queue, body, properties))
+
+    def hint(self, queue: str, body: bytes) -> None:
+        """Put a message on a queue without waiting for anything: it may get lost.
+
+        Raises BusUnavailable when it is known to be: at once for HINT_PAUSE_S after a failure, since a client waits.
+        """
+        self._refuse_hint_while_paused(queue)
+        if not self._hints.lock.acquire(timeout=HINT_CONNECT_S):
+            raise BusUnavailable(f"can't publish to {queue}: the connection is busy")
+        try:
+            self._refuse_hint_while_paused(queue)  # another may have failed while this one waited
+            was_connected = self._hints.connected
+            try:
+                self._send_hint(queue, body)
+            except self._wire.errors:
+                self._hints.drop()
+                if not was_connected:
+                    raise
+                self._send_hint(queue, body)
+        except self._wire.errors as err:
+            self._hints.drop()
+            self._no_hint_before = time.monotonic() + HINT_PAUSE_S
+            raise BusUnavailable(
+                f"can't publish to {queue}: the message broker does not answer", detail=str(err) or type(err).__name__
+            ) from err
+        finally:
+            self._hints.lock.release()
+
+    def _refuse_hint_while_paused(self, queue: str) -> None:
+        if time.monotonic() < self._no_hint_before:
+            raise BusUnavailable(
+                f"can't publish to {queue}: the message broker does not answer", detail="it did not a moment ago"
+            )
+
+    def _send_hint(self, queue: str, body: bytes) -> None:
+        self._hints.look()
+        self._hints.send(queue, body, {"delivery_mode": 1})
+
+    def declare(self, queues: Sequence[str]) -> None:
+        """Make queues with their exchanges and bindings, where that has not been done on this connection.
+
+        Raises BusUnavailable.
+        """
+        if self.is_rabbitmq:
+            self._insist("can't declare queues", lambda: self._publisher.declare(queues))
+
+    def declare_again(self, queues: Sequence[str]) -> None:
+        """Make all exchanges and these queues, whatever has been done before. Raises BusUnavailable."""
+
+        def all_of_it() -> None:
+            self._publisher.forget(queues)
+            self._publisher.declare_exchanges()
+            self._publisher.declare(queues)
+
+        if self.is_rabbitmq:
+            self._insist("can't declare exchanges and queues", all_of_it)
+
+    def _insist(self, failure: str, work: Callable[[], None]) -> None:
+        publisher = self._publisher
+        with publisher.lock:
             for tries_left in reversed(range(PUBLISH_TRIES)):
-                was_connected = self._producer is not None
+                was_connected = publisher.connected
                 try:
-                    self._publish_once(queue, body, durable, properties)
+                    work()
                     return
-                except (OperationalError, OSError, *self._errors()) as err:
+                except self._wire.errors as err:
                     nacked = isinstance(err, MessageNacked)
-                    self._drop()
+                    publisher.drop()
                     if not tries_left or not (nacked or was_connected):
+                        reason = "refuses to keep the message" if nacked else "does not answer"
                         raise BusUnavailable(
-                            f"can't publish to {queue}: the message broker "
-                            + ("refuses to keep the message" if nacked else "does not answer"),
-                            detail=str(err) or type(err).__name__,
+                            f"{failure}: the message broker {reason}", detail=str(err) or type(err).__name__
                         ) from err
                 self._closed.wait(PUBLISH_PAUSE_S * (PUBLISH_TRIES - tries_left))
 
-    def _publish_once(self, queue: str, body: bytes, durable: bool, properties: dict[str, Any]) -> None:
-        producer = self._ready_producer()
-        if queue not in self._declared and durable:
-            self.queue(queue)(producer.channel).declare()
-            self._declared.add(queue)
-        producer.publish(
-            body,
-            routing_key=queue,
-            exchange="",
-            content_type="application/json",
-            content_encoding="utf-8",
-            retry=False,
-            timeout=10,
-            **properties,
-        )
-
-    def consume(self, queues: list[kombu.Queue], callback: Callback, stop: threading.Event, prefetch: int = 32) -> None:
+    def consume(self, queues: Sequence[str], callback: Callback, stop: threading.Event, prefetch: int = 32) -> None:
         """Deliver messages to `callback` until `stop` is set; reconnects for ever, with backoff.
 
         A message is acknowledged after `callback` returned. When it raises, the message is rejected: RabbitMQ
-        delivers it again and dead-letters it after DELIVERY_LIMIT tries, other transports drop it.
+        delivers it again and dead-letters it after topology.DELIVERY_LIMIT tries, other transports drop it.
         """
-        pause_s = 0.1
+        pause_s = BUS_AGAIN_FIRST_S
         while not stop.is_set():
+            connection = self._wire.connection(heartbeat=10)
             try:
-                with kombu.Connection(
-                    self._url, transport_options=self._options, heartbeat=10, **self._kind
-                ) as connection:
-                    self._drain(connection, queues, callback, stop, prefetch)
-                    pause_s = 0.1
-            except (OperationalError, OSError, *self._errors()) as err:
+                connection.ensure_connection(max_retries=0, timeout=BUS_CONNECT_S)
+                found = [self._wire.queue(name) for name in queues]
+                with connection.Consumer(
+                    found, on_message=self._on_message(callback), prefetch_count=prefetch, auto_declare=self._declares
+                ):
+                    pause_s = BUS_AGAIN_FIRST_S
+                    self._drain(connection, stop)
+            except self._wire.errors as err:
                 log.event(logger, "bus.connection_lost", logging.WARNING, reason=str(err)[:200], again_in_s=pause_s)
                 stop.wait(pause_s)
-                pause_s = min(pause_s * 2, 5.0)
+                pause_s = min(pause_s * 2, BUS_AGAIN_MAX_S)
+            finally:
+                self._release(connection)
 
-    def _drain(
-        self,
-        connection: kombu.Connection,
-        queues: list[kombu.Queue],
-        callback: Callback,
-        stop: threading.Event,
-        prefetch: int,
-    ) -> None:
-        def on_message(message: kombu.Message) -> None:  # undecoded: the typed decoder of rpc/*_v1.py reads the bytes
-            self._deliver(message, callback)
+    def _drain(self, connection: kombu.Connection, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                connection.drain_events(timeout=0.5)
+            except TimeoutError:
+                if self.is_rabbitmq:
+                    connection.heartbeat_check()
+            except ValueError as err:
+                # filesystem://: the file of a writer that was killed midway, or is not done yet; a resend follows
+                log.event(logger, "bus.message_unreadable", logging.WARNING, reason=str(err)[:200])
 
-        with connection.Consumer(queues, on_message=on_message, prefetch_count=prefetch):
-            while not stop.is_set():
-                try:
-                    connection.drain_events(timeout=0.5)
-                except TimeoutError:
-                    if self.is_rabbitmq:
-                        connection.heartbeat_check()
-                except ValueError as err:
-                    # filesystem://: the file of a writer that was killed midway, or is not done yet; a resend follows
-                    log.event(logger, "bus.message_unreadable", logging.WARNING, reason=str(err)[:200])
+    def _release(self, connection: kombu.Connection) -> None:
+        try:
+            connection.release()
+        except self._wire.errors as err:
+            log.event(logger, "bus.close_failed", logging.DEBUG, reason=str(err)[:200])
+
+    def _on_message(self, callback: Callback) -> Callable[[kombu.Message], None]:
+        """Undecoded: the typed decoder of rpc/*_v1.py reads the bytes."""
+        return lambda message: self._deliver(message, callback)
 
     def _deliver(self, message: kombu.Message, callback: Callback) -> None:
         raw = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
@@ -222,56 +399,46 @@ class Transport:
             return
         message.ack()
 
-    def queue(self, name: str, *, durable: bool = True) -> kombu.Queue:
-        """A work queue (durable) or a reply queue of one process."""
-        if not durable:
-            return kombu.Queue(name, exchange="", routing_key=name, durable=False, auto_delete=True, expires=60)
-        arguments = None
-        if self.is_rabbitmq and name != DEAD_LETTERS:
-            arguments = {
-                "x-queue-type": "quorum",
-                "x-delivery-limit": DELIVERY_LIMIT,
-                "x-dead-letter-exchange": "",
-                "x-dead-letter-routing-key": DEAD_LETTERS,
-            }
-        return kombu.Queue(name, exchange="", routing_key=name, durable=True, queue_arguments=arguments)
+    def waiting(self) -> dict[str, int]:
+        """How many messages lie in each queue, on filesystem:// only; RabbitMQ says more (common/rpc/management.py)."""
+        folder = self._wire.folder
+        names = (
+            (path.name.partition(".")[2].removesuffix(".msg") for path in folder.glob("[0-9]*.msg")) if folder else ()
+        )
+        return dict(sorted(Counter(names).items()))
 
     def ping(self) -> None:
         """Raises BusUnavailable unless the broker answers; for health checks."""
-        with self._lock:
+        with self._publisher.lock:
             try:
-                self._ready_producer()
-            except (OperationalError, OSError, *self._errors()) as err:
-                self._drop()
+                self._publisher.look()
+                self._publisher.ready()
+            except self._wire.errors as err:
+                self._publisher.drop()
                 raise BusUnavailable("the message broker does not answer", detail=str(err)) from err
 
     def close(self) -> None:
         self._closed.set()
-        with self._lock:
-            self._drop()
+        for publisher in (self._publisher, self._hints):
+            with publisher.lock:
+                publisher.drop(politely=True)
 
-    def _ready_producer(self) -> kombu.Producer:
-        if self._producer is None:
-            connection = kombu.Connection(
-                self._url, transport_options={**self._options, "confirm_publish": True}, connect_timeout=5, **self._kind
-            )
-            connection.ensure_connection(max_retries=1, timeout=5)
-            self._connection = connection
-            self._producer = kombu.Producer(connection.channel())
-        return self._producer
 
-    def _drop(self) -> None:
-        connection, self._connection, self._producer = self._connection, None, None
-        self._declared.clear()
-        if connection is not None:
-            try:
-                connection.release()
-            except OSError as err:
-                log.event(logger, "bus.close_failed", logging.DEBUG, reason=str(err))
-
-    def _errors(self) -> tuple[type[BaseException], ...]:
-        probe = kombu.Connection(self._url)
-        return (*probe.connection_errors, *probe.channel_errors, *_NACKED)
+def _tls(config: BusConfig, url: str) -> dict[str, Any]:
+    """The broker's certificate and host name are verified, always (BUS-05). Raises ConfigError."""
+    parts = urlsplit(url)
+    if parts.query:
+        raise ConfigError("[bus] url may have no parameters after '?'; certificates are named by ca_file and cert_file")
+    for path in (config.ca_file, config.cert_file, config.key_file):
+        if path and not os.access(path, os.R_OK):
+            raise ConfigError(f"[bus] can't read {path}, which ca_file, cert_file or key_file names")
+    return {
+        "server_hostname": parts.hostname,
+        "cert_reqs": ssl.CERT_REQUIRED,
+        "ca_certs": config.ca_file or None,
+        "certfile": config.cert_file or None,
+        "keyfile": config.key_file or None,
+    }
 
 
 def _options(config: BusConfig, url: str) -> dict[str, Any]:

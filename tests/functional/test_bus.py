@@ -17,11 +17,14 @@ from common.clock import SystemClock
 from common.config import BusConfig
 from common.errors import BusUnavailable, NodeUnreachable
 from common.ids import new_id
-from common.rpc import queries_v1
+from common.rpc import credentials, queries_v1
+from common.rpc.broker import Broker
 from common.rpc.bus import SCHEDULERS, Bus, node_queue, query_queue
 from common.rpc.compute_v1 import EnsureAbsent, decode_command
+from common.rpc.topology import COMMANDS
 from common.rpc.transport import PUBLISH_TRIES, Incoming, Transport
 from common.secret import Secret
+from tests.fixtures.rabbitmq import Vhost
 
 DEADLINE_S = 20.0
 
@@ -45,7 +48,8 @@ def bus_config(request: pytest.FixtureRequest, tmp_path: Path) -> BusConfig:
         return BusConfig(url=Secret("filesystem://"), folder=str(tmp_path / "bus"))
     if request.param == "memory":
         return BusConfig(url=Secret("memory://"), polling_interval_ms=10)
-    return BusConfig(url=Secret(request.getfixturevalue("rabbitmq_url")))
+    vhost: Vhost = request.getfixturevalue("rabbitmq_vhost")
+    return vhost.config
 
 
 @pytest.fixture
@@ -128,14 +132,25 @@ def test_a_message_that_raises_does_not_stop_the_consumer(bus: Bus) -> None:
     consumer.close()
 
 
-def test_a_question_is_answered_and_silence_names_the_node(bus: Bus) -> None:
+def node_bus(bus_config: BusConfig, bus: Bus, node: str) -> Bus:
+    """The bus as the node's agent has it: on RabbitMQ, as its own user."""
+    if not bus.transport.is_rabbitmq:
+        return bus
+    password = credentials.make_password()
+    Broker(bus_config, bus.transport).ensure_node(node, credentials.password_hash(password))
+    url = credentials.node_url(bus_config, node, password)
+    return Bus(Transport(BusConfig(url=url), declares=False), SystemClock())
+
+
+def test_a_question_is_answered_and_silence_names_the_node(bus: Bus, bus_config: BusConfig) -> None:
     node, stop = f"n-{new_id()}", threading.Event()
+    agent = node_bus(bus_config, bus, node)
 
     def answer(incoming: Incoming) -> None:
         query = queries_v1.decode_query(incoming.body)
-        bus.answer(incoming, queries_v1.Answer(text=f"log of {query.instance_id}"))
+        agent.answer(incoming, queries_v1.Answer(text=f"log of {query.instance_id}"))
 
-    thread = threading.Thread(target=bus.consume, args=(query_queue(node), answer, stop), daemon=True)
+    thread = threading.Thread(target=agent.consume, args=(query_queue(node), answer, stop), daemon=True)
     thread.start()
     assert bus.ask(node, queries_v1.ConsoleLog(instance_id="i1")).text == "log of i1"
     stop.set()
@@ -149,10 +164,10 @@ def test_a_pickle_is_never_decoded(bus: Bus, bus_config: BusConfig) -> None:
     consumer = Consumer(bus, node_queue(node))
     bus.send_command(node, command(new_id()))
     until(lambda: consumer.bodies)
-    options = bus.transport._options
-    with kombu.Connection(bus_config.url.reveal(), transport_options=options) as connection:
+    with bus.transport._wire.connection() as connection:
         producer = kombu.Producer(connection.channel())
-        producer.publish({"a": 1}, serializer="pickle", routing_key=node_queue(node), exchange="")
+        exchange = COMMANDS if bus.transport.is_rabbitmq else ""
+        producer.publish({"a": 1}, serializer="pickle", routing_key=node_queue(node), exchange=exchange)
     bus.send_command(node, command(new_id()))
     until(lambda: len(consumer.bodies) == 2)
     consumer.close()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from api.cumulet.operations import nodes
-from api.cumulet.views.nodes import node_body
+from api.cumulet.operations import joining, nodes
+from api.cumulet.schemas.nodes import CREATE_TOKEN, JOIN
+from api.cumulet.views.nodes import joined_body, node_body, token_body
 from api.request import ApiRequest, Reply
+from api.schema import validate
+
+DEFAULT_LIFETIME_S = 600
 
 
 def list_nodes(request: ApiRequest) -> Reply:
@@ -28,3 +32,24 @@ def image_file(request: ApiRequest, image_id: str) -> Reply:
         content_type="application/octet-stream",
         stream=found.stream,
     )
+
+
+def create_token(request: ApiRequest) -> Reply:
+    validate(request.body, CREATE_TOKEN)
+    asked = request.body["token"]
+    made = joining.create_token(
+        request.services,
+        request.context,
+        node=asked["node"],
+        lifetime_s=asked.get("lifetime_s", DEFAULT_LIFETIME_S),
+        is_compute=asked.get("is_compute", True),
+        is_gateway=asked.get("is_gateway", False),
+    )
+    return Reply({"token": token_body(made)}, 201, {"Cache-Control": "no-store"})
+
+
+def join(request: ApiRequest) -> Reply:
+    validate(request.body, JOIN)
+    asked = request.body["join"]
+    joined = joining.join(request.services, asked["token"], asked.get("address", ""))
+    return Reply({"node": joined_body(joined, request.services.config)}, 200, {"Cache-Control": "no-store"})

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from api.cumulet.operations.joining import Joined
+from common.config import Config
 from common.db import services
 from common.db.models import Node, Service
+from common.db.node_tokens import NewToken
 
 
 def node_body(node: Node, service: Service, now: datetime, down_after_s: float) -> dict[str, Any]:
@@ -46,4 +49,34 @@ def node_body(node: Node, service: Service, now: datetime, down_after_s: float) 
         },
         "network": {"wanted": node.network_wanted, "applied": node.network_applied},
         "boot_id": node.boot_id,
+    }
+
+
+def token_body(token: NewToken) -> dict[str, Any]:
+    """Shown once: nothing but a hash of it is kept."""
+    return {
+        "id": token.id,
+        "node": token.node_name,
+        "token": token.text.reveal(),
+        "expires_at": token.expires_at.isoformat(timespec="seconds"),
+    }
+
+
+def joined_body(joined: Joined, config: Config) -> dict[str, Any]:
+    """The node's credentials, and what its configuration must have in common with this cloud's."""
+    return {
+        "name": joined.name,
+        "cloud_uuid": config.cloud.uuid,
+        "region": config.cloud.region,
+        "image_secret": joined.image_secret.reveal(),
+        "bus_url": joined.bus_url.reveal(),
+        "bus_ca": joined.bus_ca,
+        "api_url": config.api.public_url,
+        "is_compute": joined.is_compute,
+        "is_gateway": joined.is_gateway,
+        "network": {
+            "mtu": config.network.mtu,
+            "dns_domain": config.network.dns_domain,
+            "dns_upstreams": config.network.dns_upstreams,
+        },
     }

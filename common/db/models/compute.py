@@ -35,6 +35,7 @@ class Node(Base):
     change_seq rises with every change that placement must see; readers fetch what is newer than they know.
     network_wanted rises with every change of a port, rule or network that concerns the node; network_applied is what
     its agent reported. is_compute: it may get instances; is_gateway: it may be the way out for networks with NAT.
+    broker_password_hash is RabbitMQ's own form of it, so that a wiped broker gets the node's user back as it was.
     """
 
     __tablename__ = "nodes"
@@ -46,6 +47,7 @@ class Node(Base):
     service_number: Mapped[int] = mapped_column(sa.ForeignKey("services.number"), unique=True)
     address: Mapped[str] = mapped_column(sa.String(64), default="")
     secret_hash: Mapped[str] = mapped_column(sa.String(64), default="")  # sha256 of the node's image secret
+    broker_password_hash: Mapped[str] = mapped_column(sa.String(64), default="")  # "": no user is made for the node
     vcpus: Mapped[int] = mapped_column(default=0)
     memory_mib: Mapped[int] = mapped_column(default=0)
     disk_gib: Mapped[int] = mapped_column(default=0)
@@ -68,6 +70,21 @@ class Node(Base):
     network_applied: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class NodeToken(Base):
+    """A permission to join as the node of this name: short-lived, used once; only its hash is kept (OPS-03)."""
+
+    __tablename__ = "node_tokens"
+    id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    node_name: Mapped[str] = mapped_column(Name)
+    token_hash: Mapped[str] = mapped_column(sa.String(64))
+    is_compute: Mapped[bool] = mapped_column(default=True)
+    is_gateway: Mapped[bool] = mapped_column(default=False)
+    user_id: Mapped[str] = mapped_column(sa.String(64))  # who made it
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
 
 
 class Flavor(Base):

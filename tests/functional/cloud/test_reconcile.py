@@ -204,9 +204,9 @@ def test_only_the_own_node_at_the_present_epoch_is_believed(cloud: Cloud, lie: s
         "other node": {"node": other}, "unknown node": {"node": "n99"}, "old epoch": {"epoch": 0},
         "later epoch": {"epoch": 2}, "unknown server": {"instance_id": new_id()}, "user": {},
     }  # fmt: skip
-    cloud.tell(power_event(cloud, server_id, **changes[lie]), user_id=f"node-{other}" if lie == "user" else "")
+    cloud.tell(power_event(cloud, server_id, **changes[lie]), user_id=f"cumulet-node-{other}" if lie == "user" else "")
     assert (cloud.status(server_id), cloud.row(server_id).power_state) == ("ACTIVE", 1)
-    cloud.tell(power_event(cloud, server_id), user_id=f"node-{mine}")  # the same said by the right one counts
+    cloud.tell(power_event(cloud, server_id), user_id=f"cumulet-node-{mine}")  # the same said by the right one counts
     assert cloud.status(server_id) == "SHUTOFF"
     cloud.do(server_id, "os-start")
 

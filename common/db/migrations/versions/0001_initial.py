@@ -127,6 +127,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_networks_project_id'), ['project_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_networks_shared'), ['shared'], unique=False)
 
+    op.create_table('node_tokens',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('node_name', sa.String(length=255), nullable=False),
+    sa.Column('token_hash', sa.String(length=64), nullable=False),
+    sa.Column('is_compute', sa.Boolean(), nullable=False),
+    sa.Column('is_gateway', sa.Boolean(), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('used_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_node_tokens'))
+    )
+    with op.batch_alter_table('node_tokens', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_node_tokens_expires_at'), ['expires_at'], unique=False)
+
     op.create_table('operations',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('request_id', sa.String(length=64), nullable=False),
@@ -290,6 +305,7 @@ def upgrade() -> None:
     sa.Column('service_number', sa.Integer(), nullable=False),
     sa.Column('address', sa.String(length=64), nullable=False),
     sa.Column('secret_hash', sa.String(length=64), nullable=False),
+    sa.Column('broker_password_hash', sa.String(length=64), nullable=False),
     sa.Column('vcpus', sa.Integer(), nullable=False),
     sa.Column('memory_mib', sa.Integer(), nullable=False),
     sa.Column('disk_gib', sa.Integer(), nullable=False),
@@ -650,6 +666,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_operations_due')
 
     op.drop_table('operations')
+    with op.batch_alter_table('node_tokens', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_node_tokens_expires_at'))
+
+    op.drop_table('node_tokens')
     with op.batch_alter_table('networks', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_networks_shared'))
         batch_op.drop_index(batch_op.f('ix_networks_project_id'))
