@@ -77,8 +77,10 @@ def enrol(
 
 
 def _enrol_again(session: Session, node: Node, address: str, *, is_compute: bool, is_gateway: bool) -> None:
-    if (node.address, node.is_gateway) != (address, is_gateway):
+    if node.is_gateway != is_gateway:
         network_state.touch_all(session)
+    elif node.address != address:
+        network_state.touch_neighbours(session, node.id)
     if node.is_compute != is_compute:
         session.execute(
             sa.update(Service).where(Service.number == node.service_number).values(binary=_binary(is_compute))
@@ -162,7 +164,7 @@ def heartbeat(
     }
     if address and address != node.address:
         values["address"] = address
-        network_state.touch_all(session)  # it is a tunnel endpoint of others
+        network_state.touch_neighbours(session, node.id)  # its tunnel endpoint
     was = (node.vcpus, node.memory_mib, node.disk_gib)
     silent = node.last_heartbeat_at is None or (now - node.last_heartbeat_at).total_seconds() > 15
     if silent or was != (inventory["vcpus"], inventory["memory_mib"], inventory["disk_gib"]):
