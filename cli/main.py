@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "cli.check:RunChecks",
     "db migrate": "cli.db:Migrate",
     "node enrol": "cli.enrol:Enrol",
+    "node forget": "cli.node_forget:ForgetNode",
     "node list": "cli.node:ListNodes",
     "node show": "cli.node:ShowNode",
     "node token create": "cli.node_token:CreateNodeToken",

@@ -27,6 +27,7 @@ V1 = (
     _post("/nodes/tokens", Rule.ADMIN, nodes.create_token, "nodes:create_token"),
     _post("/nodes/join", Rule.PUBLIC, nodes.join, "nodes:join"),
     _get("/nodes/<node>", Rule.ADMIN, nodes.show, "nodes:show"),
+    _post("/nodes/<node>/forget", Rule.ADMIN, nodes.forget, "nodes:forget"),
     _get("/nodes/images/<image_id>/file", Rule.NODE, nodes.image_file, "nodes:image_file"),
     _get("/bus", Rule.ADMIN, bus.show, "bus:show"),
     _get("/bus/dead-letters", Rule.ADMIN, bus.dead_letters, "bus:dead_letters"),
