@@ -31,6 +31,7 @@ COMMANDS = {
     "complete": "cli.complete:Complete",
     "db migrate": "cli.db:Migrate",
     "node enrol": "cli.enrol:Enrol",
+    "node forget": "cli.node_forget:ForgetNode",
     "node list": "cli.node:ListNodes",
     "node show": "cli.node:ShowNode",
     "node token create": "cli.node_token:CreateNodeToken",

@@ -137,6 +137,9 @@ class AgentConfig:
         "", "CA certificates (PEM) that the API's certificate is checked with; empty: well-known ones"
     )
     image_cache_gib: int = option(20, "bound of the image cache, in GiB")
+    shared_instances: bool = option(
+        False, "the instances' disks in state_dir are on storage that other nodes see too; all of them must say so"
+    )
     vcpus: int = option(0, "CPUs offered; 0: those of the machine")
     memory_mib: int = option(0, "memory offered, in MiB; 0: MemTotal of the machine")
     disk_gib: int = option(0, "disk offered, in GiB; 0: what the file system of state_dir has free at first start")

@@ -22,6 +22,9 @@ SOFT_STOP_S: Final = 60  # what a guest gets to power itself off
 HEARTBEAT_S: Final = 5.0
 NODE_DOWN_S: Final = 30.0
 SELF_FENCE_S: Final = 45.0  # T_self: a node that can't renew its lease for so long stops its evacuable guests
+CUT_OFF_S: Final = SELF_FENCE_S + 15.0  # silent for so long: peers drop the node, and creations move on without it
+WATCHDOG_LOOK_S: Final = 1.0
+AWAIT_NODE_S: Final = 365 * 24 * 3600.0  # what is left on a node waits for its return, or for `cumulet node forget`
 
 # Reports (agent)
 REPORT_REPEAT_FIRST_S: Final = 2.0
@@ -54,6 +57,7 @@ METADATA_REQUEST_S: Final = 5.0
 
 # Reconcilers (scheduler), time between two passes
 RECONCILE_S: Final = 5.0
+LIVENESS_S: Final = 2.0
 BROKER_SYNC_S: Final = 3.0
 SWEEP_BATCH: Final = 64
 ORPHAN_DISK_KEEP_S: Final = 7 * 24 * 3600.0

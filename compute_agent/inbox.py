@@ -22,7 +22,15 @@ from common.errors import InvalidRequest
 from common.ids import is_uuid
 from common.killpoints import reach
 from common.rpc import compute_v1
-from common.rpc.compute_v1 import AckReports, Command, EnsureInstance, EnsureRunning, RebootInstance, SyncNetwork
+from common.rpc.compute_v1 import (
+    AckReports,
+    Command,
+    EnsureInstance,
+    EnsureRunning,
+    LeaseRenewed,
+    RebootInstance,
+    SyncNetwork,
+)
 from compute_agent import durable
 from compute_agent.outbox import Outbox
 from compute_agent.task import Phase, Task, accepted_report
@@ -42,13 +50,15 @@ class Inbox:
     """`submit` queues a task for work. `handle` is called by one thread, the rest by any."""
 
     def __init__(
-        self, state_dir: Path, *, node: str, clock: Clock, outbox: Outbox, submit: Callable[[Task], None]
-    ) -> None:
+        self, state_dir: Path, *, node: str, clock: Clock, outbox: Outbox, submit: Callable[[Task], None],
+        on_lease: Callable[[LeaseRenewed], None],
+    ) -> None:  # fmt: skip
         self._folder = durable.make_folder(state_dir / "inbox")
         self._node = node
         self._clock = clock
         self._outbox = outbox
         self._submit = submit
+        self._on_lease = on_lease
         self._lock = threading.Lock()
         self._open: set[str] = set()
 
@@ -62,6 +72,9 @@ class Inbox:
         check(command)
         if isinstance(command, AckReports):
             self._outbox.acknowledge(command.report_ids)
+            return
+        if isinstance(command, LeaseRenewed):
+            self._on_lease(command)
             return
         with log.bind(request_id=command.request_id, operation_id=command.operation_id, command_id=command.id):
             if self._repeated(command):
@@ -133,7 +146,7 @@ def check(command: Command) -> None:
         raise InvalidRequest(f"command id {command.id[:200]!r} is not an id")
     if command.deadline.tzinfo is None:
         raise InvalidRequest(f"command {command.id} has a deadline without time zone")
-    if isinstance(command, AckReports):
+    if isinstance(command, AckReports | LeaseRenewed):
         return
     if isinstance(command, SyncNetwork):
         if command.generation != command.state.version:

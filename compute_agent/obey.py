@@ -18,6 +18,7 @@ from common.rpc.compute_v1 import (
     EnsureInstance,
     EnsureRunning,
     EnsureStopped,
+    LeaseRenewed,
     RebootInstance,
     SyncNetwork,
 )
@@ -105,7 +106,7 @@ class Obey:
 
     def _obey(self, task: Task) -> Outcome | Again:
         command = task.command
-        assert not isinstance(command, AckReports)  # the inbox keeps those
+        assert not isinstance(command, AckReports | LeaseRenewed)  # the inbox keeps those
         if self._is_too_late(task):
             raise CommandExpired(
                 f"the command {command.step or command.id} reached node {self._node} after its deadline"

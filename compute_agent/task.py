@@ -11,7 +11,16 @@ from enum import StrEnum
 from common.clock import Clock
 from common.ids import new_id
 from common.killpoints import reach
-from common.rpc.compute_v1 import AckReports, Command, EnsureAbsent, PowerState, Report, ReportKind, SyncNetwork
+from common.rpc.compute_v1 import (
+    AckReports,
+    Command,
+    EnsureAbsent,
+    LeaseRenewed,
+    PowerState,
+    Report,
+    ReportKind,
+    SyncNetwork,
+)
 
 NETWORK_LANE = "network"
 
@@ -102,7 +111,7 @@ def accepted_report(command: Command, node: str) -> Report:
 
 
 def _report(command: Command, kind: ReportKind, node: str, outcome: Outcome, timings_ms: dict[str, float]) -> Report:
-    assert not isinstance(command, AckReports)  # answered by nothing
+    assert not isinstance(command, AckReports | LeaseRenewed)  # answered by nothing
     return Report(
         id=new_id(),
         kind=kind,

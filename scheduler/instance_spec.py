@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.config import Config
-from common.db import network_state
+from common.db import network_state, nodes
 from common.db.models import Instance
 from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec
 
@@ -31,6 +31,7 @@ def build(session: Session, instance: Instance, config: Config) -> InstanceSpec:
         groups=groups,
         config_drive=instance.config_drive,
         network_version=version,
+        evacuable=instance.node_id is not None and nodes.has_shared_instances(session, instance.node_id),
         image_properties={str(key): str(value) for key, value in instance.image.get("properties", {}).items()},
     )
 

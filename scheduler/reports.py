@@ -123,7 +123,7 @@ class ReportHandler:
             work = self._db.run(lambda s: domains.take_heartbeat(s, beat, self._config, self._clock.now()))
             for operation_id in work.operation_ids:
                 self._submit(operation_id)
-            for command in work.commands:
+            for command in work.commands(beat, self._clock.now()):
                 try:
                     self._bus.send_command(beat.node, command)
                 except BusUnavailable as err:  # the next heartbeat shows the same difference

@@ -19,7 +19,7 @@ from common.clock import Clock
 from common.config import Config
 from common.db import operations, scheduler_services
 from common.db.session import Database
-from common.deadlines import BROKER_SYNC_S, HEARTBEAT_S, SWEEP_BATCH
+from common.deadlines import BROKER_SYNC_S, HEARTBEAT_S, LIVENESS_S, SWEEP_BATCH
 from common.errors import DatabaseUnavailable
 from common.ids import new_id
 from common.placement.view import NodeViews
@@ -27,6 +27,7 @@ from common.rpc.bus import REPORTS, SCHEDULERS, Bus
 from common.rpc.transport import Incoming
 from common.saga.engine import Engine
 from scheduler.reconcilers.broker import BrokerSync
+from scheduler.reconcilers.liveness import Liveness
 from scheduler.reconcilers.network_sync import NetworkSync
 from scheduler.reports import ReportHandler
 from scheduler.sagas import SAGAS
@@ -56,6 +57,7 @@ class Scheduler:
             owner=f"{self.name}/{new_id()[:8]}",
         )
         self.network_sync = NetworkSync(db=db, bus=bus, clock=clock)
+        self.liveness = Liveness(db=db, bus=bus, clock=clock)
         self.broker_sync = BrokerSync(db=db, bus=bus, config=config)
         self.reports = ReportHandler(db=db, bus=bus, clock=clock, config=config, engine=self.engine, submit=self.submit)
         self.stop_event = threading.Event()
@@ -114,6 +116,7 @@ class Scheduler:
             self._forever("network_sync", self.network_sync.run, 0.3),
             self._forever("broker_sync", self.broker_sync.run, BROKER_SYNC_S),
             self._forever("beat", self.beat, HEARTBEAT_S),
+            self._forever("liveness", self.liveness.run, LIVENESS_S),
         ]
         consumers = [
             lambda: self.bus.consume(SCHEDULERS, self.on_hint, self.stop_event),

@@ -125,7 +125,10 @@ def nodes_used(session: Session) -> Iterator[Difference]:
 
 
 def allocations(session: Session) -> Iterator[Difference]:
-    """A living instance on a node has exactly one allocation, there, of its flavor's size; nobody else has any."""
+    """A living instance on a node has exactly one allocation, there, of its flavor's size.
+
+    Beside them there are only those of open operations that hold what may be left of an instance on a silent node.
+    """
     wanted = _wanted_amounts()
     living = sa.select(
         Instance.id, Instance.node_id, *(value.label(name) for name, value in wanted.items())
@@ -157,7 +160,12 @@ def allocations(session: Session) -> Iterator[Difference]:
         .where(
             sa.or_(
                 living.c.id.is_(None), sa.and_(Allocation.purpose == INSTANCE, Allocation.node_id != living.c.node_id)
-            )
+            ),
+            ~sa.exists().where(
+                Operation.id == Allocation.consumer_id,
+                Operation.resource_id == Allocation.node_id,
+                Operation.state.in_(OPEN_OPERATION_STATES),
+            ),
         )
     )
     for consumer_id, purpose, *values in session.execute(stray):

@@ -346,7 +346,7 @@ def _dhcp(session: Session, network_ids: Sequence[str]) -> _Dhcp:
 
 
 def _peers(session: Session, network_ids: Sequence[str], own: str | None) -> dict[str, list[str]]:
-    """Tunnel endpoints of the other nodes that have the network; nodes without an address can't be peers."""
+    """Tunnel endpoints of the other nodes that have the network; nodes without an address or cut off are none."""
     bound = sa.select(Port.network_id, Port.binding_node_id.label("node_id")).where(
         Port.network_id.in_(network_ids), Port.binding_node_id.is_not(None)
     )
@@ -356,7 +356,7 @@ def _peers(session: Session, network_ids: Sequence[str], own: str | None) -> dic
         sa.select(having.c.network_id, Node.address)
         .distinct()
         .join(Node, Node.id == having.c.node_id)
-        .where(Node.id != (own or ""), Node.address != "")
+        .where(Node.id != (own or ""), Node.address != "", Node.cut_off_at.is_(None))
         .order_by(having.c.network_id, Node.address)
     )
     found: dict[str, list[str]] = {}

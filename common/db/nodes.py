@@ -98,6 +98,12 @@ def by_name(session: Session, name: str) -> Node | None:
     return session.scalars(sa.select(Node).where(Node.name == name)).one_or_none()
 
 
+def has_shared_instances(session: Session, node_id: str) -> bool:
+    """True when other nodes can reach the disks of this node's instances; as its agent last said."""
+    inventory = session.scalar(sa.select(Node.inventory).where(Node.id == node_id))
+    return bool((inventory or {}).get("shared_instances"))
+
+
 def get(session: Session, node_id: str) -> Node | None:
     return session.get(Node, node_id)
 

@@ -32,6 +32,7 @@ __all__ = [
     "for_instance",
     "get",
     "groups_for",
+    "hold",
     "info_for_instances",
     "mark_active",
     "not_found",
@@ -42,6 +43,7 @@ __all__ = [
 
 MAC_TRIES = 16
 COMPUTE_OWNER = "compute:nova"
+HELD_OWNER = "cumulet:held"  # a server is gone, and its node has not yet said that nothing of it is left
 
 
 @dataclass(frozen=True)
@@ -336,7 +338,8 @@ def unbind(session: Session, instance_id: str, now: datetime) -> int:
 
 def release(session: Session, instance_id: str, now: datetime) -> int:
     """The instance is gone: delete the ports made for it, free those that were brought. How many; 0 when repeated."""
-    made = [port.id for port in for_instance(session, instance_id) if port.delete_with_instance]
+    theirs = sa.and_(Port.device_id == instance_id, Port.delete_with_instance.is_(True))
+    made = sorted(session.scalars(sa.select(Port.id).where(theirs)))
     freed = _unplug(
         session,
         sa.and_(Port.device_id == instance_id, Port.id.not_in(made)),
@@ -345,6 +348,15 @@ def release(session: Session, instance_id: str, now: datetime) -> int:
         {"device_id": "", "device_owner": "", "dns_name": "", "nic_order": 0},
     )
     return freed + sum(delete(session, port_id, now) for port_id in made)
+
+
+def hold(session: Session, instance_id: str, holder_id: str, now: datetime) -> int:
+    """Unplug the instance's ports but keep them, with their addresses, for whoever clears up after it. How many.
+
+    `release` with the holder's id does with them what it does for an instance.
+    """
+    taken = {"device_id": holder_id, "device_owner": HELD_OWNER, "dns_name": ""}
+    return _unplug(session, _plugged(instance_id), instance_id, now, taken)
 
 
 def _unplug(

@@ -246,7 +246,12 @@ class Engine:
             self._event(session, operation, step.name, "Success", report.node)
             position, operation.sent, operation.report = position + 1, None, None
         elif operation.sent is not None:
-            return self._resend(session, saga.steps[position], operation, context, saga.steps[position].do)
+            step = saga.steps[position]
+            waiting = self._resend(session, step, operation, context, step.do)
+            if waiting:
+                return waiting
+            context.results.setdefault(step.name, {})
+            position, operation.sent = position + 1, None
         did_local = False
         while position < len(saga.steps):
             step = saga.steps[position]
@@ -275,7 +280,9 @@ class Engine:
         """Write down that a command is out, and send it after the commit. None: the step has nothing to ask."""
         context.command_id = new_id()
         context.command_deadline = context.now + timedelta(seconds=deadline_s)
-        send: Send | None = build(session, context)
+        send: Send | RetryFrom | None = build(session, context)
+        if isinstance(send, RetryFrom):
+            return self._fail(session, operation, send.error, send.step)
         if send is None:
             context.results.setdefault(step.name, {})
             return None
@@ -287,18 +294,25 @@ class Engine:
 
     def _resend(
         self, session: Session, step: Step, operation: Operation, context: StepContext, build: Any
-    ) -> tuple[Turn, dict[str, Any]]:
-        """The command is out and no report has come: send the same again, or give up at the deadline."""
+    ) -> tuple[Turn, dict[str, Any]] | None:
+        """The command is out and no report has come: send the same again, or give up at the deadline.
+
+        None: the step says by now that the node need not be asked.
+        """
         assert isinstance(step, Remote)
         assert operation.sent is not None
+        context.command_id, context.generation = operation.sent["id"], operation.sent["generation"]
+        context.command_deadline = operation.step_deadline
+        send: Send | RetryFrom | None = build(session, context)
+        if send is None:
+            return None
+        if isinstance(send, RetryFrom):
+            return self._fail(session, operation, send.error, send.step)
         if operation.step_deadline is not None and context.now >= operation.step_deadline:
             node = operation.sent["node"]
             return self._fail(
                 session, operation, StepTimeout(f"Node {node} did not finish {step.name} in time.", node=node), None
             )
-        context.command_id, context.generation = operation.sent["id"], operation.sent["generation"]
-        context.command_deadline = operation.step_deadline
-        send: Send | None = build(session, context)
         pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
         return self._save(
             session,
@@ -371,11 +385,9 @@ class Engine:
                 report = msgspec.convert(operation.report, Report)
                 if report.kind == ReportKind.FAILED and not report.absent:
                     return self._undo_again(session, operation, step, context, report)
-            elif operation.sent is not None:
-                return self._resend_undo(session, step, operation, context)
             else:
-                sent = self._send_undo(session, step, operation, context)
-                if sent:
+                ask = self._send_undo if operation.sent is None else self._resend_undo
+                if sent := ask(session, step, operation, context):
                     return sent
         elif isinstance(step, Local) and step.undo is not None:
             step.undo(session, context)
@@ -429,17 +441,21 @@ class Engine:
 
     def _resend_undo(
         self, session: Session, step: Remote, operation: Operation, context: StepContext
-    ) -> tuple[Turn, dict[str, Any]]:
+    ) -> tuple[Turn, dict[str, Any]] | None:
+        """None: the step says by now that the node need not be asked."""
         assert step.undo is not None
         assert operation.sent is not None
         context.command_id, context.generation = operation.sent["id"], operation.sent["generation"]
         context.command_deadline = operation.step_deadline
+        send = step.undo(session, context)
+        if send is None:
+            return None
         pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
         return self._save(
             session,
             operation,
             context,
-            Turn(send=step.undo(session, context)),
+            Turn(send=send),
             attempt=operation.attempt + 1,
             run_at=context.now + timedelta(seconds=pause_s),
         )
@@ -596,5 +612,6 @@ def _out(context: StepContext, send: Send) -> dict[str, Any]:
 @contextmanager
 def _bound(operation: Operation) -> Iterator[None]:
     """Every line that is logged inside says what it is about."""
-    with log.bind(operation_id=operation.id, request_id=operation.request_id, instance_id=operation.resource_id):
+    instance_id = operation.params.get("instance_id", operation.resource_id)
+    with log.bind(operation_id=operation.id, request_id=operation.request_id, instance_id=instance_id):
         yield

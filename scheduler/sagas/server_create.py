@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import instances, nodes, ports
+from common.db import instances, node_life, nodes, ports
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S
 from common.errors import CloudError, NoValidNode
@@ -19,7 +19,7 @@ from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Repo
 from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
 from common.states import VmState
 from scheduler import instance_spec
-from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, report_error
+from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
 
 
 def saga() -> Saga:
@@ -94,16 +94,36 @@ def release(session: Session, context: StepContext) -> None:
     )
 
 
-def ensure_instance(session: Session, context: StepContext) -> Send:
+def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:
     instance = instances.held(session, context.instance_id)
     assert instance.node_name is not None
+    assert instance.node_id is not None
+    if context.operation.sent is not None and node_life.is_cut_off(session, instance.node_id):
+        return _without_node(session, context, instance.node_id, instance.node_name)
     spec = instance_spec.build(session, instance, context.config)
     return Send(instance.node_name, EnsureInstance(spec=spec, **command_fields(context, instance, "ensure_instance")))
+
+
+def _without_node(session: Session, context: StepContext, node_id: str, name: str) -> RetryFrom:
+    """The node is cut off: on to another, at the next epoch. Raises NodeSilent when the disks could be seen there too.
+
+    Safe for what never ran: whatever the node has half made is on its own disks, it is nobody's tunnel peer, and it
+    won't be one before it has confirmed that nothing of this epoch is left (server_remains).
+    """
+    error = NodeSilent("The node that was building the server does not answer any more.", node=name)
+    tried = [*context.results.get("tried", []), name]
+    if nodes.has_shared_instances(session, node_id) or len(tried) >= context.config.scheduler.max_attempts:
+        raise error
+    context.operation.results = {**context.operation.results, "tried": tried}
+    return RetryFrom("claim", error)
 
 
 def ensure_absent(session: Session, context: StepContext) -> Send | None:
     instance = instances.get(session, context.instance_id, deleted=True)
     if instance.node_name is None or instance.epoch in context.absent_epochs():
+        return None
+    if instance.node_id is not None and node_life.is_cut_off(session, instance.node_id):
+        hand_over(session, context, instance, with_ports=False)
         return None
     return Send(instance.node_name, EnsureAbsent(**command_fields(context, instance, "ensure_instance")))
 

@@ -15,7 +15,7 @@ from common.db.models import Node
 from common.db.paging import Page
 from common.db.session import Database
 from common.ids import new_id
-from scheduler.placement.view import NodeViews
+from common.placement.view import NodeViews
 from tests.db.test_network_state import Cloud
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from common.db import operations
+from common.deadlines import CUT_OFF_S
 from common.errors import DatabaseUnavailable, LeaseLost, StateConflict
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, ReportKind
 from common.saga.engine import MAX_BUG_ATTEMPTS
@@ -267,3 +268,43 @@ def test_a_report_that_could_not_be_written_is_not_taken_for_handled(
     monkeypatch.undo()
     assert world.engine.deliver(report)
     assert world.operation(operation_id).state == OperationState.DONE
+
+
+def test_a_creation_goes_on_elsewhere_when_its_node_is_cut_off(world: World) -> None:
+    instance_id = world.new_instance()
+    operation_id = world.begin(instance_id, Action.CREATE)
+    world.engine.work(operation_id)
+    first = world.nodes[str(world.instance(instance_id).node_name)]
+    first.dead = True
+    world.clock.advance(CUT_OFF_S + 1)
+    world.beat()
+    assert world.cut_off(first.name)
+    world.run(patience_s=0)
+    instance = world.instance(instance_id)
+    assert (instance.vm_state, instance.epoch) == (VmState.ACTIVE, 2)
+    assert instance.node_name != first.name
+    assert world.claims() == (2, 2, 256), "also on the node that is cut off, until it has said that nothing is left"
+    first.dead = False
+    world.beat()
+    world.run()
+    removed = [command for command in first.commands if isinstance(command, EnsureAbsent)]
+    assert [(command.instance_id, command.epoch) for command in removed] == [(instance_id, 1)]
+    assert world.claims() == (1, 1, 128)
+
+
+def test_what_is_left_on_a_node_is_asked_for_until_it_is_gone(world: World) -> None:
+    """The node is back, fails, falls silent, and is back again."""
+    instance_id = world.placed_instance()
+    operation_id = world.deleted_while_down(instance_id)
+    [node] = [one for one in world.nodes.values() if one.domains]
+    node.fail, node.fail_absent = 2, True
+    world.run(patience_s=40)
+    assert world.operation(operation_id).state == OperationState.RUNNING
+    node.dead = True
+    world.run(patience_s=300)
+    assert (world.operation(operation_id).step, world.claims()) == ("await_node", (1, 1, 128))
+    node.dead = False
+    world.beat()
+    world.run()
+    assert world.operation(operation_id).state == OperationState.DONE
+    assert (world.guests(), world.claims(), world.bound_ports()) == (0, (0, 0, 0), 0)

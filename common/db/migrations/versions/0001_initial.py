@@ -321,6 +321,8 @@ def upgrade() -> None:
     sa.Column('domains_seen', sa.Integer(), nullable=False),
     sa.Column('boot_id', sa.String(length=64), nullable=False),
     sa.Column('last_heartbeat_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('cut_off_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('powered_off_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('is_compute', sa.Boolean(), nullable=False),
     sa.Column('is_gateway', sa.Boolean(), nullable=False),
     sa.Column('change_seq', sa.Integer(), nullable=False),
