@@ -180,7 +180,7 @@ def running() -> Iterator[BenchCloud]:
             (folder / name).mkdir()
         server = stack.enter_context(postgresql.running(folder / "postgresql", "fsync=on", "max_connections=200"))
         broker = stack.enter_context(rabbitmq.running(folder / "rabbitmq"))
-        config = make_config(folder, server.url(server.create_database()), broker.url)
+        config = make_config(folder, server.url(server.create_database()), broker.url())
         migrate(config)
         db = Database(config.database)
         stack.callback(db.close)

@@ -45,7 +45,7 @@ class Scheduler:
     def __init__(self, *, config: Config, db: Database, bus: Bus, clock: Clock) -> None:
         self.config, self.db, self.bus, self.clock = config, db, bus, clock
         self.name = config.scheduler.name or socket.gethostname()
-        self.placement = NodeViews(db)
+        self.placement = NodeViews()
         self.engine = Engine(
             db=db,
             bus=bus,

@@ -14,7 +14,7 @@ from common.deadlines import ENSURE_INSTANCE_S
 from common.errors import CloudError, NoValidNode
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
 from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
-from common.states import TaskState, VmState
+from common.states import VmState
 from scheduler import instance_spec
 from scheduler.placement import request as placement_request
 from scheduler.placement.select import choose, summary
@@ -46,11 +46,11 @@ _rng = random.Random()
 def claim(session: Session, context: StepContext) -> dict[str, Any]:
     """Choose a node and claim on it; the next best when another scheduler was quicker."""
     instance = instances.get(session, context.instance_id)
-    if nodes.allocations(session, [instance.id]):  # done before: the claim stands
+    if instance.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
-    decision = choose(request, context.placement.current(context.now), context.now, _rng)
+    decision = choose(request, context.placement.current(session, context.now), context.now, _rng)
     for node in decision.candidates:
         if not nodes.claim(
             session,
@@ -62,14 +62,7 @@ def claim(session: Session, context: StepContext) -> dict[str, Any]:
             now=context.now,
         ):
             continue
-        epoch = instance.epoch + 1
-        session.execute(
-            sa.update(Instance)
-            .where(Instance.id == instance.id)
-            .values(node_id=node.id, node_name=node.name, epoch=epoch, generation=Instance.generation + 1)
-            .execution_options(synchronize_session=False)
-        )
-        instances.set_task(session, instance.id, context.operation.id, TaskState.SPAWNING, context.now)
+        epoch = instances.place(session, instance, node.id, node.name, context.operation.id, context.now)
         ports.bind(session, instance.id, node.id, epoch, context.now)
         context.reasoning.update(decision.reasoning(node.name))
         return {"node": node.name, "node_id": node.id, "epoch": epoch}
@@ -99,7 +92,7 @@ def release(session: Session, context: StepContext) -> None:
 
 
 def ensure_instance(session: Session, context: StepContext) -> Send:
-    instance = instances.get(session, context.instance_id)
+    instance = instances.held(session, context.instance_id)
     assert instance.node_name is not None
     spec = instance_spec.build(session, instance, context.config)
     return Send(instance.node_name, EnsureInstance(spec=spec, **command_fields(context, instance, "ensure_instance")))
@@ -124,7 +117,7 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     power = PowerState(context.results["ensure_instance"]["power"])
-    instances.transition(
+    instances.finish(
         session,
         context.instance_id,
         VmState.ACTIVE,
@@ -137,7 +130,5 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         power_state=instances.power_code(power),
         power_state_at=context.now,
     )
-    instance = instances.get(session, context.instance_id)
-    ports.mark_active(session, instance.id, instance.epoch, context.now)
-    instances.set_task(session, instance.id, context.operation.id, None, context.now)
+    ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
     return {}

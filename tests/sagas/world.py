@@ -167,7 +167,7 @@ class World:
             clock=self.clock,
             config=self.config,
             sagas=self.sagas,  # type: ignore[arg-type]
-            placement=NodeViews(self.db, full_refresh_s=0.0),
+            placement=NodeViews(full_refresh_s=0.0),
             owner=owner,
         )
 

@@ -128,8 +128,7 @@ def test_a_node_in_one_line() -> None:
     amounts = {"vcpus": 1, "memory_mib": 2, "disk_gib": 3}
     node = {
         "name": "n", "roles": ["compute", "gateway"], "state": "up", "status": "enabled", "heartbeat_age_s": 2.4,
-        "instances": 1, "claimed": amounts,
-        "claimable": amounts, "used": {"load_1m": 0.5},
+        "instances": 1, "claimed": amounts, "claimable": amounts, "used": {"load_1m": 0.5},
     }  # fmt: skip
     assert node_row(node) == ("n", "compute+gateway", "up", "enabled", "2 s ago", 1, "1/1", "2/2", "3/3", 0.5)
     assert node_row({**node, "heartbeat_age_s": None})[4] == "never"
