@@ -36,9 +36,9 @@ from common.states import OPEN_OPERATION_STATES, Action
 from common.tokens import create_keys
 from compute_agent import identity
 from tests.faults.processes import Supervisor
-from tests.faults.stores import Postgresql
+from tests.faults.stores import Postgresql, Rabbitmq
 from tests.fixtures.api import PASSWORD, make_config, project_id, seed
-from tests.fixtures.rabbitmq import RabbitServer, free_port
+from tests.fixtures.rabbitmq import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NODES = ("n1", "n2", "n3")
@@ -77,9 +77,8 @@ class FaultCloud:
         with self._parts:
             self.postgresql = Postgresql(_made(folder / "pg", 0o755))
             self._parts.callback(self.postgresql.stop)
-            self.rabbitmq = RabbitServer(_made(folder / "mq"))
+            self.rabbitmq = Rabbitmq(_made(folder / "mq"))
             self._parts.callback(self.rabbitmq.stop)
-            self.rabbitmq.start()
             self.config = self._config()
             seed(self.config)
             create_keys(Path(self.config.identity.fernet_dir))
