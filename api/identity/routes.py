@@ -21,6 +21,7 @@ from api.identity.handlers import (
     versions,
 )
 from api.identity.routes_grants import GRANTS
+from api.identity.routes_policies import POLICIES
 from api.policy import Rule
 from api.routing import Api, Handler, Route
 
@@ -152,6 +153,7 @@ ROUTES = [
     _row("PUT", f"{_IMPLIES}/<implied_role_id>", Rule.CLOUD_ADMIN, roles.imply, "create_implied_role"),
     _row("DELETE", f"{_IMPLIES}/<implied_role_id>", Rule.CLOUD_ADMIN, roles.stop_implying, "delete_implied_role"),
     *GRANTS,
+    *POLICIES,
     _row("GET", "/regions", Rule.AUTHENTICATED, regions.list_regions, "list_regions"),
     _row("POST", "/regions", Rule.CLOUD_ADMIN, regions.create, "create_region"),
     _row("GET", "/regions/<region_id>", Rule.AUTHENTICATED, regions.show, "get_region"),

@@ -186,7 +186,7 @@ KEYS = {"/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
 NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
-    "identity:service_id", "identity:endpoint_id",
+    "identity:service_id", "identity:endpoint_id", "identity:policy_id",
     "cumulet:node", "compute:os-hypervisors", "image:name",
 }  # fmt: skip
 
@@ -271,6 +271,11 @@ BODIES: dict[str, Any] = {
             "access_rules": [{"service": "compute", "method": "GET", "path": "/v2.1/servers"}],
         }
     },
+    "identity:create_policy": {"policy": {"type": "application/json", "blob": "{}"}},
+    "identity:update_policy": {"policy": {"blob": "x"}},
+    "identity:create_policy_association_for_endpoint": None,
+    "identity:create_policy_association_for_service": None,
+    "identity:create_policy_association_for_region_and_service": None,
     "identity:create_credential": {"credential": {"type": "cert", "blob": "x"}},
     "identity:update_credential": {"credential": {"blob": "x"}},
     "identity:ec2_create_credential": {"tenant_id": UNKNOWN},

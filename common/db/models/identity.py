@@ -180,6 +180,26 @@ class Endpoint(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
 
 
+class Policy(Base):
+    """A text that some service keeps here; nothing in this cloud reads it."""
+
+    __tablename__ = "policies"
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    type: Mapped[str] = mapped_column(Name)
+    blob: Mapped[str] = mapped_column(sa.Text)
+
+
+class PolicyAssociation(Base):
+    """Which policy an endpoint follows: its own, its service's in a region, or its service's. `target`: the three ids."""
+
+    __tablename__ = "policy_associations"
+    target: Mapped[str] = mapped_column(sa.String(512), primary_key=True)
+    policy_id: Mapped[str] = mapped_column(sa.ForeignKey("policies.id", ondelete="CASCADE"), index=True)
+    endpoint_id: Mapped[str | None] = mapped_column(sa.ForeignKey("endpoints.id", ondelete="CASCADE"))
+    service_id: Mapped[str | None] = mapped_column(sa.ForeignKey("catalog_services.id", ondelete="CASCADE"))
+    region_id: Mapped[str | None] = mapped_column(sa.ForeignKey("regions.id", ondelete="CASCADE"))
+
+
 class RevokedToken(Base):
     """One token (audit_id) or a whole chain of rescoped tokens; kept until the token would have expired anyway."""
 

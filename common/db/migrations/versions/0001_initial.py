@@ -165,6 +165,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_operations_request_id'), ['request_id'], unique=False)
         batch_op.create_index('ix_operations_resource', ['resource_id', 'created_at'], unique=False)
 
+    op.create_table('policies',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('type', sa.String(length=255), nullable=False),
+    sa.Column('blob', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_policies'))
+    )
     op.create_table('quota_limits',
     sa.Column('project_id', sa.String(length=64), nullable=False),
     sa.Column('resource', sa.String(length=64), nullable=False),
@@ -571,6 +577,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_instances_node_id'), ['node_id'], unique=False)
         batch_op.create_index('ix_instances_project_live', ['project_id', 'deleted', 'created_at', 'id'], unique=False)
 
+    op.create_table('policy_associations',
+    sa.Column('target', sa.String(length=512), nullable=False),
+    sa.Column('policy_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=True),
+    sa.Column('service_id', sa.String(length=64), nullable=True),
+    sa.Column('region_id', sa.String(length=255), nullable=True),
+    sa.ForeignKeyConstraint(['endpoint_id'], ['endpoints.id'], name=op.f('fk_policy_associations_endpoint_id_endpoints'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['policy_id'], ['policies.id'], name=op.f('fk_policy_associations_policy_id_policies'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['region_id'], ['regions.id'], name=op.f('fk_policy_associations_region_id_regions'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['service_id'], ['catalog_services.id'], name=op.f('fk_policy_associations_service_id_catalog_services'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('target', name=op.f('pk_policy_associations'))
+    )
+    with op.batch_alter_table('policy_associations', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_policy_associations_policy_id'), ['policy_id'], unique=False)
+
     op.create_table('ports',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('network_id', sa.String(length=36), nullable=False),
@@ -652,6 +673,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_ports_binding_node_id'))
 
     op.drop_table('ports')
+    with op.batch_alter_table('policy_associations', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_policy_associations_policy_id'))
+
+    op.drop_table('policy_associations')
     with op.batch_alter_table('instances', schema=None) as batch_op:
         batch_op.drop_index('ix_instances_project_live')
         batch_op.drop_index(batch_op.f('ix_instances_node_id'))
@@ -740,6 +765,7 @@ def downgrade() -> None:
     op.drop_table('regions')
     op.drop_table('quota_usage')
     op.drop_table('quota_limits')
+    op.drop_table('policies')
     with op.batch_alter_table('operations', schema=None) as batch_op:
         batch_op.drop_index('ix_operations_resource')
         batch_op.drop_index(batch_op.f('ix_operations_request_id'))
