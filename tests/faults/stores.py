@@ -1,14 +1,16 @@
-"""A PostgreSQL server of one's own that a test may stop and start again."""
+"""A PostgreSQL server and a RabbitMQ broker of one's own that a test may stop, wipe and start again."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 from common import tool
 from tests.fixtures import postgresql
 from tests.fixtures.postgresql import PostgresqlServer
+from tests.fixtures.rabbitmq import RabbitServer
 
 STOP_S = 30.0
 
@@ -37,3 +39,18 @@ class Postgresql:
     def stop(self, mode: str = "immediate") -> None:
         """`immediate` is a crash, `fast` a clean shutdown that hangs up on everybody."""
         tool.run([*self._pg_ctl, "-m", mode, "stop"], timeout_s=STOP_S)
+
+
+class Rabbitmq(RabbitServer):
+    """One that dies instead of stopping."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.start()
+
+    def stop(self) -> None:
+        """kill -9 of the broker and all its children."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(STOP_S)
+            self._process = None
