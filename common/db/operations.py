@@ -200,14 +200,13 @@ def deliver(session: Session, report: Report, owner: str, now: datetime, lease_s
     ).one_or_none()
 
 
-def accepted(session: Session, operation_id: str, command_id: str, ask_again_at: datetime) -> None:
-    """The node has written the command down: resend later, not now."""
+def accepted(session: Session, report: Report, ask_again_at: datetime) -> None:
+    """The node has written the command down: resend later, not now. Said by another node it changes nothing."""
     session.execute(
         sa.update(Operation)
         .where(
-            Operation.id == operation_id,
-            Operation.sent["id"].as_string() == command_id,
-            Operation.report.is_(sa.null()),
+            Operation.id == report.operation_id,
+            *_waits_for(report.command_id, report.node, report.epoch),
             Operation.run_at < ask_again_at,
             Operation.lease_owner.is_(None),
         )
