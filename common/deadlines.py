@@ -6,7 +6,7 @@ from typing import Final
 
 # Operations (scheduler)
 LEASE_S: Final = 30.0  # default of [scheduler] lease_s; renewed at a third of it
-RESEND_FIRST_S: Final = 2.0  # an unaccepted command is sent again after this, doubling …
+RESEND_FIRST_S: Final = 5.0  # an unaccepted command is sent again after this, doubling …
 RESEND_MAX_S: Final = 30.0  # … up to this; an accepted one is asked after at this pace
 UNDO_DEADLINE_S: Final = 600.0  # after it the operation is `stuck`
 ENSURE_INSTANCE_S: Final = 600.0  # image download included
@@ -27,7 +27,9 @@ WATCHDOG_LOOK_S: Final = 1.0
 AWAIT_NODE_S: Final = 365 * 24 * 3600.0  # what is left on a node waits for its return, or for `cumulet node forget`
 
 # Reports (agent)
-REPORT_REPEAT_FIRST_S: Final = 2.0
+REPORT_REPEAT_FIRST_S: Final = 5.0
+ACK_BATCH_S: Final = 0.1  # reports are acknowledged together, this often
+ACCEPTED_HELD_BACK_S: Final = 1.0  # "accepted" is not said of a command that is done by then; below RESEND_FIRST_S
 REPORT_REPEAT_MAX_S: Final = 60.0
 
 # Questions asked while a client waits

@@ -89,7 +89,7 @@ class Inbox:
                 logger, "command.accepted", kind=_kind(command), instance_id=command.instance_id,
                 epoch=command.epoch, generation=command.generation,
             )  # fmt: skip
-            self._outbox.post(accepted_report(command, self._node))
+            self._outbox.hold(accepted_report(command, self._node))
             self._submit(task)
             reach("agent", command.step, "submitted")
 

@@ -12,10 +12,10 @@ from common.db.models import Instance
 from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec
 
 
-def build(session: Session, instance: Instance, config: Config) -> InstanceSpec:
-    """Everything the node needs; it never has to ask back."""
-    version = network_state.version_of(session, instance.node_id)
-    ports, networks, groups = network_state.for_instance(session, instance.id)
+def build(session: Session, instance: Instance, config: Config, *, plugged: bool = True) -> InstanceSpec:
+    """Everything the node needs; it never has to ask back. plugged False: the instance is known to have no port."""
+    version = network_state.version_of(session, instance.node_id) if plugged else 0
+    ports, networks, groups = network_state.for_instance(session, instance.id) if plugged else ([], [], [])
     flavor = instance.flavor
     return InstanceSpec(
         id=instance.id,

@@ -20,13 +20,13 @@ from common.db import nodes, operations
 from common.db.session import Database
 from common.deadlines import RESEND_MAX_S
 from common.errors import BusUnavailable
-from common.ids import new_id
 from common.killpoints import reach
 from common.rpc.bus import Bus
-from common.rpc.compute_v1 import AckReports, Heartbeat, PowerEvent, Report, ReportKind, decode_from_agent
+from common.rpc.compute_v1 import Heartbeat, PowerEvent, Report, ReportKind, decode_from_agent
 from common.rpc.topology import node_user
 from common.rpc.transport import Incoming
 from common.saga.engine import Engine
+from scheduler.acks import Acknowledgements
 from scheduler.reconcilers import domains
 from scheduler.reconcilers.network_sync import NETWORK_STEP
 
@@ -41,6 +41,7 @@ class ReportHandler:
     def __init__(self, *, db: Database, bus: Bus, clock: Clock, config: Config, engine: Engine, submit: Submit) -> None:
         self._db, self._bus, self._clock, self._config = db, bus, clock, config
         self._engine, self._submit = engine, submit
+        self.acks = Acknowledgements(bus, clock)
 
     def handle(self, incoming: Incoming) -> None:
         """Raises msgspec errors for what is no message of this version: the transport dead-letters it."""
@@ -94,26 +95,8 @@ class ReportHandler:
                 reason = "the operation does not wait for this, or waits for another node or command"
                 log.event(logger, "report.refused", logging.WARNING, reason=reason, code=report.code)
             reach("scheduler", report.step, "report_handled")
-        self._acknowledge(report)
+        self.acks.add(report.node, report.id)
         reach("scheduler", report.step or "report", "report_acknowledged")
-
-    def _acknowledge(self, report: Report) -> None:
-        now = self._clock.now()
-        command = AckReports(
-            id=new_id(),
-            operation_id="",
-            step="",
-            request_id=report.request_id,
-            instance_id=report.instance_id,
-            epoch=0,
-            generation=0,
-            deadline=now + timedelta(minutes=5),
-            report_ids=[report.id],
-        )
-        try:
-            self._bus.send_command(report.node, command)
-        except BusUnavailable as err:  # it will be repeated, and acknowledged then
-            log.event(logger, "report.ack_lost", logging.WARNING, reason=err.detail)
 
     def _heartbeat(self, beat: Heartbeat) -> None:
         with log.bind(node=beat.node):

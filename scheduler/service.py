@@ -19,7 +19,7 @@ from common.clock import Clock
 from common.config import Config
 from common.db import operations, scheduler_services
 from common.db.session import Database
-from common.deadlines import BROKER_SYNC_S, HEARTBEAT_S, LIVENESS_S, SWEEP_BATCH
+from common.deadlines import ACK_BATCH_S, BROKER_SYNC_S, HEARTBEAT_S, LIVENESS_S, SWEEP_BATCH
 from common.errors import DatabaseUnavailable
 from common.ids import new_id
 from common.placement.view import NodeViews
@@ -97,7 +97,7 @@ class Scheduler:
     def run_due(self) -> int:
         """Work on everything that is due now, in this thread; how many operations moved."""
         self.sweep()
-        moved = 0
+        moved = self.reports.acks.send()
         while not self._queue.empty():
             moved += self._work_one(self._queue.get_nowait())
         return moved
@@ -117,6 +117,7 @@ class Scheduler:
             self._forever("broker_sync", self.broker_sync.run, BROKER_SYNC_S),
             self._forever("beat", self.beat, HEARTBEAT_S),
             self._forever("liveness", self.liveness.run, LIVENESS_S),
+            self._forever("acks", self.reports.acks.send, ACK_BATCH_S),
         ]
         consumers = [
             lambda: self.bus.consume(SCHEDULERS, self.on_hint, self.stop_event),

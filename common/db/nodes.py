@@ -196,43 +196,44 @@ def claim(
     user_id: str,
     now: datetime,
     purpose: str = "instance",
+    patient: bool = True,
 ) -> bool:
     """Claim capacity: the row is inserted and used_* rises, or neither. False: the node has not enough left.
 
-    A repeated claim of the same (consumer, node, purpose) is already there and answers True.
+    A repeated claim of the same (consumer, node, purpose) is already there and answers True. patient False: a node that
+    another transaction is claiming on at this moment is passed over.
     """
-    inserted = insert_ignore(
-        session,
-        Allocation,
-        [
-            {
-                "consumer_id": consumer_id,
-                "node_id": node_id,
-                "purpose": purpose,
-                "project_id": project_id,
-                "user_id": user_id,
-                "vcpus": amounts.vcpus,
-                "memory_mib": amounts.memory_mib,
-                "disk_gib": amounts.disk_gib,
-                "created_at": now,
-            }
-        ],
-    )
-    if not inserted:
-        return True
-    asked = {"on": node_id, "cpus": amounts.vcpus, "memory": amounts.memory_mib, "disk": amounts.disk_gib}
-    if session.connection().execute(_USE, asked).rowcount:
-        return True
-    session.execute(_allocation(sa.delete(Allocation), consumer_id, node_id, purpose))
-    return False
+    key = {"consumer": consumer_id, "on": node_id, "for": purpose}
+    asked = {"cpus": amounts.vcpus, "memory": amounts.memory_mib, "disk": amounts.disk_gib}
+    connection = session.connection()
+    if not connection.execute(_USE if patient else _USE_FREE, key | asked).rowcount:
+        return connection.execute(_CLAIMED, key).first() is not None
+    claimed = {
+        "consumer_id": consumer_id, "node_id": node_id, "purpose": purpose, "project_id": project_id,
+        "user_id": user_id, "vcpus": amounts.vcpus, "memory_mib": amounts.memory_mib, "disk_gib": amounts.disk_gib,
+        "created_at": now,
+    }  # fmt: skip
+    if not insert_ignore(session, Allocation, [claimed]):  # the same claim was made while this one waited for the node
+        _give_back(session, node_id, amounts)
+    return True
 
 
-def _use() -> sa.Update:
+_CLAIMED = sa.select(Allocation.node_id).where(
+    Allocation.consumer_id == sa.bindparam("consumer"),
+    Allocation.node_id == sa.bindparam("on"),
+    Allocation.purpose == sa.bindparam("for"),
+)
+
+
+def _use(*, patient: bool) -> sa.Update:
     node, cpus, memory, disk = Node, *(sa.bindparam(name, type_=sa.Integer) for name in ("cpus", "memory", "disk"))
+    locked = sa.select(Node.id).where(Node.id == sa.bindparam("on")).correlate(None)
+    locked = locked.with_for_update(key_share=True, skip_locked=not patient)
     return (
         sa.update(cast(sa.Table, Node.__table__))
         .where(
-            node.id == sa.bindparam("on"),
+            node.id.in_(locked),
+            sa.not_(_CLAIMED.exists()),
             node.used_vcpus + cpus <= node.vcpus * node.cpu_ratio,
             node.used_memory_mib + memory <= (node.memory_mib - node.reserved_memory_mib) * node.memory_ratio,
             node.used_disk_gib + disk <= (node.disk_gib - node.reserved_disk_gib) * node.disk_ratio,
@@ -246,7 +247,7 @@ def _use() -> sa.Update:
     )
 
 
-_USE = _use()
+_USE, _USE_FREE = _use(patient=True), _use(patient=False)
 
 
 def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = "instance") -> bool:
@@ -258,18 +259,22 @@ def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = 
     ).one_or_none()
     if row is None:
         return False
+    _give_back(session, node_id, Amounts(row.vcpus, row.memory_mib, row.disk_gib))
+    return True
+
+
+def _give_back(session: Session, node_id: str, amounts: Amounts) -> None:
     session.execute(
         sa.update(Node)
         .where(Node.id == node_id)
         .values(
-            used_vcpus=Node.used_vcpus - row.vcpus,
-            used_memory_mib=Node.used_memory_mib - row.memory_mib,
-            used_disk_gib=Node.used_disk_gib - row.disk_gib,
+            used_vcpus=Node.used_vcpus - amounts.vcpus,
+            used_memory_mib=Node.used_memory_mib - amounts.memory_mib,
+            used_disk_gib=Node.used_disk_gib - amounts.disk_gib,
             change_seq=next_seq(),
         )
         .execution_options(synchronize_session=False)
     )
-    return True
 
 
 def release_all(session: Session, consumer_id: str) -> None:

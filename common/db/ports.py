@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from common.db import addresses, network_state, networks, quotas, security_groups
 from common.db.addresses import Holder, RequestedAddress
+from common.db.filters import among
 from common.db.models import IpAllocation, Network, Port, PortSecurityGroup, Subnet
 from common.db.upsert import insert_ignore
 from common.errors import Conflict, NotFound
@@ -253,7 +254,7 @@ def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[st
     found: dict[str, list[InstanceAddress]] = {instance_id: [] for instance_id in instance_ids}
     if not instance_ids:
         return found
-    rows = session.execute(
+    rows = session.connection().execute(
         sa.select(
             Port.device_id,
             Port.id,
@@ -267,7 +268,7 @@ def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[st
         )
         .join(Network, Network.id == Port.network_id)
         .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
-        .where(Port.device_id.in_(instance_ids), Port.device_owner.like("compute:%"))
+        .where(among(session, Port.device_id, instance_ids), Port.device_owner.like("compute:%"))
         .order_by(Port.nic_order, Port.created_at, Port.id, IpAllocation.position, IpAllocation.ip_address)
     )
     for row in rows:

@@ -27,6 +27,7 @@ from common.errors import DatabaseUnavailable, InvalidRequest
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 RETRIES = 4
+PROBE_AFTER_S = 0.5  # a connection unused for so long is tried before it is used
 #: serialization failure, deadlock: the same transaction may succeed the next moment
 _LOST_RACE = {"40001", "40P01"}
 #: admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read only (a standby that is not promoted)
@@ -46,7 +47,7 @@ class Database:
         self.clock = clock or SystemClock()
         self.statements = 0
         self.is_sqlite = config.url.startswith("sqlite")
-        self.engine = _sqlite_engine(config) if self.is_sqlite else _postgresql_engine(config)
+        self.engine = _sqlite_engine(config) if self.is_sqlite else _postgresql_engine(config, self.clock)
         self._writer = self.engine.execution_options(cumulet_begin="BEGIN IMMEDIATE")
         sa.event.listen(self.engine, "before_cursor_execute", self._count)
 
@@ -188,12 +189,28 @@ def _sqlite_engine(config: DatabaseConfig) -> sa.Engine:
     return engine
 
 
-def _postgresql_engine(config: DatabaseConfig) -> sa.Engine:
-    return sa.create_engine(
+def _postgresql_engine(config: DatabaseConfig, clock: Clock) -> sa.Engine:
+    engine = sa.create_engine(
         config.url,
         isolation_level="READ COMMITTED",
         pool_size=config.pool_size,
         max_overflow=config.max_overflow,
-        pool_pre_ping=True,
         **_JSON,
     )
+
+    @sa.event.listens_for(engine, "checkin")
+    def _note(_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = clock.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _probe(connection: Any, record: Any, _proxy: Any) -> None:
+        """pool_pre_ping, but not for connections that worked a moment ago: a round trip for every transaction."""
+        idle_since = record.info.get("idle_since")
+        if idle_since is None or clock.monotonic() - idle_since < PROBE_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as err:
+            raise sa.exc.InvalidatePoolError from err  # the pool connects anew, and so do all its others
+
+    return engine

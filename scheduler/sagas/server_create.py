@@ -43,6 +43,7 @@ def saga() -> Saga:
 
 _rng = random.Random()
 _recent = RecentChoices()
+_IMPATIENT = 8  # nodes that are tried before one waits for another claim to be committed
 
 
 def claim(session: Session, context: StepContext) -> dict[str, Any]:
@@ -54,7 +55,9 @@ def claim(session: Session, context: StepContext) -> dict[str, Any]:
     request = placement_request.from_instance(instance, context.params, tried)
     decision = choose(request, context.placement.current(session, context.now), context.now, _rng)
     _recent.spread(decision, request, context.now)
-    for node in decision.candidates:
+    # first without waiting for other claims, which as a rule are made where the view says that most is free
+    tries = [(node, False) for node in decision.candidates[:_IMPATIENT]]
+    for node, patient in [*tries, *((node, True) for node in decision.candidates)]:
         if not nodes.claim(
             session,
             consumer_id=instance.id,
@@ -63,12 +66,13 @@ def claim(session: Session, context: StepContext) -> dict[str, Any]:
             project_id=instance.project_id,
             user_id=instance.user_id,
             now=context.now,
+            patient=patient,
         ):
             continue
         epoch = instances.place(session, instance, node.id, node.name, context.operation.id, context.now)
-        ports.bind(session, instance.id, node.id, epoch, context.now)
+        bound = ports.bind(session, instance.id, node.id, epoch, context.now)
         context.reasoning.update(decision.reasoning(node.name))
-        return {"node": node.name, "node_id": node.id, "epoch": epoch}
+        return {"node": node.name, "node_id": node.id, "epoch": epoch, "ports": bound}
     reasoning = decision.reasoning(None)
     last = context.operation.error if tried else None
     if last is None:
@@ -100,7 +104,8 @@ def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:
     assert instance.node_id is not None
     if context.operation.sent is not None and node_life.is_cut_off(session, instance.node_id):
         return _without_node(session, context, instance.node_id, instance.node_name)
-    spec = instance_spec.build(session, instance, context.config)
+    plugged = context.results["claim"].get("ports") != 0
+    spec = instance_spec.build(session, instance, context.config, plugged=plugged)
     return Send(instance.node_name, EnsureInstance(spec=spec, **command_fields(context, instance, "ensure_instance")))
 
 
@@ -153,5 +158,6 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         power_state=instances.power_code(power),
         power_state_at=context.now,
     )
-    ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
+    if context.results["claim"].get("ports") != 0:
+        ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
     return {}

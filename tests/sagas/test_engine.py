@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.db import operations
-from common.deadlines import CUT_OFF_S
+from common.deadlines import CUT_OFF_S, RESEND_FIRST_S
 from common.errors import DatabaseUnavailable, LeaseLost, StateConflict
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, ReportKind
 from common.saga.engine import MAX_BUG_ATTEMPTS
@@ -89,7 +89,7 @@ def test_a_lost_command_is_sent_again_with_the_same_id(world: World) -> None:
     operation_id = world.begin(instance_id, Action.CREATE)
     world.engine.work(operation_id)
     (_, lost), world.bus.sent = world.bus.sent[0], []
-    world.clock.advance(2.1)
+    world.clock.advance(RESEND_FIRST_S + 0.1)
     world.engine.work(operation_id)
     (_, again) = world.bus.sent[0]
     assert again.id == lost.id
