@@ -22,6 +22,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Map, Rule
 
 from api import compute, cumulet, identity, image, network
+from api.access_rules import check_access_rules
 from api.auth import authenticate
 from api.errors import status_of
 from api.microversion import Microversion
@@ -140,6 +141,7 @@ def _handle(
     token = request.headers.get("X-Auth-Token")
     if token:  # also for public routes: a wrong token is told, and the handler may need the caller
         context = authenticate(services, token, context)
+        check_access_rules(context, api.name, request.method, request.path)
     elif all(route.rule not in (PolicyRule.PUBLIC, PolicyRule.NODE) for route in routes):
         enforce(PolicyRule.AUTHENTICATED, context, api.name)  # before a byte of the body is read (DOS-05)
     raw = any(route.raw_body and route.method == method for route in routes)
@@ -170,7 +172,9 @@ def _anonymous(request: flask.Request) -> RequestContext:
     """The caller before authentication. A client's own request id is kept beside ours, never instead of it."""
     client_id = request.headers.get("X-OpenStack-Request-ID", "")
     return RequestContext(
-        request_id=new_request_id(), global_request_id=client_id if is_request_id(client_id) else None
+        request_id=new_request_id(),
+        global_request_id=client_id if is_request_id(client_id) else None,
+        client_address=request.remote_addr or "",
     )
 
 
@@ -204,7 +208,7 @@ def _error_reply(api: Api, err: CloudError, context: RequestContext, status: int
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = f'Keystone uri="{flask.request.host_url.rstrip("/")}/identity"'
-    if status in (413, 429):
+    if status in (413, 429, 503):
         headers["Retry-After"] = str(err.facts.get("retry_after_s", 1))
     if status == 405:
         headers["Allow"] = ", ".join(err.facts.get("allowed", []))

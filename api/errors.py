@@ -21,6 +21,7 @@ STATUS: dict[type[errors.CloudError], int] = {
     errors.UnsupportedMediaType: 415,
     errors.RateLimited: 429,
     errors.BusUnavailable: 503,
+    errors.DatabaseUnavailable: 503,
 }
 
 _COMPUTE_FAULTS = {

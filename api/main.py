@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -73,6 +75,10 @@ class Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable" in self.cfg.settings
         ):  # newer releases open one in the user's home, which ours lacks
             settings["control_socket_disable"] = True
+        if self._cumulet.api.tls_cert_file:
+            settings["certfile"] = self._cumulet.api.tls_cert_file
+            settings["keyfile"] = self._cumulet.api.tls_key_file
+            settings["ssl_context"] = _modern_tls
         for key, value in settings.items():
             self.cfg.set(key, value)
 
@@ -83,11 +89,18 @@ class Server(BaseApplication):  # type: ignore[misc]
         return create_app(services)
 
 
+def _modern_tls(_settings: object, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    context = default()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def main() -> int:
     try:
         config = configuration.load()
         TokenCodec(config.identity.fernet_dir)
         binds(config.api)
+        Transport(config.bus)  # refuses here what would otherwise end every worker
     except CloudError as err:
         sys.stderr.write(f"cumulet-api: {err.message}\n")
         return 2

@@ -37,7 +37,7 @@ def row(node: dict[str, Any]) -> tuple[Any, ...]:
     return (
         node["name"],
         "+".join(node["roles"]) or "none",
-        node["state"],
+        node["state"] if not node.get("cut_off_at") else "cut off",
         node["status"],
         "never" if age_s is None else f"{age_s:.0f} s ago",
         node["instances"],

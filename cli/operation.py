@@ -8,7 +8,7 @@ from typing import Any
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
-COLUMNS = ("ID", "Action", "Resource", "State", "Step", "Attempt", "Created at", "Error")
+COLUMNS = ("ID", "Action", "Resource", "State", "Step", "Attempt", "Created at", "Waits for", "Error")
 
 
 class ListOperations(Lister):  # type: ignore[misc]
@@ -17,10 +17,15 @@ class ListOperations(Lister):  # type: ignore[misc]
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--state", action="append", metavar="STATE", help="only in this state (may be repeated)")
-        parser.add_argument("--stuck", action="store_true", help="only those that need a person")
+        parser.add_argument(
+            "--stuck", action="store_true", help="only those that need a person: stuck, or open past their deadline"
+        )
         parser.add_argument("--resource", metavar="ID", help="only of this server, volume or node")
         parser.add_argument("--all-projects", action="store_true", help="of all projects (administrators)")
         parser.add_argument("--limit", type=int, metavar="N", help="at most N")
+        parser.add_argument(
+            "--marker", metavar="ID", help="those after this operation, the last one of the page before"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
@@ -31,6 +36,7 @@ class ListOperations(Lister):  # type: ignore[misc]
             resource=parsed_args.resource,
             all_projects="true" if parsed_args.all_projects else None,
             limit=parsed_args.limit,
+            marker=parsed_args.marker,
         )
         return COLUMNS, [row(item) for item in answer["operations"]]
 
@@ -60,6 +66,7 @@ def row(item: dict[str, Any]) -> tuple[Any, ...]:
         item["step"],
         item["attempt"],
         item["created_at"],
+        item.get("waits_for", ""),
         error_text(item["error"]),
     )
 

@@ -17,6 +17,10 @@ class Clock(Protocol):
         """Seconds that never go back, for measuring and deadlines inside one process."""
         ...
 
+    def boottime(self) -> float:
+        """CLOCK_BOOTTIME, in seconds: the same in every process of the machine, and counts on while it sleeps."""
+        ...
+
     def sleep(self, seconds: float) -> None: ...
 
 
@@ -26,6 +30,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boottime(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -46,6 +53,10 @@ class ManualClock:
     def monotonic(self) -> float:
         with self._lock:
             return self._elapsed_s
+
+    def boottime(self) -> float:
+        """The clock was made 1000 s after the machine booted."""
+        return 1000.0 + self.monotonic()
 
     def sleep(self, seconds: float) -> None:
         self.advance(seconds)

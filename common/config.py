@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from common.deadlines import LEASE_S
 from common.errors import ConfigError
 from common.secret import Secret
 
@@ -81,6 +82,8 @@ class ApiConfig:
     threads: int = option(8, "threads per worker")
     max_body_kib: int = option(1024, "largest JSON body; image data is counted by the image service instead")
     max_limit: int = option(1000, "largest and default page of a list")
+    tls_cert_file: str = option("", "certificate chain (PEM) of the listener; empty: plain HTTP")
+    tls_key_file: str = option("", "its private key (PEM), readable by the services' user only")
     policy_file: str = option("", "JSON file of action key to rule that overrides the built-in policy")
 
 
@@ -114,6 +117,9 @@ class SchedulerConfig:
     reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
     max_attempts: int = option(3, "nodes tried before a server goes to ERROR")
     missing_domain: str = option("restore", "what happens to a server whose domain is gone: restore or error")
+    lease_s: float = option(
+        LEASE_S, "how long an operation stays with a scheduler that has died; renewed at a third of it"
+    )
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,13 @@ class AgentConfig:
     workers: int = option(4, "commands worked on at once; each instance is served by one at a time")
     heartbeat_interval_s: float = option(5.0, "time between heartbeats")
     image_secret_file: str = option("/var/lib/cumulet/agent/node.secret", "secret shown to the image service")
+    api_ca_file: str = option(
+        "", "CA certificates (PEM) that the API's certificate is checked with; empty: well-known ones"
+    )
     image_cache_gib: int = option(20, "bound of the image cache, in GiB")
+    shared_instances: bool = option(
+        False, "the instances' disks in state_dir are on storage that other nodes see too; all of them must say so"
+    )
     vcpus: int = option(0, "CPUs offered; 0: those of the machine")
     memory_mib: int = option(0, "memory offered, in MiB; 0: MemTotal of the machine")
     disk_gib: int = option(0, "disk offered, in GiB; 0: what the file system of state_dir has free at first start")

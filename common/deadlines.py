@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 # Operations (scheduler)
-LEASE_S: Final = 30.0
-LEASE_RENEW_S: Final = 10.0
-RESEND_FIRST_S: Final = 2.0  # an unaccepted command is sent again after this, doubling …
+LEASE_S: Final = 30.0  # default of [scheduler] lease_s; renewed at a third of it
+RESEND_FIRST_S: Final = 5.0  # an unaccepted command is sent again after this, doubling …
 RESEND_MAX_S: Final = 30.0  # … up to this; an accepted one is asked after at this pace
 UNDO_DEADLINE_S: Final = 600.0  # after it the operation is `stuck`
 ENSURE_INSTANCE_S: Final = 600.0  # image download included
@@ -23,9 +22,14 @@ SOFT_STOP_S: Final = 60  # what a guest gets to power itself off
 HEARTBEAT_S: Final = 5.0
 NODE_DOWN_S: Final = 30.0
 SELF_FENCE_S: Final = 45.0  # T_self: a node that can't renew its lease for so long stops its evacuable guests
+CUT_OFF_S: Final = SELF_FENCE_S + 15.0  # silent for so long: peers drop the node, and creations move on without it
+WATCHDOG_LOOK_S: Final = 1.0
+AWAIT_NODE_S: Final = 365 * 24 * 3600.0  # what is left on a node waits for its return, or for `cumulet node forget`
 
 # Reports (agent)
-REPORT_REPEAT_FIRST_S: Final = 2.0
+REPORT_REPEAT_FIRST_S: Final = 5.0
+ACK_BATCH_S: Final = 0.1  # reports are acknowledged together, this often
+ACCEPTED_HELD_BACK_S: Final = 1.0  # "accepted" is not said of a command that is done by then; below RESEND_FIRST_S
 REPORT_REPEAT_MAX_S: Final = 60.0
 
 # Questions asked while a client waits
@@ -55,6 +59,14 @@ METADATA_REQUEST_S: Final = 5.0
 
 # Reconcilers (scheduler), time between two passes
 RECONCILE_S: Final = 5.0
+LIVENESS_S: Final = 2.0
 BROKER_SYNC_S: Final = 3.0
 SWEEP_BATCH: Final = 64
 ORPHAN_DISK_KEEP_S: Final = 7 * 24 * 3600.0
+
+# Command line
+CLI_REQUEST_S: Final = 60.0
+CLI_IMAGE_S: Final = 3600.0  # until the answer to an image's last byte: it is hashed and looked into
+CLI_WAIT_S: Final = 900.0  # for what --wait waits for
+CLI_POLL_S: Final = 0.4
+CLI_REFRESH_S: Final = 2.0  # of `cumulet top`

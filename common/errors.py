@@ -114,6 +114,13 @@ class BusUnavailable(CloudError):
     retryable = True
 
 
+class DatabaseUnavailable(CloudError):
+    """The database can't be reached, or hung up. facts: committing, True when nobody knows whether a change was kept."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
 class LeaseLost(CloudError):
     """Another worker holds the operation now; whoever gets this must drop what it was about to write."""
 

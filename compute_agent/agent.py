@@ -17,7 +17,7 @@ from common.clock import Clock
 from common.config import Config
 from common.errors import BusUnavailable
 from common.rpc.bus import Bus, node_queue, query_queue
-from common.rpc.compute_v1 import EnsureAbsent, EnsureStopped, RebootInstance
+from common.rpc.compute_v1 import EnsureAbsent, EnsureStopped, LeaseRenewed, RebootInstance
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
 from compute_agent import identity
@@ -40,6 +40,9 @@ from compute_agent.specs import Specs
 from compute_agent.storage.base import Storage
 from compute_agent.task import Job, Restart, Task
 from compute_agent.upkeep import Upkeep
+from compute_agent.watchdog import lease
+from compute_agent.watchdog.lease import Lease, LeaseFile
+from compute_agent.watchdog.stopped import StoppedGuests
 
 logger = logging.getLogger(__name__)
 _STOP_S = 10.0
@@ -76,7 +79,12 @@ class Agent:
         self.metrics = Metrics()
         self.lanes: Lanes[Job] = Lanes(self._work, clock)
         self.outbox = Outbox(state_dir, bus.send_report, clock)
-        self.inbox = Inbox(state_dir, node=node, clock=clock, outbox=self.outbox, submit=self._submit)
+        run_folder = lease.folder(config.cloud.run_dir, node)
+        self._boot_id, self._lease = boot_id, LeaseFile(run_folder)
+        self.stopped_guests = StoppedGuests(run_folder, boot_id)
+        self.inbox = Inbox(
+            state_dir, node=node, clock=clock, outbox=self.outbox, submit=self._submit, on_lease=self._renew_lease
+        )
         self._build_verbs(boot_id, state_dir)
         self._build_watchers(boot_id, state_dir)
 
@@ -184,7 +192,7 @@ class Agent:
         )  # fmt: skip
         self._recovery = Recovery(
             boot_id=boot_id, boot=identity.BootRecord(state_dir), hypervisor=self.hypervisor,
-            networking=self.networking, specs=self.specs, instances=instances,
+            networking=self.networking, specs=self.specs, instances=instances, stopped=self.stopped_guests,
         )  # fmt: skip
 
     def _build_watchers(self, boot_id: str, state_dir: Path) -> None:
@@ -193,14 +201,15 @@ class Agent:
             facts, clock=self.clock, send=self.bus.send_report,
             inventory=InventoryReader(self.config.agent, self.hypervisor), hypervisor=self.hypervisor,
             networking=self.networking, specs=self.specs, lanes=self.lanes, outbox=self.outbox, metrics=self.metrics,
+            stopped=self.stopped_guests,
         )  # fmt: skip
         self._power_events = PowerEvents(
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, lanes=self.lanes,
-            post=self.outbox.post,
+            post=self.outbox.post, stopped=self.stopped_guests,
         )  # fmt: skip
         self._queries = Queries(
             self.hypervisor, lives=self.specs.lives, log_path=self.storage.console_log,
-            max_log_kib=self.config.agent.console_log_kib,
+            digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
         )  # fmt: skip
         self._upkeep = Upkeep(
             clock=self.clock, networking=self.networking, storage=self.storage, specs=self.specs, outbox=self.outbox,
@@ -231,6 +240,15 @@ class Agent:
             ):
                 return True
         return False
+
+    def _renew_lease(self, renewed: LeaseRenewed) -> None:
+        """For the watchdog: the moment this node sent a heartbeat that the control plane has committed."""
+        if renewed.boot_id != self._boot_id:
+            return  # of an earlier boot, whose clock this isn't
+        try:
+            self._lease.renew(Lease(renewed.boot_id, renewed.sent_boottime_ms), self.clock.boottime())
+        except OSError as err:  # the next heartbeat's answer tries again
+            log.event(logger, "agent.lease_not_written", logging.ERROR, reason=str(err))
 
     def _on_command(self, incoming: Incoming) -> None:
         self.handle(incoming.body)

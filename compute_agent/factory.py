@@ -71,6 +71,7 @@ def make_storage(config: Config, node: str, clock: Clock) -> Storage:
         max_bytes=config.agent.image_cache_gib * _GIB,
         max_virtual_bytes=config.image.max_virtual_gib * _GIB,
         clock=clock,
+        ca_file=config.agent.api_ca_file,
     )
     return DiskStorage(InstanceDisks(state_dir, clock), cache, domain=config.network.dns_domain)
 

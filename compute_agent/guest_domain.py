@@ -37,4 +37,5 @@ def build(
         disks=tuple(disks),
         nics=tuple(replace(nic, model=model) for nic in nics),
         console_log=console_log,
+        evacuable=spec.evacuable,
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 from common import log
 from common.clock import Clock
 from common.errors import BusUnavailable, CloudError
-from common.rpc.compute_v1 import DomainDigest, FromAgent, Heartbeat, Inventory
+from common.rpc.compute_v1 import DomainDigest, FromAgent, Heartbeat, Inventory, PowerState
 from compute_agent.hypervisor.base import DomainState, Hypervisor
 from compute_agent.inventory import InventoryReader
 from compute_agent.lanes import Lanes
@@ -20,6 +20,7 @@ from compute_agent.networking.base import Networking
 from compute_agent.outbox import Outbox
 from compute_agent.specs import Specs
 from compute_agent.task import Job
+from compute_agent.watchdog.stopped import StoppedGuests
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Heartbeats:
         lanes: Lanes[Job],
         outbox: Outbox,
         metrics: Metrics,
+        stopped: StoppedGuests,
     ) -> None:
         self._facts = facts
         self._clock = clock
@@ -61,6 +63,7 @@ class Heartbeats:
         self._lanes = lanes
         self._outbox = outbox
         self._metrics = metrics
+        self._stopped = stopped
         self._last_inventory: Inventory | None = None
         self._last_sent: float | None = None
 
@@ -89,7 +92,8 @@ class Heartbeats:
             stop.wait(interval_s)
 
     def _make(self) -> Heartbeat | None:
-        domains, complete = self._digest()
+        sent_boottime_ms = int(self._clock.boottime() * 1000)  # before all else: the lease may only seem older
+        domains, complete = self.digest()
         try:
             self._last_inventory = self._inventory.read()
         except CloudError as err:
@@ -100,9 +104,10 @@ class Heartbeats:
             node=self._facts.node, node_id=self._facts.node_id, sent_at=self._clock.now(),
             boot_id=self._facts.boot_id, agent_started_at=self._facts.started_at, inventory=self._last_inventory,
             domains=domains, network_version=self._networking.applied_version(), complete=complete,
+            sent_boottime_ms=sent_boottime_ms,
         )  # fmt: skip
 
-    def _digest(self) -> tuple[list[DomainDigest], bool]:
+    def digest(self) -> tuple[list[DomainDigest], bool]:
         """What was worked on while the list was made may be wrong in it, and is marked busy."""
         try:
             with self._lanes.watch() as touched:
@@ -118,6 +123,8 @@ class Heartbeats:
         generation = state.generation
         if known is not None and not known.gone and known.epoch == state.epoch:
             generation = max(generation, known.generation)
+        off = state.power in (PowerState.SHUTDOWN, PowerState.CRASHED)
         return DomainDigest(
-            instance_id=state.instance_id, epoch=state.epoch, generation=generation, power=state.power, busy=busy
-        )
+            instance_id=state.instance_id, epoch=state.epoch, generation=generation, power=state.power, busy=busy,
+            stopped_by_node=off and self._stopped.holds(state.instance_id, state.epoch, state.generation),
+        )  # fmt: skip

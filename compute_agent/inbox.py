@@ -20,8 +20,17 @@ from common import log
 from common.clock import Clock
 from common.errors import InvalidRequest
 from common.ids import is_uuid
+from common.killpoints import reach
 from common.rpc import compute_v1
-from common.rpc.compute_v1 import AckReports, Command, EnsureInstance, EnsureRunning, RebootInstance, SyncNetwork
+from common.rpc.compute_v1 import (
+    AckReports,
+    Command,
+    EnsureInstance,
+    EnsureRunning,
+    LeaseRenewed,
+    RebootInstance,
+    SyncNetwork,
+)
 from compute_agent import durable
 from compute_agent.outbox import Outbox
 from compute_agent.task import Phase, Task, accepted_report
@@ -41,13 +50,15 @@ class Inbox:
     """`submit` queues a task for work. `handle` is called by one thread, the rest by any."""
 
     def __init__(
-        self, state_dir: Path, *, node: str, clock: Clock, outbox: Outbox, submit: Callable[[Task], None]
-    ) -> None:
+        self, state_dir: Path, *, node: str, clock: Clock, outbox: Outbox, submit: Callable[[Task], None],
+        on_lease: Callable[[LeaseRenewed], None],
+    ) -> None:  # fmt: skip
         self._folder = durable.make_folder(state_dir / "inbox")
         self._node = node
         self._clock = clock
         self._outbox = outbox
         self._submit = submit
+        self._on_lease = on_lease
         self._lock = threading.Lock()
         self._open: set[str] = set()
 
@@ -62,19 +73,25 @@ class Inbox:
         if isinstance(command, AckReports):
             self._outbox.acknowledge(command.report_ids)
             return
+        if isinstance(command, LeaseRenewed):
+            self._on_lease(command)
+            return
         with log.bind(request_id=command.request_id, operation_id=command.operation_id, command_id=command.id):
             if self._repeated(command):
                 return
             task = Task(command, self._clock.now())
+            reach("agent", command.step, "received")
             self._write(task)
+            reach("agent", command.step, "written")
             with self._lock:
                 self._open.add(command.id)
             log.event(
                 logger, "command.accepted", kind=_kind(command), instance_id=command.instance_id,
                 epoch=command.epoch, generation=command.generation,
             )  # fmt: skip
-            self._outbox.post(accepted_report(command, self._node))
+            self._outbox.hold(accepted_report(command, self._node))
             self._submit(task)
+            reach("agent", command.step, "submitted")
 
     def unfinished(self) -> list[Task]:
         """Commands written down in an earlier life that have no result yet, in the order they came. For the start."""
@@ -92,8 +109,10 @@ class Inbox:
 
     def note_phase(self, task: Task, phase: Phase) -> None:
         """Write down how far a task has come, before it goes further. Raises OSError."""
+        reach("agent", task.command.step, f"phase_{phase}", "before")
         task.phase, task.phase_at = phase, self._clock.now()
         self._write(task)
+        reach("agent", task.command.step, f"phase_{phase}", "after")
 
     def close(self, task: Task) -> None:
         """The task's final report is in the outbox: the command itself is no longer needed."""
@@ -127,7 +146,7 @@ def check(command: Command) -> None:
         raise InvalidRequest(f"command id {command.id[:200]!r} is not an id")
     if command.deadline.tzinfo is None:
         raise InvalidRequest(f"command {command.id} has a deadline without time zone")
-    if isinstance(command, AckReports):
+    if isinstance(command, AckReports | LeaseRenewed):
         return
     if isinstance(command, SyncNetwork):
         if command.generation != command.state.version:

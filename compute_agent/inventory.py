@@ -49,6 +49,7 @@ class InventoryReader:
             memory_used_mib=memory["MemTotal"] - memory["MemAvailable"],
             disk_free_gib=self._free_bytes() // _GIB,
             load_1m=round(os.getloadavg()[0], 2),
+            shared_instances=self._config.shared_instances,
         )
 
     def _first_free_gib(self) -> int:

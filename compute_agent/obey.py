@@ -11,12 +11,14 @@ from datetime import timedelta
 from common import log
 from common.clock import Clock
 from common.errors import CloudError, CommandExpired, ConfigError, InvalidRequest, NotFound, StaleCommand
+from common.killpoints import reach
 from common.rpc.compute_v1 import (
     AckReports,
     EnsureAbsent,
     EnsureInstance,
     EnsureRunning,
     EnsureStopped,
+    LeaseRenewed,
     RebootInstance,
     SyncNetwork,
 )
@@ -104,7 +106,7 @@ class Obey:
 
     def _obey(self, task: Task) -> Outcome | Again:
         command = task.command
-        assert not isinstance(command, AckReports)  # the inbox keeps those
+        assert not isinstance(command, AckReports | LeaseRenewed)  # the inbox keeps those
         if self._is_too_late(task):
             raise CommandExpired(
                 f"the command {command.step or command.id} reached node {self._node} after its deadline"
@@ -175,9 +177,11 @@ class Obey:
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         """Result on the disk first, then the command may go; killed between the two, the start clears up."""
+        reach("agent", task.command.step, "worked")
         report = final_report(task, outcome, self._node)
         last_use = max(task.command.deadline, self._clock.now())
         self._outbox.keep(report, last_use + timedelta(seconds=_SETTLED_SLACK_S))
+        reach("agent", task.command.step, "kept")
         self._inbox.close(task)
         self._metrics.command_ended(task, report)
         log.event(

@@ -22,8 +22,9 @@ import msgspec
 
 from common import log
 from common.clock import Clock
-from common.deadlines import REPORT_REPEAT_FIRST_S, REPORT_REPEAT_MAX_S
+from common.deadlines import ACCEPTED_HELD_BACK_S, REPORT_REPEAT_FIRST_S, REPORT_REPEAT_MAX_S
 from common.errors import BusUnavailable
+from common.killpoints import reach
 from common.rpc.compute_v1 import FromAgent, PowerEvent, Report
 from compute_agent import durable
 
@@ -57,6 +58,7 @@ class Outbox:
         self._changed = threading.Condition()
         self._one_sender = threading.Lock()
         self._passing: deque[Report | PowerEvent] = deque(maxlen=_PASSING_KEPT)
+        self._held: dict[str, _Sending] = {}
         self._not_before = 0.0  # while the broker does not answer
         now = clock.monotonic()
         kept = list(durable.read_all(self._folder, Kept))
@@ -70,11 +72,18 @@ class Outbox:
             self._passing.append(message)
             self._changed.notify_all()
 
+    def hold(self, report: Report) -> None:
+        """Send an acceptance in ACCEPTED_HELD_BACK_S, unless the command's final report comes first: most are that quick."""
+        with self._changed:
+            self._held[report.command_id] = _Sending(report, self._clock.monotonic() + ACCEPTED_HELD_BACK_S)
+            self._changed.notify_all()
+
     def keep(self, report: Report, keep_until: datetime) -> None:
         """Send a final report until it is acknowledged. Returns when it is on the disk; raises OSError."""
         data = msgspec.json.encode(Kept(report=report, keep_until=keep_until))
         durable.write(self._path(report.command_id), data)
         with self._changed:
+            self._held.pop(report.command_id, None)
             self._open[report.command_id] = _Sending(report, self._clock.monotonic())
             self._changed.notify_all()
 
@@ -142,6 +151,10 @@ class Outbox:
             self._changed.notify_all()
 
     def _send_passing(self) -> None:
+        with self._changed:
+            now = self._clock.monotonic()
+            for command_id in [key for key, held in self._held.items() if held.due <= now]:
+                self._passing.append(self._held.pop(command_id).report)
         while True:
             with self._changed:
                 if not self._passing:
@@ -157,14 +170,16 @@ class Outbox:
         with self._changed:
             due = [sending for sending in self._open.values() if sending.due <= now]
         for sending in due:
+            reach("agent", sending.report.step, "publishing")
             self._send(sending.report)
+            reach("agent", sending.report.step, "published")
             sending.due = now + sending.pause_s
             sending.pause_s = min(sending.pause_s * 2, REPORT_REPEAT_MAX_S)
 
     def _until_next(self) -> float:
         with self._changed:
             now = self._clock.monotonic()
-            times = [sending.due for sending in self._open.values()]
+            times = [sending.due for sending in (*self._open.values(), *self._held.values())]
             if self._passing:
                 times.append(now)
             first = min(times, default=now + REPORT_REPEAT_MAX_S)
@@ -175,7 +190,7 @@ class Outbox:
         now = self._clock.monotonic()
         if now < self._not_before:
             return True
-        return not self._passing and all(sending.due > now for sending in self._open.values())
+        return not self._passing and all(sending.due > now for sending in (*self._open.values(), *self._held.values()))
 
     def _path(self, command_id: str) -> Path:
         return self._folder / f"{command_id}{durable.SUFFIX}"

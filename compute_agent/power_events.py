@@ -19,6 +19,7 @@ from compute_agent.hypervisor.base import DomainState, Hypervisor
 from compute_agent.lanes import Lanes
 from compute_agent.specs import Specs
 from compute_agent.task import Job
+from compute_agent.watchdog.stopped import StoppedGuests
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 class PowerEvents:
     def __init__(
         self, *, node: str, clock: Clock, hypervisor: Hypervisor, specs: Specs, lanes: Lanes[Job],
-        post: Callable[[PowerEvent], None],
+        post: Callable[[PowerEvent], None], stopped: StoppedGuests,
     ) -> None:  # fmt: skip
         self._node = node
         self._clock = clock
@@ -34,6 +35,7 @@ class PowerEvents:
         self._specs = specs
         self._lanes = lanes
         self._post = post
+        self._stopped = stopped
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def on_event(self, state: DomainState) -> None:
@@ -67,6 +69,8 @@ class PowerEvents:
         if instance_id in touched or (state is not None and state.epoch != known.epoch):
             return
         power = state.power if state else PowerState.ABSENT
+        if state is not None and self._stopped.holds(instance_id, state.epoch, state.generation):
+            return  # the node's own doing: the heartbeat says so, and the guest is brought back
         log.event(logger, "power_event.seen", instance_id=instance_id, power=power.value)
         self._post(
             PowerEvent(

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from common.errors import CloudError, NotFound
+from common.errors import CloudError, HypervisorError, NotFound
 from common.ids import is_uuid
 from common.rpc import queries_v1
-from common.rpc.queries_v1 import Answer, ConsoleLog, Diagnostics, Query
+from common.rpc.compute_v1 import DomainDigest
+from common.rpc.queries_v1 import Answer, ConsoleLog, Diagnostics, Domains
 from compute_agent.console import log as console_log
 from compute_agent.hypervisor.base import Hypervisor
 
 
 class Queries:
-    """lives: whether an instance is on this node. log_path: where its serial log is. max_log_kib bounds an answer."""
+    """lives: whether an instance is on this node. log_path: where its serial log is. max_log_kib bounds an answer.
+
+    digest: all domains, and whether that is all of them.
+    """
 
     def __init__(
         self,
@@ -22,24 +26,26 @@ class Queries:
         *,
         lives: Callable[[str], bool],
         log_path: Callable[[str], Path],
+        digest: Callable[[], tuple[list[DomainDigest], bool]],
         max_log_kib: int,
     ) -> None:
         self._hypervisor = hypervisor
         self._lives = lives
         self._log_path = log_path
+        self._digest = digest
         self._max_log_kib = max_log_kib
 
     def answer(self, body: bytes) -> Answer:
         """Raises msgspec.ValidationError or msgspec.DecodeError for what is no question; anything else is an answer."""
         query = queries_v1.decode_query(body)
         try:
-            return self._find(query)
+            return self._domains() if isinstance(query, Domains) else self._find(query)
         except CloudError as err:
             return Answer(error_code=err.code, message=err.message)
         except OSError:
-            return Answer(error_code="storage_error", message=f"the log of server {query.instance_id} can't be read")
+            return Answer(error_code="storage_error", message="the node's files can't be read")
 
-    def _find(self, query: Query) -> Answer:
+    def _find(self, query: ConsoleLog | Diagnostics) -> Answer:
         if not is_uuid(query.instance_id) or not self._lives(query.instance_id):
             raise NotFound(f"server {query.instance_id[:64]!r} is not on this node")
         match query:
@@ -50,3 +56,9 @@ class Queries:
                 if self._hypervisor.state(query.instance_id) is None:
                     raise NotFound(f"server {query.instance_id} has no guest on this node")
                 return Answer(data=self._hypervisor.diagnostics(query.instance_id))
+
+    def _domains(self) -> Answer:
+        domains, complete = self._digest()
+        if not complete:
+            raise HypervisorError("the node's domains can't be listed")
+        return Answer(domains=domains)

@@ -1,7 +1,8 @@
 """What an agent does before it takes its first command: networks and filters, then old copies, then guests to restart.
 
 After a mere restart of the agent, guests are adopted untouched. After a reboot of the host, those that should run are
-started again from their last specs. Domains that nobody knows here are reported, never touched (HYP-11).
+started again from their last specs, but for those that other nodes could run: these wait for the control plane.
+Domains that nobody knows here are reported, never touched (HYP-11).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from compute_agent.networking.base import Networking
 from compute_agent.ordering import is_old_copy
 from compute_agent.specs import Specs
 from compute_agent.task import Restart
+from compute_agent.watchdog.stopped import StoppedGuests
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ logger = logging.getLogger(__name__)
 class Recovery:
     def __init__(
         self, *, boot_id: str, boot: BootRecord, hypervisor: Hypervisor, networking: Networking, specs: Specs,
-        instances: Instances,
+        instances: Instances, stopped: StoppedGuests,
     ) -> None:  # fmt: skip
         self._boot_id = boot_id
         self._boot = boot
@@ -34,6 +36,7 @@ class Recovery:
         self._networking = networking
         self._specs = specs
         self._instances = instances
+        self._stopped = stopped
         self._lock = threading.Lock()
         self._left: set[str] = set()
 
@@ -48,12 +51,27 @@ class Recovery:
         if last in ("", self._boot_id):
             self._boot.write(self._boot_id)
             return []
-        wanted = [known.instance_id for known in self._specs.living() if known.wanted is WantedPower.RUNNING]
+        self._leave_evacuable()
+        wanted = [
+            known.instance_id
+            for known in self._specs.living()
+            if known.wanted is WantedPower.RUNNING and not (known.spec and known.spec.evacuable)
+        ]
         log.event(logger, "recovery.host_rebooted", guests=len(wanted))
         self._left = set(wanted)
         if not wanted:
             self._boot.write(self._boot_id)
         return [Restart(instance_id) for instance_id in wanted]
+
+    def _leave_evacuable(self) -> None:
+        """Another node may run these by now: the control plane, once it hears that they are off, has them started."""
+        for state in self._hypervisor.list_domains():
+            known = self._specs.get(state.instance_id)
+            if known is None or known.gone or known.wanted is not WantedPower.RUNNING:
+                continue
+            if known.spec is not None and known.spec.evacuable:
+                self._stopped.note(state.instance_id, state.epoch, state.generation)
+                log.event(logger, "recovery.guest_left_off", instance_id=state.instance_id, epoch=state.epoch)
 
     def restart(self, job: Restart, *, unwanted: bool) -> None:
         """Start one guest again, unless commands that wait say otherwise. A failure shows in the next heartbeat."""

@@ -10,7 +10,17 @@ from enum import StrEnum
 
 from common.clock import Clock
 from common.ids import new_id
-from common.rpc.compute_v1 import AckReports, Command, EnsureAbsent, PowerState, Report, ReportKind, SyncNetwork
+from common.killpoints import reach
+from common.rpc.compute_v1 import (
+    AckReports,
+    Command,
+    EnsureAbsent,
+    LeaseRenewed,
+    PowerState,
+    Report,
+    ReportKind,
+    SyncNetwork,
+)
 
 NETWORK_LANE = "network"
 
@@ -52,12 +62,14 @@ class Task:
     @contextmanager
     def measure(self, name: str, clock: Clock) -> Iterator[None]:
         """Add the block's duration to the report's timings."""
+        reach("agent", self.command.step, name, "before")
         began = clock.monotonic()
         try:
             yield
         finally:
             took_ms = (clock.monotonic() - began) * 1000
             self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + took_ms, 3)
+        reach("agent", self.command.step, name, "after")
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,7 @@ def accepted_report(command: Command, node: str) -> Report:
 
 
 def _report(command: Command, kind: ReportKind, node: str, outcome: Outcome, timings_ms: dict[str, float]) -> Report:
-    assert not isinstance(command, AckReports)  # answered by nothing
+    assert not isinstance(command, AckReports | LeaseRenewed)  # answered by nothing
     return Report(
         id=new_id(),
         kind=kind,

@@ -162,9 +162,9 @@ class Up:
         return "api, scheduler and compute-agent answer"
 
     def _programs(self) -> list[Program]:
-        """api and scheduler as an ordinary user, the agent as root."""
+        """api and scheduler as an ordinary user, the agent and the node's watchdog as root."""
         env = {"CUMULET_CONFIG": self.layout.config}
-        users = {"api": SERVICE_USER, "scheduler": SERVICE_USER, "compute-agent": "root"}
+        users = {"api": SERVICE_USER, "scheduler": SERVICE_USER, "compute-agent": "root", "node-watchdog": "root"}
         return [Program(name, [BINARIES / f"cumulet-{name}"], user, env) for name, user in users.items()]
 
     # -- what people use --------------------------------------------------------------------------------------------

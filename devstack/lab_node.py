@@ -167,7 +167,8 @@ def _programs(node: Node) -> list[Program]:
         environment=environment,
         settings={"autostart": "false"},
     )
-    return [*daemons, agent]
+    watchdog = Program("node-watchdog", [BINARIES / "cumulet-node-watchdog"], environment=environment)
+    return [*daemons, watchdog, agent]
 
 
 def _forget_last_life(node: Node) -> None:

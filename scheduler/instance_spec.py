@@ -7,15 +7,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.config import Config
-from common.db import network_state
+from common.db import network_state, nodes
 from common.db.models import Instance
 from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec
 
 
-def build(session: Session, instance: Instance, config: Config) -> InstanceSpec:
-    """Everything the node needs; it never has to ask back."""
-    version = network_state.version_of(session, instance.node_id)
-    ports, networks, groups = network_state.for_instance(session, instance.id)
+def build(session: Session, instance: Instance, config: Config, *, plugged: bool = True) -> InstanceSpec:
+    """Everything the node needs; it never has to ask back. plugged False: the instance is known to have no port."""
+    version = network_state.version_of(session, instance.node_id) if plugged else 0
+    ports, networks, groups = network_state.for_instance(session, instance.id) if plugged else ([], [], [])
     flavor = instance.flavor
     return InstanceSpec(
         id=instance.id,
@@ -31,6 +31,7 @@ def build(session: Session, instance: Instance, config: Config) -> InstanceSpec:
         groups=groups,
         config_drive=instance.config_drive,
         network_version=version,
+        evacuable=instance.node_id is not None and nodes.has_shared_instances(session, instance.node_id),
         image_properties={str(key): str(value) for key, value in instance.image.get("properties", {}).items()},
     )
 

@@ -20,12 +20,13 @@ from common.db import nodes, operations
 from common.db.session import Database
 from common.deadlines import RESEND_MAX_S
 from common.errors import BusUnavailable
-from common.ids import new_id
+from common.killpoints import reach
 from common.rpc.bus import Bus
-from common.rpc.compute_v1 import AckReports, Heartbeat, PowerEvent, Report, ReportKind, decode_from_agent
+from common.rpc.compute_v1 import Heartbeat, PowerEvent, Report, ReportKind, decode_from_agent
 from common.rpc.topology import node_user
 from common.rpc.transport import Incoming
 from common.saga.engine import Engine
+from scheduler.acks import Acknowledgements
 from scheduler.reconcilers import domains
 from scheduler.reconcilers.network_sync import NETWORK_STEP
 
@@ -40,6 +41,7 @@ class ReportHandler:
     def __init__(self, *, db: Database, bus: Bus, clock: Clock, config: Config, engine: Engine, submit: Submit) -> None:
         self._db, self._bus, self._clock, self._config = db, bus, clock, config
         self._engine, self._submit = engine, submit
+        self.acks = Acknowledgements(bus, clock)
 
     def handle(self, incoming: Incoming) -> None:
         """Raises msgspec errors for what is no message of this version: the transport dead-letters it."""
@@ -69,25 +71,14 @@ class ReportHandler:
 
     def _report(self, report: Report) -> None:
         if report.kind in (ReportKind.ACCEPTED, ReportKind.PROGRESS):
-            self._db.run(
-                lambda s: operations.accepted(
-                    s, report.operation_id, report.command_id, self._clock.now() + timedelta(seconds=RESEND_MAX_S)
-                )
-            )
+            ask_again_at = self._clock.now() + timedelta(seconds=RESEND_MAX_S)
+            self._db.run(lambda s: operations.accepted(s, report, ask_again_at))
             return
         if report.step == NETWORK_STEP:
             if report.kind == ReportKind.DONE:
                 self._db.run(lambda s: nodes.network_applied(s, report.node, report.generation))
             else:
                 log.event(logger, "network_sync.failed", logging.ERROR, code=report.code, detail=report.detail)
-        elif report.operation_id and not self._owned(report):
-            log.event(
-                logger,
-                "report.refused",
-                logging.WARNING,
-                reason="the operation waits for another node or command",
-                code=report.code,
-            )
         elif report.operation_id:
             log.event(
                 logger,
@@ -99,44 +90,20 @@ class ReportHandler:
                 detail=report.detail,
                 timings_ms=report.timings_ms,
             )
-            self._engine.deliver(report)
-        self._acknowledge(report)
-
-    def _owned(self, report: Report) -> bool:
-        """The node was sent this very command at this epoch."""
-        with self._db.read() as session:
-            operation = operations.get(session, report.operation_id)
-            if operation is None or operation.sent is None:
-                return False
-            sent = operation.sent
-            return bool(
-                sent["node"] == report.node and sent["epoch"] == report.epoch and sent["id"] == report.command_id
-            )
-
-    def _acknowledge(self, report: Report) -> None:
-        now = self._clock.now()
-        command = AckReports(
-            id=new_id(),
-            operation_id="",
-            step="",
-            request_id=report.request_id,
-            instance_id=report.instance_id,
-            epoch=0,
-            generation=0,
-            deadline=now + timedelta(minutes=5),
-            report_ids=[report.id],
-        )
-        try:
-            self._bus.send_command(report.node, command)
-        except BusUnavailable as err:  # it will be repeated, and acknowledged then
-            log.event(logger, "report.ack_lost", logging.WARNING, reason=err.detail)
+            reach("scheduler", report.step, "report_received")
+            if not self._engine.deliver(report):
+                reason = "the operation does not wait for this, or waits for another node or command"
+                log.event(logger, "report.refused", logging.WARNING, reason=reason, code=report.code)
+            reach("scheduler", report.step, "report_handled")
+        self.acks.add(report.node, report.id)
+        reach("scheduler", report.step or "report", "report_acknowledged")
 
     def _heartbeat(self, beat: Heartbeat) -> None:
         with log.bind(node=beat.node):
             work = self._db.run(lambda s: domains.take_heartbeat(s, beat, self._config, self._clock.now()))
             for operation_id in work.operation_ids:
                 self._submit(operation_id)
-            for command in work.commands:
+            for command in work.commands(beat, self._clock.now()):
                 try:
                     self._bus.send_command(beat.node, command)
                 except BusUnavailable as err:  # the next heartbeat shows the same difference

@@ -19,13 +19,15 @@ from common.clock import Clock
 from common.config import Config
 from common.db import operations, scheduler_services
 from common.db.session import Database
-from common.deadlines import BROKER_SYNC_S, HEARTBEAT_S, SWEEP_BATCH
+from common.deadlines import ACK_BATCH_S, BROKER_SYNC_S, HEARTBEAT_S, LIVENESS_S, SWEEP_BATCH
+from common.errors import DatabaseUnavailable
 from common.ids import new_id
+from common.placement.view import NodeViews
 from common.rpc.bus import REPORTS, SCHEDULERS, Bus
 from common.rpc.transport import Incoming
 from common.saga.engine import Engine
-from scheduler.placement.view import NodeViews
 from scheduler.reconcilers.broker import BrokerSync
+from scheduler.reconcilers.liveness import Liveness
 from scheduler.reconcilers.network_sync import NetworkSync
 from scheduler.reports import ReportHandler
 from scheduler.sagas import SAGAS
@@ -35,6 +37,7 @@ TURNS = Histogram("cumulet_scheduler_work_seconds", "Time a worker spent on an o
 FAILED = Counter("cumulet_scheduler_failures_total", "Unexpected errors in a scheduler thread", ["where"])
 OPERATIONS = Gauge("cumulet_operations", "Operations by state", ["state"])
 MAX_QUEUED = 10_000
+DATABASE_PAUSE_S = 1.0
 
 
 class Scheduler:
@@ -43,7 +46,7 @@ class Scheduler:
     def __init__(self, *, config: Config, db: Database, bus: Bus, clock: Clock) -> None:
         self.config, self.db, self.bus, self.clock = config, db, bus, clock
         self.name = config.scheduler.name or socket.gethostname()
-        self.placement = NodeViews(db)
+        self.placement = NodeViews()
         self.engine = Engine(
             db=db,
             bus=bus,
@@ -54,6 +57,7 @@ class Scheduler:
             owner=f"{self.name}/{new_id()[:8]}",
         )
         self.network_sync = NetworkSync(db=db, bus=bus, clock=clock)
+        self.liveness = Liveness(db=db, bus=bus, clock=clock)
         self.broker_sync = BrokerSync(db=db, bus=bus, config=config)
         self.reports = ReportHandler(db=db, bus=bus, clock=clock, config=config, engine=self.engine, submit=self.submit)
         self.stop_event = threading.Event()
@@ -71,6 +75,14 @@ class Scheduler:
         except queue.Full:
             log.event(logger, "scheduler.queue_full", logging.WARNING)
 
+    def on_report(self, incoming: Incoming) -> None:
+        """As ReportHandler.handle; without the database a message goes back to the broker slowly, not to the dead ones."""
+        try:
+            self.reports.handle(incoming)
+        except DatabaseUnavailable:
+            self.stop_event.wait(DATABASE_PAUSE_S)
+            raise
+
     def on_hint(self, incoming: Incoming) -> None:
         self.submit(str(msgspec.json.decode(incoming.body)["operation_id"]))
 
@@ -85,15 +97,14 @@ class Scheduler:
     def run_due(self) -> int:
         """Work on everything that is due now, in this thread; how many operations moved."""
         self.sweep()
-        moved = 0
+        moved = self.reports.acks.send()
         while not self._queue.empty():
             moved += self._work_one(self._queue.get_nowait())
         return moved
 
     def beat(self) -> None:
         """Show this scheduler in the service list, and count operations for /metrics."""
-        with self.db.write() as session:
-            scheduler_services.beat(session, self.name, self.clock.now())
+        self.db.run(lambda session: scheduler_services.beat(session, self.name, self.clock.now()))
         with self.db.read() as session:
             for state, count in operations.count_by_state(session).items():
                 OPERATIONS.labels(state).set(count)
@@ -105,10 +116,12 @@ class Scheduler:
             self._forever("network_sync", self.network_sync.run, 0.3),
             self._forever("broker_sync", self.broker_sync.run, BROKER_SYNC_S),
             self._forever("beat", self.beat, HEARTBEAT_S),
+            self._forever("liveness", self.liveness.run, LIVENESS_S),
+            self._forever("acks", self.reports.acks.send, ACK_BATCH_S),
         ]
         consumers = [
             lambda: self.bus.consume(SCHEDULERS, self.on_hint, self.stop_event),
-            lambda: self.bus.consume(REPORTS, self.reports.handle, self.stop_event),
+            lambda: self.bus.consume(REPORTS, self.on_report, self.stop_event),
         ]
         for number, target in enumerate([*workers, *timers, *consumers]):
             thread = threading.Thread(target=target, name=f"scheduler-{number}", daemon=True)
@@ -141,6 +154,9 @@ class Scheduler:
             while not self.stop_event.is_set():
                 try:
                     work()
+                except DatabaseUnavailable as err:
+                    log.event(logger, "scheduler.database_unavailable", logging.WARNING, where=where, detail=err.detail)
+                    self.stop_event.wait(DATABASE_PAUSE_S)
                 except Exception:
                     FAILED.labels(where).inc()
                     logger.exception("scheduler.pass_failed", extra={"facts": {"where": where}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.cumulet.handlers import bus, nodes, operations, servers, versions
+from api.cumulet.handlers import audit, bus, nodes, operations, schedule, servers, versions
 from api.errors import plain_form
 from api.policy import Rule
 from api.routing import Api, Handler, Route
@@ -21,10 +21,14 @@ V1 = (
     _get("/servers/<server_id>/why", Rule.READER, servers.why, "servers:why"),
     _get("/operations", Rule.READER, operations.list_operations, "operations:list"),
     _get("/operations/<operation_id>", Rule.READER, operations.show, "operations:show"),
+    _get("/audit/resources", Rule.ADMIN, audit.resources, "audit:resources"),
+    _post("/audit/resources/repair", Rule.ADMIN, audit.repair, "audit:repair"),
     _get("/nodes", Rule.ADMIN, nodes.list_nodes, "nodes:list"),
     _post("/nodes/tokens", Rule.ADMIN, nodes.create_token, "nodes:create_token"),
     _post("/nodes/join", Rule.PUBLIC, nodes.join, "nodes:join"),
     _get("/nodes/<node>", Rule.ADMIN, nodes.show, "nodes:show"),
+    _post("/schedule", Rule.ADMIN, schedule.dry_run, "schedule:dry_run"),
+    _post("/nodes/<node>/forget", Rule.ADMIN, nodes.forget, "nodes:forget"),
     _get("/nodes/images/<image_id>/file", Rule.NODE, nodes.image_file, "nodes:image_file"),
     _get("/bus", Rule.ADMIN, bus.show, "bus:show"),
     _get("/bus/dead-letters", Rule.ADMIN, bus.dead_letters, "bus:dead_letters"),

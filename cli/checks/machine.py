@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.checks.result import Result, fail, ok, warn
+from common import tool
 from common.clock import SystemClock
 from common.config import Config
+from common.errors import ToolFailed
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX_BYTES = 256  # more than struct timex needs
+_LOOKUP_S = 3.0
 _BUILT_AFTER = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -54,6 +57,20 @@ def clock(_config: Config) -> Result:
     if state < 0 or state == _TIME_ERROR:
         return warn("clock", "the clock is not synchronised", "run chrony or systemd-timesyncd on every machine")
     return ok("clock", "synchronised")
+
+
+def host_name(config: Config) -> Result:
+    """libvirt looks its machine's name up at every start of a guest: without an answer each takes ten seconds longer."""
+    name = config.agent.node or os.uname().nodename
+    try:
+        tool.run(["getent", "ahosts", os.uname().nodename], timeout_s=_LOOKUP_S)
+    except ToolFailed:
+        return warn(
+            "host name",
+            f"the name {name} can't be looked up within {_LOOKUP_S:g} s: each start of a guest waits for it",
+            f"add a line `127.0.1.1 {os.uname().nodename}` to /etc/hosts",
+        )
+    return ok("host name", f"{name} resolves")
 
 
 def _cpu_flags() -> set[str]:

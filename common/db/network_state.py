@@ -55,8 +55,18 @@ def touch(session: Session, node_ids: Iterable[str | None]) -> None:
 
 
 def touch_all(session: Session) -> None:
-    """A gateway or a tunnel endpoint changed."""
+    """A gateway came, went or changed."""
     _raise_wanted(session, sa.true())
+
+
+def touch_neighbours(session: Session, node_id: str) -> None:
+    """A node's tunnel endpoint changed: nodes that share a network with it are concerned."""
+    gateway = session.scalar(sa.select(Node.is_gateway).where(Node.id == node_id))
+    if gateway:
+        touch_all(session)
+        return
+    bound = session.scalars(sa.select(Port.network_id).distinct().where(Port.binding_node_id == node_id))
+    touch_for_networks(session, bound.all())
 
 
 def touch_for_networks(session: Session, network_ids: Iterable[str]) -> None:
@@ -336,7 +346,7 @@ def _dhcp(session: Session, network_ids: Sequence[str]) -> _Dhcp:
 
 
 def _peers(session: Session, network_ids: Sequence[str], own: str | None) -> dict[str, list[str]]:
-    """Tunnel endpoints of the other nodes that have the network; nodes without an address can't be peers."""
+    """Tunnel endpoints of the other nodes that have the network; nodes without an address or cut off are none."""
     bound = sa.select(Port.network_id, Port.binding_node_id.label("node_id")).where(
         Port.network_id.in_(network_ids), Port.binding_node_id.is_not(None)
     )
@@ -346,7 +356,7 @@ def _peers(session: Session, network_ids: Sequence[str], own: str | None) -> dic
         sa.select(having.c.network_id, Node.address)
         .distinct()
         .join(Node, Node.id == having.c.node_id)
-        .where(Node.id != (own or ""), Node.address != "")
+        .where(Node.id != (own or ""), Node.address != "", Node.cut_off_at.is_(None))
         .order_by(having.c.network_id, Node.address)
     )
     found: dict[str, list[str]] = {}

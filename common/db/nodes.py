@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -77,8 +77,10 @@ def enrol(
 
 
 def _enrol_again(session: Session, node: Node, address: str, *, is_compute: bool, is_gateway: bool) -> None:
-    if (node.address, node.is_gateway) != (address, is_gateway):
+    if node.is_gateway != is_gateway:
         network_state.touch_all(session)
+    elif node.address != address:
+        network_state.touch_neighbours(session, node.id)
     if node.is_compute != is_compute:
         session.execute(
             sa.update(Service).where(Service.number == node.service_number).values(binary=_binary(is_compute))
@@ -96,6 +98,12 @@ def by_name(session: Session, name: str) -> Node | None:
     return session.scalars(sa.select(Node).where(Node.name == name)).one_or_none()
 
 
+def has_shared_instances(session: Session, node_id: str) -> bool:
+    """True when other nodes can reach the disks of this node's instances; as its agent last said."""
+    inventory = session.scalar(sa.select(Node.inventory).where(Node.id == node_id))
+    return bool((inventory or {}).get("shared_instances"))
+
+
 def get(session: Session, node_id: str) -> Node | None:
     return session.get(Node, node_id)
 
@@ -106,15 +114,21 @@ def with_services(session: Session) -> list[tuple[Node, Service]]:
     return [(node, service) for node, service in session.execute(query)]
 
 
-def changed_since(session: Session, seq: int) -> list[tuple[Node, Service]]:
-    """Nodes that changed after `seq`, for the placement view, whatever their roles."""
-    query = (
-        sa.select(Node, Service)
-        .join(Service, Service.number == Node.service_number)
-        .where(Node.change_seq > seq)
-        .order_by(Node.change_seq)
-    )
-    return [(node, service) for node, service in session.execute(query)]
+def for_placement(session: Session, since_seq: int | None) -> Sequence[Any]:
+    """What placement sees of nodes, whatever their roles; since_seq: only of those that changed after it, None: of all."""
+    connection = session.connection()  # columns only: thousands of rows at a time
+    if since_seq is None:
+        return connection.execute(_FOR_PLACEMENT).all()
+    return connection.execute(_CHANGED, {"seq": since_seq}).all()
+
+
+_FOR_PLACEMENT = sa.select(
+    Node.id, Node.name, Node.change_seq, Node.is_compute, Node.vcpus, Node.memory_mib, Node.disk_gib, Node.used_vcpus,
+    Node.used_memory_mib, Node.used_disk_gib, Node.cpu_ratio, Node.memory_ratio, Node.disk_ratio,
+    Node.reserved_memory_mib, Node.reserved_disk_gib, Node.inventory["cpu_arch"].as_string().label("arch"),
+    Service.disabled, Service.disabled_reason, Service.forced_down, Service.last_seen_at, Service.availability_zone,
+).join(Service, Service.number == Node.service_number)  # fmt: skip
+_CHANGED = _FOR_PLACEMENT.where(Node.change_seq > sa.bindparam("seq"))
 
 
 def next_seq() -> Any:
@@ -156,7 +170,7 @@ def heartbeat(
     }
     if address and address != node.address:
         values["address"] = address
-        network_state.touch_all(session)  # it is a tunnel endpoint of others
+        network_state.touch_neighbours(session, node.id)  # its tunnel endpoint
     was = (node.vcpus, node.memory_mib, node.disk_gib)
     silent = node.last_heartbeat_at is None or (now - node.last_heartbeat_at).total_seconds() > 15
     if silent or was != (inventory["vcpus"], inventory["memory_mib"], inventory["disk_gib"]):
@@ -182,51 +196,58 @@ def claim(
     user_id: str,
     now: datetime,
     purpose: str = "instance",
+    patient: bool = True,
 ) -> bool:
     """Claim capacity: the row is inserted and used_* rises, or neither. False: the node has not enough left.
 
-    A repeated claim of the same (consumer, node, purpose) is already there and answers True.
+    A repeated claim of the same (consumer, node, purpose) is already there and answers True. patient False: a node that
+    another transaction is claiming on at this moment is passed over.
     """
-    inserted = insert_ignore(
-        session,
-        Allocation,
-        [
-            {
-                "consumer_id": consumer_id,
-                "node_id": node_id,
-                "purpose": purpose,
-                "project_id": project_id,
-                "user_id": user_id,
-                "vcpus": amounts.vcpus,
-                "memory_mib": amounts.memory_mib,
-                "disk_gib": amounts.disk_gib,
-                "created_at": now,
-            }
-        ],
-    )
-    if not inserted:
-        return True
-    taken = session.execute(
-        sa.update(Node)
+    key = {"consumer": consumer_id, "on": node_id, "for": purpose}
+    asked = {"cpus": amounts.vcpus, "memory": amounts.memory_mib, "disk": amounts.disk_gib}
+    connection = session.connection()
+    if not connection.execute(_USE if patient else _USE_FREE, key | asked).rowcount:
+        return connection.execute(_CLAIMED, key).first() is not None
+    claimed = {
+        "consumer_id": consumer_id, "node_id": node_id, "purpose": purpose, "project_id": project_id,
+        "user_id": user_id, "vcpus": amounts.vcpus, "memory_mib": amounts.memory_mib, "disk_gib": amounts.disk_gib,
+        "created_at": now,
+    }  # fmt: skip
+    if not insert_ignore(session, Allocation, [claimed]):  # the same claim was made while this one waited for the node
+        _give_back(session, node_id, amounts)
+    return True
+
+
+_CLAIMED = sa.select(Allocation.node_id).where(
+    Allocation.consumer_id == sa.bindparam("consumer"),
+    Allocation.node_id == sa.bindparam("on"),
+    Allocation.purpose == sa.bindparam("for"),
+)
+
+
+def _use(*, patient: bool) -> sa.Update:
+    node, cpus, memory, disk = Node, *(sa.bindparam(name, type_=sa.Integer) for name in ("cpus", "memory", "disk"))
+    locked = sa.select(Node.id).where(Node.id == sa.bindparam("on")).correlate(None)
+    locked = locked.with_for_update(key_share=True, skip_locked=not patient)
+    return (
+        sa.update(cast(sa.Table, Node.__table__))
         .where(
-            Node.id == node_id,
-            Node.used_vcpus + amounts.vcpus <= Node.vcpus * Node.cpu_ratio,
-            Node.used_memory_mib + amounts.memory_mib
-            <= (Node.memory_mib - Node.reserved_memory_mib) * Node.memory_ratio,
-            Node.used_disk_gib + amounts.disk_gib <= (Node.disk_gib - Node.reserved_disk_gib) * Node.disk_ratio,
+            node.id.in_(locked),
+            sa.not_(_CLAIMED.exists()),
+            node.used_vcpus + cpus <= node.vcpus * node.cpu_ratio,
+            node.used_memory_mib + memory <= (node.memory_mib - node.reserved_memory_mib) * node.memory_ratio,
+            node.used_disk_gib + disk <= (node.disk_gib - node.reserved_disk_gib) * node.disk_ratio,
         )
         .values(
-            used_vcpus=Node.used_vcpus + amounts.vcpus,
-            used_memory_mib=Node.used_memory_mib + amounts.memory_mib,
-            used_disk_gib=Node.used_disk_gib + amounts.disk_gib,
+            used_vcpus=node.used_vcpus + cpus,
+            used_memory_mib=node.used_memory_mib + memory,
+            used_disk_gib=node.used_disk_gib + disk,
             change_seq=next_seq(),
         )
-        .execution_options(synchronize_session=False)
     )
-    if taken.rowcount:  # type: ignore[attr-defined]
-        return True
-    session.execute(_allocation(sa.delete(Allocation), consumer_id, node_id, purpose))
-    return False
+
+
+_USE, _USE_FREE = _use(patient=True), _use(patient=False)
 
 
 def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = "instance") -> bool:
@@ -238,18 +259,22 @@ def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = 
     ).one_or_none()
     if row is None:
         return False
+    _give_back(session, node_id, Amounts(row.vcpus, row.memory_mib, row.disk_gib))
+    return True
+
+
+def _give_back(session: Session, node_id: str, amounts: Amounts) -> None:
     session.execute(
         sa.update(Node)
         .where(Node.id == node_id)
         .values(
-            used_vcpus=Node.used_vcpus - row.vcpus,
-            used_memory_mib=Node.used_memory_mib - row.memory_mib,
-            used_disk_gib=Node.used_disk_gib - row.disk_gib,
+            used_vcpus=Node.used_vcpus - amounts.vcpus,
+            used_memory_mib=Node.used_memory_mib - amounts.memory_mib,
+            used_disk_gib=Node.used_disk_gib - amounts.disk_gib,
             change_seq=next_seq(),
         )
         .execution_options(synchronize_session=False)
     )
-    return True
 
 
 def release_all(session: Session, consumer_id: str) -> None:

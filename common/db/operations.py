@@ -9,17 +9,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
+from common.db import paging
 from common.db.models import Operation, OperationEvent
+from common.db.paging import Page
 from common.deadlines import LEASE_S
 from common.errors import LeaseLost
 from common.ids import new_id
+from common.rpc.compute_v1 import Report
 from common.states import OPEN_OPERATION_STATES, OperationClass, OperationState
+
+
+def _due(now: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Operation.state.in_(OPEN_OPERATION_STATES),
+        Operation.run_at <= now,
+        sa.or_(Operation.lease_until.is_(None), Operation.lease_until < now),
+    )
+
+
+def _waits_for(command_id: Any, node: Any, epoch: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        Operation.state.in_(OPEN_OPERATION_STATES),
+        Operation.report.is_(sa.null()),
+        Operation.sent["id"].as_string() == command_id,
+        Operation.sent["node"].as_string() == node,
+        Operation.sent["epoch"].as_integer() == epoch,
+    )
+
+
+_OPERATIONS = cast(sa.Table, Operation.__table__)
+_TAKE_DUE = (
+    sa.select(Operation)
+    .where(Operation.id == sa.bindparam("operation_id"), _due(sa.bindparam("now", type_=Operation.run_at.type)))
+    .with_for_update(skip_locked=True)
+)
+_TAKE_WAITING = (
+    sa.select(Operation)
+    .where(
+        Operation.id == sa.bindparam("operation_id"),
+        *_waits_for(sa.bindparam("command_id"), sa.bindparam("node"), sa.bindparam("epoch")),
+    )
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -37,29 +75,26 @@ class NewOperation:
 
 def create(session: Session, new: NewOperation, context: RequestContext, now: datetime) -> Operation:
     """Insert a due operation, in the transaction of the change it is about."""
-    operation = Operation(
-        id=new_id(),
-        request_id=context.request_id,
-        global_request_id=context.global_request_id,
-        kind=new.kind,
-        action=new.action,
-        operation_class=new.operation_class,
-        resource_type=new.resource_type,
-        resource_id=new.resource_id,
-        project_id=new.project_id,
-        user_id=context.user_id,
-        state=OperationState.PENDING,
-        step="",
-        params=new.params,
-        results={},
-        reasoning={},
-        run_at=now,
-        created_at=now,
-        updated_at=now,
-    )
+    operation = Operation(**values(new, context, now))
     session.add(operation)
     session.flush()
     return operation
+
+
+def create_all(session: Session, made: Sequence[dict[str, Any]]) -> None:
+    """Insert due operations, each of `values`, in one statement."""
+    session.connection().execute(sa.insert(_OPERATIONS), list(made))
+
+
+def values(new: NewOperation, context: RequestContext, now: datetime) -> dict[str, Any]:
+    """The columns of a due operation, with an id of its own."""
+    return {
+        "id": new_id(), "request_id": context.request_id, "global_request_id": context.global_request_id,
+        "kind": new.kind, "action": new.action, "operation_class": new.operation_class,
+        "resource_type": new.resource_type, "resource_id": new.resource_id, "project_id": new.project_id,
+        "user_id": context.user_id, "state": OperationState.PENDING, "step": "", "params": new.params, "results": {},
+        "reasoning": {}, "run_at": now, "created_at": now, "updated_at": now,
+    }  # fmt: skip
 
 
 def due(session: Session, now: datetime, limit: int) -> list[str]:
@@ -69,74 +104,94 @@ def due(session: Session, now: datetime, limit: int) -> list[str]:
     return list(session.scalars(sa.select(ready.c.id).order_by(ready.c.turn, ready.c.run_at).limit(limit)))
 
 
-def _due(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        Operation.state.in_(OPEN_OPERATION_STATES),
-        Operation.run_at <= now,
-        sa.or_(Operation.lease_until.is_(None), Operation.lease_until < now),
-    )
+def take_due(session: Session, operation_id: str, owner: str, now: datetime, lease_s: float) -> Operation | None:
+    """As `lease`, for this transaction only, which ends with `save`: one row written instead of two.
+
+    None: it is not due, or another worker is at it.
+    """
+    found = session.scalars(_TAKE_DUE, {"operation_id": operation_id, "now": now}).one_or_none()
+    return None if found is None else _taken(session, found, owner, now, lease_s)
 
 
-def lease(session: Session, operation_id: str, owner: str, now: datetime) -> Operation | None:
+def _taken(session: Session, operation: Operation, owner: str, now: datetime, lease_s: float) -> Operation:
+    session.expunge(operation)  # only `save`, which checks the fence, writes the row
+    operation.lease_owner, operation.lease_until = owner, now + timedelta(seconds=lease_s)
+    return operation
+
+
+def lease(session: Session, operation_id: str, owner: str, now: datetime, lease_s: float = LEASE_S) -> Operation | None:
     """Take the lease if the operation is due; None when another worker was quicker. One conditional UPDATE."""
     return session.scalars(
         sa.update(Operation)
         .where(Operation.id == operation_id, _due(now))
-        .values(lease_owner=owner, lease_until=now + timedelta(seconds=LEASE_S), lease_count=Operation.lease_count + 1)
+        .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s), lease_count=Operation.lease_count + 1)
         .returning(Operation)
         .execution_options(populate_existing=True)
     ).one_or_none()
 
 
-def renew(session: Session, operation: Operation, now: datetime) -> None:
+def renew(session: Session, operation: Operation, now: datetime, lease_s: float = LEASE_S) -> None:
     """Raises LeaseLost when another worker holds the operation."""
-    _fenced(session, operation, {"lease_until": now + timedelta(seconds=LEASE_S)})
+    _fenced(session, operation, {"lease_until": now + timedelta(seconds=lease_s)})
 
 
 def save(session: Session, operation: Operation, now: datetime, *, keep_lease: bool, **changes: Any) -> None:
-    """Write progress, if this worker still holds the lease. Raises LeaseLost otherwise, and then nothing is written."""
-    values = {**changes, "updated_at": now}
-    if not keep_lease:
-        values |= {"lease_owner": None, "lease_until": None}
-    _fenced(session, operation, values)
+    """Write progress, if this worker still holds the operation. Raises LeaseLost otherwise, and then nothing is written.
+
+    lease_count rises: after the commit the holder adopts it with what else was written (`adopt`).
+    """
+    owner, until = (operation.lease_owner, operation.lease_until) if keep_lease else (None, None)
+    values = {**changes, "updated_at": now, "lease_owner": owner, "lease_until": until}
+    _fenced(session, operation, {**values, "lease_count": operation.lease_count + 1})
+
+
+def adopt(operation: Operation, values: dict[str, Any]) -> None:
+    """Carry what `save` has written, and is committed, into the copy this worker holds; it is part of no session."""
+    for key, value in values.items():
+        setattr(operation, key, value)
+    operation.lease_count += 1
 
 
 def _fenced(session: Session, operation: Operation, values: dict[str, Any]) -> None:
-    done = session.execute(
-        sa.update(Operation)
-        .where(
-            Operation.id == operation.id,
-            Operation.lease_count == operation.lease_count,
-            Operation.lease_owner == operation.lease_owner,
-        )
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    if done.rowcount == 0:  # type: ignore[attr-defined]
+    fence = (_OPERATIONS.c.id == operation.id, _OPERATIONS.c.lease_count == operation.lease_count)
+    done = session.connection().execute(sa.update(_OPERATIONS).where(*fence).values(**values))
+    if done.rowcount == 0:
         raise LeaseLost(f"operation {operation.id} is held by another worker")
 
 
-def deliver(
-    session: Session, operation_id: str, command_id: str, report: dict[str, Any], owner: str, now: datetime
-) -> Operation | None:
+def take_waiting(session: Session, report: Report, owner: str, now: datetime, lease_s: float) -> Operation | None:
+    """The operation that waits for this report from this node, for this transaction only, as `deliver` leases it."""
+    waits_for = {
+        "operation_id": report.operation_id,
+        "command_id": report.command_id,
+        "node": report.node,
+        "epoch": report.epoch,
+    }
+    found = session.scalars(_TAKE_WAITING, waits_for).one_or_none()
+    if found is None:
+        return None
+    taken = _taken(session, found, owner, now, lease_s)
+    taken.report = msgspec.to_builtins(report)
+    return taken
+
+
+def deliver(session: Session, report: Report, owner: str, now: datetime, lease_s: float = LEASE_S) -> Operation | None:
     """Store an agent's final report on the operation that waits for it, and lease it. None: nobody waits for it.
 
-    The command id ties it to the very command that is out: a report about an older one changes nothing. lease_count
-    rises, so a worker that was about to send the command again finds its lease gone.
+    The command id ties it to the very command that is out, at its epoch and from its node: a report about an older one
+    changes nothing. lease_count rises, so a worker that was about to send the command again finds its lease gone.
     """
     return session.scalars(
         sa.update(Operation)
         .where(
-            Operation.id == operation_id,
-            Operation.state.in_(OPEN_OPERATION_STATES),
-            Operation.sent["id"].as_string() == command_id,
-            Operation.report.is_(sa.null()),
+            Operation.id == report.operation_id,
+            *_waits_for(report.command_id, report.node, report.epoch),
         )
         .values(
-            report=report,
+            report=msgspec.to_builtins(report),
             run_at=now,
             lease_owner=owner,
-            lease_until=now + timedelta(seconds=LEASE_S),
+            lease_until=now + timedelta(seconds=lease_s),
             lease_count=Operation.lease_count + 1,
             updated_at=now,
         )
@@ -145,14 +200,13 @@ def deliver(
     ).one_or_none()
 
 
-def accepted(session: Session, operation_id: str, command_id: str, ask_again_at: datetime) -> None:
-    """The node has written the command down: resend later, not now."""
+def accepted(session: Session, report: Report, ask_again_at: datetime) -> None:
+    """The node has written the command down: resend later, not now. Said by another node it changes nothing."""
     session.execute(
         sa.update(Operation)
         .where(
-            Operation.id == operation_id,
-            Operation.sent["id"].as_string() == command_id,
-            Operation.report.is_(sa.null()),
+            Operation.id == report.operation_id,
+            *_waits_for(report.command_id, report.node, report.epoch),
             Operation.run_at < ask_again_at,
             Operation.lease_owner.is_(None),
         )
@@ -224,17 +278,32 @@ def by_request(session: Session, resource_id: str, request_id: str) -> Operation
 
 
 def list_recent(
-    session: Session, *, project_id: str | None, states: Sequence[str], limit: int, resource_id: str | None = None
+    session: Session,
+    *,
+    project_id: str | None,
+    states: Sequence[str],
+    page: Page,
+    resource_id: str | None = None,
+    stuck_at: datetime | None = None,
 ) -> list[Operation]:
-    """Newest first; project_id None: of all projects (administrators)."""
-    query = sa.select(Operation).order_by(Operation.created_at.desc(), Operation.id).limit(limit)
+    """One page, newest first; project_id None: of all projects (administrators).
+
+    stuck_at: only those that need a person at that time: stuck, or open and past their deadline.
+    Raises InvalidRequest for an unknown marker.
+    """
+    query = sa.select(Operation)
     if project_id is not None:
         query = query.where(Operation.project_id == project_id)
     if states:
         query = query.where(Operation.state.in_(states))
     if resource_id:
         query = query.where(Operation.resource_id == resource_id)
-    return list(session.scalars(query))
+    if stuck_at is not None:
+        late = sa.and_(Operation.state.in_(OPEN_OPERATION_STATES), Operation.step_deadline < stuck_at)
+        query = query.where(sa.or_(Operation.state == OperationState.STUCK, late))
+    newest_first = [("created_at", True)]
+    columns = {"created_at": Operation.created_at}
+    return paging.fetch(session, query, page, columns=columns, default=newest_first, key=Operation.id)
 
 
 def count_by_state(session: Session) -> dict[str, int]:

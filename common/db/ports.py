@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from common.db import addresses, network_state, networks, quotas, security_groups
 from common.db.addresses import Holder, RequestedAddress
+from common.db.filters import among
 from common.db.models import IpAllocation, Network, Port, PortSecurityGroup, Subnet
 from common.db.upsert import insert_ignore
 from common.errors import Conflict, NotFound
@@ -32,6 +33,7 @@ __all__ = [
     "for_instance",
     "get",
     "groups_for",
+    "hold",
     "info_for_instances",
     "mark_active",
     "not_found",
@@ -42,6 +44,7 @@ __all__ = [
 
 MAC_TRIES = 16
 COMPUTE_OWNER = "compute:nova"
+HELD_OWNER = "cumulet:held"  # a server is gone, and its node has not yet said that nothing of it is left
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,7 @@ def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[st
     found: dict[str, list[InstanceAddress]] = {instance_id: [] for instance_id in instance_ids}
     if not instance_ids:
         return found
-    rows = session.execute(
+    rows = session.connection().execute(
         sa.select(
             Port.device_id,
             Port.id,
@@ -265,7 +268,7 @@ def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[st
         )
         .join(Network, Network.id == Port.network_id)
         .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
-        .where(Port.device_id.in_(instance_ids), Port.device_owner.like("compute:%"))
+        .where(among(session, Port.device_id, instance_ids), Port.device_owner.like("compute:%"))
         .order_by(Port.nic_order, Port.created_at, Port.id, IpAllocation.position, IpAllocation.ip_address)
     )
     for row in rows:
@@ -336,7 +339,8 @@ def unbind(session: Session, instance_id: str, now: datetime) -> int:
 
 def release(session: Session, instance_id: str, now: datetime) -> int:
     """The instance is gone: delete the ports made for it, free those that were brought. How many; 0 when repeated."""
-    made = [port.id for port in for_instance(session, instance_id) if port.delete_with_instance]
+    theirs = sa.and_(Port.device_id == instance_id, Port.delete_with_instance.is_(True))
+    made = sorted(session.scalars(sa.select(Port.id).where(theirs)))
     freed = _unplug(
         session,
         sa.and_(Port.device_id == instance_id, Port.id.not_in(made)),
@@ -345,6 +349,15 @@ def release(session: Session, instance_id: str, now: datetime) -> int:
         {"device_id": "", "device_owner": "", "dns_name": "", "nic_order": 0},
     )
     return freed + sum(delete(session, port_id, now) for port_id in made)
+
+
+def hold(session: Session, instance_id: str, holder_id: str, now: datetime) -> int:
+    """Unplug the instance's ports but keep them, with their addresses, for whoever clears up after it. How many.
+
+    `release` with the holder's id does with them what it does for an instance.
+    """
+    taken = {"device_id": holder_id, "device_owner": HELD_OWNER, "dns_name": ""}
+    return _unplug(session, _plugged(instance_id), instance_id, now, taken)
 
 
 def _unplug(

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.context import RequestContext
 from common.db import paging
+from common.db.filters import among
 from common.db.models import (
     Instance,
     IpAllocation,
@@ -106,16 +107,24 @@ PATTERNS: dict[str, InstrumentedAttribute[Any]] = {
 }
 
 
-def list_page(session: Session, wanted: ServerFilter, page: paging.Page) -> list[Instance]:
-    """One page, newest first unless asked otherwise; without user data, keys, hints and image copies (not in lists).
+#: no user data, keys, hints and image copies: nobody wants a thousand of them
+_LISTED = [
+    column
+    for column in cast(sa.Table, Instance.__table__).columns
+    if column.name not in ("user_data", "public_key", "scheduler_hints", "image")
+]
+
+
+def list_page(session: Session, wanted: ServerFilter, page: paging.Page) -> Sequence[Instance]:
+    """One page, newest first unless asked otherwise: rows that can be read as instances, but for what is not in lists.
 
     Raises InvalidRequest for an unknown marker or sort key, or a pattern that isn't understood.
     """
-    query = sa.select(Instance).options(
-        defer(Instance.user_data), defer(Instance.public_key), defer(Instance.scheduler_hints), defer(Instance.image)
+    query = sa.select(*_LISTED).where(*_conditions(session, wanted))
+    rows = paging.fetch_rows(
+        session, query, page, columns=SORT_COLUMNS, default=(("created_at", True),), key=Instance.id
     )
-    query = query.where(*_conditions(session, wanted))
-    return paging.fetch(session, query, page, columns=SORT_COLUMNS, default=(("created_at", True),), key=Instance.id)
+    return cast("Sequence[Instance]", rows)
 
 
 def _conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement[bool]]:
@@ -192,11 +201,11 @@ def _has_address(text: str, ip_version: int) -> sa.ColumnElement[bool]:
 
 def security_group_names(session: Session, instance_ids: Sequence[str]) -> dict[str, list[str]]:
     """Names of the groups on any port of these instances, by instance; one entry per group."""
-    rows = session.execute(
+    rows = session.connection().execute(
         sa.select(Port.device_id, SecurityGroup.id, SecurityGroup.name)
         .join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
         .join(SecurityGroup, SecurityGroup.id == PortSecurityGroup.security_group_id)
-        .where(Port.device_id.in_(instance_ids), Port.device_owner.like("compute:%"))
+        .where(among(session, Port.device_id, instance_ids), Port.device_owner.like("compute:%"))
         .distinct()
         .order_by(Port.device_id, SecurityGroup.name, SecurityGroup.id)
     )

@@ -15,18 +15,24 @@ from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from common import log
 from common.clock import Clock, SystemClock
 from common.config import DatabaseConfig
-from common.errors import InvalidRequest
+from common.errors import DatabaseUnavailable, InvalidRequest
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 RETRIES = 4
-_RETRYABLE_SQLSTATES = {"40001", "40P01", "57P01", "57P02", "57P03", "08000", "08003", "08006"}
+PROBE_AFTER_S = 0.5  # a connection unused for so long is tried before it is used
+#: serialization failure, deadlock: the same transaction may succeed the next moment
+_LOST_RACE = {"40001", "40P01"}
+#: admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read only (a standby that is not promoted)
+_UNAVAILABLE = {"57P01", "57P02", "57P03", "53300", "25006"}
+_CONNECTION_CLASS = "08"
 #: a list of a thousand servers reads thousands of JSON values
 _JSON: dict[str, Any] = {
     "json_serializer": lambda value: msgspec.json.encode(value).decode(),
@@ -41,7 +47,7 @@ class Database:
         self.clock = clock or SystemClock()
         self.statements = 0
         self.is_sqlite = config.url.startswith("sqlite")
-        self.engine = _sqlite_engine(config) if self.is_sqlite else _postgresql_engine(config)
+        self.engine = _sqlite_engine(config) if self.is_sqlite else _postgresql_engine(config, self.clock)
         self._writer = self.engine.execution_options(cumulet_begin="BEGIN IMMEDIATE")
         sa.event.listen(self.engine, "before_cursor_execute", self._count)
 
@@ -50,8 +56,23 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A consistent read; anything written by mistake is rolled back. Raises InvalidRequest as `write` does."""
-        with _values_checked(), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+        """A read; anything written by mistake is rolled back.
+
+        Raises InvalidRequest as `write` does, and DatabaseUnavailable when the connection is lost or there is none.
+        """
+        with _unavailability_told(), self._reading(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """As `read`, but every statement sees the database as it was at the first one, whatever others write meanwhile."""
+        engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with _unavailability_told(), self._reading(engine) as session:
+            yield session
+
+    @contextmanager
+    def _reading(self, engine: sa.Engine) -> Iterator[Session]:
+        with _values_checked(), Session(engine, expire_on_commit=False, autoflush=False) as session:
             yield session
             session.expunge_all()  # a rollback expires what the session holds; rows leave as plain values
             session.rollback()
@@ -69,13 +90,24 @@ class Database:
         """Run `work` in a write transaction, again when the database says that it lost a race or its connection.
 
         The only place with database retry: RETRIES times, with backoff. `work` must have no effect but on the session.
+        A connection lost in the commit itself is not tried again, because nobody can say whether it was committed.
+        Raises DatabaseUnavailable then, and when the database does not come back in time.
         """
         for attempt in range(RETRIES):
+            committing = False
             try:
                 with self.write() as session:
-                    return work(session)
+                    result = work(session)
+                    committing = True
+                return result
+            except PoolTimeout as err:
+                raise DatabaseUnavailable("All database connections are in use; try again.", detail=str(err)) from err
             except DBAPIError as err:
-                if attempt == RETRIES - 1 or not is_transient(err):
+                if not is_transient(err):
+                    raise
+                if is_unavailable(err) and (committing or attempt == RETRIES - 1):
+                    raise unavailable(err, committing=committing) from err
+                if attempt == RETRIES - 1:
                     raise
                 log.event(logger, "db.retry", logging.WARNING, attempt=attempt + 1, reason=type(err).__name__)
                 self.clock.sleep(0.02 * 2**attempt * (0.5 + random.random()))
@@ -94,14 +126,40 @@ def _values_checked() -> Iterator[None]:
         raise InvalidRequest("A value in the request can't be stored or compared.", detail=str(err.orig)) from err
 
 
+@contextmanager
+def _unavailability_told() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as err:
+        raise DatabaseUnavailable("All database connections are in use; try again.", detail=str(err)) from err
+    except DBAPIError as err:
+        if is_unavailable(err):
+            raise unavailable(err, committing=False) from err
+        raise
+
+
+def unavailable(err: DBAPIError, *, committing: bool) -> DatabaseUnavailable:
+    """The error for a database that can't be reached or has hung up."""
+    told = "The database did not answer" if not committing else "The database did not say whether it kept the change"
+    return DatabaseUnavailable(f"{told}; try again.", detail=str(err.orig)[:500], committing=committing)
+
+
 def is_transient(err: DBAPIError) -> bool:
-    """True for a serialization failure, a deadlock, a busy SQLite or a lost connection."""
+    """True for a serialization failure, a deadlock, a busy SQLite or a lost connection: the same work may succeed."""
+    if getattr(err.orig, "sqlstate", None) in _LOST_RACE or is_unavailable(err):
+        return True
+    return isinstance(err, OperationalError) and "locked" in str(err.orig)
+
+
+def is_unavailable(err: DBAPIError) -> bool:
+    """True when the server is not there, is shutting down or starting up, or the connection to it is lost."""
     if err.connection_invalidated:
         return True
     sqlstate = getattr(err.orig, "sqlstate", None)
     if sqlstate is not None:
-        return sqlstate in _RETRYABLE_SQLSTATES
-    return isinstance(err, OperationalError) and ("locked" in str(err.orig) or "connection" in str(err.orig))
+        return sqlstate in _UNAVAILABLE or sqlstate.startswith(_CONNECTION_CLASS)
+    # psycopg has no SQLSTATE for what it finds out by itself: refused, not there, closed unexpectedly
+    return isinstance(err, OperationalError | InterfaceError) and "connection" in str(err.orig)
 
 
 def _sqlite_engine(config: DatabaseConfig) -> sa.Engine:
@@ -131,12 +189,28 @@ def _sqlite_engine(config: DatabaseConfig) -> sa.Engine:
     return engine
 
 
-def _postgresql_engine(config: DatabaseConfig) -> sa.Engine:
-    return sa.create_engine(
+def _postgresql_engine(config: DatabaseConfig, clock: Clock) -> sa.Engine:
+    engine = sa.create_engine(
         config.url,
         isolation_level="READ COMMITTED",
         pool_size=config.pool_size,
         max_overflow=config.max_overflow,
-        pool_pre_ping=True,
         **_JSON,
     )
+
+    @sa.event.listens_for(engine, "checkin")
+    def _note(_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = clock.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _probe(connection: Any, record: Any, _proxy: Any) -> None:
+        """pool_pre_ping, but not for connections that worked a moment ago: a round trip for every transaction."""
+        idle_since = record.info.get("idle_since")
+        if idle_since is None or clock.monotonic() - idle_since < PROBE_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as err:
+            raise sa.exc.InvalidatePoolError from err  # the pool connects anew, and so do all its others
+
+    return engine

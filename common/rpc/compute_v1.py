@@ -182,6 +182,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     swap_mib: int = 0
     image_properties: dict[str, str] = {}  # allow-listed hw_* properties only
     network_version: int = 0  # of the node's network state when ports, networks and groups were read; 0: not known
+    evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -248,7 +249,23 @@ class AckReports(_Command, frozen=True, kw_only=True, tag="ack_reports"):
     report_ids: list[str] = []
 
 
-Command = EnsureInstance | EnsureRunning | EnsureStopped | RebootInstance | EnsureAbsent | SyncNetwork | AckReports
+class LeaseRenewed(_Command, frozen=True, kw_only=True, tag="lease_renewed"):
+    """The control plane has committed a heartbeat; both fields are that heartbeat's. A lost one does no harm."""
+
+    boot_id: str
+    sent_boottime_ms: int
+
+
+Command = (
+    EnsureInstance
+    | EnsureRunning
+    | EnsureStopped
+    | RebootInstance
+    | EnsureAbsent
+    | SyncNetwork
+    | AckReports
+    | LeaseRenewed
+)
 
 
 class ReportKind(StrEnum):
@@ -292,6 +309,7 @@ class DomainDigest(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     power: PowerState
     busy: bool = False  # a command is being worked on, so the power state is in motion
+    stopped_by_node: bool = False  # off because the node had no lease, not by its own or anybody's wish
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
@@ -308,6 +326,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     memory_used_mib: int = 0
     disk_free_gib: int = 0
     load_1m: float = 0.0
+    shared_instances: bool = False  # other nodes can reach the disks of this node's instances
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):
@@ -322,6 +341,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     domains: list[DomainDigest] = []
     network_version: int = 0
     complete: bool = True  # False: the agent could not list its domains, so absence means nothing
+    sent_boottime_ms: int = 0  # the node's CLOCK_BOOTTIME at sent_at; comes back in LeaseRenewed. 0: an older agent
 
 
 class PowerEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="power_event"):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from common.rpc.compute_v1 import DomainDigest
+
 
 class ConsoleLog(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="console_log"):
     """The last `length` lines of the serial console; None for all that is kept (bounded by the agent)."""
@@ -19,16 +21,21 @@ class Diagnostics(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     instance_id: str
 
 
-Query = ConsoleLog | Diagnostics
+class Domains(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="domains"):
+    """Every domain of this cloud on the node, as the next heartbeat would tell it; for the audit."""
+
+
+Query = ConsoleLog | Diagnostics | Domains
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`error_code` is empty on success; `text` holds a console log, `data` anything structured."""
+    """`error_code` is empty on success; `text` holds a console log, `domains` the domains, `data` anything structured."""
 
     error_code: str = ""
     message: str = ""
     text: str = ""
     data: dict[str, str | int | float | bool | None] = {}
+    domains: list[DomainDigest] = []
 
 
 _query_decoder: msgspec.json.Decoder[Query] = msgspec.json.Decoder(Query)

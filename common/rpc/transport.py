@@ -327,13 +327,13 @@ class Transport:
                 self._closed.wait(PUBLISH_PAUSE_S * (PUBLISH_TRIES - tries_left))
 
     def consume(self, queues: Sequence[str], callback: Callback, stop: threading.Event, prefetch: int = 32) -> None:
-        """Deliver messages to `callback` until `stop` is set; reconnects for ever, with backoff.
+        """Deliver messages to `callback` until `stop` is set or this is closed; reconnects for ever, with backoff.
 
         A message is acknowledged after `callback` returned. When it raises, the message is rejected: RabbitMQ
         delivers it again and dead-letters it after topology.DELIVERY_LIMIT tries, other transports drop it.
         """
         pause_s = BUS_AGAIN_FIRST_S
-        while not stop.is_set():
+        while not self._over(stop):
             connection = self._wire.connection(heartbeat=10)
             try:
                 connection.ensure_connection(max_retries=0, timeout=BUS_CONNECT_S)
@@ -350,8 +350,11 @@ class Transport:
             finally:
                 self._release(connection)
 
+    def _over(self, stop: threading.Event) -> bool:
+        return stop.is_set() or self._closed.is_set()
+
     def _drain(self, connection: kombu.Connection, stop: threading.Event) -> None:
-        while not stop.is_set():
+        while not self._over(stop):
             try:
                 connection.drain_events(timeout=0.5)
             except TimeoutError:

@@ -8,7 +8,9 @@ A time-out is not a failure of the node's work: what was sent is undone by `ensu
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -21,9 +23,10 @@ from common.config import Config
 from common.db import operations
 from common.db.models import Operation
 from common.db.session import Database
-from common.deadlines import LEASE_RENEW_S, RESEND_FIRST_S, RESEND_MAX_S, UNDO_DEADLINE_S
-from common.errors import BusUnavailable, CloudError, LeaseLost
+from common.deadlines import RESEND_FIRST_S, RESEND_MAX_S, UNDO_DEADLINE_S
+from common.errors import BusUnavailable, CloudError, DatabaseUnavailable, LeaseLost
 from common.ids import new_id
+from common.killpoints import armed, reach
 from common.rpc.bus import Bus
 from common.rpc.compute_v1 import Report, ReportKind
 from common.saga.model import Local, Remote, RetryFrom, Saga, Send, Step, StepContext, Wait
@@ -48,10 +51,17 @@ class InternalError(CloudError):
 
 @dataclass(frozen=True)
 class Turn:
-    """What one transaction left to do: a command to send, and whether the worker should go on at once."""
+    """What one transaction left to do: a command to send, and whether the worker should go on at once.
+
+    saved: of an operation's first turn, what was written, for the copy that the worker holds.
+    """
 
     send: Send | None = None
     go_on: bool = False
+    saved: dict[str, Any] = field(default_factory=dict)
+
+
+Taking = Callable[[Session], Operation | None]
 
 
 class Engine:
@@ -70,42 +80,80 @@ class Engine:
     ) -> None:
         self._db, self._bus, self._clock, self._config = db, bus, clock, config
         self._sagas, self._placement, self._owner = sagas, placement, owner
+        self._lease_s = config.scheduler.lease_s
 
     def work(self, operation_id: str) -> bool:
-        """Take the operation's lease and run it as far as it goes. False: it was not due, or somebody else has it."""
-        operation = self._db.run(lambda s: operations.lease(s, operation_id, self._owner, self._clock.now()))
-        if operation is None:
-            return False
-        self._run(operation)
-        return True
+        """Take the operation and run it as far as it goes. False: it was not due, or somebody else has it."""
+        return self._take_on(
+            lambda s: operations.take_due(s, operation_id, self._owner, self._clock.now(), self._lease_s),
+            lambda s: operations.lease(s, operation_id, self._owner, self._clock.now(), self._lease_s),
+            "leased",
+        )
 
     def deliver(self, report: Report) -> bool:
-        """Take a final report to the operation that waits for it and run that on. False: nobody waits for it."""
-        body = msgspec.to_builtins(report)
-        operation = self._db.run(
-            lambda s: operations.deliver(
-                s, report.operation_id, report.command_id, body, self._owner, self._clock.now()
-            )
+        """Take a final report to the operation that waits for it and run that on. False: nobody waits for it.
+
+        Raises DatabaseUnavailable when it may not have been written: it must come again.
+        """
+        return self._take_on(
+            lambda s: operations.take_waiting(s, report, self._owner, self._clock.now(), self._lease_s),
+            lambda s: operations.deliver(s, report, self._owner, self._clock.now(), self._lease_s),
+            "report_delivered",
         )
+
+    def _take_on(self, take: Taking, lease: Taking, point: str) -> bool:
+        """The first turn runs in the transaction that takes the operation, so that both cost one commit.
+
+        When that turn fails, its transaction is gone and the operation with it: it is leased, and the failure told.
+        """
+        failed: Exception | None = None
+        first: Turn | None = None
+        try:
+            operation, first = self._db.run(lambda s: self._first_turn(s, take, point))
+        except LeaseLost as err:
+            log.event(logger, "operation.not_taken", logging.WARNING, reason=err.message, detail=err.detail)
+            return False
+        except DatabaseUnavailable:  # nothing is known to be written: a report must not be acknowledged
+            raise
+        except Exception as err:  # noqa: BLE001 - told by _failure, when the operation is ours
+            failed, operation = err, self._db.run(lease)
         if operation is None:
             return False
-        self._run(operation)
+        self._run(operation, first, failed)
         return True
 
-    def _run(self, operation: Operation) -> None:
-        with log.bind(operation_id=operation.id, request_id=operation.request_id, instance_id=operation.resource_id):
+    def _first_turn(self, session: Session, take: Taking, point: str) -> tuple[Operation | None, Turn | None]:
+        operation = take(session)
+        if operation is None:
+            return None, None
+        with _bound(operation):
+            reach("scheduler", operation.kind, point)
+            turn, fresh = self._turn_to_commit(session, operation, just_read=True)
+        return operation, Turn(turn.send, turn.go_on, fresh)
+
+    def _run(self, operation: Operation, turn: Turn | None, failed: Exception | None) -> None:
+        with _bound(operation):
             renewed_at = self._clock.monotonic()
             try:
+                if turn is not None:
+                    self._committed(operation, turn.saved)
+                elif failed is not None:
+                    turn = self._failure(operation, failed)
                 for _ in range(MAX_TURNS):
-                    turn = self._turn_or_failure(operation)
+                    turn = turn or self._turn_or_failure(operation)
                     self._send(turn)
                     if not turn.go_on:
                         return
-                    if self._clock.monotonic() - renewed_at > LEASE_RENEW_S:
-                        self._db.run(lambda s: operations.renew(s, operation, self._clock.now()))
+                    turn = None
+                    if self._clock.monotonic() - renewed_at > self._lease_s / 3:
+                        self._db.run(lambda s: operations.renew(s, operation, self._clock.now(), self._lease_s))
                         renewed_at = self._clock.monotonic()
             except LeaseLost as err:
                 log.event(logger, "operation.lease_lost", reason=err.message)
+            except (
+                DatabaseUnavailable
+            ) as err:  # no failure of the step: when the lease is over, it goes on from the row
+                log.event(logger, "operation.database_unavailable", logging.WARNING, detail=err.detail)
 
     def _send(self, turn: Turn) -> None:
         if turn.send is None:
@@ -116,35 +164,54 @@ class Engine:
             log.event(logger, "operation.send_failed", logging.WARNING, node=turn.send.node, reason=err.detail)
 
     def _turn_or_failure(self, operation: Operation) -> Turn:
-        """One transaction forward or back; a failing step becomes an unwinding operation in a transaction of its own."""
+        """One transaction forward or back."""
         try:
-            turn, fresh = self._db.run(lambda s: self._turn(s, operation))
-        except LeaseLost:
+            turn, fresh = self._db.run(lambda s: self._turn_to_commit(s, operation))
+        except (LeaseLost, DatabaseUnavailable):
             raise
-        except CloudError as err:
+        except Exception as err:  # noqa: BLE001 - told by _failure
+            return self._failure(operation, err)
+        self._committed(operation, fresh)
+        return turn
+
+    def _failure(self, operation: Operation, err: Exception) -> Turn:
+        """A failing step becomes an unwinding operation, in a transaction of its own; our own bug is tried again first."""
+        if isinstance(err, CloudError):
             error = err
-        except Exception as err:
-            logger.exception("operation.step_crashed")
+        else:
+            logger.error("operation.step_crashed", exc_info=err)
             reason = f"{type(err).__name__}: {err}"
             if operation.attempt + 1 < MAX_BUG_ATTEMPTS:
                 turn, fresh = self._db.run(lambda s: self._again_later(s, operation, reason))
-                _adopt(operation, fresh)
+                operations.adopt(operation, fresh)
                 return turn
             error = InternalError("An internal error stopped the operation.", detail=reason)
-        else:
-            _adopt(operation, fresh)
-            return turn
         turn, fresh = self._db.run(lambda s: self._fail(s, operation, error, None))
-        _adopt(operation, fresh)
+        operations.adopt(operation, fresh)
         return turn
 
-    # One turn. Every branch ends in operations.save, which raises LeaseLost when the fence has moved.
+    def _committed(self, operation: Operation, fresh: dict[str, Any]) -> None:
+        _reach(operation, fresh, "after_commit")
+        operations.adopt(operation, fresh)
 
-    def _turn(self, session: Session, held: Operation) -> tuple[Turn, dict[str, Any]]:
+    def _turn_to_commit(
+        self, session: Session, held: Operation, *, just_read: bool = False
+    ) -> tuple[Turn, dict[str, Any]]:
+        with session.no_autoflush:  # events are written together, at the commit
+            turn, fresh = self._turn(session, held if just_read else self._read_again(session, held))
+        _reach(held, fresh, "before_commit")
+        return turn, fresh
+
+    def _read_again(self, session: Session, held: Operation) -> Operation:
         operation = session.get(Operation, held.id, populate_existing=True)
         if operation is None or operation.lease_count != held.lease_count:
             raise LeaseLost(f"operation {held.id} is held by another worker")
         session.expunge(operation)  # only operations.save, which checks the fence, writes the row
+        return operation
+
+    # One turn. Every branch ends in operations.save, which raises LeaseLost when the fence has moved.
+
+    def _turn(self, session: Session, operation: Operation) -> tuple[Turn, dict[str, Any]]:
         saga = self._sagas.get(operation.kind)
         step_known = saga is not None and (not operation.step or saga.index(operation.step) >= 0)
         if saga is None or not step_known:
@@ -179,7 +246,12 @@ class Engine:
             self._event(session, operation, step.name, "Success", report.node)
             position, operation.sent, operation.report = position + 1, None, None
         elif operation.sent is not None:
-            return self._resend(session, saga.steps[position], operation, context, saga.steps[position].do)
+            step = saga.steps[position]
+            waiting = self._resend(session, step, operation, context, step.do)
+            if waiting:
+                return waiting
+            context.results.setdefault(step.name, {})
+            position, operation.sent = position + 1, None
         did_local = False
         while position < len(saga.steps):
             step = saga.steps[position]
@@ -208,44 +280,39 @@ class Engine:
         """Write down that a command is out, and send it after the commit. None: the step has nothing to ask."""
         context.command_id = new_id()
         context.command_deadline = context.now + timedelta(seconds=deadline_s)
-        send: Send | None = build(session, context)
+        send: Send | RetryFrom | None = build(session, context)
+        if isinstance(send, RetryFrom):
+            return self._fail(session, operation, send.error, send.step)
         if send is None:
             context.results.setdefault(step.name, {})
             return None
-        sent = {
-            "id": context.command_id,
-            "node": send.node,
-            "epoch": send.command.epoch,
-            "generation": send.command.generation,
-            "deadline": context.command_deadline.isoformat(),
-        }
+        sent = {**_out(context, send), "deadline": context.command_deadline.isoformat()}
         return self._save(
-            session,
-            operation,
-            context,
-            Turn(send=send),
-            step=step.name,
-            sent=sent,
-            report=None,
-            attempt=1,
-            run_at=context.now + timedelta(seconds=RESEND_FIRST_S),
-            step_deadline=context.command_deadline,
-        )
+            session, operation, context, Turn(send=send), step=step.name, sent=sent, report=None, attempt=1,
+            run_at=context.now + timedelta(seconds=RESEND_FIRST_S), step_deadline=context.command_deadline,
+        )  # fmt: skip
 
     def _resend(
         self, session: Session, step: Step, operation: Operation, context: StepContext, build: Any
-    ) -> tuple[Turn, dict[str, Any]]:
-        """The command is out and no report has come: send the same again, or give up at the deadline."""
+    ) -> tuple[Turn, dict[str, Any]] | None:
+        """The command is out and no report has come: send the same again, or give up at the deadline.
+
+        None: the step says by now that the node need not be asked.
+        """
         assert isinstance(step, Remote)
         assert operation.sent is not None
+        context.command_id, context.generation = operation.sent["id"], operation.sent["generation"]
+        context.command_deadline = operation.step_deadline
+        send: Send | RetryFrom | None = build(session, context)
+        if send is None:
+            return None
+        if isinstance(send, RetryFrom):
+            return self._fail(session, operation, send.error, send.step)
         if operation.step_deadline is not None and context.now >= operation.step_deadline:
             node = operation.sent["node"]
             return self._fail(
                 session, operation, StepTimeout(f"Node {node} did not finish {step.name} in time.", node=node), None
             )
-        context.command_id, context.generation = operation.sent["id"], operation.sent["generation"]
-        context.command_deadline = operation.step_deadline
-        send: Send | None = build(session, context)
         pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
         return self._save(
             session,
@@ -318,11 +385,9 @@ class Engine:
                 report = msgspec.convert(operation.report, Report)
                 if report.kind == ReportKind.FAILED and not report.absent:
                     return self._undo_again(session, operation, step, context, report)
-            elif operation.sent is not None:
-                return self._resend_undo(session, step, operation, context)
             else:
-                sent = self._send_undo(session, step, operation, context)
-                if sent:
+                ask = self._send_undo if operation.sent is None else self._resend_undo
+                if sent := ask(session, step, operation, context):
                     return sent
         elif isinstance(step, Local) and step.undo is not None:
             step.undo(session, context)
@@ -369,36 +434,28 @@ class Engine:
         send = step.undo(session, context)
         if send is None:
             return None
-        sent = {
-            "id": context.command_id,
-            "node": send.node,
-            "epoch": send.command.epoch,
-            "generation": send.command.generation,
-        }
         return self._save(
-            session,
-            operation,
-            context,
-            Turn(send=send),
-            sent=sent,
-            report=None,
-            attempt=1,
+            session, operation, context, Turn(send=send), sent=_out(context, send), report=None, attempt=1,
             run_at=context.now + timedelta(seconds=RESEND_FIRST_S),
-        )
+        )  # fmt: skip
 
     def _resend_undo(
         self, session: Session, step: Remote, operation: Operation, context: StepContext
-    ) -> tuple[Turn, dict[str, Any]]:
+    ) -> tuple[Turn, dict[str, Any]] | None:
+        """None: the step says by now that the node need not be asked."""
         assert step.undo is not None
         assert operation.sent is not None
         context.command_id, context.generation = operation.sent["id"], operation.sent["generation"]
         context.command_deadline = operation.step_deadline
+        send = step.undo(session, context)
+        if send is None:
+            return None
         pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
         return self._save(
             session,
             operation,
             context,
-            Turn(send=step.undo(session, context)),
+            Turn(send=send),
             attempt=operation.attempt + 1,
             run_at=context.now + timedelta(seconds=pause_s),
         )
@@ -529,7 +586,32 @@ class Engine:
         )
 
 
-def _adopt(operation: Operation, values: dict[str, Any]) -> None:
-    """Carry what was saved into the copy this worker holds; it is not part of any session."""
-    for key, value in values.items():
-        setattr(operation, key, value)
+def _reach(operation: Operation, values: dict[str, Any], when: str) -> None:
+    """For fault tests, one point for each step that the turn did, undid or sent: scheduler:<kind>.<step>:<what>:<when>."""
+    if not armed():
+        return
+    before, after = set(operation.results), set(values.get("results", operation.results))
+    backward = operation.state == OperationState.UNWINDING
+    reached = [(name, "done") for name in after - before]
+    if values.get("sent"):
+        reached.append((values.get("step", operation.step), "undo_sent" if backward else "sent"))
+    elif backward and {"step", "state"} & set(values):
+        reached.append((operation.step, "undone"))
+    if values.get("state") == OperationState.UNWINDING:
+        reached.append((operation.step, "failed"))
+    for step, what in sorted(reached):
+        reach("scheduler", f"{operation.kind}.{step}", what, when)
+
+
+def _out(context: StepContext, send: Send) -> dict[str, Any]:
+    """What the row says of a command that is out."""
+    command = send.command
+    return {"id": context.command_id, "node": send.node, "epoch": command.epoch, "generation": command.generation}
+
+
+@contextmanager
+def _bound(operation: Operation) -> Iterator[None]:
+    """Every line that is logged inside says what it is about."""
+    instance_id = operation.params.get("instance_id", operation.resource_id)
+    with log.bind(operation_id=operation.id, request_id=operation.request_id, instance_id=instance_id):
+        yield

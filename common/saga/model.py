@@ -50,7 +50,7 @@ class StepContext:
     operation: Operation
     config: Config
     now: datetime
-    placement: Any  # scheduler.placement.view.NodeViews: opaque here, because common imports no service
+    placement: Any  # common.placement.view.NodeViews
     results: dict[str, Any]
     reasoning: dict[str, Any]
     command_id: str = ""
@@ -87,11 +87,14 @@ class Local:
 class Remote:
     """do / undo: the command to send, or None when there is nothing to ask of a node.
 
+    Both are called anew for every repetition, and may then find that the node need not be asked any more (None), or, do
+    only, that it has to be done otherwise (RetryFrom).
+
     done: reads the report into the step's result. failed: what a failure means, RetryFrom or an error to unwind with.
     """
 
     name: str
-    do: Callable[[Session, StepContext], Send | None]
+    do: Callable[[Session, StepContext], Send | RetryFrom | None]
     deadline_s: float
     failed: Callable[[StepContext, Report], RetryFrom | CloudError]
     undo: Callable[[Session, StepContext], Send | None] | None = None

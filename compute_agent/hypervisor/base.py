@@ -48,6 +48,7 @@ class Domain:
     disks: tuple[Disk, ...]
     nics: tuple[Nic, ...]
     console_log: Path
+    evacuable: bool = False  # another node could run it: to be stopped when this one's lease runs out
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class DomainState:
     epoch: int
     generation: int
     power: PowerState
+    evacuable: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Mark:
     instance_id: str
     epoch: int
     generation: int
+    evacuable: bool = False
 
 
 def render(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mapping[Path, Backing]) -> str:
@@ -104,7 +105,7 @@ def build(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mappi
 
 
 def mark_of(domain: Domain) -> Mark:
-    return Mark(domain.cloud_uuid, domain.instance_id, domain.epoch, domain.generation)
+    return Mark(domain.cloud_uuid, domain.instance_id, domain.epoch, domain.generation, domain.evacuable)
 
 
 def mark_element(mark: Mark) -> ET.Element:
@@ -114,6 +115,8 @@ def mark_element(mark: Mark) -> ET.Element:
         "epoch": str(mark.epoch),
         "generation": str(mark.generation),
     }
+    if mark.evacuable:
+        attributes["evacuable"] = "true"
     return ET.Element(f"{{{METADATA_URI}}}instance", attributes)
 
 
@@ -135,6 +138,7 @@ def read_mark(text: str) -> Mark | None:
             element.attrib["instance"],
             int(element.attrib["epoch"]),
             int(element.attrib["generation"]),
+            element.get("evacuable") == "true",
         )
     except (ET.ParseError, KeyError, ValueError):
         return None

@@ -40,6 +40,7 @@ class _Guest(msgspec.Struct, frozen=True, kw_only=True):
     taps: list[str]
     console_log: str
     boots: int = 0
+    evacuable: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -193,6 +194,7 @@ class FakeHypervisor:
             taps=[nic.tap for nic in domain.nics],
             console_log=str(domain.console_log),
             boots=old.boots if old else 0,
+            evacuable=domain.evacuable,
         )
 
     def _become(self, instance_id: str, power: PowerState) -> None:
@@ -228,4 +230,4 @@ class FakeHypervisor:
 
 
 def _state(guest: _Guest) -> DomainState:
-    return DomainState(guest.instance_id, guest.epoch, guest.generation, guest.power)
+    return DomainState(guest.instance_id, guest.epoch, guest.generation, guest.power, guest.evacuable)

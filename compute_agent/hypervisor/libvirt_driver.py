@@ -173,7 +173,7 @@ class LibvirtHypervisor:
         if mark is None or mark.cloud_uuid != self._cloud_uuid or mark.instance_id != row.instance_id:
             return None
         self._remember(mark)
-        return DomainState(mark.instance_id, mark.epoch, mark.generation, row.power)
+        return DomainState(mark.instance_id, mark.epoch, mark.generation, row.power, mark.evacuable)
 
     def _remember(self, mark: Mark) -> None:
         with self._lock:
@@ -223,7 +223,7 @@ def _can_direct(path: Path) -> bool:
 
 
 def _last_known(mark: Mark | None, power: PowerState) -> DomainState | None:
-    return DomainState(mark.instance_id, mark.epoch, mark.generation, power) if mark else None
+    return DomainState(mark.instance_id, mark.epoch, mark.generation, power, mark.evacuable) if mark else None
 
 
 def _named(counters: dict[str, Scalar]) -> dict[str, Scalar]:

@@ -56,16 +56,28 @@ class CachedImage:
 
 
 class ImageCache:
-    """One per agent. `secret` is the node's, shown to the image service; max_bytes bounds all files together."""
+    """One per agent. `secret` is the node's, shown to the image service; max_bytes bounds all files together.
+
+    ca_file: what the image service's certificate is checked with; "" for well-known authorities.
+    """
 
     def __init__(
-        self, folder: Path, *, node: str, secret: Secret, max_bytes: int, max_virtual_bytes: int, clock: Clock
+        self,
+        folder: Path,
+        *,
+        node: str,
+        secret: Secret,
+        max_bytes: int,
+        max_virtual_bytes: int,
+        clock: Clock,
+        ca_file: str = "",
     ) -> None:
         self._folder = folder
         self._node = node
         self._secret = secret
         self._max_bytes = max_bytes
         self._max_virtual_bytes = max_virtual_bytes
+        self._verify: bool | str = ca_file or True
         self._clock = clock
         self._group = ownership.qemu_group()
         self._held: Counter[str] = Counter()
@@ -203,6 +215,7 @@ class ImageCache:
                     headers=headers,
                     stream=True,
                     allow_redirects=False,
+                    verify=self._verify,
                     timeout=(_CONNECT_S, IMAGE_DOWNLOAD_IDLE_S),
                 )
                 with response:

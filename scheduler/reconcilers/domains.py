@@ -19,12 +19,12 @@ from sqlalchemy.orm import Session
 from common import log
 from common.config import Config
 from common.context import RequestContext
-from common.db import instances, nodes, servers_on_node
+from common.db import instances, node_life, nodes, servers_on_node
 from common.db.models import Instance, Node
-from common.deadlines import ENSURE_ABSENT_S
+from common.deadlines import ENSURE_ABSENT_S, NODE_DOWN_S
 from common.errors import CloudError
 from common.ids import new_id, new_request_id
-from common.rpc.compute_v1 import DomainDigest, EnsureAbsent, Heartbeat, PowerEvent, PowerState
+from common.rpc.compute_v1 import Command, DomainDigest, EnsureAbsent, Heartbeat, LeaseRenewed, PowerEvent, PowerState
 from common.states import Action, VmState
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,12 @@ class Mending:
     """What to do after the commit: operations to hint, commands to send to the node."""
 
     operation_ids: list[str] = field(default_factory=list)
-    commands: list[EnsureAbsent] = field(default_factory=list)
+    removals: list[EnsureAbsent] = field(default_factory=list)
+    known: bool = True  # the node is one of this cloud
+
+    def commands(self, beat: Heartbeat, now: datetime) -> list[Command]:
+        """The lease first: it must not lie behind anything that takes long."""
+        return [*([_renewal(beat, now)] if self.known and beat.sent_boottime_ms else []), *self.removals]
 
 
 class DomainMissing(CloudError):
@@ -50,7 +55,8 @@ def take_heartbeat(session: Session, beat: Heartbeat, config: Config, now: datet
     node = nodes.by_name(session, beat.node)
     if node is None:
         log.event(logger, "heartbeat.unknown_node", logging.WARNING, node_id=beat.node_id)
-        return Mending()
+        return Mending(known=False)
+    _heard_of(session, node, now)
     nodes.heartbeat(
         session,
         node,
@@ -64,6 +70,15 @@ def take_heartbeat(session: Session, beat: Heartbeat, config: Config, now: datet
     return compare(session, node, beat, config, now)
 
 
+def _heard_of(session: Session, node: Node, now: datetime) -> None:
+    """A node that was silent is back: it is not powered off, and who waits for it may ask at once."""
+    if node.powered_off_at is not None:
+        node.powered_off_at = None
+        session.flush()
+    if node.last_heartbeat_at is None or now - node.last_heartbeat_at > timedelta(seconds=NODE_DOWN_S):
+        node_life.wake_waiting(session, [node.id], [node.name], now)
+
+
 def compare(session: Session, node: Node, beat: Heartbeat, config: Config, now: datetime) -> Mending:
     mending = Mending()
     expected = {instance.id: instance for instance in servers_on_node.living(session, node.id)}
@@ -74,7 +89,12 @@ def compare(session: Session, node: Node, beat: Heartbeat, config: Config, now: 
             _compare_power(session, instance, digest, beat.sent_at, mending, now)
         elif beat.complete and _settled(instance, beat.sent_at):
             _missing(session, instance, config, mending, now)
-    strangers = _strangers(session, node, seen.values(), expected, beat.sent_at) if beat.complete else []
+    if not beat.complete:
+        return mending
+    superseded, strangers = _strangers(session, node, seen.values(), expected, beat.sent_at)
+    mending.removals += [_removal(digest, True, now) for digest in superseded.due]
+    if node.cut_off_at is not None and not superseded.there and node_life.rejoin(session, node.id):
+        log.event(logger, "node.rejoined")
     if len(strangers) >= ALARM_LEAST and len(strangers) * ALARM_SHARE > len(seen):
         log.event(
             logger,
@@ -85,7 +105,7 @@ def compare(session: Session, node: Node, beat: Heartbeat, config: Config, now: 
             reason="too many unknown domains: none is removed; check the database before anything else",
         )
         return mending
-    mending.commands += [_removal(digest, known, now) for digest, known in strangers]
+    mending.removals += [_removal(digest, known, now) for digest, known in strangers]
     return mending
 
 
@@ -98,7 +118,10 @@ def _compare_power(
         instances.observe_power(session, instance.id, digest.power, at)
     if instance.task_state is not None:
         return
-    if instance.vm_state == VmState.ACTIVE and digest.power in (PowerState.SHUTDOWN, PowerState.CRASHED):
+    if instance.vm_state == VmState.ACTIVE and digest.stopped_by_node:
+        operation = instances.begin(session, instance, Action.RESTORE, system_context(instance), now)
+        mending.operation_ids.append(operation.id)
+    elif instance.vm_state == VmState.ACTIVE and digest.power in (PowerState.SHUTDOWN, PowerState.CRASHED):
         _powered_off(session, instance, digest.generation, digest.power, now)
     elif instance.vm_state == VmState.STOPPED and digest.power == PowerState.RUNNING and _settled(instance, at):
         operation = instances.begin(session, instance, Action.HOLD_STOPPED, system_context(instance), now)
@@ -163,30 +186,46 @@ def _missing(session: Session, instance: Instance, config: Config, mending: Mend
     )
 
 
+@dataclass(frozen=True)
+class Superseded:
+    """Domains of instances that the database knows to be deleted or at a later epoch. due: to be removed now."""
+
+    there: bool
+    due: list[DomainDigest]
+
+
 def _strangers(
     session: Session, node: Node, seen: Iterable[DomainDigest], expected: dict[str, Instance], at: datetime
-) -> list[tuple[DomainDigest, bool]]:
-    """Domains that should not be on this node; True: the database knows the instance (deleted, moved, older epoch)."""
+) -> tuple[Superseded, list[tuple[DomainDigest, bool]]]:
+    """Domains that should not be on this node. Of the second kind, which an old database restored could also bring
+    about, True: the database knows the instance, elsewhere."""
     candidates = [
         digest
         for digest in seen
-        if not digest.busy and (digest.instance_id not in expected or expected[digest.instance_id].epoch > digest.epoch)
+        if digest.instance_id not in expected or expected[digest.instance_id].epoch > digest.epoch
     ]
-    if not candidates:
-        return []
-    rows = servers_on_node.by_ids(session, [digest.instance_id for digest in candidates])
-    found: list[tuple[DomainDigest, bool]] = []
+    rows = servers_on_node.by_ids(session, [digest.instance_id for digest in candidates]) if candidates else {}
+    superseded, due, found = False, [], []
     for digest in candidates:
         instance = rows.get(digest.instance_id)
         if instance is None:
-            found.append((digest, False))
-        elif (
-            _settled(instance, at)
-            and instance.task_state is None
-            and not (instance.node_id == node.id and instance.epoch <= digest.epoch and not instance.deleted)
-        ):
-            found.append((digest, True))
-    return found
+            found += [] if digest.busy else [(digest, False)]
+        elif instance.epoch > digest.epoch:  # another copy is the server: this one goes before anything else
+            superseded = True
+            due.append(digest)
+        elif instance.deleted:
+            superseded = True
+            due += [digest] if _settled(instance, at) and not digest.busy else []
+        elif instance.node_id != node.id and instance.task_state is None and _settled(instance, at):
+            found += [] if digest.busy else [(digest, True)]
+    return Superseded(superseded, due), found
+
+
+def _renewal(beat: Heartbeat, now: datetime) -> LeaseRenewed:
+    return LeaseRenewed(
+        id=new_id(), operation_id="", step="lease", request_id="", instance_id="", epoch=0, generation=0,
+        deadline=now + timedelta(seconds=NODE_DOWN_S), boot_id=beat.boot_id, sent_boottime_ms=beat.sent_boottime_ms,
+    )  # fmt: skip
 
 
 def _removal(digest: DomainDigest, known: bool, now: datetime) -> EnsureAbsent:

@@ -1,8 +1,18 @@
 """All sagas, by kind. One file each; a test finds files that are not here or lack the harness."""
 
 from common.saga.model import Saga
-from scheduler.sagas import server_create, server_delete, server_reboot, server_restore, server_start, server_stop
+from scheduler.sagas import (
+    server_create,
+    server_delete,
+    server_reboot,
+    server_remains,
+    server_restore,
+    server_start,
+    server_stop,
+)
 
-_MODULES = (server_create, server_delete, server_reboot, server_restore, server_start, server_stop)
+_MODULES = (
+    server_create, server_delete, server_reboot, server_remains, server_restore, server_start, server_stop,
+)  # fmt: skip
 
 SAGAS: dict[str, Saga] = {found.kind: found for found in (module.saga() for module in _MODULES)}

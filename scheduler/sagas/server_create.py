@@ -8,18 +8,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import instances, nodes, ports
+from common.db import instances, node_life, nodes, ports
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S
 from common.errors import CloudError, NoValidNode
+from common.placement import request as placement_request
+from common.placement.recent import RecentChoices
+from common.placement.select import choose, summary
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
 from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
-from common.states import TaskState, VmState
+from common.states import VmState
 from scheduler import instance_spec
-from scheduler.placement import request as placement_request
-from scheduler.placement.recent import RecentChoices
-from scheduler.placement.select import choose, summary
-from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, report_error
+from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
 
 
 def saga() -> Saga:
@@ -43,18 +43,21 @@ def saga() -> Saga:
 
 _rng = random.Random()
 _recent = RecentChoices()
+_IMPATIENT = 8  # nodes that are tried before one waits for another claim to be committed
 
 
 def claim(session: Session, context: StepContext) -> dict[str, Any]:
     """Choose a node and claim on it; the next best when another scheduler was quicker."""
     instance = instances.get(session, context.instance_id)
-    if nodes.allocations(session, [instance.id]):  # done before: the claim stands
+    if instance.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
-    decision = choose(request, context.placement.current(context.now), context.now, _rng)
+    decision = choose(request, context.placement.current(session, context.now), context.now, _rng)
     _recent.spread(decision, request, context.now)
-    for node in decision.candidates:
+    # first without waiting for other claims, which as a rule are made where the view says that most is free
+    tries = [(node, False) for node in decision.candidates[:_IMPATIENT]]
+    for node, patient in [*tries, *((node, True) for node in decision.candidates)]:
         if not nodes.claim(
             session,
             consumer_id=instance.id,
@@ -63,19 +66,13 @@ def claim(session: Session, context: StepContext) -> dict[str, Any]:
             project_id=instance.project_id,
             user_id=instance.user_id,
             now=context.now,
+            patient=patient,
         ):
             continue
-        epoch = instance.epoch + 1
-        session.execute(
-            sa.update(Instance)
-            .where(Instance.id == instance.id)
-            .values(node_id=node.id, node_name=node.name, epoch=epoch, generation=Instance.generation + 1)
-            .execution_options(synchronize_session=False)
-        )
-        instances.set_task(session, instance.id, context.operation.id, TaskState.SPAWNING, context.now)
-        ports.bind(session, instance.id, node.id, epoch, context.now)
+        epoch = instances.place(session, instance, node.id, node.name, context.operation.id, context.now)
+        bound = ports.bind(session, instance.id, node.id, epoch, context.now)
         context.reasoning.update(decision.reasoning(node.name))
-        return {"node": node.name, "node_id": node.id, "epoch": epoch}
+        return {"node": node.name, "node_id": node.id, "epoch": epoch, "ports": bound}
     reasoning = decision.reasoning(None)
     last = context.operation.error if tried else None
     if last is None:
@@ -101,16 +98,37 @@ def release(session: Session, context: StepContext) -> None:
     )
 
 
-def ensure_instance(session: Session, context: StepContext) -> Send:
-    instance = instances.get(session, context.instance_id)
+def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:
+    instance = instances.held(session, context.instance_id)
     assert instance.node_name is not None
-    spec = instance_spec.build(session, instance, context.config)
+    assert instance.node_id is not None
+    if context.operation.sent is not None and node_life.is_cut_off(session, instance.node_id):
+        return _without_node(session, context, instance.node_id, instance.node_name)
+    plugged = context.results["claim"].get("ports") != 0
+    spec = instance_spec.build(session, instance, context.config, plugged=plugged)
     return Send(instance.node_name, EnsureInstance(spec=spec, **command_fields(context, instance, "ensure_instance")))
+
+
+def _without_node(session: Session, context: StepContext, node_id: str, name: str) -> RetryFrom:
+    """The node is cut off: on to another, at the next epoch. Raises NodeSilent when the disks could be seen there too.
+
+    Safe for what never ran: whatever the node has half made is on its own disks, it is nobody's tunnel peer, and it
+    won't be one before it has confirmed that nothing of this epoch is left (server_remains).
+    """
+    error = NodeSilent("The node that was building the server does not answer any more.", node=name)
+    tried = [*context.results.get("tried", []), name]
+    if nodes.has_shared_instances(session, node_id) or len(tried) >= context.config.scheduler.max_attempts:
+        raise error
+    context.operation.results = {**context.operation.results, "tried": tried}
+    return RetryFrom("claim", error)
 
 
 def ensure_absent(session: Session, context: StepContext) -> Send | None:
     instance = instances.get(session, context.instance_id, deleted=True)
     if instance.node_name is None or instance.epoch in context.absent_epochs():
+        return None
+    if instance.node_id is not None and node_life.is_cut_off(session, instance.node_id):
+        hand_over(session, context, instance, with_ports=False)
         return None
     return Send(instance.node_name, EnsureAbsent(**command_fields(context, instance, "ensure_instance")))
 
@@ -127,7 +145,7 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     power = PowerState(context.results["ensure_instance"]["power"])
-    instances.transition(
+    instances.finish(
         session,
         context.instance_id,
         VmState.ACTIVE,
@@ -140,7 +158,6 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         power_state=instances.power_code(power),
         power_state_at=context.now,
     )
-    instance = instances.get(session, context.instance_id)
-    ports.mark_active(session, instance.id, instance.epoch, context.now)
-    instances.set_task(session, instance.id, context.operation.id, None, context.now)
+    if context.results["claim"].get("ports") != 0:
+        ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
     return {}

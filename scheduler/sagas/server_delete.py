@@ -1,4 +1,8 @@
-"""Delete a server, in whatever state it is: wait until others have stopped, have the node remove it, give all back."""
+"""Delete a server, in whatever state it is: wait until others have stopped, have the node remove it, give all back.
+
+On a node that is down nobody can remove it now: it is gone for its user all the same, and what may be left of it, with
+its claim, ports and addresses, is held by an operation that waits for the node (server_remains).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import instances, nodes, operations, ports
+from common.db import instances, node_life, nodes, operations, ports
 from common.deadlines import ENSURE_ABSENT_S, WAIT_FOR_CANCELLED_S
 from common.rpc.compute_v1 import EnsureAbsent
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
-from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, report_error
+from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, hand_over, report_error
 
 
 def saga() -> Saga:
@@ -42,7 +46,10 @@ def wait_for_others(session: Session, context: StepContext) -> Outcome:
 
 def ensure_absent(session: Session, context: StepContext) -> Send | None:
     instance = instances.get(session, context.instance_id, deleted=True)
-    if instance.deleted or instance.node_name is None:
+    if instance.deleted or instance.node_name is None or instance.node_id is None:
+        return None
+    if node_life.is_down(session, instance.node_id, context.now):
+        hand_over(session, context, instance, with_ports=True)
         return None
     return Send(instance.node_name, EnsureAbsent(**command_fields(context, instance, "ensure_absent")))
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Any, TypedDict
 
 from sqlalchemy.orm import Session
 
-from common.db import instances
+from common import log
+from common.context import RequestContext
+from common.db import instances, remains
 from common.db.models import Instance
 from common.errors import CloudError, HypervisorError, StateConflict
 from common.rpc.compute_v1 import PowerState, Report
 from common.saga.model import StepContext
 from common.states import ACTIONS, Action, VmState
+
+logger = logging.getLogger(__name__)
 
 
 class CommandFields(TypedDict):
@@ -30,6 +35,22 @@ class NodeFailed(CloudError):
     """An agent reported a failure; code, message and detail are the agent's."""
 
     code = "node_failed"
+
+
+class NodeSilent(CloudError):
+    """A node does not answer any more."""
+
+    code = "node_silent"
+
+
+def hand_over(session: Session, context: StepContext, instance: Instance, *, with_ports: bool) -> None:
+    """Leave what may be on the instance's silent node to an operation of its own, which waits for the node."""
+    asked_by = RequestContext(
+        request_id=context.operation.request_id, user_id=context.operation.user_id,
+        global_request_id=context.operation.global_request_id,
+    )  # fmt: skip
+    operation_id = remains.hand_over(session, instance, asked_by, context.now, with_ports=with_ports)
+    log.event(logger, "instance.left_behind", logging.WARNING, node=instance.node_name, cleared_by=operation_id)
 
 
 def command_fields(context: StepContext, instance: Instance, step: str) -> CommandFields:
@@ -64,7 +85,7 @@ def report_error(_context: StepContext, report: Report) -> CloudError:
 def end_action(session: Session, context: StepContext, power: PowerState, **changes: Any) -> None:
     """The action succeeded: vm_state as the table says, power as the node reported, and the instance is free again."""
     rule = ACTIONS[Action(context.params["action"])]
-    instances.transition(
+    instances.finish(
         session,
         context.instance_id,
         rule.leads_to,
@@ -76,7 +97,6 @@ def end_action(session: Session, context: StepContext, power: PowerState, **chan
         power_state_at=context.now,
         **changes,
     )
-    instances.set_task(session, context.instance_id, context.operation.id, None, context.now)
 
 
 def action_unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:

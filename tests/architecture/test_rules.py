@@ -48,7 +48,7 @@ def calls(tree: ast.Module) -> set[str]:
         ("libvirt", {"compute_agent/hypervisor/libvirt_host.py"}),
         ("subprocess", {"common/tool.py"}),
         ("pickle", set()),
-        ("yaml", set()),
+        ("yaml", {"cli/settings.py"}),
         ("shelve", set()),
     ],
 )

@@ -28,6 +28,7 @@ from common.rpc.topology import DEAD, REPORTS, SCHEDULERS, node_queue, node_user
 from common.rpc.transport import Incoming, Transport
 from common.secret import Secret
 from scheduler.service import Scheduler
+from tests.fixtures import certificates
 from tests.fixtures.api import ApiClient
 from tests.fixtures.rabbitmq import RabbitServer, Vhost
 from tests.functional.cumulet.rows import INVENTORY, add_node
@@ -343,13 +344,11 @@ def test_hints_do_not_wait_for_a_broker_that_is_silent() -> None:
 
 
 def over_tls(server: RabbitServer, *, ca: str, host: str = "127.0.0.1") -> Transport:
-    return Transport(
-        BusConfig(url=Secret(server.url(tls=True, host=host)), ca_file=str(server.folder / ca) if ca else "")
-    )
+    return Transport(BusConfig(url=Secret(server.url(tls=True, host=host)), ca_file=ca))
 
 
 def test_tls_with_the_right_ca(rabbitmq_server: RabbitServer) -> None:
-    transport = over_tls(rabbitmq_server, ca="ca.pem")
+    transport = over_tls(rabbitmq_server, ca=rabbitmq_server.ca_file)
     transport.ping()
     transport.close()
 
@@ -357,15 +356,18 @@ def test_tls_with_the_right_ca(rabbitmq_server: RabbitServer) -> None:
 @pytest.mark.parametrize(
     ("ca", "host", "why"),
     [
-        ("another-ca.pem", "127.0.0.1", "verify failed"),
+        ("another", "127.0.0.1", "verify failed"),
         ("", "127.0.0.1", "verify failed"),
-        ("ca.pem", "localhost", "mismatch"),
+        ("right", "localhost", "mismatch"),
     ],
 )
 def test_tls_refuses_the_wrong_ca_and_the_wrong_name(
-    rabbitmq_server: RabbitServer, ca: str, host: str, why: str
+    rabbitmq_server: RabbitServer, tmp_path: Path, ca: str, host: str, why: str
 ) -> None:
-    transport = over_tls(rabbitmq_server, ca=ca, host=host)
+    another = str(certificates.make(tmp_path / "another").ca_file)
+    transport = over_tls(
+        rabbitmq_server, ca={"right": rabbitmq_server.ca_file, "another": another}.get(ca, ""), host=host
+    )
     with pytest.raises(BusUnavailable) as refused:
         transport.ping()
     assert why in refused.value.detail

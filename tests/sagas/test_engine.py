@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common.db import operations
-from common.errors import LeaseLost, StateConflict
+from common.deadlines import CUT_OFF_S, RESEND_FIRST_S
+from common.errors import DatabaseUnavailable, LeaseLost, StateConflict
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, ReportKind
+from common.saga.engine import MAX_BUG_ATTEMPTS
 from common.states import Action, OperationState, VmState
 from tests.sagas.world import World
 
@@ -86,7 +89,7 @@ def test_a_lost_command_is_sent_again_with_the_same_id(world: World) -> None:
     operation_id = world.begin(instance_id, Action.CREATE)
     world.engine.work(operation_id)
     (_, lost), world.bus.sent = world.bus.sent[0], []
-    world.clock.advance(2.1)
+    world.clock.advance(RESEND_FIRST_S + 0.1)
     world.engine.work(operation_id)
     (_, again) = world.bus.sent[0]
     assert again.id == lost.id
@@ -219,3 +222,89 @@ def test_side_by_side_schedulers_never_overcommit(tmp_path: Path) -> None:
     sent = [command for _, command in world.bus.sent if isinstance(command, EnsureInstance)]
     assert len(sent) == 7, "8192 MiB less 512 reserved hold seven of 1024"
     assert world.claims() == (7, 7, 7 * 1024)
+
+
+def test_a_database_that_is_away_is_no_failure_of_the_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the command has been sent already: the operation goes on from its row when it is back."""
+    instance_id = world.new_instance()
+    operation_id = world.begin(instance_id, Action.CREATE)
+    world.engine.work(operation_id)
+    world.bus.sent.clear()
+    for _ in range(MAX_BUG_ATTEMPTS + 1):
+        world.clock.advance(31)
+        world.engine.work(operation_id)
+        world.bus.sent.clear()
+
+    def away(_work: Any) -> Any:
+        raise DatabaseUnavailable("The database did not answer; try again.")
+
+    world.clock.advance(31)
+    monkeypatch.setattr(world.db, "run", away)
+    with pytest.raises(DatabaseUnavailable):
+        world.engine.work(operation_id)
+    monkeypatch.undo()
+    assert world.operation(operation_id).state == OperationState.RUNNING
+    world.clock.advance(31)
+    world.run()
+    assert world.instance(instance_id).vm_state == VmState.ACTIVE
+
+
+def test_a_report_that_could_not_be_written_is_not_taken_for_handled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be acknowledged to the node, which would then not send it again."""
+    operation_id = world.begin(world.new_instance(), Action.CREATE)
+    world.engine.work(operation_id)
+    ((node, command),) = world.bus.sent
+    report = world.nodes[node].obey(command)
+    assert report is not None
+
+    def away(_work: Any) -> Any:
+        raise DatabaseUnavailable("The database did not answer; try again.")
+
+    monkeypatch.setattr(world.db, "run", away)
+    with pytest.raises(DatabaseUnavailable):
+        world.engine.deliver(report)
+    monkeypatch.undo()
+    assert world.engine.deliver(report)
+    assert world.operation(operation_id).state == OperationState.DONE
+
+
+def test_a_creation_goes_on_elsewhere_when_its_node_is_cut_off(world: World) -> None:
+    instance_id = world.new_instance()
+    operation_id = world.begin(instance_id, Action.CREATE)
+    world.engine.work(operation_id)
+    first = world.nodes[str(world.instance(instance_id).node_name)]
+    first.dead = True
+    world.clock.advance(CUT_OFF_S + 1)
+    world.beat()
+    assert world.cut_off(first.name)
+    world.run(patience_s=0)
+    instance = world.instance(instance_id)
+    assert (instance.vm_state, instance.epoch) == (VmState.ACTIVE, 2)
+    assert instance.node_name != first.name
+    assert world.claims() == (2, 2, 256), "also on the node that is cut off, until it has said that nothing is left"
+    first.dead = False
+    world.beat()
+    world.run()
+    removed = [command for command in first.commands if isinstance(command, EnsureAbsent)]
+    assert [(command.instance_id, command.epoch) for command in removed] == [(instance_id, 1)]
+    assert world.claims() == (1, 1, 128)
+
+
+def test_what_is_left_on_a_node_is_asked_for_until_it_is_gone(world: World) -> None:
+    """The node is back, fails, falls silent, and is back again."""
+    instance_id = world.placed_instance()
+    operation_id = world.deleted_while_down(instance_id)
+    [node] = [one for one in world.nodes.values() if one.domains]
+    node.fail, node.fail_absent = 2, True
+    world.run(patience_s=40)
+    assert world.operation(operation_id).state == OperationState.RUNNING
+    node.dead = True
+    world.run(patience_s=300)
+    assert (world.operation(operation_id).step, world.claims()) == ("await_node", (1, 1, 128))
+    node.dead = False
+    world.beat()
+    world.run()
+    assert world.operation(operation_id).state == OperationState.DONE
+    assert (world.guests(), world.claims(), world.bound_ports()) == (0, (0, 0, 0), 0)

@@ -25,6 +25,7 @@ STARTED_BY = {
     "server_stop": Action.STOP,
     "server_reboot": Action.REBOOT,
     "server_restore": Action.RESTORE,
+    "server_remains": Action.DELETE,  # of a server whose node is down
 }
 STEPS = [(kind, step.name) for kind, saga in SAGAS.items() for step in saga.steps]
 
@@ -42,6 +43,10 @@ def start(world: World, kind: str) -> tuple[str, str]:
     """Prepare with the untouched sagas, then start the one under test with the world's own."""
     sagas, world.engine._sagas = world.engine._sagas, SAGAS
     instance_id = world.prepared(STARTED_BY[kind])
+    if kind == "server_remains":
+        operation_id = world.deleted_while_down(instance_id)
+        world.engine._sagas = sagas
+        return instance_id, operation_id
     world.engine._sagas = sagas
     return instance_id, world.begin(instance_id, STARTED_BY[kind])
 
@@ -68,6 +73,9 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
     assert operation.state == OperationState.FAILED, operation.error
     assert instance.task_state is None
     assert instance.operation_id is None
+    if kind == "server_remains":
+        assert world.claims() == (1, 1, 128), "what may still be used is given to nobody"
+        return
     assert instance.vm_state == (ACTIONS[STARTED_BY[kind]].on_failure or before)
     if kind == "server_create":
         assert world.guests() == 0
@@ -134,7 +142,7 @@ def test_a_failure_leaves_a_clean_slate(tmp_path: Path, kind: str, name: str, un
     world.bus.duplicate = undo_twice
     if isinstance(next(step for step in SAGAS[kind].steps if step.name == name), Remote):
         for node in world.nodes.values():
-            node.fail, node.fail_absent = 2, kind == "server_delete"
+            node.fail, node.fail_absent = 2, kind in ("server_delete", "server_remains")
     world.run()
     assert_clean(world, instance_id, operation_id, kind, before)
 

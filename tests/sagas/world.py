@@ -17,11 +17,13 @@ import sqlalchemy as sa
 from common.clock import ManualClock
 from common.config import Config, DatabaseConfig
 from common.context import RequestContext
-from common.db import instances, nodes, ports, quotas
+from common.db import instances, node_life, nodes, ports, quotas, remains
 from common.db.base import Base
 from common.db.models import Allocation, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
 from common.db.session import Database
+from common.deadlines import NODE_DOWN_S
 from common.ids import new_id, new_request_id
+from common.placement.view import NodeViews
 from common.rpc.compute_v1 import (
     Command,
     EnsureAbsent,
@@ -37,7 +39,6 @@ from common.rpc.compute_v1 import (
 from common.saga.engine import Engine
 from common.saga.model import Saga
 from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
-from scheduler.placement.view import NodeViews
 from scheduler.sagas import SAGAS
 
 PROJECT, USER = "a" * 32, "b" * 32
@@ -167,7 +168,7 @@ class World:
             clock=self.clock,
             config=self.config,
             sagas=self.sagas,  # type: ignore[arg-type]
-            placement=NodeViews(self.db, full_refresh_s=0.0),
+            placement=NodeViews(full_refresh_s=0.0),
             owner=owner,
         )
 
@@ -188,6 +189,13 @@ class World:
                         now=self.clock.now(),
                         inventory={"vcpus": 4, "memory_mib": 8192, "disk_gib": 100},
                     )
+
+    def cut_off(self, name: str) -> bool:
+        """What the scheduler's look at the nodes does; False for a node that is not silent for long enough."""
+        with self.db.write() as session:
+            node = nodes.by_name(session, name)
+            assert node is not None
+            return bool(node_life.cut_off(session, [node.id], self.clock.now()))
 
     def context(self) -> RequestContext:
         return RequestContext(
@@ -267,6 +275,19 @@ class World:
             return self.new_instance()
         allowed = ACTIONS[action].allowed
         return self.placed_instance(VmState.ACTIVE if VmState.ACTIVE in allowed else VmState.STOPPED)
+
+    def deleted_while_down(self, instance_id: str) -> str:
+        """Delete an instance whose node is silent, then let the node be back: the operation that clears up there."""
+        node = self.nodes[str(self.instance(instance_id).node_name)]
+        node.dead = True
+        self.clock.advance(NODE_DOWN_S + 1)
+        self.beat()
+        self.engine.work(self.begin(instance_id, Action.DELETE))
+        assert self.instance(instance_id).deleted
+        node.dead = False
+        self.beat()
+        with self.db.read() as session:
+            return session.scalars(sa.select(Operation.id).where(Operation.kind == remains.SAGA)).one()
 
     def run(self, engine: Engine | None = None, limit: int = 200, patience_s: float = 3600.0) -> None:
         """Work, deliver, wait as time tells, until no operation is open."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from api.compute.operations.servers import check_not_locked
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, operations, servers
+from common.db import instances, node_life, operations, servers
 from common.db.models import Instance
 from common.errors import Conflict, Forbidden, StateConflict
+from common.killpoints import reach
 from common.rpc import queries_v1
 from common.rpc.queries_v1 import Answer
-from common.states import MOVES, Action, VmState
+from common.states import ACTIONS, MOVES, Action, VmState
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # everything but tab and newline: no terminal escapes (CON-07)
 ADMIN, OWNER = "admin", "owner"
+_DONE_BY_THE_NODE = (Action.START, Action.STOP, Action.REBOOT, Action.REBOOT_HARD)
 
 
 def begin(services: Services, context: RequestContext, server_id: str, action: Action) -> None:
@@ -26,9 +29,28 @@ def begin(services: Services, context: RequestContext, server_id: str, action: A
     def work(session: Session) -> str:
         instance = instances.get_visible(session, server_id, context)
         check_not_locked(instance, context)
-        return instances.begin(session, instance, action, context, services.clock.now()).id
+        _check_node(session, instance, action, services.clock.now())
+        operation_id = instances.begin(session, instance, action, context, services.clock.now()).id
+        reach("api", f"server_{action}", "before_commit")
+        return operation_id
 
-    services.bus.hint(services.db.run(work))
+    operation_id = services.db.run(work)
+    reach("api", f"server_{action}", "after_commit")
+    services.bus.hint(operation_id)
+
+
+def _check_node(session: Session, instance: Instance, action: Action, now: datetime) -> None:
+    """Raises Conflict at once for what a node that is down could not do; deleting needs none."""
+    if (
+        action not in _DONE_BY_THE_NODE
+        or instance.node_id is None
+        or not node_life.is_down(session, instance.node_id, now)
+    ):
+        return
+    raise Conflict(
+        f"Cannot '{ACTIONS[action].shown_as}' instance {instance.id}: the host it is on is down. Try again when it is "
+        "back; the server can be deleted now."
+    )
 
 
 def lock(services: Services, context: RequestContext, server_id: str, reason: str | None) -> None:

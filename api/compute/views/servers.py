@@ -9,7 +9,7 @@ from typing import Any
 
 from api.compute.operations.servers import ServerPage
 from api.compute.views import links
-from api.compute.views.fields import Body, Field, Reader, micros, prune, seconds
+from api.compute.views.fields import Body, Field, Reader, hidden, micros, prune, seconds
 from common.db.models import Instance
 from common.db.ports import InstanceAddress
 from common.db.servers import Host
@@ -60,10 +60,12 @@ def summary_list(page: ServerPage, audience: Reader) -> list[Body]:
 def detail_list(page: ServerPage, audience: Reader) -> list[Body]:
     """Without user_data (nobody wants a thousand of them, META-04) and server_groups, as OpenStack's lists."""
     found = []
+    unseen = {*hidden(FIELDS, audience.version, audience.is_admin), "server_groups"}
     for row in page.instances:
         body = _newest(row, page, audience)
-        del body["server_groups"]
-        found.append(prune(body, FIELDS, audience))
+        for name in unseen:
+            body.pop(name, None)
+        found.append(body)
     return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from api.cumulet.operations import joining, nodes
-from api.cumulet.schemas.nodes import CREATE_TOKEN, JOIN
+from dataclasses import asdict
+
+from api.cumulet.operations import forgetting, joining, nodes
+from api.cumulet.schemas.nodes import CREATE_TOKEN, FORGET, JOIN
 from api.cumulet.views.nodes import joined_body, node_body, token_body
 from api.request import ApiRequest, Reply
 from api.schema import validate
@@ -20,6 +22,11 @@ def list_nodes(request: ApiRequest) -> Reply:
 def show(request: ApiRequest, node: str) -> Reply:
     now, down_after_s = request.services.clock.now(), request.services.config.scheduler.node_down_after_s
     return Reply({"node": node_body(*nodes.show(request.services, node), now, down_after_s)})
+
+
+def forget(request: ApiRequest, node: str) -> Reply:
+    validate(request.body, FORGET)
+    return Reply({"forgotten": asdict(forgetting.forget(request.services, node))})
 
 
 def image_file(request: ApiRequest, image_id: str) -> Reply:

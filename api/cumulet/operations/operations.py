@@ -8,6 +8,7 @@ from api.request import Services
 from common.context import RequestContext
 from common.db import operations
 from common.db.models import Operation, OperationEvent
+from common.db.paging import Page
 from common.errors import Forbidden, NotFound
 from common.ids import is_uuid
 
@@ -19,15 +20,24 @@ def list_operations(
     states: Sequence[str],
     resource_id: str | None,
     all_projects: bool,
-    limit: int,
+    stuck: bool,
+    page: Page,
 ) -> list[Operation]:
-    """Newest first. Raises Forbidden when a tenant asks for all projects."""
+    """Newest first. stuck: only those that need a person.
+
+    Raises Forbidden when a tenant asks for all projects, InvalidRequest for an unknown marker.
+    """
     if all_projects and not context.is_admin:
         raise Forbidden("Only an administrator may list the operations of all projects.")
     project_id = None if all_projects else context.project_id or ""
     with services.db.read() as session:
         return operations.list_recent(
-            session, project_id=project_id, states=states, limit=limit, resource_id=resource_id
+            session,
+            project_id=project_id,
+            states=states,
+            page=page,
+            resource_id=resource_id,
+            stuck_at=services.clock.now() if stuck else None,
         )
 
 

@@ -1,4 +1,4 @@
-"""Bodies about nodes: making a join token, and using it."""
+"""Bodies about nodes: making a join token, using it, and giving a node up."""
 
 from __future__ import annotations
 
@@ -35,3 +35,6 @@ JOIN = obj(
     },
     required=("join",),
 )
+
+#: the statement is the point: nobody gives a node up by accident
+FORGET = obj({"forget": obj({"powered_off": {"enum": [True]}}, required=("powered_off",))}, required=("forget",))

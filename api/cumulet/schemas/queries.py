@@ -18,12 +18,20 @@ def limit(request: ApiRequest) -> int:
 
 
 def states(request: ApiRequest) -> list[str]:
-    """Operation states asked for; `stuck` alone is short for state=stuck. Raises InvalidRequest."""
+    """Operation states asked for. Raises InvalidRequest."""
     wanted = [word for text in request.query.get("state", []) for word in text.split(",")]
     unknown = [word for word in wanted if word not in OperationState.__members__.values()]
     if unknown:
         raise InvalidRequest(f"There is no operation state {unknown[0][:32]!r}; there are {', '.join(OperationState)}.")
-    return [*wanted, OperationState.STUCK] if flag(request, "stuck") else wanted
+    return wanted
+
+
+def marker(request: ApiRequest) -> str | None:
+    """The id of the last operation of the page before. Raises InvalidRequest."""
+    text = request.arg("marker")
+    if text is not None and not is_uuid(text):
+        raise InvalidRequest(f"marker must be the id of an operation, not {text[:64]!r}.")
+    return text
 
 
 def resource(request: ApiRequest) -> str | None:

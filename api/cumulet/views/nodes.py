@@ -27,6 +27,8 @@ def node_body(node: Node, service: Service, now: datetime, down_after_s: float) 
         "forced_down": service.forced_down,
         "availability_zone": service.availability_zone,
         "heartbeat_age_s": None if age_s is None else round(age_s, 1),
+        "cut_off_at": _time(node.cut_off_at),
+        "powered_off_at": _time(node.powered_off_at),
         "instances": node.domains_seen,
         "capacity": {"vcpus": node.vcpus, "memory_mib": node.memory_mib, "disk_gib": node.disk_gib},
         "claimable": {
@@ -80,3 +82,7 @@ def joined_body(joined: Joined, config: Config) -> dict[str, Any]:
             "dns_upstreams": config.network.dns_upstreams,
         },
     }
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

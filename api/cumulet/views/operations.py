@@ -8,6 +8,7 @@ from typing import Any
 
 from api.compute.views.servers import host_id
 from common.db.models import Operation, OperationEvent
+from common.states import OPEN_OPERATION_STATES, OperationState
 
 
 def operation_body(operation: Operation, *, is_admin: bool) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def operation_body(operation: Operation, *, is_admin: bool) -> dict[str, Any]:
             "run_at": _time(operation.run_at),
             "step_deadline": _time(operation.step_deadline),
             "waits_for_node": (operation.sent or {}).get("node"),
+            "waits_for": _waits_for(operation),
         }
     return body
 
@@ -59,6 +61,18 @@ def _event(event: OperationEvent, project_id: str, *, is_admin: bool) -> dict[st
     if is_admin:
         return {**body, "node": event.node_name, "detail": event.detail}
     return {**body, "node": host_id(project_id, event.node_name) or None}
+
+
+def _waits_for(operation: Operation) -> str:
+    """What has to happen before an open operation goes on, in words."""
+    if operation.state not in OPEN_OPERATION_STATES:
+        return "a person" if operation.state == OperationState.STUCK else ""
+    if operation.lease_owner is not None:
+        return f"scheduler {operation.lease_owner}, at work on it"
+    if operation.sent is not None and operation.report is None:
+        verb = "undo" if operation.state == OperationState.UNWINDING else "finish"
+        return f"node {operation.sent['node']} to {verb} {operation.step}, asked {operation.attempt} times"
+    return f"a scheduler, from {_time(operation.run_at)}"
 
 
 def _error(error: dict[str, Any] | None, *, is_admin: bool) -> dict[str, Any] | None:

@@ -16,7 +16,9 @@ from common.errors import InvalidRequest
 
 def create_token(request: ApiRequest) -> Reply:
     validate_secret(request.body, CREATE_TOKEN)
-    issued = tokens.issue(request.services, request.body["auth"], with_catalog="nocatalog" not in request.query)
+    issued = tokens.issue(
+        request.services, request.context, request.body["auth"], with_catalog="nocatalog" not in request.query
+    )
     return Reply(views.token(issued), 201, {"X-Subject-Token": issued.token})
 
 

@@ -188,15 +188,27 @@ def update(request: ApiRequest, port_id: str, changes: dict[str, Any]) -> ShownP
 
 
 def _check_service_port(port: Port, changes: Mapping[str, Any]) -> None:
-    """The DHCP port is the cloud's: tenants may rename it, no more."""
-    if port.device_owner == network_state.DHCP_OWNER and set(changes) - {"name", "description"}:
+    """The DHCP port and held ones are the cloud's: tenants may rename them, no more."""
+    if not set(changes) - {"name", "description"}:
+        return
+    if port.device_owner == network_state.DHCP_OWNER:
         raise service_port(port.id)
+    if port.device_owner == ports.HELD_OWNER:
+        raise held_port(port.id)
 
 
 def service_port(port_id: str) -> Conflict:
     return Conflict(
         f"Port {port_id} cannot be changed or deleted directly via the port API: has device owner "
         f"{network_state.DHCP_OWNER}.",
+        neutron_type="ServicePortInUse",
+    )
+
+
+def held_port(port_id: str) -> Conflict:
+    """The address must not be given to another server while one that was deleted might still answer for it."""
+    return Conflict(
+        f"Port {port_id} is held until the node of a deleted server has confirmed that nothing of it is left.",
         neutron_type="ServicePortInUse",
     )
 
@@ -257,6 +269,8 @@ def delete(request: ApiRequest, port_id: str) -> None:
         check_revision(request.headers, port.revision_number)
         if port.device_owner == network_state.DHCP_OWNER:
             raise service_port(port.id)
+        if port.device_owner == ports.HELD_OWNER:
+            raise held_port(port.id)
         ports.delete(session, port_id, now)
 
     request.services.db.run(work)

@@ -63,6 +63,8 @@ class Node(Base):
     domains_seen: Mapped[int] = mapped_column(default=0)
     boot_id: Mapped[str] = mapped_column(sa.String(64), default="")
     last_heartbeat_at: Mapped[datetime | None]
+    cut_off_at: Mapped[datetime | None]  # silent beyond its lease: no peer until it has shown that nothing old is left
+    powered_off_at: Mapped[datetime | None]  # an administrator said that it is; until it is heard of again
     is_compute: Mapped[bool] = mapped_column(default=True)
     is_gateway: Mapped[bool] = mapped_column(default=False)
     change_seq: Mapped[int] = mapped_column(default=0, index=True)

@@ -139,7 +139,7 @@ def test_the_url_of_a_node(url: str, node_url: str, wanted: str) -> None:
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named so by the library
+    def log_message(self, *_message: object) -> None:
         """The test's output is no access log."""
 
 

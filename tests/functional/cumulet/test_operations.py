@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,11 +34,33 @@ def test_lists(api_client: ApiClient, database_url: str) -> None:
     assert _ids(api_client, as_="admin") == []
     assert sorted(_ids(api_client, "all_projects=true", "admin")) == sorted([done, stuck, strange])
     assert _ids(api_client, f"all_projects=1&resource={theirs}", "admin") == [strange]
-    assert len(_ids(api_client, "limit=1")) == 1
+    newest, older = _ids(api_client)
+    assert _ids(api_client, "limit=1") == [newest]
+    assert _ids(api_client, f"limit=1&marker={newest}") == [older]
+    assert _ids(api_client, f"marker={older}") == []
+    assert api_client.get(f"{PATH}?limit=1").json["next_marker"] == newest
+    assert api_client.get(f"{PATH}").json["next_marker"] is None
+    assert api_client.get(f"{PATH}?marker={strange}").status_code == 400
     assert api_client.get(f"{PATH}?all_projects=true").status_code == 403
 
 
-@pytest.mark.parametrize("query", ["state=odd", "resource=%00", "limit=-1", "limit=x", "stuck=perhaps"])
+def test_stuck_ones_and_late_ones_with_what_they_wait_for(api_client: ApiClient, database_url: str) -> None:
+    mine, now = add_instance(api_client, "demo"), api_client.services.clock.now()
+    late = add_operation(
+        api_client, mine, state=OperationState.RUNNING, step="ensure_instance", attempt=7, sent={"id": "c", "node": "n1"},
+        step_deadline=now - timedelta(seconds=1),
+    )  # fmt: skip
+    add_operation(api_client, mine, state=OperationState.RUNNING, step_deadline=now + timedelta(hours=1))
+    add_operation(api_client, mine, state=OperationState.DONE, step_deadline=now - timedelta(hours=1))
+    stuck = add_operation(api_client, mine, state=OperationState.STUCK)
+    rows = api_client.get(f"{PATH}?stuck=true&all_projects=true", "admin").json["operations"]
+    assert {row["id"]: row["waits_for"] for row in rows} == {
+        late: "node n1 to finish ensure_instance, asked 7 times", stuck: "a person",
+    }  # fmt: skip
+    assert "waits_for" not in api_client.get(f"{PATH}?stuck=true").json["operations"][0]
+
+
+@pytest.mark.parametrize("query", ["state=odd", "resource=%00", "limit=-1", "limit=x", "stuck=perhaps", "marker=x"])
 def test_a_query_that_makes_no_sense(api_client: ApiClient, query: str) -> None:
     assert api_client.get(f"{PATH}?{query}").status_code == 400
 

@@ -183,9 +183,13 @@ def test_a_changed_byte_makes_a_token_worthless(api_client: ApiClient) -> None:
         assert api_client.get(f"{V3}/regions", token=changed).status_code == 401
 
 
-def _attempt(client: ApiClient, user: dict[str, Any]) -> Any:
+def _named(name: str) -> dict[str, Any]:
+    return {"name": name, "domain": {"id": "default"}, "password": "a guess"}
+
+
+def _attempt(client: ApiClient, user: dict[str, Any], address: str = "127.0.0.1") -> Any:
     auth = {"identity": {"methods": ["password"], "password": {"user": user}}}
-    return client.post(TOKENS, None, json={"auth": auth})
+    return client.post(TOKENS, None, json={"auth": auth}, environ_base={"REMOTE_ADDR": address})
 
 
 def test_refusals_are_alike(api_client: ApiClient, manual_clock: ManualClock) -> None:
@@ -284,6 +288,23 @@ def test_guessing_is_slowed_down_per_account(
     for _ in range(login_failures.FREE_TRIES - 1):  # a success forgets the failures
         api_client.login("demo", "wrong", expect=401)
     api_client.login("demo", PASSWORD, expect=201)
+
+
+def test_guessing_is_slowed_down_per_address_of_the_client(
+    api_client: ApiClient, manual_clock: ManualClock, hashes: list[bool]
+) -> None:
+    """AUTH-09: one address that guesses at many accounts, in one /64; others, and loopback, are not touched."""
+    for number in range(login_failures.ADDRESS_FREE_TRIES * 2):
+        guess = _attempt(api_client, _named(f"nobody-{number}"), f"2001:db8::{number:x}")
+        assert guess.status_code == 401
+    assert len(hashes) == login_failures.ADDRESS_FREE_TRIES
+    right = {**_named("demo"), "password": PASSWORD}
+    assert _attempt(api_client, right, "2001:db8::ffff").status_code == 401
+    assert _attempt(api_client, right, "2001:db8:0:1::1").status_code == 201
+    assert _attempt(api_client, right, "192.0.2.1").status_code == 201
+    assert _attempt(api_client, right, "127.0.0.1").status_code == 201
+    manual_clock.advance(login_failures.FIRST_BLOCK_S + 0.001)
+    assert _attempt(api_client, right, "2001:db8::ffff").status_code == 201
 
 
 def test_a_block_never_exceeds_its_bound(api_client: ApiClient, manual_clock: ManualClock) -> None:

@@ -19,7 +19,7 @@ def test_create_makes_a_running_guest_and_reports_it(box: Box, orders: Orders) -
     assert report.power is PowerState.RUNNING
     assert set(report.timings_ms) >= {"image", "disks", "ports", "domain"}
     assert box.power(orders.instance_id) is PowerState.RUNNING
-    assert [each.kind for each in box.reports()] == [ReportKind.ACCEPTED, ReportKind.DONE]
+    assert [each.kind for each in box.reports()] == [ReportKind.DONE]  # quick enough that "accepted" would say nothing
     assert box.files("inbox") == []
 
 

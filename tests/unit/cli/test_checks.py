@@ -6,12 +6,13 @@ import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cli import check
-from cli.checks import network, software, stores
+from cli.checks import machine, network, software, stores
 from cli.checks.result import Standing, ok
 from common.config import Config
 from common.db import migrate
@@ -102,6 +103,14 @@ def _accept(table: str, chain: str, side: str, value: str) -> dict[str, Any]:
 
 
 DOCKER = [_chain("ip", "filter", "FORWARD", hook="forward", policy="drop"), _chain("ip", "filter", "DOCKER-USER")]
+
+
+def test_a_machine_whose_own_name_does_not_resolve(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.os, "uname", lambda: SimpleNamespace(nodename="no-such-name.invalid"))
+    found = machine.host_name(settings)
+    assert (found.standing, "no-such-name.invalid" in found.remedy) == (Standing.WARN, True)
+    monkeypatch.setattr(machine.os, "uname", lambda: SimpleNamespace(nodename="localhost"))
+    assert machine.host_name(settings).standing == Standing.OK
 
 
 def test_a_foreign_chain_that_drops_is_found() -> None:

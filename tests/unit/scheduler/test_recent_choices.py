@@ -6,9 +6,9 @@ import random
 from collections import Counter
 from datetime import timedelta
 
-from scheduler.placement.recent import REMEMBERED, RecentChoices
-from scheduler.placement.select import Decision, choose
-from scheduler.placement.view import NodeView
+from common.placement.recent import REMEMBERED, RecentChoices
+from common.placement.select import Decision, choose
+from common.placement.view import NodeView
 from tests.unit.scheduler.test_placement import NOW, node, request
 
 THREE = [node("n1"), node("n2"), node("n3")]

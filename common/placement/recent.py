@@ -12,9 +12,9 @@ from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from scheduler.placement.request import PlacementRequest
-from scheduler.placement.select import KEPT_SCORES, Decision, score
-from scheduler.placement.view import NodeView
+from common.placement.request import PlacementRequest
+from common.placement.select import KEPT_SCORES, Decision, score
+from common.placement.view import NodeView
 
 REMEMBERED = timedelta(seconds=1)  # longer than a claim takes to be committed and read
 MOST = 256  # choices remembered

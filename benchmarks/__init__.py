@@ -1,0 +1,1 @@
+"""What Cumulet costs: the figures of docs/performance.md, measured on real processes."""

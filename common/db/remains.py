@@ -1,0 +1,72 @@
+"""What may be left of an instance on a node that does not answer: held by an operation until the node has said "absent".
+
+The operation takes over the instance's claim on that node and, when the instance is being deleted, its ports with their
+addresses, so that neither is given to anybody else while a guest there might still use it. The instance itself is free.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.context import RequestContext
+from common.db import nodes, operations, ports
+from common.db.models import Allocation, Instance, Operation
+from common.db.node_life import REMAINS
+from common.states import OperationClass
+
+SAGA = "server_remains"
+
+
+def hand_over(session: Session, instance: Instance, context: RequestContext, now: datetime, *, with_ports: bool) -> str:
+    """Begin the operation that holds and clears up what may be left of the instance on its node; its id.
+
+    "" when that was done before: the instance then has no claim there any more.
+    """
+    if instance.node_id is None or not _has_claim(session, instance.id, instance.node_id):
+        return ""
+    operation = operations.create(
+        session,
+        operations.NewOperation(
+            kind=SAGA,
+            action="clear_up",
+            operation_class=OperationClass.DEVICE,
+            resource_type="node",
+            resource_id=instance.node_id,
+            project_id="",  # it shows a node, so it is the administrators'
+            params={
+                "instance_id": instance.id,
+                "node": instance.node_name,
+                "epoch": instance.epoch,
+                "generation": instance.generation,
+            },
+        ),
+        context,
+        now,
+    )
+    session.execute(
+        sa.update(Allocation)
+        .where(Allocation.consumer_id == instance.id, Allocation.node_id == instance.node_id)
+        .values(consumer_id=operation.id, purpose=REMAINS)
+        .execution_options(synchronize_session=False)
+    )
+    if with_ports:
+        ports.hold(session, instance.id, operation.id, now)
+    return operation.id
+
+
+def release(session: Session, operation_id: str, now: datetime) -> None:
+    """Give claim, ports and addresses back. Harmless when repeated."""
+    ports.release(session, operation_id, now)
+    nodes.release_all(session, operation_id)
+
+
+def waiting_for(session: Session, node_id: str) -> list[Operation]:
+    """The open operations that hold something on this node, oldest first."""
+    return [each for each in operations.open_for(session, node_id) if each.kind == SAGA]
+
+
+def _has_claim(session: Session, instance_id: str, node_id: str) -> bool:
+    return any(claim.node_id == node_id for claim in nodes.allocations(session, [instance_id]))

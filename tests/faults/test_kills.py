@@ -1,0 +1,151 @@
+"""kill -9 at every place of every saga: the server ends as asked or in ERROR with a reason, once, and nothing is left.
+
+The short form is a few of the same; which ones is in SHORT.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.faults.cloud import FaultCloud, Refused, survived
+from tests.faults.kills import SCENARIOS, Begin, Kill, Scenario, all_kills, missing_sagas
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
+KILLS = all_kills()
+SHORT = {
+    "server_create-api:server_create:before_commit",
+    "server_create-api:server_create:after_commit",
+    "server_create-scheduler:server_create.claim:done:before_commit",
+    "server_create-scheduler:server_create.ensure_instance:sent:after_commit",
+    "server_create-agent:ensure_instance:written",
+    "server_create-agent:ensure_instance:domain:after",
+    "server_create_moved-scheduler:server_create.claim:undone:after_commit",
+    "server_stop-scheduler:server_stop.finish:done:before_commit",
+    "server_reboot-agent:reboot:phase_starting:after",
+    "server_delete-agent:ensure_absent:kept",
+}
+ANSWER_S = 60.0
+
+
+def _parameters() -> Iterator[object]:
+    for kill in KILLS:
+        yield pytest.param(kill, id=str(kill), marks=() if str(kill) in SHORT else pytest.mark.full)
+
+
+def test_the_short_form_is_part_of_the_long_one_and_every_saga_is_walked() -> None:
+    assert {str(kill) for kill in KILLS} >= SHORT
+    assert len({str(kill) for kill in KILLS}) == len(KILLS)
+    assert missing_sagas() == set()
+
+
+@pytest.mark.parametrize("kill", list(_parameters()))
+def test_killed_once(cloud: FaultCloud, kill: Kill) -> None:
+    scenario = kill.scenario
+    server_id = _prepared(cloud, scenario)
+    deaths = cloud.supervisor.deaths.total()
+    if scenario.moved:
+        cloud.fault(ensure_running={"fail_times": 1, "code": "hypervisor_error", "message": f"for {kill}"})
+    elif scenario.cancelled:
+        cloud.fault(ensure_running={"delay_ms": 1500})
+    cloud.arm(kill.point)
+    server_id = _requested(cloud, scenario, server_id)
+    cloud.wait(f"a process dies at {kill.point}", lambda: cloud.fired(kill.point), told=lambda: _told(cloud, server_id))
+    cloud.fault()
+    cloud.wait_rest([server_id])
+    row = cloud.row(server_id)
+    assert row.vm_state == scenario.ends, _told(cloud, server_id)
+    cloud.wait_sound(str(kill))
+    assert kill.service == "api" or cloud.supervisor.deaths.total() == deaths + 1, "one process died, once"
+    survived(f"kills of {kill.service}")
+
+
+def _prepared(cloud: FaultCloud, scenario: Scenario) -> str:
+    """A server in the state that the scenario begins with; "" for none. An older test's server serves as well."""
+    if scenario.begin == Begin.NOTHING:
+        return ""
+    for server_id in cloud.named("walked"):
+        if cloud.row(server_id).vm_state == scenario.begin and cloud.at_rest(server_id):
+            return server_id
+    server_id = cloud.create("walked")
+    cloud.wait_rest([server_id])
+    if scenario.begin == Begin.STOPPED:
+        cloud.act(server_id, "os-stop")
+        cloud.wait_rest([server_id])
+    assert cloud.row(server_id).vm_state == scenario.begin, cloud.operations(server_id)
+    return server_id
+
+
+def _requested(cloud: FaultCloud, scenario: Scenario, server_id: str) -> str:
+    """Ask, as a client does that asks again when it got no answer and sees that nothing has been done."""
+    if scenario.begin == Begin.NOTHING:
+        name = f"made-{time.monotonic_ns()}"
+        server_id = _created(cloud, name)
+        if scenario.cancelled:
+            cloud.wait("the node is at work", lambda: cloud.row(server_id).task_state == "spawning")
+            _until_answered(cloud, lambda: cloud.delete(server_id))
+        assert scenario.cancelled or cloud.named(name) == [server_id], "made twice"
+        return server_id
+    if not scenario.asked:
+        cloud.begin(server_id, scenario.action)
+        return server_id
+    before = len(cloud.operations(server_id))
+
+    def ask() -> None:
+        if len(cloud.operations(server_id)) == before:
+            _ask(cloud, scenario, server_id)
+
+    _until_answered(cloud, ask)
+    assert len(cloud.operations(server_id)) == before + 1, "done twice"
+    return server_id
+
+
+def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str) -> None:
+    match scenario.name:
+        case "server_stop":
+            cloud.act(server_id, "os-stop")
+        case "server_start":
+            cloud.act(server_id, "os-start")
+        case "server_reboot":
+            cloud.act(server_id, "reboot", {"type": "SOFT"})
+        case "server_reboot_hard":
+            cloud.act(server_id, "reboot", {"type": "HARD"})
+        case "server_delete":
+            cloud.delete(server_id)
+        case _:
+            raise AssertionError(f"{scenario.name}: no request for it here, and it is in {SCENARIOS}")
+
+
+def _created(cloud: FaultCloud, name: str) -> str:
+    made: list[str] = []
+
+    def ask() -> None:
+        made[:] = cloud.named(name) or [cloud.create(name)]
+
+    _until_answered(cloud, ask)
+    return made[0]
+
+
+def _until_answered(cloud: FaultCloud, ask: object) -> None:
+    assert callable(ask)
+
+    def answered() -> bool:
+        try:
+            ask()
+        except requests.ConnectionError:
+            return False
+        except Refused as err:
+            if err.status != 503:
+                raise
+            return False
+        return True
+
+    cloud.wait("an answer", answered, ANSWER_S)
+
+
+def _told(cloud: FaultCloud, server_id: str) -> str:
+    row = cloud.row(server_id)
+    return f"{server_id} is {row.vm_state}/{row.task_state}, fault {row.fault}; {cloud.operations(server_id)}"
