@@ -45,11 +45,10 @@ class LabUp:
         step("RabbitMQ", self.wait_for_broker)
         step("Services", self.start_services)
         step("Client files", lambda: self.registration.write_client_files(self.secrets))
-        step("Gateway", self.join_gateway)
-        step("Nodes", self.join_nodes)
+        step("Gateway and nodes join", self.join_all)
         step("Image and flavors", self.registration.register_image)
         step("Network, security group, keypair", self.registration.register_network)
-        step("Nodes report", self.wait_for_nodes)
+        step("They report", self.wait_for_all)
 
     def add(self, node: Node) -> None:
         """One more node joins the running lab. Raises StepFailed."""
@@ -146,11 +145,14 @@ class LabUp:
             services.wait_healthy(name, url, deadline, self.layout.log)
         return f"{', '.join(urls)} answer"
 
-    def join_nodes(self) -> str:
+    def join_all(self) -> str:
+        """Side by side: each waits a second or two for its credentials to be known to the broker."""
         assert self._boots is not None
         self._boots.result()
+        gateway = self._pool.submit(self.join_gateway)
         side_by_side(self.join, self.nodes)
-        return ", ".join(f"{node.name} {node.address}" for node in self.nodes)
+        gateway.result()
+        return ", ".join([CONTROLLER, *(node.name for node in self.nodes)])
 
     def join(self, node: Node) -> None:
         """Let the node have its credentials, if it has none, and start its agent."""
@@ -159,7 +161,7 @@ class LabUp:
             lab_node.join(node, lab_config.node(node, self.virt_type), self.registration.url, token)
         lab_node.start_agent(node)
 
-    def join_gateway(self) -> str:
+    def join_gateway(self) -> None:
         """The agent on the controller, which holds the gateways of all networks: by it guests are reached from here."""
         lay = self.layout
         config = lay.etc / "gateway.conf"
@@ -170,9 +172,11 @@ class LabUp:
             command = [BINARIES / "cumulet-compute-agent", *arguments, "--config", config]
             host.run([str(word) for word in command], timeout_s=60, what="joining the gateway", stdin=token, cwd="/")
         services.start_program(lay.run / "supervisor.sock", "gateway")
+
+    def wait_for_all(self) -> str:
         deadline = time.monotonic() + START_DEADLINE_S
-        services.wait_healthy("gateway", f"http://127.0.0.1:{GATEWAY_PORT}", deadline, lay.log)
-        return f"agent of {CONTROLLER}, {CONTROLLER_ADDRESS}"
+        services.wait_healthy("gateway", f"http://127.0.0.1:{GATEWAY_PORT}", deadline, self.layout.log)
+        return self.wait_for_nodes()
 
     def wait_for_nodes(self) -> str:
         wanted = {node.name for node in self.nodes}

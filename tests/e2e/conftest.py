@@ -3,6 +3,9 @@
 The modules are numbered, because they run in order: a guest's boot takes ten seconds or more, so that guests are
 handed on. Guests that boot in a default run: `first` and its two returns, the pair with four restarts, one killed early
 and one deleted early.
+
+With CUMULET_E2E=lab in the environment the same tests run on a lab of three nodes, but for those that are about
+devstack/up itself or look into its one node (marker one_node).
 """
 
 from __future__ import annotations
@@ -20,16 +23,24 @@ from tests.fixtures import e2e_guest
 from tests.fixtures.e2e_cloud import FIGURES, OUTSIDE, Cloud
 from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_openstack import openstack, words
+from tests.fixtures.lab import made_lab
 
 USER_DATA = "#!/bin/sh\necho ran >>/root/user-data-runs\n"
 WEB_PORT = 8000
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+ON_LAB = os.environ.get("CUMULET_E2E") == "lab"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """openstacksdk warns of its own future at every call."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.filterwarnings("ignore::Warning:openstack"))
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in here:
+        item.add_marker(pytest.mark.filterwarnings("ignore::Warning:openstack"))
+    if ON_LAB:
+        elsewhere = [item for item in here if item.get_closest_marker("one_node")]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -41,6 +52,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """A cloud with the server `first`. After a failure its folder stays, for whoever looks at the logs."""
+    if ON_LAB:
+        with made_lab(request, nodes=3) as lab:
+            (lab.server_id,) = lab.create("first")
+            guest = e2e_guest.find(lab, lab.server_id)
+            guest.wait_for_status("ACTIVE")
+            guest.wait_for_ssh()
+            yield lab
+        return
     if not Path("/run/netns", OUTSIDE).exists() or os.geteuid() != 0:
         pytest.fail("these tests take over the network they are in: run them by devstack/test, which has a sandbox")
     cache = os.environ.get("CUMULET_TEST_CACHE")

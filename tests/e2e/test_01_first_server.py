@@ -11,7 +11,7 @@ import pytest
 
 from tests.fixtures.e2e_cloud import HEALTH, Cloud
 
-pytestmark = [pytest.mark.qemu, pytest.mark.root]
+pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.one_node]
 
 SECOND_UP_S = 60.0  # 15 s on a machine with nothing else to do; see the times at the end of the run
 

@@ -95,6 +95,7 @@ def used(cloud: Cloud) -> tuple[int, int, int]:
     return limits.instances_used, limits.total_cores_used, limits.total_ram_used
 
 
+@pytest.mark.one_node
 def test_delete_leaves_nothing(cloud: Cloud, pair: tuple[Guest, Guest]) -> None:
     """A running guest and one that is off; and openstacksdk's own create_server(wait=True) with its delete."""
     made = cloud.sdk().create_server(

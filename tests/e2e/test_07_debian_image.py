@@ -13,7 +13,7 @@ from tests.fixtures.e2e_cloud import Cloud
 from tests.fixtures.e2e_openstack import openstack, words
 from tests.fixtures.e2e_wait import until
 
-pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full]
+pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.one_node, pytest.mark.full]
 
 BOOT_S = 600.0  # systemd and a Python cloud-init without hardware virtualisation
 

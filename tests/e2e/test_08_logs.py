@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures.e2e_cloud import Cloud
 
-pytestmark = [pytest.mark.qemu, pytest.mark.root]
+pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.one_node]
 
 
 def test_one_request_is_found_in_all_processes(cloud: Cloud) -> None:

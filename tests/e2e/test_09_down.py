@@ -14,7 +14,7 @@ from tests.fixtures.e2e_cloud import OUTSIDE, Cloud, host, processes
 from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_wait import until
 
-pytestmark = [pytest.mark.qemu, pytest.mark.root]
+pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.one_node]
 
 OURS = ("cumulet-api", "cumulet-scheduler", "cumulet-compute-agent", "supervisord", "qemu-system", "dnsmasq", "libvirtd",
         "virtlogd")  # fmt: skip
