@@ -22,6 +22,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Map, Rule
 
 from api import compute, cumulet, identity, image, network
+from api.access_rules import check_access_rules
 from api.auth import authenticate
 from api.errors import status_of
 from api.microversion import Microversion
@@ -140,6 +141,7 @@ def _handle(
     token = request.headers.get("X-Auth-Token")
     if token:  # also for public routes: a wrong token is told, and the handler may need the caller
         context = authenticate(services, token, context)
+        check_access_rules(context, api.name, request.method, request.path)
     elif all(route.rule not in (PolicyRule.PUBLIC, PolicyRule.NODE) for route in routes):
         enforce(PolicyRule.AUTHENTICATED, context, api.name)  # before a byte of the body is read (DOS-05)
     raw = any(route.raw_body and route.method == method for route in routes)

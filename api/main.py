@@ -100,6 +100,7 @@ def main() -> int:
         config = configuration.load()
         TokenCodec(config.identity.fernet_dir)
         binds(config.api)
+        Transport(config.bus)  # refuses here what would otherwise end every worker
     except CloudError as err:
         sys.stderr.write(f"cumulet-api: {err.message}\n")
         return 2

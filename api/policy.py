@@ -1,6 +1,7 @@
 """Who may call what: every route names one rule; the rules are these few, OpenStack's default roles.
 
-admin implies manager, manager implies member, member implies reader. Ownership of a resource is checked where it is
+A role implies others as the role inference rules in the database say (admin, manager, member, reader at first), which
+are applied when the token is checked. Ownership of a resource is checked where it is
 loaded (a stranger's resource is NotFound), not here. An operator may map a route's action key to another rule in the
 policy file; `etc/policy.sample.json` is generated from the route tables.
 """
@@ -14,12 +15,6 @@ from pathlib import Path
 from common.context import RequestContext
 from common.errors import ConfigError, Forbidden, Unauthenticated
 
-IMPLIED = {
-    "admin": ("admin", "manager", "member", "reader"),
-    "manager": ("manager", "member", "reader"),
-    "member": ("member", "reader"),
-}
-
 
 class Rule(StrEnum):
     PUBLIC = "public"  # no token needed
@@ -27,17 +22,12 @@ class Rule(StrEnum):
     READER = "reader"  # of the project in the token
     MEMBER = "member"
     MANAGER = "manager"
-    ADMIN = "admin"
+    ADMIN = "admin"  # in any scope
+    CLOUD_ADMIN = "cloud_admin"  # in a project or on the system: the thing belongs to no domain
+    CLOUD_READER = "cloud_reader"  # the same, or reader on the system
+    DOMAIN_READER = "domain_reader"  # admin, or reader on the system or on a domain; the operation checks on which
+    DOMAIN_MANAGER = "domain_manager"  # admin, or manager on a domain; the operation checks on which
     NODE = "node"  # an agent, by its node's secret; checked by the handler that serves it
-
-
-def expand_roles(names: frozenset[str]) -> frozenset[str]:
-    """Role names, lower-cased, with the implied ones."""
-    found: set[str] = set()
-    for name in names:
-        lowered = name.lower()
-        found.update(IMPLIED.get(lowered, (lowered,)))
-    return frozenset(found)
 
 
 def enforce(rule: Rule, context: RequestContext, action_key: str) -> None:
@@ -46,10 +36,24 @@ def enforce(rule: Rule, context: RequestContext, action_key: str) -> None:
         return
     if not context.authenticated:
         raise Unauthenticated("The request you have made requires authentication.")
-    if rule == Rule.AUTHENTICATED or context.is_admin:
-        return
-    if rule == Rule.ADMIN or rule.value not in context.roles or context.project_id is None:
+    if not _allows(rule, context):
         raise Forbidden(_refusal(action_key), needed=rule.value)
+
+
+def _allows(rule: Rule, context: RequestContext) -> bool:
+    if rule in (Rule.CLOUD_ADMIN, Rule.CLOUD_READER) and context.domain_id is not None:
+        return False
+    if rule == Rule.AUTHENTICATED or context.is_admin:
+        return True
+    if rule == Rule.CLOUD_READER:
+        return context.reads_all
+    if rule == Rule.DOMAIN_READER:
+        return context.reads_all or (context.domain_id is not None and "reader" in context.roles)
+    if rule == Rule.DOMAIN_MANAGER:
+        return context.domain_id is not None and "manager" in context.roles
+    if rule in (Rule.ADMIN, Rule.CLOUD_ADMIN):
+        return False
+    return rule.value in context.roles and context.project_id is not None
 
 
 def _refusal(action_key: str) -> str:

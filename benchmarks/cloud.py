@@ -36,10 +36,13 @@ from common.config import (
     QuotaConfig,
     SchedulerConfig,
 )
-from common.db import nodes
+from common.db import node_tokens, nodes
 from common.db.models import Image
 from common.db.session import Database
 from common.ids import new_id
+from common.rpc import credentials
+from common.rpc.broker import Broker
+from common.rpc.transport import Transport
 from common.secret import Secret
 from tests.fixtures import postgresql, rabbitmq
 
@@ -94,18 +97,29 @@ class BenchCloud:
     def start_agents(self, count: int) -> None:
         names = [f"node{number + 1}" for number in range(count)]
         for name in names:
-            with self.db.write() as session:
-                nodes.enrol(
-                    session, node_id=new_id(), name=name, address="", secret_hash="", config=self.config.scheduler,
-                    now=SystemClock().now(),
-                )  # fmt: skip
+            bus = self._enrol(name)
             state_dir = self.folder / name
             state_dir.mkdir(mode=0o700)
             agent = replace(
                 self.config.agent, node=name, state_dir=str(state_dir), image_secret_file=str(state_dir / "secret")
             )
-            self.start("agents", "cumulet-compute-agent", replace(self.config, agent=agent), name)
+            self.start("agents", "cumulet-compute-agent", replace(self.config, agent=agent, bus=bus), name)
         wait_for("the agents' first heartbeats", lambda: self._alive() == count)
+
+    def _enrol(self, name: str) -> BusConfig:
+        """As joining does: a row, and a user of the node's own on the broker. The bus as the node is to reach it."""
+        password = credentials.make_password()
+        hashed = credentials.password_hash(password)
+        with self.db.write() as session:
+            node = nodes.enrol(
+                session, node_id=new_id(), name=name, address="", secret_hash="", config=self.config.scheduler,
+                now=SystemClock().now(),
+            )  # fmt: skip
+            node_tokens.set_broker_password(session, node.id, hashed)
+        transport = Transport(self.config.bus)
+        Broker(self.config.bus, transport).ensure_node(name, hashed)
+        transport.close()
+        return BusConfig(url=credentials.node_url(self.config.bus, name, password))
 
     def answers(self) -> bool:
         client = Client(self.port)
@@ -180,7 +194,8 @@ def running() -> Iterator[BenchCloud]:
             (folder / name).mkdir()
         server = stack.enter_context(postgresql.running(folder / "postgresql", "fsync=on", "max_connections=200"))
         broker = stack.enter_context(rabbitmq.running(folder / "rabbitmq"))
-        config = make_config(folder, server.url(server.create_database()), broker.url())
+        bus = BusConfig(url=Secret(broker.url()), management_url=Secret(broker.management_url))
+        config = make_config(folder, server.url(server.create_database()), bus)
         migrate(config)
         db = Database(config.database)
         stack.callback(db.close)
@@ -193,12 +208,12 @@ def running() -> Iterator[BenchCloud]:
         yield cloud
 
 
-def make_config(folder: Path, database_url: str, bus_url: str) -> Config:
+def make_config(folder: Path, database_url: str, bus: BusConfig) -> Config:
     port = rabbitmq.free_port()
     return Config(
         cloud=CloudConfig(uuid=CLOUD_UUID, state_dir=str(folder), log_dir="", run_dir=str(folder)),
         database=DatabaseConfig(url=database_url),
-        bus=BusConfig(url=Secret(bus_url)),
+        bus=bus,
         api=ApiConfig(port=port, public_url=f"http://127.0.0.1:{port}"),
         identity=IdentityConfig(fernet_dir=str(folder / "fernet")),
         image=ImageConfig(store_dir=str(folder / "images")),

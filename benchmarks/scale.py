@@ -17,9 +17,9 @@ from common.config import Config
 from common.db import nodes
 from common.db.models import Instance, Node, Operation, Service
 from common.ids import new_id
+from common.placement.view import NodeViews
 from common.saga.model import StepContext
 from common.states import OperationClass, OperationState, VmState
-from scheduler.placement.view import NodeViews
 from scheduler.sagas import server_create
 
 SERVERS, OWN, NODES, LISTS, CLAIMS = 100_000, 1_000, 10_000, 20, 200
@@ -48,8 +48,9 @@ def list_1000(cloud: BenchCloud) -> Figure:
 def placement(cloud: BenchCloud) -> list[Figure]:
     """The step `claim` of a create (choose a node, claim it, write it down) and the claim alone, each with its commit."""
     _make_nodes(cloud)
-    views, clock, rng = NodeViews(cloud.db), SystemClock(), random.Random(1)
-    views.current(clock.now())
+    views, clock, rng = NodeViews(), SystemClock(), random.Random(1)
+    with cloud.db.read() as session:
+        nodes_seen = views.current(session, clock.now())
     steps, claims = [], []
     for _ in range(CLAIMS):
         instance_id = _building(cloud)
@@ -57,7 +58,7 @@ def placement(cloud: BenchCloud) -> list[Figure]:
         with cloud.db.write() as session:
             server_create.claim(session, _context(cloud.config, instance_id, views))
         steps.append((time.perf_counter() - began) * 1000)
-        node = rng.choice(views.current(clock.now()))
+        node = rng.choice(nodes_seen)
         began = time.perf_counter()
         with cloud.db.write() as session:
             nodes.claim(

@@ -1,10 +1,14 @@
-"""`cumulet bus list` and `dead-letters`: queues, consumers, and what could not be delivered; for administrators."""
+"""`cumulet bus list` and `dead-letters` for administrators; `definitions` for whoever sets up the broker."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
+from cliff.command import Command
 from cliff.lister import Lister
 
 QUEUE_COLUMNS = ("Queue", "Kind", "Messages", "Unacknowledged", "Consumers", "State")
@@ -32,3 +36,27 @@ class ListDeadLetters(Lister):  # type: ignore[misc]
         letters = self.app.cloud().get("/bus/dead-letters", limit=parsed_args.limit)["dead_letters"]
         keys = ("at", "kind", "instance_id", "queue", "reason", "user", "size_bytes")
         return LETTER_COLUMNS, [tuple(letter[key] for key in keys) for letter in letters]
+
+
+class Definitions(Command):  # type: ignore[misc]
+    """Print RabbitMQ's definitions.json with a password (its hash) for the control plane's user; needs no login."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--password-file", required=True, metavar="FILE", help="file that holds the password alone; - is the input"
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        from common.rpc.credentials import password_hash
+        from common.rpc.topology import definitions
+        from common.secret import Secret
+
+        name = parsed_args.password_file
+        text = (sys.stdin.read() if name == "-" else Path(name).read_text()).strip()
+        if not text:
+            raise ValueError(f"{name} holds no password")
+        made = definitions(password_hash(Secret(text)))
+        self.app.stdout.write(json.dumps(made, indent=2) + "\n")
+        return 0

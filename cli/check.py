@@ -43,9 +43,10 @@ def all_checks() -> Sequence[Check]:
 
     return (
         software.python, stores.state_dir, stores.log_dir, stores.run_dir, stores.database, stores.bus,
-        stores.token_keys, stores.image_store, stores.disk_space, machine.memory, machine.clock, machine.host_name, machine.kvm,
-        software.libvirt, software.qemu, software.qemu_img, software.genisoimage, software.dnsmasq, network.bridges,
-        network.bridge_filter, network.forwarding, network.nftables, network.foreign_firewall,
+        stores.bus_management, stores.token_keys, stores.image_store, stores.disk_space, machine.memory,
+        machine.clock, machine.host_name, machine.kvm, software.libvirt, software.qemu, software.qemu_img,
+        software.genisoimage, software.dnsmasq, network.bridges, network.bridge_filter, network.forwarding, network.nftables,
+        network.foreign_firewall,
     )  # fmt: skip
 
 

@@ -36,7 +36,12 @@ def render_why(answer: dict[str, Any]) -> str:
     lines.append(f"Chosen     {answer['chosen'] or 'no node'} (of {answer['candidates']} nodes)")
     if not answer["filters"] and not answer["candidates"]:
         return "\n".join([*lines, "", "No node has been looked for yet."]) + "\n"
-    lines += ["", "Filter                passed  refused"]
+    return "\n".join(lines) + "\n" + render_reasoning(answer)
+
+
+def render_reasoning(answer: dict[str, Any]) -> str:
+    """Filters, best nodes and refusals of one placement."""
+    lines = ["", "Filter                passed  refused"]
     lines += [f"{item['name']:<20}  {item['passed']:>6}  {item['refused']:>7}" for item in answer["filters"]]
     if answer.get("scores"):
         lines += ["", "Best nodes"] + [f"  {item['node']}  {item['score']:.4f}" for item in answer["scores"]]

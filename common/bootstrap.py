@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from common import log
 from common.config import Config
 from common.db.domains import DEFAULT_ID
-from common.db.models import Assignment, Domain, Endpoint, IdentityService, Project, Region, Role, User
+from common.db.models import Assignment, Domain, Endpoint, IdentityService, ImpliedRole, Project, Region, Role, User
 from common.db.tokens import SYSTEM_TARGET
 from common.db.upsert import insert_ignore
 from common.passwords import passwords_for
@@ -61,7 +61,8 @@ def bootstrap(session: Session, config: Config, now: datetime, passwords: Mappin
             }
         ],
     )
-    _insert_roles(session, config)
+    if _insert_roles(session, config):  # later an administrator may have taken a rule away
+        _insert_inferences(session)
     _insert_projects(session, config, now)
     _insert_users(session, config, now, passwords)
     _insert_assignments(session)
@@ -74,9 +75,9 @@ def derived_id(config: Config, *parts: str) -> str:
     return uuid.uuid5(uuid.NAMESPACE_URL, "/".join(("cumulet", config.cloud.uuid, *parts))).hex
 
 
-def _insert_roles(session: Session, config: Config) -> None:
-    """Immutable, because policy knows them by name."""
-    insert_ignore(
+def _insert_roles(session: Session, config: Config) -> int:
+    """How many were missing. Immutable, because policy knows them by name."""
+    return insert_ignore(
         session,
         Role,
         [
@@ -175,6 +176,21 @@ def _insert_assignments(session: Session) -> None:
             }
             for user, role, kind, target in wanted
             if user in users and role in roles and target
+        ],
+    )
+
+
+def _insert_inferences(session: Session) -> None:
+    """admin implies manager, manager implies member, member implies reader: OpenStack's default roles."""
+    roles = _ids_by_name(session, Role, domain_id="")
+    pairs = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
+    insert_ignore(
+        session,
+        ImpliedRole,
+        [
+            {"prior_role_id": roles[prior], "implied_role_id": roles[implied]}
+            for prior, implied in pairs
+            if prior in roles and implied in roles
         ],
     )
 

@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class AccessRule:
+    """One kind of request. path: below the service, "*" and "{name}" stand for one segment, "**" for any number."""
+
+    service: str
+    method: str
+    path: str
+
+
+@dataclass(frozen=True)
 class RequestContext:
     """The verified caller of one request.
 
@@ -28,6 +37,9 @@ class RequestContext:
     audit_id: str = ""
     chain_id: str = ""
     methods: tuple[str, ...] = ()
+    application_credential_id: str | None = None  # that the token was made with
+    restricted: bool = False  # made with a credential that may not make or take away credentials
+    access_rules: tuple[AccessRule, ...] | None = None  # the only requests that the credential is for; None: any
 
     @property
     def authenticated(self) -> bool:
@@ -36,6 +48,11 @@ class RequestContext:
     @property
     def is_admin(self) -> bool:
         return "admin" in self.roles
+
+    @property
+    def reads_all(self) -> bool:
+        """An administrator, or a reader on the system: may see what belongs to anybody in the identity service."""
+        return self.is_admin or (self.system_scope and "reader" in self.roles)
 
     def owns(self, project_id: str | None) -> bool:
         """True when the caller may see a resource of this project: it is its own, or it is an administrator."""

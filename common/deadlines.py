@@ -61,3 +61,10 @@ LIVENESS_S: Final = 2.0
 BROKER_SYNC_S: Final = 3.0
 SWEEP_BATCH: Final = 64
 ORPHAN_DISK_KEEP_S: Final = 7 * 24 * 3600.0
+
+# Command line
+CLI_REQUEST_S: Final = 60.0
+CLI_IMAGE_S: Final = 3600.0  # until the answer to an image's last byte: it is hashed and looked into
+CLI_WAIT_S: Final = 900.0  # for what --wait waits for
+CLI_POLL_S: Final = 0.4
+CLI_REFRESH_S: Final = 2.0  # of `cumulet top`

@@ -16,6 +16,8 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from common.errors import ConfigError, Unauthenticated
 
 MAX_TOKEN_CHARS = 1024
+#: the folder, below that of the token keys, of the keys that stored credentials are encrypted with
+CREDENTIAL_KEYS = "credentials"
 
 
 class TokenContent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -36,6 +38,7 @@ class TokenContent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     system: bool = False
     user_epoch: int = 0
     scope_epoch: int = 0
+    application_credential_id: str | None = None
 
     @property
     def issued(self) -> datetime:
@@ -51,7 +54,7 @@ _decoder = msgspec.msgpack.Decoder(TokenContent)
 
 class TokenCodec:
     def __init__(self, fernet_dir: str) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in _read_keys(Path(fernet_dir))])
+        self._fernet = MultiFernet([Fernet(key) for key in read_keys(Path(fernet_dir))])
 
     def encode(self, content: TokenContent) -> str:
         return self._fernet.encrypt(msgspec.msgpack.encode(content)).decode().rstrip("=")
@@ -68,17 +71,18 @@ class TokenCodec:
 
 
 def create_keys(fernet_dir: Path) -> None:
-    """Make the first two keys, 0600, unless there are keys already."""
-    fernet_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(fernet_dir.iterdir()):
-        return
-    for name in ("0", "1"):
-        handle = os.open(fernet_dir / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(Fernet.generate_key())
+    """Make the first keys, 0600, for tokens and for stored credentials, each unless there are some already."""
+    for folder in (fernet_dir, fernet_dir / CREDENTIAL_KEYS):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(path.name.isdigit() for path in folder.iterdir()):
+            continue
+        for name in ("0", "1"):
+            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(Fernet.generate_key())
 
 
-def _read_keys(fernet_dir: Path) -> list[bytes]:
+def read_keys(fernet_dir: Path) -> list[bytes]:
     """All keys, the primary first. Raises ConfigError when there are none or they can't be read."""
     try:
         names = sorted((int(path.name) for path in fernet_dir.iterdir() if path.name.isdigit()), reverse=True)

@@ -72,6 +72,11 @@ def group(node: Node) -> NodeGroup:
     return NodeGroup(path, path if _version1() else path / "processes")
 
 
+def ensure_tree(lab: Layout) -> None:
+    """Have the version 2 tree mounted, once, before nodes that boot side by side look for it."""
+    _unified(lab)
+
+
 def version1_name(node: Node) -> str:
     """Of the node's group in each version 1 tree; made here. "" where there are no such trees."""
     name = f"{PREFIX}{identity(node.lab)}-{node.name}"

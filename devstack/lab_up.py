@@ -7,6 +7,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import host
+import lab_cgroups
 import lab_config
 import lab_engines
 import lab_network
@@ -98,6 +99,7 @@ class LabUp:
     def connect(self) -> str:
         """The network; then the engines and the nodes begin to start."""
         lab_network.ensure_switch()
+        lab_cgroups.ensure_tree(self.layout)
         host.open_kvm()
         lay = self.layout
         if not host.alive(lay.supervisor_pid):

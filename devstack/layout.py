@@ -8,7 +8,9 @@ from pathlib import Path
 
 SERVICE_USER = "cumulet"
 DEFAULT_STATE = Path("/var/lib/cumulet")
-LAB_LINK = "cmlctl0"  # the controller's device in the lab's network; it tells that a lab is up
+# The controller's device in the lab's network; it tells that a lab is up. Not `cml…`: what has that name is a guest's side to
+# the agent's filters.
+LAB_LINK = "cumulet-lab0"
 
 
 @dataclass(frozen=True)

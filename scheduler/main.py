@@ -22,16 +22,16 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> int:
+    clock = SystemClock()
     try:
         config = configuration.load()
+        log.setup(config.cloud, "scheduler")
+        db = Database(config.database, clock)
+        bus = Bus(Transport(config.bus), clock)
+        scheduler = Scheduler(config=config, db=db, bus=bus, clock=clock)
     except CloudError as err:
         sys.stderr.write(f"cumulet-scheduler: {err.message}\n")
         return 2
-    log.setup(config.cloud, "scheduler")
-    clock = SystemClock()
-    db = Database(config.database, clock)
-    bus = Bus(Transport(config.bus), clock)
-    scheduler = Scheduler(config=config, db=db, bus=bus, clock=clock)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -70,11 +70,8 @@ class ReportHandler:
 
     def _report(self, report: Report) -> None:
         if report.kind in (ReportKind.ACCEPTED, ReportKind.PROGRESS):
-            self._db.run(
-                lambda s: operations.accepted(
-                    s, report.operation_id, report.command_id, self._clock.now() + timedelta(seconds=RESEND_MAX_S)
-                )
-            )
+            ask_again_at = self._clock.now() + timedelta(seconds=RESEND_MAX_S)
+            self._db.run(lambda s: operations.accepted(s, report, ask_again_at))
             return
         if report.step == NETWORK_STEP:
             if report.kind == ReportKind.DONE:

@@ -20,11 +20,12 @@ from common.config import Config
 from common.db import operations, scheduler_services
 from common.db.session import Database
 from common.deadlines import BROKER_SYNC_S, HEARTBEAT_S, LIVENESS_S, SWEEP_BATCH
+from common.errors import DatabaseUnavailable
 from common.ids import new_id
+from common.placement.view import NodeViews
 from common.rpc.bus import REPORTS, SCHEDULERS, Bus
 from common.rpc.transport import Incoming
 from common.saga.engine import Engine
-from scheduler.placement.view import NodeViews
 from scheduler.reconcilers.broker import BrokerSync
 from scheduler.reconcilers.liveness import Liveness
 from scheduler.reconcilers.network_sync import NetworkSync
@@ -36,6 +37,7 @@ TURNS = Histogram("cumulet_scheduler_work_seconds", "Time a worker spent on an o
 FAILED = Counter("cumulet_scheduler_failures_total", "Unexpected errors in a scheduler thread", ["where"])
 OPERATIONS = Gauge("cumulet_operations", "Operations by state", ["state"])
 MAX_QUEUED = 10_000
+DATABASE_PAUSE_S = 1.0
 
 
 class Scheduler:
@@ -44,7 +46,7 @@ class Scheduler:
     def __init__(self, *, config: Config, db: Database, bus: Bus, clock: Clock) -> None:
         self.config, self.db, self.bus, self.clock = config, db, bus, clock
         self.name = config.scheduler.name or socket.gethostname()
-        self.placement = NodeViews(db)
+        self.placement = NodeViews()
         self.engine = Engine(
             db=db,
             bus=bus,
@@ -72,6 +74,14 @@ class Scheduler:
             self._queued.add(operation_id)
         except queue.Full:
             log.event(logger, "scheduler.queue_full", logging.WARNING)
+
+    def on_report(self, incoming: Incoming) -> None:
+        """As ReportHandler.handle; without the database a message goes back to the broker slowly, not to the dead ones."""
+        try:
+            self.reports.handle(incoming)
+        except DatabaseUnavailable:
+            self.stop_event.wait(DATABASE_PAUSE_S)
+            raise
 
     def on_hint(self, incoming: Incoming) -> None:
         self.submit(str(msgspec.json.decode(incoming.body)["operation_id"]))
@@ -110,7 +120,7 @@ class Scheduler:
         ]
         consumers = [
             lambda: self.bus.consume(SCHEDULERS, self.on_hint, self.stop_event),
-            lambda: self.bus.consume(REPORTS, self.reports.handle, self.stop_event),
+            lambda: self.bus.consume(REPORTS, self.on_report, self.stop_event),
         ]
         for number, target in enumerate([*workers, *timers, *consumers]):
             thread = threading.Thread(target=target, name=f"scheduler-{number}", daemon=True)
@@ -143,6 +153,9 @@ class Scheduler:
             while not self.stop_event.is_set():
                 try:
                     work()
+                except DatabaseUnavailable as err:
+                    log.event(logger, "scheduler.database_unavailable", logging.WARNING, where=where, detail=err.detail)
+                    self.stop_event.wait(DATABASE_PAUSE_S)
                 except Exception:
                     FAILED.labels(where).inc()
                     logger.exception("scheduler.pass_failed", extra={"facts": {"where": where}})

@@ -1,3 +1,9 @@
 """Fixtures that all tests may use."""
 
-pytest_plugins = ["tests.fixtures.postgresql", "tests.fixtures.rabbitmq", "tests.fixtures.api", "tests.fixtures.cloud"]
+pytest_plugins = [
+    "tests.fixtures.postgresql",
+    "tests.fixtures.rabbitmq",
+    "tests.fixtures.api",
+    "tests.fixtures.cloud",
+    "tests.fixtures.live_cloud",
+]

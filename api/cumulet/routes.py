@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.cumulet.handlers import audit, bus, nodes, operations, servers, versions
+from api.cumulet.handlers import audit, bus, nodes, operations, schedule, servers, versions
 from api.errors import plain_form
 from api.policy import Rule
 from api.routing import Api, Handler, Route
@@ -27,6 +27,7 @@ V1 = (
     _post("/nodes/tokens", Rule.ADMIN, nodes.create_token, "nodes:create_token"),
     _post("/nodes/join", Rule.PUBLIC, nodes.join, "nodes:join"),
     _get("/nodes/<node>", Rule.ADMIN, nodes.show, "nodes:show"),
+    _post("/schedule", Rule.ADMIN, schedule.dry_run, "schedule:dry_run"),
     _post("/nodes/<node>/forget", Rule.ADMIN, nodes.forget, "nodes:forget"),
     _get("/nodes/images/<image_id>/file", Rule.NODE, nodes.image_file, "nodes:image_file"),
     _get("/bus", Rule.ADMIN, bus.show, "bus:show"),

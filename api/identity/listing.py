@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from api.request import ApiRequest, Reply
+from common.db.named import NAME_FILTERS
 from common.db.paging import Page
 from common.errors import InvalidRequest
 
@@ -34,7 +35,12 @@ def text_filters(request: ApiRequest, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := request.arg(name)) is not None}
 
 
-def enabled_filter(request: ApiRequest) -> dict[str, bool]:
+def name_filters(request: ApiRequest) -> dict[str, Any]:
+    """The name and Keystone's comparisons of it (`name__contains`, `name__istartswith`, …)."""
+    return text_filters(request, *NAME_FILTERS)
+
+
+def enabled_filter(request: ApiRequest) -> dict[str, Any]:
     """Raises InvalidRequest for anything but a clear yes or no (OSSA-2026-007)."""
     text = request.arg("enabled")
     return {} if text is None else {"enabled": boolean(text, "enabled")}

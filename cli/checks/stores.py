@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cli.checks.result import Result, fail, ok, warn
 from common.config import Config
@@ -46,7 +47,25 @@ def bus(config: Config) -> Result:
     except OSError as err:
         return fail("bus", f"{kind}: {err}", f"make {config.bus.folder} writable, or correct [bus] folder")
     transport.close()
+    host = urlsplit(config.bus.url.reveal()).hostname or ""
+    if kind == "amqp" and host not in ("localhost", "127.0.0.1", "::1"):
+        return warn("bus", f"{kind} answers, but passwords and commands go to {host} unencrypted", "use amqps://")
     return ok("bus", f"{kind} answers")
+
+
+def bus_management(config: Config) -> Result:
+    from common.rpc.management import Management
+
+    if not config.bus.management_url:
+        if config.bus.url.reveal().startswith("amqp"):
+            return warn("bus management", "not set: nodes can't join by token", "set [bus] management_url")
+        return ok("bus management", "not needed")
+    try:
+        management = Management(config.bus)
+        management.users()
+    except CloudError as err:
+        return fail("bus management", f"{err.message} {err.detail}".strip(), "correct [bus] management_url")
+    return ok("bus management", f"answers for virtual host {management.vhost}")
 
 
 def token_keys(config: Config) -> Result:

@@ -362,7 +362,7 @@ def recount_nodes(session: Session) -> int:
 
 
 def _wanted_amounts() -> dict[str, sa.ColumnElement[int]]:
-    """What an instance claims, as scheduler/placement/request.py adds it up: disk is root, ephemeral and swap in GiB."""
+    """What an instance claims, as common/placement/request.py adds it up: disk is root, ephemeral and swap in GiB."""
     flavor = Instance.flavor
     root = sa.func.coalesce(flavor["root_gib"].as_integer(), 0)
     image_bytes = sa.cast(sa.func.coalesce(Instance.image["virtual_size_bytes"].as_string(), "0"), sa.BigInteger)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from common.db import paging
 from common.db.models import Endpoint, IdentityService, Region
+from common.db.upsert import insert_ignore
 from common.errors import AlreadyExists, Forbidden, InvalidRequest, NotFound
 from common.ids import new_hex_id
 
@@ -50,6 +51,11 @@ def create_region(session: Session, values: Mapping[str, Any]) -> Region:
     except IntegrityError as err:
         raise AlreadyExists(f"Conflict occurred attempting to store region - Duplicate ID, {region_id}.") from err
     return region
+
+
+def ensure_region(session: Session, region_id: str) -> None:
+    """Made with nothing but its id when there is none."""
+    insert_ignore(session, Region, [{"id": region_id, "description": "", "parent_region_id": None}])
 
 
 def delete_region(session: Session, region: Region) -> None:

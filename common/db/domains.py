@@ -11,7 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.db import paging
-from common.db.models import Assignment, Domain, Project, Role, User
+from common.db.assignments import of_user as of_user_assignments
+from common.db.models import Assignment, Domain, Group, Project, Role, User
+from common.db.named import name_conditions
 from common.db.tokens import next_epoch
 from common.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from common.ids import new_hex_id
@@ -35,18 +37,15 @@ def find(session: Session, *, domain_id: str | None = None, name: str | None = N
 
 
 def page(session: Session, filters: Mapping[str, Any], page: paging.Page) -> list[Domain]:
-    """Filters: id, name, enabled."""
-    query = sa.select(Domain).filter_by(**filters)
+    """Filters: id, enabled, name and its comparisons."""
+    query = sa.select(Domain).where(*name_conditions(Domain, filters))
     return paging.fetch(session, query, page, columns={"name": Domain.name}, default=[("name", False)], key=Domain.id)
 
 
 def of_user(session: Session, user_id: str) -> list[Domain]:
     """Enabled domains in which the user has a role of its own (not one that projects inherit)."""
     mine = sa.select(Assignment.target_id).where(
-        Assignment.actor_type == "user",
-        Assignment.actor_id == user_id,
-        Assignment.target_type == "domain",
-        Assignment.inherited.is_(False),
+        of_user_assignments(user_id), Assignment.target_type == "domain", Assignment.inherited.is_(False)
     )
     return list(session.scalars(sa.select(Domain).where(Domain.id.in_(mine), Domain.enabled).order_by(Domain.name)))
 
@@ -74,7 +73,7 @@ def update(session: Session, domain: Domain, changes: Mapping[str, Any], now: da
 
 
 def delete(session: Session, domain: Domain) -> None:
-    """With its users, projects, roles, and all assignments on them. Raises Forbidden while it is enabled, Conflict."""
+    """With its users, groups, projects, roles, and all assignments on them. Raises Forbidden while it is enabled, Conflict."""
     if domain.id == DEFAULT_ID:
         raise Forbidden("You are not authorized to perform the requested action: delete the default domain.")
     if domain.enabled:
@@ -84,11 +83,13 @@ def delete(session: Session, domain: Domain) -> None:
         )
     domain_id = domain.id
     users = sa.select(User.id).where(User.domain_id == domain.id)
+    groups = sa.select(Group.id).where(Group.domain_id == domain.id)
     projects = sa.select(Project.id).where(Project.domain_id == domain.id)
     session.execute(
         sa.delete(Assignment).where(
             sa.or_(
                 sa.and_(Assignment.actor_type == "user", Assignment.actor_id.in_(users)),
+                sa.and_(Assignment.actor_type == "group", Assignment.actor_id.in_(groups)),
                 sa.and_(Assignment.target_type == "project", Assignment.target_id.in_(projects)),
                 sa.and_(Assignment.target_type == "domain", Assignment.target_id == domain.id),
             )
@@ -100,7 +101,7 @@ def delete(session: Session, domain: Domain) -> None:
         .values(default_project_id=None)
         .execution_options(synchronize_session=False)
     )
-    for model in (User, Project, Role):
+    for model in (Group, User, Project, Role):
         session.execute(sa.delete(model).where(model.domain_id == domain.id))
     session.delete(domain)
     try:

@@ -124,8 +124,11 @@ def list_page(session: Session, context: RequestContext, wanted: ImageFilter, pa
 
 
 def _visible(context: RequestContext) -> sa.ColumnElement[bool]:
-    """What the caller may name by id: its own, everybody's, and what was offered to it in whatever state."""
-    if context.is_admin:
+    """What the caller may name by id: its own, everybody's, and what was offered to it in whatever state.
+
+    Images belong to projects: an administrator sees all of them with a token for a project, as Glance has it.
+    """
+    if context.is_admin and context.project_id is not None:
         return sa.true()
     return sa.or_(
         Image.owner == context.project_id,

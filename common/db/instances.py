@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -20,10 +20,11 @@ from common.db import operations, quotas
 from common.db.models import Instance, Operation
 from common.errors import CloudError, NotFound, StateConflict
 from common.rpc.compute_v1 import PowerState
-from common.states import ACTIONS, MOVES, Action, OperationClass, PowerCode, VmState
+from common.states import ACTIONS, MOVES, Action, OperationClass, PowerCode, TaskState, VmState
 
 logger = logging.getLogger(__name__)
 
+_INSTANCES = cast(sa.Table, Instance.__table__)
 _POWER_CODES = {
     PowerState.RUNNING: PowerCode.RUNNING,
     PowerState.PAUSED: PowerCode.PAUSED,
@@ -41,12 +42,60 @@ def get(session: Session, instance_id: str, *, deleted: bool = False) -> Instanc
     return found
 
 
+def held(session: Session, instance_id: str) -> Instance:
+    """As `get`, but as this transaction has read or written it already, if it has."""
+    found = session.get(Instance, instance_id)
+    if found is None or found.deleted:
+        raise NotFound(f"Instance {instance_id} could not be found.")
+    return found
+
+
 def get_visible(session: Session, instance_id: str, context: RequestContext) -> Instance:
     """The instance if the caller may see it. Raises NotFound, with the same words for a stranger's and for none."""
     instance = get(session, instance_id)
     if not context.owns(instance.project_id):
         raise NotFound(f"Instance {instance_id} could not be found.")
     return instance
+
+
+def create(
+    session: Session, rows: Sequence[dict[str, Any]], context: RequestContext, now: datetime, params: dict[str, Any]
+) -> list[str]:
+    """Insert servers, each held by the operation that builds it; the operations' ids. rows: values by column.
+
+    Two statements, however many servers.
+    """
+    rule = ACTIONS[Action.CREATE]
+    made = []
+    for row in rows:
+        operation = _new_operation(Action.CREATE, row["id"], row["project_id"], VmState.BUILDING, params)
+        made.append(operations.values(operation, context, now))
+    held = {"vm_state": VmState.BUILDING, "task_state": rule.task}
+    session.connection().execute(
+        sa.insert(_INSTANCES),
+        [{**row, **held, "operation_id": its["id"]} for row, its in zip(rows, made, strict=True)],
+    )
+    operations.create_all(session, made)
+    for row, its in zip(rows, made, strict=True):
+        log.event(
+            logger, "instance.action_begun", instance_id=row["id"], action=Action.CREATE.value, operation_id=its["id"]
+        )
+    return [its["id"] for its in made]
+
+
+def _new_operation(
+    action: Action, instance_id: str, project_id: str, vm_state: str, params: dict[str, Any] | None
+) -> operations.NewOperation:
+    rule = ACTIONS[action]
+    return operations.NewOperation(
+        kind=rule.saga,
+        action=rule.shown_as,
+        operation_class=rule.operation_class,
+        resource_type="instance",
+        resource_id=instance_id,
+        project_id=project_id,
+        params={**(params or {}), "action": action.value, "from_vm_state": vm_state},
+    )
 
 
 def begin(
@@ -70,15 +119,7 @@ def begin(
         )
     operation = operations.create(
         session,
-        operations.NewOperation(
-            kind=rule.saga,
-            action=rule.shown_as,
-            operation_class=rule.operation_class,
-            resource_type="instance",
-            resource_id=instance.id,
-            project_id=instance.project_id,
-            params={**(params or {}), "action": action.value, "from_vm_state": instance.vm_state},
-        ),
+        _new_operation(action, instance.id, instance.project_id, instance.vm_state, params),
         context,
         now,
     )
@@ -125,16 +166,29 @@ def transition(
 
     `changes` are written with it (power_state, launched_at, …). The event row is written in the same transaction.
     """
+    return _move(session, instance_id, to, expect, operation_id, now, reason, changes)
+
+
+def _move(
+    session: Session,
+    instance_id: str,
+    to: VmState,
+    expect: Sequence[VmState],
+    operation_id: str | None,
+    now: datetime,
+    reason: str,
+    changes: dict[str, Any],
+) -> bool:
     for start in expect:
         if to not in MOVES[start]:
             raise AssertionError(f"{start} -> {to} is not in the state table")
-    moved = session.execute(
-        sa.update(Instance)
-        .where(Instance.id == instance_id, Instance.vm_state.in_(expect), Instance.deleted.is_(False))
+    columns = _INSTANCES.c
+    moved = session.connection().execute(
+        sa.update(_INSTANCES)
+        .where(columns.id == instance_id, columns.vm_state.in_(expect), columns.deleted.is_(False))
         .values(vm_state=to, updated_at=now, **changes)
-        .execution_options(synchronize_session=False)
     )
-    if moved.rowcount == 0:  # type: ignore[attr-defined]
+    if moved.rowcount == 0:
         return False
     operations.add_event(
         session,
@@ -149,18 +203,58 @@ def transition(
     return True
 
 
+def finish(
+    session: Session,
+    instance_id: str,
+    to: VmState,
+    *,
+    expect: Sequence[VmState],
+    operation_id: str,
+    now: datetime,
+    reason: str,
+    **changes: Any,
+) -> bool:
+    """`transition`, and the end of the operation's hold on the instance (task_state), if it still has it."""
+    columns = _INSTANCES.c
+    ours = columns.operation_id == operation_id
+    ends = {
+        "task_state": sa.case((ours, sa.null()), else_=columns.task_state),
+        "operation_id": sa.case((ours, sa.null()), else_=columns.operation_id),
+    }
+    if _move(session, instance_id, to, expect, operation_id, now, reason, {**changes, **ends}):
+        return True
+    set_task(session, instance_id, operation_id, None, now)
+    return False
+
+
+def place(session: Session, instance: Instance, node_id: str, node_name: str, operation_id: str, now: datetime) -> int:
+    """Write down where an instance is to be, with a new epoch, which is returned; `instance` then says so too.
+
+    task_state becomes `spawning` if the operation still holds the instance.
+    """
+    ours = Instance.operation_id == operation_id
+    session.execute(
+        sa.update(Instance)
+        .where(Instance.id == instance.id)
+        .values(
+            node_id=node_id, node_name=node_name, epoch=instance.epoch + 1, generation=Instance.generation + 1,
+            task_state=sa.case((ours, TaskState.SPAWNING.value), else_=Instance.task_state),
+            updated_at=now,
+        )
+        .returning(Instance)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).scalar_one()  # fmt: skip
+    return instance.epoch
+
+
 def set_task(session: Session, instance_id: str, operation_id: str, task: str | None, now: datetime) -> bool:
     """Move task_state, if this operation still holds the instance; None ends the hold."""
     values: dict[str, Any] = {"task_state": task, "updated_at": now}
     if task is None:
         values["operation_id"] = None
-    done = session.execute(
-        sa.update(Instance)
-        .where(Instance.id == instance_id, Instance.operation_id == operation_id)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+    columns = _INSTANCES.c
+    held = sa.update(_INSTANCES).where(columns.id == instance_id, columns.operation_id == operation_id)
+    return bool(session.connection().execute(held.values(**values)).rowcount)
 
 
 def set_fault(session: Session, instance_id: str, error: CloudError | dict[str, Any], now: datetime) -> None:

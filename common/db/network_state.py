@@ -55,8 +55,18 @@ def touch(session: Session, node_ids: Iterable[str | None]) -> None:
 
 
 def touch_all(session: Session) -> None:
-    """A gateway or a tunnel endpoint changed."""
+    """A gateway came, went or changed."""
     _raise_wanted(session, sa.true())
+
+
+def touch_neighbours(session: Session, node_id: str) -> None:
+    """A node's tunnel endpoint changed: nodes that share a network with it are concerned."""
+    gateway = session.scalar(sa.select(Node.is_gateway).where(Node.id == node_id))
+    if gateway:
+        touch_all(session)
+        return
+    bound = session.scalars(sa.select(Port.network_id).distinct().where(Port.binding_node_id == node_id))
+    touch_for_networks(session, bound.all())
 
 
 def touch_for_networks(session: Session, network_ids: Iterable[str]) -> None:
@@ -301,7 +311,8 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
             id=network.id,
             vni=network.segmentation_id or 0,
             mtu=network.mtu,
-            nat=network.nat and node_id is not None and node_id == gateway_node,
+            nat=network.nat and gateway_node is not None and gateway_node == node_id,
+            gateway_elsewhere=network.nat and gateway_node is not None and gateway_node != node_id,
             subnets=[_subnet_spec(subnet, dhcp.addresses.get(subnet.id)) for subnet in subnets.get(network.id, [])],
             dhcp_mac=dhcp.macs.get(network.id, ""),
             peers=peers.get(network.id, []),

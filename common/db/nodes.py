@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -77,8 +77,10 @@ def enrol(
 
 
 def _enrol_again(session: Session, node: Node, address: str, *, is_compute: bool, is_gateway: bool) -> None:
-    if (node.address, node.is_gateway) != (address, is_gateway):
+    if node.is_gateway != is_gateway:
         network_state.touch_all(session)
+    elif node.address != address:
+        network_state.touch_neighbours(session, node.id)
     if node.is_compute != is_compute:
         session.execute(
             sa.update(Service).where(Service.number == node.service_number).values(binary=_binary(is_compute))
@@ -112,15 +114,21 @@ def with_services(session: Session) -> list[tuple[Node, Service]]:
     return [(node, service) for node, service in session.execute(query)]
 
 
-def changed_since(session: Session, seq: int) -> list[tuple[Node, Service]]:
-    """Nodes that changed after `seq`, for the placement view, whatever their roles."""
-    query = (
-        sa.select(Node, Service)
-        .join(Service, Service.number == Node.service_number)
-        .where(Node.change_seq > seq)
-        .order_by(Node.change_seq)
-    )
-    return [(node, service) for node, service in session.execute(query)]
+def for_placement(session: Session, since_seq: int | None) -> Sequence[Any]:
+    """What placement sees of nodes, whatever their roles; since_seq: only of those that changed after it, None: of all."""
+    connection = session.connection()  # columns only: thousands of rows at a time
+    if since_seq is None:
+        return connection.execute(_FOR_PLACEMENT).all()
+    return connection.execute(_CHANGED, {"seq": since_seq}).all()
+
+
+_FOR_PLACEMENT = sa.select(
+    Node.id, Node.name, Node.change_seq, Node.is_compute, Node.vcpus, Node.memory_mib, Node.disk_gib, Node.used_vcpus,
+    Node.used_memory_mib, Node.used_disk_gib, Node.cpu_ratio, Node.memory_ratio, Node.disk_ratio,
+    Node.reserved_memory_mib, Node.reserved_disk_gib, Node.inventory["cpu_arch"].as_string().label("arch"),
+    Service.disabled, Service.disabled_reason, Service.forced_down, Service.last_seen_at, Service.availability_zone,
+).join(Service, Service.number == Node.service_number)  # fmt: skip
+_CHANGED = _FOR_PLACEMENT.where(Node.change_seq > sa.bindparam("seq"))
 
 
 def next_seq() -> Any:
@@ -162,7 +170,7 @@ def heartbeat(
     }
     if address and address != node.address:
         values["address"] = address
-        network_state.touch_all(session)  # it is a tunnel endpoint of others
+        network_state.touch_neighbours(session, node.id)  # its tunnel endpoint
     was = (node.vcpus, node.memory_mib, node.disk_gib)
     silent = node.last_heartbeat_at is None or (now - node.last_heartbeat_at).total_seconds() > 15
     if silent or was != (inventory["vcpus"], inventory["memory_mib"], inventory["disk_gib"]):
@@ -212,27 +220,33 @@ def claim(
     )
     if not inserted:
         return True
-    taken = session.execute(
-        sa.update(Node)
-        .where(
-            Node.id == node_id,
-            Node.used_vcpus + amounts.vcpus <= Node.vcpus * Node.cpu_ratio,
-            Node.used_memory_mib + amounts.memory_mib
-            <= (Node.memory_mib - Node.reserved_memory_mib) * Node.memory_ratio,
-            Node.used_disk_gib + amounts.disk_gib <= (Node.disk_gib - Node.reserved_disk_gib) * Node.disk_ratio,
-        )
-        .values(
-            used_vcpus=Node.used_vcpus + amounts.vcpus,
-            used_memory_mib=Node.used_memory_mib + amounts.memory_mib,
-            used_disk_gib=Node.used_disk_gib + amounts.disk_gib,
-            change_seq=next_seq(),
-        )
-        .execution_options(synchronize_session=False)
-    )
-    if taken.rowcount:  # type: ignore[attr-defined]
+    asked = {"on": node_id, "cpus": amounts.vcpus, "memory": amounts.memory_mib, "disk": amounts.disk_gib}
+    if session.connection().execute(_USE, asked).rowcount:
         return True
     session.execute(_allocation(sa.delete(Allocation), consumer_id, node_id, purpose))
     return False
+
+
+def _use() -> sa.Update:
+    node, cpus, memory, disk = Node, *(sa.bindparam(name, type_=sa.Integer) for name in ("cpus", "memory", "disk"))
+    return (
+        sa.update(cast(sa.Table, Node.__table__))
+        .where(
+            node.id == sa.bindparam("on"),
+            node.used_vcpus + cpus <= node.vcpus * node.cpu_ratio,
+            node.used_memory_mib + memory <= (node.memory_mib - node.reserved_memory_mib) * node.memory_ratio,
+            node.used_disk_gib + disk <= (node.disk_gib - node.reserved_disk_gib) * node.disk_ratio,
+        )
+        .values(
+            used_vcpus=node.used_vcpus + cpus,
+            used_memory_mib=node.used_memory_mib + memory,
+            used_disk_gib=node.used_disk_gib + disk,
+            change_seq=next_seq(),
+        )
+    )
+
+
+_USE = _use()
 
 
 def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = "instance") -> bool:

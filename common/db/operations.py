@@ -75,29 +75,26 @@ class NewOperation:
 
 def create(session: Session, new: NewOperation, context: RequestContext, now: datetime) -> Operation:
     """Insert a due operation, in the transaction of the change it is about."""
-    operation = Operation(
-        id=new_id(),
-        request_id=context.request_id,
-        global_request_id=context.global_request_id,
-        kind=new.kind,
-        action=new.action,
-        operation_class=new.operation_class,
-        resource_type=new.resource_type,
-        resource_id=new.resource_id,
-        project_id=new.project_id,
-        user_id=context.user_id,
-        state=OperationState.PENDING,
-        step="",
-        params=new.params,
-        results={},
-        reasoning={},
-        run_at=now,
-        created_at=now,
-        updated_at=now,
-    )
+    operation = Operation(**values(new, context, now))
     session.add(operation)
     session.flush()
     return operation
+
+
+def create_all(session: Session, made: Sequence[dict[str, Any]]) -> None:
+    """Insert due operations, each of `values`, in one statement."""
+    session.connection().execute(sa.insert(_OPERATIONS), list(made))
+
+
+def values(new: NewOperation, context: RequestContext, now: datetime) -> dict[str, Any]:
+    """The columns of a due operation, with an id of its own."""
+    return {
+        "id": new_id(), "request_id": context.request_id, "global_request_id": context.global_request_id,
+        "kind": new.kind, "action": new.action, "operation_class": new.operation_class,
+        "resource_type": new.resource_type, "resource_id": new.resource_id, "project_id": new.project_id,
+        "user_id": context.user_id, "state": OperationState.PENDING, "step": "", "params": new.params, "results": {},
+        "reasoning": {}, "run_at": now, "created_at": now, "updated_at": now,
+    }  # fmt: skip
 
 
 def due(session: Session, now: datetime, limit: int) -> list[str]:
@@ -203,14 +200,13 @@ def deliver(session: Session, report: Report, owner: str, now: datetime, lease_s
     ).one_or_none()
 
 
-def accepted(session: Session, operation_id: str, command_id: str, ask_again_at: datetime) -> None:
-    """The node has written the command down: resend later, not now."""
+def accepted(session: Session, report: Report, ask_again_at: datetime) -> None:
+    """The node has written the command down: resend later, not now. Said by another node it changes nothing."""
     session.execute(
         sa.update(Operation)
         .where(
-            Operation.id == operation_id,
-            Operation.sent["id"].as_string() == command_id,
-            Operation.report.is_(sa.null()),
+            Operation.id == report.operation_id,
+            *_waits_for(report.command_id, report.node, report.epoch),
             Operation.run_at < ask_again_at,
             Operation.lease_owner.is_(None),
         )

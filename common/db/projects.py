@@ -1,20 +1,25 @@
-"""Projects: what resources and quota belong to."""
+"""Projects: what resources and quota belong to. They form trees below their domain."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from common.db import paging
+from common.db.assignments import of_user as of_user_assignments
 from common.db.models import Assignment, Project, User
+from common.db.named import name_conditions
 from common.db.tokens import next_epoch
 from common.errors import AlreadyExists, Forbidden, NotFound
 from common.ids import new_hex_id
+
+TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
 
 
 def get(session: Session, project_id: str) -> Project:
@@ -30,26 +35,83 @@ def find_by_name(session: Session, domain_id: str, name: str) -> Project | None:
 
 
 def page(session: Session, filters: Mapping[str, Any], page: paging.Page) -> list[Project]:
-    """Filters: id, name, domain_id, enabled, parent_id (a domain's id: the projects directly under it)."""
-    query = sa.select(Project).filter_by(**{key: value for key, value in filters.items() if key != "parent_id"})
-    if parent_id := filters.get("parent_id"):
-        top = sa.and_(Project.parent_id.is_(None), Project.domain_id == parent_id)
-        query = query.where(sa.or_(Project.parent_id == parent_id, top))
+    """Filters: id, domain_id, enabled, name and its comparisons, parent_id (a domain's id: the projects directly
+    under it), and TAG_FILTERS (lists of tags)."""
+    query = sa.select(Project).where(*_conditions(filters))
     return paging.fetch(session, query, page, columns={"name": Project.name}, default=[("name", False)], key=Project.id)
 
 
-def of_user(session: Session, user_id: str, page: paging.Page, *, enabled_only: bool) -> list[Project]:
-    """Projects in which the user has a role, its own or inherited from the domain."""
-    mine = sa.select(Assignment.target_id).where(Assignment.actor_type == "user", Assignment.actor_id == user_id)
+def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    special = ("parent_id", *TAG_FILTERS)
+    found = name_conditions(Project, {key: value for key, value in filters.items() if key not in special})
+    if "parent_id" in filters:
+        top = sa.and_(Project.parent_id.is_(None), Project.domain_id == filters["parent_id"])
+        found.append(sa.or_(Project.parent_id == filters["parent_id"], top))
+    for name in TAG_FILTERS:
+        if name in filters:
+            each = [_has_tag(tag) for tag in filters[name]]
+            condition = sa.or_(*each) if name.endswith("-any") else sa.and_(*each)
+            found.append(sa.not_(condition) if name.startswith("not-") else condition)
+    return found
+
+
+def _has_tag(tag: str) -> sa.ColumnElement[bool]:
+    """The list is kept as compact JSON; no tag holds a comma, so this can't be found inside of another tag."""
+    listed = sa.cast(Project.tags, sa.Text)
+    within = sa.literal(",") + sa.func.substr(listed, 2, sa.func.length(listed) - 2) + sa.literal(",")
+    return sa.func.replace(within, f",{msgspec.json.encode(tag).decode()},", "") != within
+
+
+def of_user(
+    session: Session,
+    user_id: str,
+    page: paging.Page,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    enabled_only: bool,
+) -> list[Project]:
+    """Projects in which the user has a role: its own, its groups', or inherited from the domain or a project above."""
+    mine = sa.select(Assignment.target_id).where(of_user_assignments(user_id))
+    line = (
+        sa.select(Project.id)
+        .where(Project.parent_id.in_(mine.where(Assignment.target_type == "project", Assignment.inherited)))
+        .cte("below", recursive=True)
+    )
+    child = aliased(Project, name="child")
+    line = line.union(sa.select(child.id).join(line, child.parent_id == line.c.id))
     query = sa.select(Project).where(
         sa.or_(
             Project.id.in_(mine.where(Assignment.target_type == "project", Assignment.inherited.is_(False))),
+            Project.id.in_(sa.select(line.c.id)),
             Project.domain_id.in_(mine.where(Assignment.target_type == "domain", Assignment.inherited)),
-        )
+        ),
+        *_conditions(filters or {}),
     )
     if enabled_only:
         query = query.where(Project.enabled)
     return paging.fetch(session, query, page, columns={"name": Project.name}, default=[("name", False)], key=Project.id)
+
+
+def below(session: Session, project_id: str) -> list[Project]:
+    """All projects below this one, at any depth; parents before children of the same branch are not promised."""
+    line = sa.select(Project.id).where(Project.parent_id == project_id).cte("below", recursive=True)
+    child = aliased(Project, name="child")
+    line = line.union(sa.select(child.id).join(line, child.parent_id == line.c.id))
+    return list(session.scalars(sa.select(Project).where(Project.id.in_(sa.select(line.c.id))).order_by(Project.name)))
+
+
+def above(session: Session, project: Project) -> list[Project]:
+    """The projects that it lies below, the nearest first."""
+    line = sa.select(Project.id, Project.parent_id).where(Project.id == project.parent_id).cte("above", recursive=True)
+    parent = aliased(Project, name="parent")
+    line = line.union(sa.select(parent.id, parent.parent_id).join(line, parent.id == line.c.parent_id))
+    rows = {row.id: row for row in session.scalars(sa.select(Project).where(Project.id.in_(sa.select(line.c.id))))}
+    found: list[Project] = []
+    following = project.parent_id
+    while following in rows:
+        found.append(rows.pop(following))
+        following = found[-1].parent_id
+    return found
 
 
 def create(session: Session, values: Mapping[str, Any], now: datetime) -> Project:
@@ -92,6 +154,16 @@ def delete(session: Session, project: Project) -> None:
     )
     session.delete(project)
     session.flush()
+
+
+def set_tags(session: Session, project: Project, tags: Sequence[str]) -> None:
+    project.tags = list(tags)
+    session.flush()
+
+
+def lock(session: Session, project: Project) -> None:
+    """Read it again and let nobody change it before this transaction ends: tags are kept as one value."""
+    session.refresh(project, with_for_update=True)
 
 
 def _flush(session: Session, project: Project) -> None:

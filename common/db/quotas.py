@@ -7,6 +7,8 @@ address: take quota first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -21,29 +23,56 @@ def take(session: Session, project_id: str, amounts: Mapping[str, int], defaults
 
     Raises QuotaExceeded naming resource, asked, used and limit; the caller's transaction must then roll back.
     """
-    limits = effective_limits(session, project_id, defaults)
-    counted: dict[str, int] = {}
-    for resource in sorted(amounts):  # one order everywhere, so that two takers can't deadlock
-        amount, limit = amounts[resource], limits[resource]
-        if not _count_within(session, project_id, resource, amount, limit):
-            # the first use ever, by us or by somebody at this moment, or too much: the second try tells
-            insert_ignore(session, QuotaUsage, [{"project_id": project_id, "resource": resource, "in_use": 0}])
-            if not _count_within(session, project_id, resource, amount, limit):
-                raise _exceeded(resource, amounts, limits, usage(session, project_id), counted)
-        counted[resource] = amount
+    counted = _count_within(session, project_id, amounts, defaults)
+    left = {resource: amount for resource, amount in amounts.items() if resource not in counted}
+    if not left:
+        return
+    # the first use ever, by us or by somebody at this moment, or too much: the second try tells
+    zeros = [{"project_id": project_id, "resource": resource, "in_use": 0} for resource in sorted(left)]
+    insert_ignore(session, QuotaUsage, zeros)
+    counted |= _count_within(session, project_id, left, defaults)
+    if refused := sorted(amounts.keys() - counted):
+        limits = effective_limits(session, project_id, defaults)
+        own = {resource: amounts[resource] for resource in counted}
+        raise _exceeded(refused[0], amounts, limits, usage(session, project_id), own)
 
 
-def _count_within(session: Session, project_id: str, resource: str, amount: int, limit: int) -> bool:
-    condition = [QuotaUsage.project_id == project_id, QuotaUsage.resource == resource]
-    if limit >= 0:
-        condition.append(QuotaUsage.in_use + amount <= limit)
-    taken = session.execute(
-        sa.update(QuotaUsage)
-        .where(*condition)
-        .values(in_use=QuotaUsage.in_use + amount)
-        .execution_options(synchronize_session=False)
+def _count_within(
+    session: Session, project_id: str, amounts: Mapping[str, int], defaults: Mapping[str, int]
+) -> set[str]:
+    """Count what stays within its limit; the resources that did."""
+    resources = tuple(sorted(amounts))
+    values: dict[str, Any] = {"project": project_id}
+    for number, resource in enumerate(resources):
+        values |= {f"amount_{number}": amounts[resource], f"default_{number}": defaults[resource]}
+    return set(session.connection().execute(_counting(resources), values).scalars())
+
+
+@lru_cache(maxsize=64)
+def _counting(resources: tuple[str, ...]) -> sa.sql.dml.ReturningUpdate[Any]:
+    """One statement for all: rows are locked in one order everywhere, so that two takers can't deadlock."""
+    used = cast(sa.Table, QuotaUsage.__table__).c
+    mine = sa.and_(used.project_id == sa.bindparam("project"), used.resource.in_(resources))
+    amount = _by_resource(used.resource, resources, "amount")
+    own_limit = sa.select(QuotaLimit.limit).where(
+        QuotaLimit.project_id == used.project_id, QuotaLimit.resource == used.resource
     )
-    return bool(taken.rowcount)  # type: ignore[attr-defined]
+    limit = sa.func.coalesce(own_limit.scalar_subquery(), _by_resource(used.resource, resources, "default"))
+    statement = sa.update(cast(sa.Table, QuotaUsage.__table__)).where(
+        mine, sa.or_(limit < 0, used.in_use + amount <= limit)
+    )
+    if len(resources) > 1:
+        locked = sa.select(QuotaUsage.resource).where(
+            QuotaUsage.project_id == sa.bindparam("project"), QuotaUsage.resource.in_(resources)
+        )
+        ordered = locked.order_by(QuotaUsage.resource).with_for_update(key_share=True).correlate(None)
+        statement = statement.where(used.resource.in_(ordered))
+    return statement.values(in_use=used.in_use + amount).returning(used.resource)
+
+
+def _by_resource(column: sa.ColumnElement[str], resources: tuple[str, ...], name: str) -> sa.ColumnElement[int]:
+    numbers = [(resource, sa.bindparam(f"{name}_{n}", type_=sa.Integer)) for n, resource in enumerate(resources)]
+    return sa.case(*((column == resource, number) for resource, number in numbers), else_=sa.literal(0, sa.Integer))
 
 
 def _exceeded(

@@ -15,7 +15,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from common.db.models import Assignment, Domain, Project, RevokedToken, Role, User
+from common.context import AccessRule
+from common.db.models import (
+    Assignment,
+    Domain,
+    GroupMember,
+    ImpliedRole,
+    Project,
+    RevokedToken,
+    Role,
+    User,
+)
 from common.db.upsert import insert_ignore
 
 SYSTEM_TARGET = "all"
@@ -41,8 +51,18 @@ class Named:
 
 
 @dataclass(frozen=True)
+class CredentialUsed:
+    """The application credential that a token was made with. rules None: good for any request."""
+
+    id: str
+    name: str
+    unrestricted: bool
+    rules: tuple[AccessRule, ...] | None
+
+
+@dataclass(frozen=True)
 class Subject:
-    """An enabled user in an enabled scope, with the global roles assigned there (implied roles not expanded)."""
+    """An enabled user in an enabled scope, with the global roles held there: assigned, inherited, implied, by groups."""
 
     user: Named
     user_domain: Named
@@ -55,6 +75,7 @@ class Subject:
     system: bool = False
     roles: tuple[Named, ...] = ()
     revoked: bool = False
+    application_credential: CredentialUsed | None = None
 
     @property
     def scoped(self) -> bool:
@@ -88,8 +109,53 @@ _PROJECT = (
     Project.tokens_valid_after.label("project_epoch"),
 )
 _ROLE = (Role.id.label("role_id"), Role.name.label("role_name"))
-_OF_USER = sa.and_(Assignment.actor_type == "user", Assignment.actor_id == User.id)
-_GLOBAL_ROLE = sa.and_(Role.id == Assignment.role_id, Role.domain_id == "")  # a domain's own roles are never in tokens
+_MEMBERSHIPS = sa.select(GroupMember.group_id).where(GroupMember.user_id == sa.bindparam("user_id"))
+_OF_USER = sa.or_(
+    sa.and_(Assignment.actor_type == "user", Assignment.actor_id == sa.bindparam("user_id")),
+    sa.and_(Assignment.actor_type == "group", Assignment.actor_id.in_(_MEMBERSHIPS)),
+)
+
+
+def _ancestors() -> sa.Select[tuple[str | None]]:
+    """The ids of the projects that the project `target_id` lies below."""
+    line = (
+        sa.select(Project.id, Project.parent_id)
+        .where(Project.id == sa.bindparam("target_id"))
+        .cte("line", recursive=True)
+    )
+    parent = aliased(Project, name="parent")
+    line = line.union(sa.select(parent.id, parent.parent_id).join(line, parent.id == line.c.parent_id))
+    return sa.select(line.c.parent_id)
+
+
+_DOMAIN_OF_PROJECT = (
+    sa.select(Project.domain_id).where(Project.id == sa.bindparam("target_id")).correlate(None).scalar_subquery()
+)
+_ON_PROJECT = sa.or_(
+    sa.and_(
+        Assignment.target_type == "project",
+        Assignment.target_id == sa.bindparam("target_id"),
+        Assignment.inherited.is_(False),
+    ),
+    sa.and_(Assignment.target_type == "project", Assignment.target_id.in_(_ancestors()), Assignment.inherited),
+    sa.and_(Assignment.target_type == "domain", Assignment.target_id == _DOMAIN_OF_PROJECT, Assignment.inherited),
+)
+_ON_DOMAIN = sa.and_(
+    Assignment.target_type == "domain",
+    Assignment.target_id == sa.bindparam("target_id"),
+    Assignment.inherited.is_(False),
+)
+_ON_SYSTEM = sa.and_(Assignment.target_type == "system", Assignment.target_id == SYSTEM_TARGET)
+
+
+def _held(on: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Roles that the user holds there, itself or through a group, with all that they imply.
+
+    A domain's own roles are never in tokens; what they imply is.
+    """
+    held = sa.select(Assignment.role_id).where(_OF_USER, on).cte("held", recursive=True)
+    held = held.union(sa.select(ImpliedRole.implied_role_id).join(held, ImpliedRole.prior_role_id == held.c.role_id))
+    return sa.and_(Role.id.in_(sa.select(held.c.role_id)), Role.domain_id == "")
 
 
 def _statement(columns: Sequence[Any]) -> sa.Select[*tuple[Any, ...]]:
@@ -106,43 +172,14 @@ _IN_PROJECT = (
     _statement((*_PROJECT, *_DOMAIN, *_ROLE))
     .join(Project, Project.id == sa.bindparam("target_id"))
     .join(_scope_domain, _scope_domain.id == Project.domain_id)
-    .outerjoin(
-        Assignment,
-        sa.and_(
-            _OF_USER,
-            sa.or_(
-                sa.and_(
-                    Assignment.target_type == "project",
-                    Assignment.target_id == Project.id,
-                    Assignment.inherited.is_(False),
-                ),
-                sa.and_(
-                    Assignment.target_type == "domain", Assignment.target_id == Project.domain_id, Assignment.inherited
-                ),
-            ),
-        ),
-    )
-    .outerjoin(Role, _GLOBAL_ROLE)
+    .outerjoin(Role, _held(_ON_PROJECT))
 )
 _IN_DOMAIN = (
     _statement((*_DOMAIN, *_ROLE))
     .join(_scope_domain, _scope_domain.id == sa.bindparam("target_id"))
-    .outerjoin(
-        Assignment,
-        sa.and_(
-            _OF_USER,
-            Assignment.target_type == "domain",
-            Assignment.target_id == _scope_domain.id,
-            Assignment.inherited.is_(False),
-        ),
-    )
-    .outerjoin(Role, _GLOBAL_ROLE)
+    .outerjoin(Role, _held(_ON_DOMAIN))
 )
-_IN_SYSTEM = (
-    _statement(_ROLE)
-    .outerjoin(Assignment, sa.and_(_OF_USER, Assignment.target_type == "system", Assignment.target_id == SYSTEM_TARGET))
-    .outerjoin(Role, _GLOBAL_ROLE)
-)
+_IN_SYSTEM = _statement(_ROLE).outerjoin(Role, _held(_ON_SYSTEM))
 
 
 def load_subject(
@@ -169,7 +206,8 @@ def load_subject(
     ):
         return None
     roles = {row["role_id"]: row["role_name"] for row in rows if row.get("role_id")}
-    return _subject(first, scope, tuple(Named(role_id, name) for role_id, name in sorted(roles.items())))
+    by_name = sorted(roles.items(), key=lambda item: item[1])
+    return _subject(first, scope, tuple(Named(role_id, name) for role_id, name in by_name))
 
 
 def _subject(row: dict[str, Any], scope: Scope, roles: tuple[Named, ...]) -> Subject:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from common.db import paging
 from common.db.models import Assignment, Domain, User
+from common.db.named import name_conditions
 from common.db.tokens import next_epoch
 from common.errors import AlreadyExists, NotFound
 from common.ids import new_hex_id
@@ -44,8 +45,8 @@ def find_for_login(
 
 
 def page(session: Session, filters: Mapping[str, Any], page: paging.Page) -> list[User]:
-    """Filters: id, name, domain_id, enabled."""
-    query = sa.select(User).filter_by(**filters)
+    """Filters: id, domain_id, enabled, name and its comparisons."""
+    query = sa.select(User).where(*name_conditions(User, filters))
     return paging.fetch(session, query, page, columns={"name": User.name}, default=[("name", False)], key=User.id)
 
 

@@ -69,7 +69,10 @@ class SubnetSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A network as a node realises it. `nat` says that the gateway and source NAT to the outside are on this node."""
+    """A network as a node realises it. `nat` says that the gateway and source NAT to the outside are on this node.
+
+    gateway_elsewhere: they are on another node, one of `peers`.
+    """
 
     id: str
     vni: int
@@ -78,6 +81,7 @@ class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
     nat: bool = False
     dhcp_mac: str = ""
     peers: list[str] = []  # tunnel endpoints of the other nodes that have this network
+    gateway_elsewhere: bool = False
 
 
 class FilterRule(msgspec.Struct, frozen=True, kw_only=True):

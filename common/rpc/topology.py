@@ -136,10 +136,11 @@ def node_permissions(node: str) -> dict[str, str]:
     }
 
 
-def definitions() -> dict[str, Any]:
-    """For RabbitMQ's `load_definitions`: the control plane's host, user, exchanges and queues.
+def definitions(password_hash: str = "") -> dict[str, Any]:
+    """For RabbitMQ's `load_definitions`: the control plane's virtual host, user, exchanges and queues.
 
-    The user has no password, so that nobody can log in until one is set with `rabbitmqctl change_password cumulet`.
+    password_hash in RabbitMQ's form; without one nobody can log in as that user. RabbitMQ reads the file at every start
+    and then sets the user's password to what it says.
     """
     vhost = "cumulet"
     queues = [spec(name) for name in CONTROL_QUEUES]
@@ -148,7 +149,7 @@ def definitions() -> dict[str, Any]:
         "users": [
             {
                 "name": "cumulet",
-                "password_hash": "",
+                "password_hash": password_hash,
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
                 "tags": ["administrator"],
             }

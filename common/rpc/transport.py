@@ -257,11 +257,11 @@ class Transport:
 
         Raises BusUnavailable when it is known to be: at once for HINT_PAUSE_S after a failure, since a client waits.
         """
-        if time.monotonic() < self._no_hint_before:
-            raise BusUnavailable(f"can't publish to {queue}: the message broker did not answer just now")
+        self._refuse_hint_while_paused(queue)
         if not self._hints.lock.acquire(timeout=HINT_CONNECT_S):
             raise BusUnavailable(f"can't publish to {queue}: the connection is busy")
         try:
+            self._refuse_hint_while_paused(queue)  # another may have failed while this one waited
             was_connected = self._hints.connected
             try:
                 self._send_hint(queue, body)
@@ -278,6 +278,12 @@ class Transport:
             ) from err
         finally:
             self._hints.lock.release()
+
+    def _refuse_hint_while_paused(self, queue: str) -> None:
+        if time.monotonic() < self._no_hint_before:
+            raise BusUnavailable(
+                f"can't publish to {queue}: the message broker does not answer", detail="it did not a moment ago"
+            )
 
     def _send_hint(self, queue: str, body: bytes) -> None:
         self._hints.look()
@@ -321,13 +327,13 @@ class Transport:
                 self._closed.wait(PUBLISH_PAUSE_S * (PUBLISH_TRIES - tries_left))
 
     def consume(self, queues: Sequence[str], callback: Callback, stop: threading.Event, prefetch: int = 32) -> None:
-        """Deliver messages to `callback` until `stop` is set; reconnects for ever, with backoff.
+        """Deliver messages to `callback` until `stop` is set or this is closed; reconnects for ever, with backoff.
 
         A message is acknowledged after `callback` returned. When it raises, the message is rejected: RabbitMQ
         delivers it again and dead-letters it after topology.DELIVERY_LIMIT tries, other transports drop it.
         """
         pause_s = BUS_AGAIN_FIRST_S
-        while not stop.is_set():
+        while not self._over(stop):
             connection = self._wire.connection(heartbeat=10)
             try:
                 connection.ensure_connection(max_retries=0, timeout=BUS_CONNECT_S)
@@ -344,8 +350,11 @@ class Transport:
             finally:
                 self._release(connection)
 
+    def _over(self, stop: threading.Event) -> bool:
+        return stop.is_set() or self._closed.is_set()
+
     def _drain(self, connection: kombu.Connection, stop: threading.Event) -> None:
-        while not stop.is_set():
+        while not self._over(stop):
             try:
                 connection.drain_events(timeout=0.5)
             except TimeoutError:

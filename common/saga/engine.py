@@ -91,7 +91,10 @@ class Engine:
         )
 
     def deliver(self, report: Report) -> bool:
-        """Take a final report to the operation that waits for it and run that on. False: nobody waits for it."""
+        """Take a final report to the operation that waits for it and run that on. False: nobody waits for it.
+
+        Raises DatabaseUnavailable when it may not have been written: it must come again.
+        """
         return self._take_on(
             lambda s: operations.take_waiting(s, report, self._owner, self._clock.now(), self._lease_s),
             lambda s: operations.deliver(s, report, self._owner, self._clock.now(), self._lease_s),
@@ -107,9 +110,11 @@ class Engine:
         first: Turn | None = None
         try:
             operation, first = self._db.run(lambda s: self._first_turn(s, take, point))
-        except (LeaseLost, DatabaseUnavailable) as err:
+        except LeaseLost as err:
             log.event(logger, "operation.not_taken", logging.WARNING, reason=err.message, detail=err.detail)
             return False
+        except DatabaseUnavailable:  # nothing is known to be written: a report must not be acknowledged
+            raise
         except Exception as err:  # noqa: BLE001 - told by _failure, when the operation is ours
             failed, operation = err, self._db.run(lease)
         if operation is None:
@@ -147,7 +152,7 @@ class Engine:
                 log.event(logger, "operation.lease_lost", reason=err.message)
             except (
                 DatabaseUnavailable
-            ) as err:  # no failure of the step: when the lease has run out, it goes on from the row
+            ) as err:  # no failure of the step: when the lease is over, it goes on from the row
                 log.event(logger, "operation.database_unavailable", logging.WARNING, detail=err.detail)
 
     def _send(self, turn: Turn) -> None:
@@ -310,13 +315,9 @@ class Engine:
             )
         pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
         return self._save(
-            session,
-            operation,
-            context,
-            Turn(send=send),
-            attempt=operation.attempt + 1,
+            session, operation, context, Turn(send=send), attempt=operation.attempt + 1,
             run_at=context.now + timedelta(seconds=pause_s),
-        )
+        )  # fmt: skip
 
     def _remote_failed(
         self, session: Session, operation: Operation, step: Remote, report: Report, context: StepContext
@@ -390,18 +391,9 @@ class Engine:
         context.results.pop(step.name, None)
         if operation.unwind_to == step.name:
             return self._save(
-                session,
-                operation,
-                context,
-                Turn(go_on=True),
-                state=OperationState.RUNNING,
-                step=step.name,
-                unwind_to=None,
-                sent=None,
-                report=None,
-                attempt=0,
-                step_deadline=None,
-            )
+                session, operation, context, Turn(go_on=True), state=OperationState.RUNNING, step=step.name,
+                unwind_to=None, sent=None, report=None, attempt=0, step_deadline=None,
+            )  # fmt: skip
         if position == 0:
             error = operation.error or {}
             cancelled = error.get("code") == Cancelled.code
@@ -411,15 +403,9 @@ class Engine:
                 session, operation, context, OperationState.CANCELLED if cancelled else OperationState.FAILED
             )
         return self._save(
-            session,
-            operation,
-            context,
-            Turn(go_on=True),
-            step=saga.steps[position - 1].name,
-            sent=None,
-            report=None,
+            session, operation, context, Turn(go_on=True), step=saga.steps[position - 1].name, sent=None, report=None,
             attempt=0,
-        )
+        )  # fmt: skip
 
     def _send_undo(
         self, session: Session, step: Remote, operation: Operation, context: StepContext

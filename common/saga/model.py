@@ -50,7 +50,7 @@ class StepContext:
     operation: Operation
     config: Config
     now: datetime
-    placement: Any  # scheduler.placement.view.NodeViews: opaque here, because common imports no service
+    placement: Any  # common.placement.view.NodeViews
     results: dict[str, Any]
     reasoning: dict[str, Any]
     command_id: str = ""

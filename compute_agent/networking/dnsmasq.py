@@ -133,6 +133,10 @@ def domain(text: str) -> str:
 
 def _config(where: Daemon, network: NetworkSpec, served: Sequence[SubnetSpec], resolver: Resolver) -> str:
     own = domain(resolver.domain)
+    # Where the gateway is on another node only guests can pass through it: dnsmasq refuses what it does not know itself
+    # and they ask the next.
+    upstreams = () if network.gateway_elsewhere else resolver.upstreams
+    others = resolver.upstreams if network.gateway_elsewhere else ()
     lines = [
         f"pid-file={_path(where.folder / 'pid')}",
         f"user={_user().pw_name}",
@@ -150,7 +154,7 @@ def _config(where: Daemon, network: NetworkSpec, served: Sequence[SubnetSpec], r
         f"addn-hosts={_path(where.folder / 'names')}",
         f"domain={own}",
         f"local=/{own}/",
-        *(f"server={ipaddress.ip_address(upstream)}" for upstream in resolver.upstreams),
+        *(f"server={ipaddress.ip_address(upstream)}" for upstream in upstreams),
         "dhcp-authoritative",
         "leasefile-ro",
         "dhcp-lease-max=65536",
@@ -158,14 +162,16 @@ def _config(where: Daemon, network: NetworkSpec, served: Sequence[SubnetSpec], r
         f"dhcp-option-force=option:mtu,{int(network.mtu)}",
     ]
     for number, subnet in enumerate(served):
-        lines += _ipv4(f"subnet{number}", subnet) if subnet.ip_version == 4 else _ipv6(f"subnet{number}", subnet)
+        lines += (
+            _ipv4(f"subnet{number}", subnet, others) if subnet.ip_version == 4 else _ipv6(f"subnet{number}", subnet)
+        )
     if any(subnet.ipv6_ra_mode for subnet in served):
         # No node routes IPv6 yet: router lifetime 0 says so, while prefixes and MTU are still advertised.
         lines += ["enable-ra", f"ra-param={where.device},mtu:{int(network.mtu)},60,0"]
     return "\n".join(lines) + "\n"
 
 
-def _ipv4(tag: str, subnet: SubnetSpec) -> list[str]:
+def _ipv4(tag: str, subnet: SubnetSpec, others: Sequence[str]) -> list[str]:
     cidr, own = ipaddress.IPv4Network(subnet.cidr), ipaddress.IPv4Address(subnet.dhcp_ip or "")
     gateway = ipaddress.IPv4Address(subnet.gateway_ip) if subnet.gateway_ip else None
     routes = [f"{METADATA},{own}"]
@@ -173,7 +179,8 @@ def _ipv4(tag: str, subnet: SubnetSpec) -> list[str]:
         routes.append(f"{ipaddress.IPv4Network(route.destination)},{ipaddress.IPv4Address(route.nexthop)}")
     if gateway:
         routes.append(f"0.0.0.0/0,{gateway}")
-    resolvers = [str(ipaddress.ip_address(each)) for each in subnet.dns_nameservers if ":" not in each] or [str(own)]
+    resolvers = [str(ipaddress.ip_address(each)) for each in subnet.dns_nameservers if ":" not in each]
+    resolvers = resolvers or [str(own), *(str(ipaddress.ip_address(each)) for each in others if ":" not in each)]
     return [
         f"dhcp-range=set:{tag},{cidr.network_address},static,{cidr.netmask},{LEASE_S}",
         # Without a value the option is left out; dnsmasq would name itself as router.

@@ -17,10 +17,11 @@ import hashlib
 from collections.abc import Iterable
 
 from compute_agent.networking import guard, names
-from compute_agent.networking.guard import NAMESPACE_INDEX, SOURCE_MASK, TARGET_MASK, TUNNEL_INDEX
+from compute_agent.networking.guard import METADATA_ADDRESS, NAMESPACE_INDEX, SOURCE_MASK, TARGET_MASK, TUNNEL_INDEX
 from compute_agent.networking.nft_tree import (
     ACCEPT,
     DROP,
+    RETURN,
     Table,
     Tree,
     concat,
@@ -33,6 +34,7 @@ from compute_agent.networking.nft_tree import (
     one_of,
     payload,
     prefix,
+    set_mark,
     vmap,
 )  # fmt: skip
 from compute_agent.networking.plan import FilterPlan, FilterPort
@@ -47,7 +49,6 @@ FILTERING = 0
 SOURCE_NAT = 100
 
 TUNNEL_PORT = 4789
-METADATA_ADDRESS = "169.254.169.254"
 LINK_LOCAL = {"prefix": {"addr": "169.254.0.0", "len": 16}}
 # Multicast listener, router and neighbour solicitation, neighbour advertisement; what these say, the guard has checked.
 DISCOVERY_TYPES = [130, 131, 132, 133, 135, 136, 143]
@@ -90,7 +91,11 @@ def _sets(table: Table, plan: FilterPlan) -> None:
     table.set("gateway_bridges", "ifname", [each.bridge for each in plan.networks if each.gateways])
     gateways = [concat(each.bridge, address) for each in plan.networks for address in each.gateways]
     table.set("gateways", ["ifname", "ipv4_addr"], gateways)
+    spanning = [each.bridge for each in plan.networks if each.gateways and each.peers]
+    table.set("spanning_bridges", "ifname", spanning)
     table.set("translated", "ipv4_addr", _ranges(plan), interval=True)
+    table.set("underlay", "ipv4_addr", [_prefix(each) for each in plan.surroundings.underlay], interval=True)
+    table.set("resolvers", "ipv4_addr", list(plan.surroundings.resolvers))
     services = [concat(net.bridge, str(each)) for net in plan.networks for each in net.services if each.version == 4]
     table.set("services", ["ifname", "ipv4_addr"], services)
     peers = sorted({peer for network in plan.networks for peer in network.peers})
@@ -155,6 +160,11 @@ def _from_bridge(table: Table) -> None:
     table.rule("leaving", match(payload("ip", "daddr"), LINK_LOCAL), DROP)
     table.rule("leaving", match(payload("ip", "saddr"), "@translated", "!="), DROP)
     table.rule("leaving", match(payload("udp", "dport"), TUNNEL_PORT), DROP)
+    for protocol in ("udp", "tcp"):
+        table.rule(
+            "leaving", match(payload("ip", "daddr"), "@resolvers"), match(payload(protocol, "dport"), 53), RETURN
+        )
+    table.rule("leaving", match(IIF, "@spanning_bridges"), match(payload("ip", "daddr"), "@underlay"), DROP)
 
 
 def _namespace(table: Table) -> None:
@@ -239,7 +249,12 @@ def _routed(table: Table, ports: Iterable[FilterPort]) -> None:
         elements = [[concat(key[1], key[2]), verdict] for key, verdict in found.items() if key[0] == version]
         table.map(f"routed{version}", ["ifname", kind], "verdict", elements)
         table.rule("routed", vmap(concat(OIF, payload(family, "daddr")), f"@routed{version}"))
-    table.rule("routed", match(concat(OIF, payload("ip", "daddr")), "@services"), ESTABLISHED, ACCEPT)
+    to_service = match(concat(OIF, payload("ip", "daddr")), "@services")
+    table.rule("routed", to_service, ESTABLISHED, ACCEPT)
+    table.rule("routed", to_service, DROP)
+    # A guest on another node, whose filters apply the port's rules: the mark keeps the frame from ports of this one.
+    elsewhere = [match(OIF, "@spanning_bridges"), match(payload("ip", "daddr"), "@translated")]
+    table.rule("routed", *elsewhere, set_mark(TUNNEL_INDEX), ACCEPT)
     table.rule("routed", DROP)
 
 
@@ -270,4 +285,8 @@ def _nat_table(plan: FilterPlan) -> Table:
 def _ranges(plan: FilterPlan) -> list[Tree]:
     """What is translated on its way out."""
     cidrs = sorted({cidr for network in plan.networks for cidr in network.cidrs})
-    return [{"prefix": {"addr": cidr.split("/")[0], "len": int(cidr.split("/")[1])}} for cidr in cidrs]
+    return [_prefix(cidr) for cidr in cidrs]
+
+
+def _prefix(cidr: str) -> Tree:
+    return {"prefix": {"addr": cidr.split("/", maxsplit=1)[0], "len": int(cidr.split("/")[1])}}

@@ -5,8 +5,9 @@ nobody but the network's own namespace answers DHCP or advertises routers. Frame
 table, where conntrack works but ports can't be seen, the two ends: source index in the upper half, destination index
 in the lower (this kernel family has no `ct` in bridge tables).
 
-A tap without a known port sends and receives nothing. Tunnels carry guests' frames only: every node has a DHCP
-server and gateway of its own at the same addresses, which must never meet another node's.
+A tap without a known port sends and receives nothing. Tunnels carry guests' frames, and on the gateway's node the
+gateway's: every node has a namespace with the same MAC and addresses for DHCP, DNS and metadata, which must never meet
+another node's, so that what is from it or for it stays on the node.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ MAX_INDEX = 0xFF00
 BEFORE_ALL = -300
 BEFORE_BR_NETFILTER = -10  # br_netfilter calls the inet hooks at 0
 
+METADATA_ADDRESS = "169.254.169.254"
+DHCP_SERVERS = [67, 547]
 ROUTER_ADVERTISEMENT, REDIRECT, SOLICITATION, ADVERTISEMENT = 134, 137, 135, 136
 UNSPECIFIED_TYPES = [131, 133, 143]  # MLD reports and router solicitation may come from ::
 ND_TARGET = raw_payload("th", 64, 128)  # target address of a solicitation or advertisement
@@ -54,9 +57,11 @@ def build(plan: FilterPlan) -> Table:
     table = Table("bridge", NAME)
     _sets(table, plan)
     _from_ports(table)
+    _from_tunnel(table)
     _arp(table)
     _ipv4(table)
     _ipv6(table, plan.ports)
+    _to_tunnel(table)
     _to_ports(table, plan.ports)
     _host_side(table)
     return table
@@ -67,7 +72,7 @@ def _sets(table: Table, plan: FilterPlan) -> None:
     table.set("taps", "ifname", [port.tap for port in plan.ports])
     table.set("open_taps", "ifname", [port.tap for port in plan.ports if port.open])
     table.set("namespaces", "ifname", [network.veth for network in plan.networks])
-    table.set("tunnels", "ifname", [network.tunnel for network in plan.networks])
+    _tunnel_sets(table, plan)
     table.map("sources", "ifname", "mark", [[port.tap, port.index << 16] for port in plan.ports])
     table.set("macs", ["ifname", "ether_addr"], [concat(port.tap, mac) for port in guarded for mac in port.macs])
     for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
@@ -77,15 +82,34 @@ def _sets(table: Table, plan: FilterPlan) -> None:
         table.set(f"ranges{version}", key, [_element(pair) for pair in pairs if not _single(pair[2])], interval=True)
 
 
+def _tunnel_sets(table: Table, plan: FilterPlan) -> None:
+    """By tunnel: `service_*`, which every node has for itself, are never spoken to through it; `own_*`, with a gateway
+    that is here, never come out of it; `reserved_*`, with a gateway wherever it is, are nobody's to send into it.
+    """
+    table.set("tunnels", "ifname", [network.tunnel for network in plan.networks])
+    table.set("gateway_tunnels", "ifname", [network.tunnel for network in plan.networks if network.gateways])
+    macs = [(net.tunnel, net.service_mac) for net in plan.networks]
+    here = [(net.tunnel, net.gateway_mac) for net in plan.networks if net.gateways]
+    anywhere = [(net.tunnel, net.gateway_mac) for net in plan.networks if net.gateway_addresses]
+    for name, pairs in (("service", macs), ("own", macs + here), ("reserved", macs + anywhere)):
+        table.set(f"{name}_macs", ["ifname", "ether_addr"], [concat(*each) for each in pairs])
+    addresses = [(net.tunnel, str(each)) for net in plan.networks for each in net.services if each.version == 4]
+    addresses += [(net.tunnel, METADATA_ADDRESS) for net in plan.networks]
+    here = [(net.tunnel, each) for net in plan.networks for each in net.gateways]
+    anywhere = [(net.tunnel, each) for net in plan.networks for each in net.gateway_addresses]
+    for name, pairs in (("service", addresses), ("own", addresses + here), ("reserved", addresses + anywhere)):
+        table.set(f"{name}_addresses", ["ifname", "ipv4_addr"], [concat(*each) for each in pairs])
+
+
 def _from_ports(table: Table) -> None:
     """Everything that enters a bridge. Devices that are not Cumulet's are none of our business."""
     table.base_chain("prerouting", kind="filter", hook="prerouting", priority=BEFORE_ALL)
-    for chain in ("arp", "ipv4", "ipv6"):
+    for chain in ("arp", "ipv4", "ipv6", "from_tunnel", "tunnelled"):
         table.chain(chain)
     iif = meta("iifname")
     table.rule("prerouting", match(iif, names.ALL_DEVICES, "!="), ACCEPT)
     table.rule("prerouting", match(iif, "@namespaces"), set_mark(NAMESPACE_INDEX << 16), ACCEPT)
-    table.rule("prerouting", match(iif, "@tunnels"), set_mark(TUNNEL_INDEX << 16), ACCEPT)
+    table.rule("prerouting", match(iif, "@tunnels"), goto("from_tunnel"))
     table.rule("prerouting", match(iif, "@taps", "!="), DROP)
     table.rule("prerouting", set_mark({"map": {"key": iif, "data": "@sources"}}))
     table.rule("prerouting", match(iif, "@open_taps"), ACCEPT)
@@ -94,6 +118,23 @@ def _from_ports(table: Table) -> None:
     by_type = [["arp", goto("arp")], ["ip", goto("ipv4")], ["ip6", goto("ipv6")]]
     table.rule("prerouting", vmap(payload("ether", "type"), {"set": by_type}))
     table.rule("prerouting", DROP)
+
+
+def _from_tunnel(table: Table) -> None:
+    """A guest's frame from another node, whose guard has checked it; none that claims or seeks what is this node's."""
+    chain, iif = "from_tunnel", meta("iifname")
+    table.rule(chain, match(concat(iif, payload("ether", "saddr")), "@own_macs"), DROP)
+    table.rule(chain, match(concat(iif, payload("ether", "daddr")), "@service_macs"), DROP)
+    table.rule(chain, match(concat(iif, payload("arp", "saddr ip")), "@own_addresses"), DROP)
+    table.rule(chain, match(concat(iif, payload("arp", "daddr ip")), "@service_addresses"), DROP)
+    table.rule(chain, match(concat(iif, payload("ip", "saddr")), "@own_addresses"), DROP)
+    for side in ("sport", "dport"):
+        table.rule(chain, one_of(payload("udp", side), DHCP_SERVERS), DROP)
+    table.rule(chain, one_of(payload("icmpv6", "type"), [ROUTER_ADVERTISEMENT, REDIRECT]), DROP)
+    by_type = [[kind, goto("tunnelled")] for kind in ("arp", "ip", "ip6")]
+    table.rule(chain, vmap(payload("ether", "type"), {"set": by_type}))
+    table.rule(chain, DROP)
+    table.rule("tunnelled", set_mark(TUNNEL_INDEX << 16), ACCEPT)
 
 
 def _arp(table: Table) -> None:
@@ -158,7 +199,7 @@ def _to_ports(table: Table, ports: Sequence[FilterPort]) -> None:
     table.rule("forward", match(iif, "@namespaces"), match(oif, "@tunnels"), DROP)
     table.rule("forward", match(iif, "@tunnels"), match(oif, "@namespaces"), DROP)
     table.rule("forward", match(oif, "@namespaces"), _stamp(NAMESPACE_INDEX), ACCEPT)
-    table.rule("forward", match(oif, "@tunnels"), _stamp(TUNNEL_INDEX), ACCEPT)
+    table.rule("forward", match(oif, "@tunnels"), goto("to_tunnel"))
     for port in ports:
         table.chain(f"to_{port.index}")
         table.rule(f"to_{port.index}", _stamp(port.index), ACCEPT)
@@ -167,16 +208,43 @@ def _to_ports(table: Table, ports: Sequence[FilterPort]) -> None:
     table.rule("forward", DROP)
 
 
+def _to_tunnel(table: Table) -> None:
+    """From a guest to all other nodes; what it asks of DHCP and metadata is for its own node's alone.
+
+    Even a port without port security is not the gateway of guests elsewhere.
+    """
+    chain, oif = "to_tunnel", meta("oifname")
+    table.chain(chain)
+    table.rule(chain, match(concat(oif, payload("ether", "daddr")), "@service_macs"), DROP)
+    table.rule(chain, match(concat(oif, payload("arp", "daddr ip")), "@service_addresses"), DROP)
+    table.rule(chain, one_of(payload("udp", "dport"), DHCP_SERVERS), DROP)
+    table.rule(chain, match(concat(oif, payload("ether", "saddr")), "@reserved_macs"), DROP)
+    table.rule(chain, match(concat(oif, payload("arp", "saddr ip")), "@reserved_addresses"), DROP)
+    table.rule(chain, match(concat(oif, payload("ip", "saddr")), "@reserved_addresses"), DROP)
+    table.rule(chain, _stamp(TUNNEL_INDEX), ACCEPT)
+
+
 def _host_side(table: Table) -> None:
-    """Between the node itself and its bridges."""
+    """Between the node itself and its bridges. Only a gateway speaks through tunnels.
+
+    Table `inet` has told what it routes to another node (marked as for the tunnel) from what is for a port here.
+    """
     table.base_chain("input", kind="filter", hook="input", priority=BEFORE_BR_NETFILTER)
     iif, oif = meta("iifname"), meta("oifname")
     # Frames to 01:80:c2:00:00:0x skip prerouting and reach the host on the tap itself.
     reserved = {"range": ["01:80:c2:00:00:00", "01:80:c2:00:00:0f"]}
     table.rule("input", match(iif, names.ALL_TAPS), match(payload("ether", "daddr"), reserved), DROP)
-    table.rule("input", match(iif, "@tunnels"), DROP)
+    table.rule("input", match(iif, "@tunnels"), match(iif, "@gateway_tunnels", "!="), DROP)
     table.base_chain("output", kind="filter", hook="output", priority=BEFORE_BR_NETFILTER)
-    table.rule("output", match(oif, "@tunnels"), DROP)
+    table.chain("host_to_tunnel")
+    for_tunnel = match(masked(meta("mark"), TARGET_MASK), TUNNEL_INDEX)
+    table.rule("host_to_tunnel", match(oif, "@gateway_tunnels", "!="), DROP)
+    table.rule("host_to_tunnel", match(concat(oif, payload("arp", "daddr ip")), "@service_addresses"), DROP)
+    table.rule("host_to_tunnel", match(payload("ether", "type"), "arp"), ACCEPT)
+    table.rule("host_to_tunnel", for_tunnel, ACCEPT)
+    table.rule("host_to_tunnel", DROP)
+    table.rule("output", match(oif, "@tunnels"), goto("host_to_tunnel"))
+    table.rule("output", match(oif, names.ALL_DEVICES), for_tunnel, DROP)
     table.rule("output", match(oif, names.ALL_TAPS), match(oif, "@taps", "!="), DROP)
 
 

@@ -43,6 +43,14 @@ def existing() -> dict[str, int]:
     return {name: index for name, index in named.items() if name.startswith(names.ALL_PREFIX)}
 
 
+def range_of(address: str) -> str:
+    """The range ("10.0.0.0/24") of an IPv4 address that a device of the machine has; the address alone otherwise."""
+    with _netlink() as ip:
+        found = [each for each in ip.get_addr(family=2) if each.get_attr("IFA_ADDRESS") == address]
+    length = found[0]["prefixlen"] if found else 32
+    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+
+
 def ensure_bridge(name: str, *, mac: str, mtu: int, addresses: Sequence[str]) -> None:
     """A bridge with these IPv4 addresses ("10.0.0.1/24") and no others, that forwards as soon as a port is up."""
     with _netlink() as ip:
@@ -76,10 +84,14 @@ def ensure_inside(namespace: str, end: InsideEnd) -> None:
 
 
 def ensure_tunnel(name: str, *, bridge: str, vni: int, local: str, peers: Sequence[str], mtu: int) -> None:
-    """A VXLAN device that floods to exactly these nodes; without peers there is none."""
+    """A VXLAN device that floods to exactly these nodes; without peers there is none.
+
+    It learns behind which node a MAC address is, from those alone whom the filters let through.
+    """
     with _netlink() as ip:
-        if not peers:
+        if not peers or not _is_tunnel(ip, name, vni, local):
             _delete(ip, name)
+        if not peers:
             return
         if _index(ip, name) is None:
             ip.link("add", ifname=name, kind="vxlan", vxlan_id=vni, vxlan_local=local, vxlan_port=TUNNEL_PORT)
@@ -173,14 +185,37 @@ def _sync_addresses(ip: Any, name: str, wanted: Sequence[str]) -> None:
         ip.addr("add", index=index, address=address, prefixlen=int(length), **flags)
 
 
+def _is_tunnel(ip: Any, name: str, vni: int, local: str) -> bool:
+    """Whether an existing device is this tunnel, as these facts of one can't be changed; True where there is none."""
+    index = _index(ip, name)
+    if index is None:
+        return True
+    facts = ip.get_links(index)[0].get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA")
+    has = (facts.get_attr("IFLA_VXLAN_ID"), facts.get_attr("IFLA_VXLAN_LOCAL"), facts.get_attr("IFLA_VXLAN_PORT"))
+    return has == (vni, local, TUNNEL_PORT)
+
+
 def _sync_flooding(ip: Any, name: str, peers: set[str]) -> None:
     index = _index(ip, name)
     entries = [entry for entry in ip.fdb("dump") if entry["ifindex"] == index]
+    for entry in entries:
+        learned, behind = entry.get_attr("NDA_LLADDR"), entry.get_attr("NDA_DST")
+        if learned != _EVERY_MAC and behind is not None and behind not in peers:
+            _forget(ip, index, learned, behind)
     has = {entry.get_attr("NDA_DST") for entry in entries if entry.get_attr("NDA_LLADDR") == _EVERY_MAC}
     for peer in has - peers - {None}:
         ip.fdb("del", ifindex=index, lladdr=_EVERY_MAC, dst=peer)
     for peer in sorted(peers - has):
         ip.fdb("append", ifindex=index, lladdr=_EVERY_MAC, dst=peer)
+
+
+def _forget(ip: Any, index: int | None, mac: str, behind: str) -> None:
+    """A guest that was behind a node that left is looked for everywhere from now on."""
+    try:
+        ip.fdb("del", ifindex=index, lladdr=mac, dst=behind)
+    except NetlinkError as err:
+        if err.code != errno.ENOENT:  # it aged out in this moment
+            raise
 
 
 def _delete(ip: Any, name: str) -> None:

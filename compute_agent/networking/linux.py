@@ -7,6 +7,8 @@ member, a port) ends with cutting the flows that lived on it.
 
 from __future__ import annotations
 
+import dataclasses
+import ipaddress
 import logging
 import threading
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortS
 from compute_agent.hypervisor.base import Nic
 from compute_agent.networking import dnsmasq, filters, flows, guard, links, names, nft, plan, state, store, sysctl
 from compute_agent.networking.local_networks import ListenerFactory, LocalNetworks, Settings
-from compute_agent.networking.plan import FilterPlan
+from compute_agent.networking.plan import FilterPlan, Surroundings
 
 HIGHEST_ZONE = 65535
 
@@ -51,6 +53,7 @@ class LinuxNetworking:
         self._lock = threading.RLock()
         self._stored = store.load(self._path)
         self._floor = self._stored.floor
+        self._surroundings = _surroundings(tunnel_address, upstreams)
         self._plan = self._plan_of(self._stored)
         self._report_faults(FilterPlan())
         self._applied: FilterPlan | None = None  # the plan the kernel's tables are known to follow
@@ -161,8 +164,9 @@ class LinuxNetworking:
     def _plan_of(self, stored: store.Stored, closed: dict[str, str] | None = None) -> FilterPlan:
         wanted = stored.state
         return plan.build(
-            wanted.networks, wanted.ports, wanted.groups, indices=stored.indices, zones=stored.zones, closed=closed
-        )
+            wanted.networks, wanted.ports, wanted.groups, indices=stored.indices, zones=stored.zones, closed=closed,
+            surroundings=self._surroundings,
+        )  # fmt: skip
 
     def _filter(self) -> bool:
         """Apply the plan's tables unless the kernel has just these; True when they were applied."""
@@ -181,7 +185,7 @@ class LinuxNetworking:
         """nft refused the whole: close the ports it refuses alone, so that the others get their rules (NET-03)."""
         closed: dict[str, str] = {}
         for port in self._plan.ports:
-            alone = FilterPlan(networks=self._plan.networks, ports=(port,), groups=self._plan.groups)
+            alone = dataclasses.replace(self._plan, ports=(port,))
             refusal = nft.refusal(filters.build(alone))
             if refusal:
                 closed[port.id] = refusal
@@ -219,7 +223,8 @@ class LinuxNetworking:
         missing = [f"table {family} {name}" for family, name in filters.TABLES if (family, name) not in present]
         missing += [f"kernel switch {name}" for name in sysctl.ensure_filtering()]
         for network in self._stored.state.networks:
-            missing += self._local.missing(network, devices)
+            ports = [port for port in self._stored.state.ports if port.network_id == network.id]
+            missing += self._local.missing(network, ports, devices)
         if any(kind.startswith("table ") for kind in missing):
             self._applied = None
         return missing
@@ -241,3 +246,8 @@ class LinuxNetworking:
         raise NetworkingError(
             f"{len(failures)} networks or ports of this node are not as they should be", detail=listed
         )
+
+
+def _surroundings(tunnel_address: str, upstreams: Sequence[str]) -> Surroundings:
+    resolvers = tuple(each for each in upstreams if ipaddress.ip_address(each).version == 4)
+    return Surroundings(underlay=(links.range_of(tunnel_address),) if tunnel_address else (), resolvers=resolvers)

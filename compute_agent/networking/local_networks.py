@@ -51,21 +51,19 @@ class LocalNetworks:
     def __init__(self, settings: Settings, metadata: ListenerFactory) -> None:
         self._settings = settings
         self._metadata = metadata
-        self._linked: dict[str, NetworkSpec] = {}
+        self._linked: dict[str, tuple[NetworkSpec, bool]] = {}  # as it was made last, and whether it is served here
         self._told: dict[str, NetworkSpec] = {}  # what the log has said of each network
         self._listeners: dict[str, MetadataListener] = {}
 
     def ensure(self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str]) -> None:
         """Make what is missing or different. `devices` are the names that exist now. Raises NetworkingError."""
-        have = {names.bridge(network.id), names.veth(network.id)} <= set(devices)
+        served = is_served(network, ports)
+        made = self._linked.get(network.id) == (network, served)
         try:
-            if (
-                self._linked.get(network.id) != network
-                or not have
-                or not namespaces.exists(names.namespace(network.id))
-            ):
-                self._link(network)
-            self._serve(network, ports)
+            if not made or self._missing_devices(network, devices, served=served):
+                self._link(network, served=served)
+            if served:
+                self._serve(network, ports)
         except (ValueError, OSError) as err:
             raise NetworkingError(f"network {network.id} can't be made on this node", detail=str(err)) from err
 
@@ -73,20 +71,34 @@ class LocalNetworks:
         """Look at every device again at the next `ensure`."""
         self._linked.clear()
 
-    def missing(self, network: NetworkSpec, devices: Iterable[str]) -> list[str]:
+    def missing(self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str]) -> list[str]:
         """What of a network is not there, in words."""
-        bridge, veth, namespace = names.bridge(network.id), names.veth(network.id), names.namespace(network.id)
-        found = [f"bridge {bridge}"] if bridge not in devices else []
-        if not namespaces.exists(namespace):
-            found.append(f"namespace {namespace}")
-        elif veth not in devices:
-            found.append(f"device {veth}")
+        served = is_served(network, ports)
+        namespace = names.namespace(network.id)
+        found = self._missing_devices(network, devices, served=served)
+        if not served:
+            return found
         if _has_dhcp(network) and dnsmasq.pid(dnsmasq.daemon(self._settings.run_dir, network.id)) is None:
             found.append(f"dnsmasq of {namespace}")
         listener = self._listeners.get(network.id)
         if listener is None or not listener.alive():
             found.append(f"metadata listener of {namespace}")
         return found
+
+    def _missing_devices(self, network: NetworkSpec, devices: Iterable[str], *, served: bool) -> list[str]:
+        bridge, veth, tunnel = names.bridge(network.id), names.veth(network.id), names.tunnel(network.id)
+        namespace = names.namespace(network.id)
+        found = [f"bridge {bridge}"] if bridge not in devices else []
+        if served and not namespaces.exists(namespace):
+            found.append(f"namespace {namespace}")
+        elif served and veth not in devices:
+            found.append(f"device {veth}")
+        if self._peers(network) and tunnel not in devices:
+            found.append(f"tunnel {tunnel}")
+        return found
+
+    def _peers(self, network: NetworkSpec) -> list[str]:
+        return network.peers if self._settings.tunnel_address else []
 
     def remove_others(self, wanted: Iterable[str], devices: Iterable[str]) -> None:
         """Remove every network of this node but the wanted ids, also ones an earlier agent left half made."""
@@ -100,13 +112,13 @@ class LocalNetworks:
 
     def remove(self, identity: str) -> None:
         """Remove a network by its id, or by the eight digits of it that device names carry."""
-        for network_id in [each for each in self._listeners if names.bridge(each) == names.bridge(identity)]:
-            self._listeners.pop(network_id).close()
+        known = {*self._listeners, *self._linked, *self._told}
+        for network_id in [each for each in known if names.bridge(each) == names.bridge(identity)]:
+            self._stop_listening(network_id)
             self._linked.pop(network_id, None)
             self._told.pop(network_id, None)
-        dnsmasq.stop(dnsmasq.daemon(self._settings.run_dir, identity))
-        namespaces.remove(names.namespace(identity))
-        for device in (names.veth(identity), names.tunnel(identity), names.bridge(identity)):
+        self._unserve(identity)
+        for device in (names.tunnel(identity), names.bridge(identity)):
             links.remove(device)
         event(logger, "networking.network_removed", bridge=names.bridge(identity))
 
@@ -116,34 +128,46 @@ class LocalNetworks:
             listener.close()
         self._listeners.clear()
 
-    def _link(self, network: NetworkSpec) -> None:
+    def _link(self, network: NetworkSpec, *, served: bool) -> None:
         bridge, namespace = names.bridge(network.id), names.namespace(network.id)
-        links.ensure_bridge(
-            bridge, mac=names.mac_of("bridge", network.id), mtu=network.mtu, addresses=_gateways(network)
-        )
-        if namespaces.ensure(namespace):
-            self._drop_former(network.id)
-        links.ensure_joined(
-            names.veth(network.id), bridge=bridge, namespace=namespace,
-            inside=names.inside(network.id), mtu=network.mtu,
-        )  # fmt: skip
-        links.ensure_inside(namespace, _inside(network))
+        mac = names.bridge_mac(network.id, is_gateway=network.nat)
+        links.ensure_bridge(bridge, mac=mac, mtu=network.mtu, addresses=_gateways(network))
+        if not served:
+            self._stop_listening(network.id)
+            self._unserve(network.id)
+        else:
+            if namespaces.ensure(namespace):
+                self._drop_former(network.id)
+            links.ensure_joined(
+                names.veth(network.id), bridge=bridge, namespace=namespace,
+                inside=names.inside(network.id), mtu=network.mtu,
+            )  # fmt: skip
+            links.ensure_inside(namespace, _inside(network))
         links.ensure_tunnel(
             names.tunnel(network.id), bridge=bridge, vni=network.vni, local=self._settings.tunnel_address,
-            peers=network.peers if self._settings.tunnel_address else [], mtu=network.mtu,
+            peers=self._peers(network), mtu=network.mtu,
         )  # fmt: skip
-        self._linked[network.id] = network
+        self._linked[network.id] = (network, served)
         if self._told.get(network.id) != network:
             event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)
         self._told[network.id] = network
 
     def _drop_former(self, network_id: str) -> None:
         """A namespace whose name was deleted lives on in its processes and sockets, and holds the other device."""
+        self._stop_listening(network_id)
+        dnsmasq.stop(dnsmasq.daemon(self._settings.run_dir, network_id))
+        links.remove(names.veth(network_id))
+
+    def _stop_listening(self, network_id: str) -> None:
         listener = self._listeners.pop(network_id, None)
         if listener:
             listener.close()
-        dnsmasq.stop(dnsmasq.daemon(self._settings.run_dir, network_id))
-        links.remove(names.veth(network_id))
+
+    def _unserve(self, identity: str) -> None:
+        """No DHCP, DNS and metadata here; `identity` as in `remove`."""
+        dnsmasq.stop(dnsmasq.daemon(self._settings.run_dir, identity))
+        namespaces.remove(names.namespace(identity))
+        links.remove(names.veth(identity))
 
     def _serve(self, network: NetworkSpec, ports: Sequence[PortSpec]) -> None:
         where = dnsmasq.daemon(self._settings.run_dir, network.id)
@@ -158,6 +182,11 @@ class LocalNetworks:
             listener.close()
         listening = namespaces.call_in(names.namespace(network.id), _listen)
         self._listeners[network.id] = self._metadata(network.id, listening)
+
+
+def is_served(network: NetworkSpec, ports: Sequence[PortSpec]) -> bool:
+    """Whether the node has the network's DHCP, DNS and metadata: not where it is only the gateway of others' guests."""
+    return bool(ports) or not (network.nat and network.peers)
 
 
 def _has_dhcp(network: NetworkSpec) -> bool:

@@ -21,7 +21,8 @@ INSIDE_PREFIX = "cmlin-"
 ALL_PREFIX = "cml"
 ALL_BRIDGES = "cmlbr-*"
 ALL_TAPS = "cmltap*"
-ALL_DEVICES = "cml*"
+#: What stands on a bridge of ours. Not `cml*`: the machine's own devices, such as a lab's underlay, may begin so.
+ALL_DEVICES = {"set": [ALL_BRIDGES, ALL_TAPS, "cmlve-*", "cmlvx-*"]}
 
 _HEX_START = re.compile(r"^[0-9a-f]{8}")
 
@@ -61,6 +62,11 @@ def mac_of(purpose: str, identity: str) -> str:
     """A stable, locally administered unicast MAC address for a device of ours."""
     digest = hashlib.sha256(f"{purpose} {identity}".encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def bridge_mac(network_id: str, *, is_gateway: bool) -> str:
+    """Guests know the gateway's, the same on whichever node it is; on others the bridge must not take their frames."""
+    return mac_of("bridge" if is_gateway else "bridge without gateway", network_id)
 
 
 def _tail(identity: str) -> str:

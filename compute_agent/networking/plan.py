@@ -38,6 +38,9 @@ class FilterNetwork:
     gateways: tuple[str, ...]
     cidrs: tuple[str, ...]  # IPv4 ranges that are translated on the way out; empty without NAT
     services: tuple[Address, ...]  # addresses of the network's own namespace
+    service_mac: str
+    gateway_mac: str = ""
+    gateway_addresses: tuple[str, ...] = ()  # as `gateways`, and also where the gateway is on another node
     peers: tuple[str, ...] = ()  # nodes that tunnelled frames may come from
 
 
@@ -60,11 +63,24 @@ class FilterPort:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What a node's place in the machine room adds to its filters.
+
+    underlay: ranges that the nodes talk in, which guests must not reach by the gateway, whose address their packets
+    would bear. resolvers: guests may ask them nevertheless.
+    """
+
+    underlay: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FilterPlan:
     networks: tuple[FilterNetwork, ...] = ()
     ports: tuple[FilterPort, ...] = ()
     groups: Mapping[str, list[Network]] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)  # id of a port or network -> why it is closed or left out
+    surroundings: Surroundings = Surroundings()
 
 
 def build(
@@ -75,6 +91,7 @@ def build(
     indices: Mapping[str, int],
     zones: Mapping[str, int],
     closed: Mapping[str, str] | None = None,
+    surroundings: Surroundings = Surroundings(),
 ) -> FilterPlan:
     """The plan of a node. `indices` and `zones` number ports and networks; `closed` names ports to close, and why."""
     faults: dict[str, str] = dict(closed or {})
@@ -97,6 +114,7 @@ def build(
         ports=tuple(planned.values()),
         groups=_members(groups, planned.values()),
         faults=faults,
+        surroundings=surroundings,
     )
 
 
@@ -122,16 +140,20 @@ def _networks(
 def _filter_network(network: NetworkSpec, zone: int) -> FilterNetwork:
     subnets = [subnet for subnet in network.subnets if subnet.ip_version == 4]
     translated = subnets if network.nat else []
+    has_gateway = network.nat or network.gateway_elsewhere
     return FilterNetwork(
         id=network.id,
         bridge=names.bridge(network.id),
         veth=names.veth(network.id),
         tunnel=names.tunnel(network.id),
         zone=NO_ZONE if network.nat else zone,
-        gateways=tuple(subnet.gateway_ip for subnet in translated if subnet.gateway_ip),
+        gateways=tuple(_ipv4(subnet.gateway_ip) for subnet in translated if subnet.gateway_ip),
         cidrs=tuple(str(ipaddress.ip_network(subnet.cidr)) for subnet in translated if subnet.gateway_ip),
         services=tuple(ipaddress.ip_address(subnet.dhcp_ip) for subnet in network.subnets if subnet.dhcp_ip),
-        peers=tuple(str(ipaddress.IPv4Address(peer)) for peer in network.peers),
+        service_mac=_mac(network.dhcp_mac or names.mac_of("namespace", network.id)),
+        gateway_mac=names.bridge_mac(network.id, is_gateway=True) if has_gateway else "",
+        gateway_addresses=tuple(_ipv4(each.gateway_ip) for each in subnets if has_gateway and each.gateway_ip),
+        peers=tuple(_ipv4(peer) for peer in network.peers),
     )
 
 
@@ -215,6 +237,10 @@ def _sane(texts: Iterable[str]) -> list[Network]:
             continue  # a member that has no address is in nobody's remote group
         good.append(text)
     return collapse(good)
+
+
+def _ipv4(text: str) -> str:
+    return str(ipaddress.IPv4Address(text))
 
 
 def _mac(text: str) -> str:

@@ -49,7 +49,10 @@ def merged(
 
 
 def without_instance(state: NetworkState, instance_id: str) -> NetworkState:
-    """The state without an instance's ports, and without networks and groups that were there for them alone."""
+    """The state without an instance's ports, and without networks and groups that were there for them alone.
+
+    A network whose gateway is here stays while other nodes have it.
+    """
     gone = [port for port in state.ports if port.instance_id == instance_id]
     kept = [port for port in state.ports if port.instance_id != instance_id]
     used = {port.network_id for port in kept}
@@ -58,7 +61,7 @@ def without_instance(state: NetworkState, instance_id: str) -> NetworkState:
     dropped = {rule.remote_group for port in gone for rule in port.rules} - named
     return msgspec.structs.replace(
         state,
-        networks=[network for network in state.networks if network.id not in left],
+        networks=[each for each in state.networks if each.id not in left or (each.nat and each.peers)],
         ports=kept,
         groups=[group for group in state.groups if group.id not in dropped],
     )

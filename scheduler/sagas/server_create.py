@@ -12,12 +12,13 @@ from common.db import instances, node_life, nodes, ports
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S
 from common.errors import CloudError, NoValidNode
+from common.placement import request as placement_request
+from common.placement.recent import RecentChoices
+from common.placement.select import choose, summary
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
 from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
-from common.states import TaskState, VmState
+from common.states import VmState
 from scheduler import instance_spec
-from scheduler.placement import request as placement_request
-from scheduler.placement.select import choose, summary
 from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
 
 
@@ -41,16 +42,18 @@ def saga() -> Saga:
 
 
 _rng = random.Random()
+_recent = RecentChoices()
 
 
 def claim(session: Session, context: StepContext) -> dict[str, Any]:
     """Choose a node and claim on it; the next best when another scheduler was quicker."""
     instance = instances.get(session, context.instance_id)
-    if nodes.allocations(session, [instance.id]):  # done before: the claim stands
+    if instance.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
-    decision = choose(request, context.placement.current(context.now), context.now, _rng)
+    decision = choose(request, context.placement.current(session, context.now), context.now, _rng)
+    _recent.spread(decision, request, context.now)
     for node in decision.candidates:
         if not nodes.claim(
             session,
@@ -62,14 +65,7 @@ def claim(session: Session, context: StepContext) -> dict[str, Any]:
             now=context.now,
         ):
             continue
-        epoch = instance.epoch + 1
-        session.execute(
-            sa.update(Instance)
-            .where(Instance.id == instance.id)
-            .values(node_id=node.id, node_name=node.name, epoch=epoch, generation=Instance.generation + 1)
-            .execution_options(synchronize_session=False)
-        )
-        instances.set_task(session, instance.id, context.operation.id, TaskState.SPAWNING, context.now)
+        epoch = instances.place(session, instance, node.id, node.name, context.operation.id, context.now)
         ports.bind(session, instance.id, node.id, epoch, context.now)
         context.reasoning.update(decision.reasoning(node.name))
         return {"node": node.name, "node_id": node.id, "epoch": epoch}
@@ -99,7 +95,7 @@ def release(session: Session, context: StepContext) -> None:
 
 
 def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:
-    instance = instances.get(session, context.instance_id)
+    instance = instances.held(session, context.instance_id)
     assert instance.node_name is not None
     assert instance.node_id is not None
     if context.operation.sent is not None and node_life.is_cut_off(session, instance.node_id):
@@ -144,7 +140,7 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     power = PowerState(context.results["ensure_instance"]["power"])
-    instances.transition(
+    instances.finish(
         session,
         context.instance_id,
         VmState.ACTIVE,
@@ -157,7 +153,5 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         power_state=instances.power_code(power),
         power_state_at=context.now,
     )
-    instance = instances.get(session, context.instance_id)
-    ports.mark_active(session, instance.id, instance.epoch, context.now)
-    instances.set_task(session, instance.id, context.operation.id, None, context.now)
+    ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
     return {}

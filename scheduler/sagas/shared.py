@@ -85,7 +85,7 @@ def report_error(_context: StepContext, report: Report) -> CloudError:
 def end_action(session: Session, context: StepContext, power: PowerState, **changes: Any) -> None:
     """The action succeeded: vm_state as the table says, power as the node reported, and the instance is free again."""
     rule = ACTIONS[Action(context.params["action"])]
-    instances.transition(
+    instances.finish(
         session,
         context.instance_id,
         rule.leads_to,
@@ -97,7 +97,6 @@ def end_action(session: Session, context: StepContext, power: PowerState, **chan
         power_state_at=context.now,
         **changes,
     )
-    instances.set_task(session, context.instance_id, context.operation.id, None, context.now)
 
 
 def action_unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:

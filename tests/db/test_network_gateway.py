@@ -15,6 +15,7 @@ from common.db.models import Node
 from common.db.paging import Page
 from common.db.session import Database
 from common.ids import new_id
+from common.placement.view import NodeViews
 from tests.db.test_network_state import Cloud
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -121,6 +122,19 @@ def test_a_new_gateway_and_a_new_address_concern_everybody(cloud: Cloud) -> None
     assert spec.peers == ["10.99.0.99"]
 
 
+def test_an_address_that_nobody_uses_concerns_nobody_else(cloud: Cloud) -> None:
+    cloud.boot("a")
+
+    def beat(session: Session) -> None:
+        node = session.get(Node, "b")
+        assert node is not None
+        nodes.heartbeat(
+            session, node, address="10.99.0.99", inventory=INVENTORY, boot_id="", domains=0, network_applied=0, now=NOW
+        )
+
+    assert cloud.touched_by(lambda: cloud.database.run(beat)) == ""
+
+
 def test_a_node_that_only_does_networking_is_no_hypervisor(cloud: Cloud) -> None:
     def enrol(session: Session, *, is_compute: bool) -> None:
         nodes.enrol(
@@ -128,9 +142,11 @@ def test_a_node_that_only_does_networking_is_no_hypervisor(cloud: Cloud) -> None
             now=NOW, is_compute=is_compute, is_gateway=True,
         )  # fmt: skip
 
-    for is_compute in (False, True):
+    views = NodeViews(cloud.database)
+    for is_compute in (False, True, False):
         cloud.database.run(lambda session, is_compute=is_compute: enrol(session, is_compute=is_compute))
         with cloud.database.read() as session:
             shown = {service.host for service in services.list_all(session)}
             hypervisors = {node.name for node, _ in services.node_page(session, Page(limit=100))}
-        assert (("ctl" in shown), ("ctl" in hypervisors)) == (is_compute, is_compute)
+        candidates = {view.name for view in views.current(NOW)}
+        assert ["ctl" in each for each in (shown, hypervisors, candidates)] == [is_compute] * 3

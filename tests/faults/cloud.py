@@ -22,12 +22,13 @@ import sqlalchemy as sa
 
 from common import killpoints
 from common.clock import SystemClock
-from common.config import Config, QuotaConfig
+from common.config import BusConfig, Config, QuotaConfig
 from common.context import RequestContext
-from common.db import instances, nodes
+from common.db import instances, node_tokens, nodes
 from common.db.models import Image, Instance, Operation
 from common.db.session import Database
 from common.ids import new_id, new_request_id
+from common.rpc import credentials
 from common.rpc.bus import Bus
 from common.rpc.transport import Transport
 from common.secret import Secret
@@ -69,6 +70,7 @@ class FaultCloud:
         self.folder = folder
         self.kills = folder / "kills"
         self.kills.mkdir()
+        self.node_buses: dict[str, BusConfig] = {}
         self._token = ""
         self.image_id = ""
         self._parts = ExitStack()
@@ -95,7 +97,9 @@ class FaultCloud:
         port = free_port()
         return replace(
             config,
-            bus=replace(config.bus, url=Secret(self.rabbitmq.url())),
+            bus=replace(
+                config.bus, url=Secret(self.rabbitmq.url()), management_url=Secret(self.rabbitmq.management_url)
+            ),
             api=replace(config.api, port=port, public_url=f"http://127.0.0.1:{port}", workers=1),
             network=replace(config.network, networking="none"),
             scheduler=replace(config.scheduler, lease_s=LEASE_S, sweep_interval_s=0.3, workers=2, health_port=0),
@@ -113,17 +117,22 @@ class FaultCloud:
         self._service("api", "api.main", self.config)
 
     def _agent(self, name: str) -> None:
-        state = _made(self.folder / name)
+        state, password = _made(self.folder / name), credentials.make_password()
         agent = replace(
             self.config.agent, node=name, driver="fake", state_dir=str(state), health_port=0, disk_gib=2000, vcpus=64,
             memory_mib=65536, image_secret_file=str(state / "node.secret"), heartbeat_interval_s=1.0, workers=2,
         )  # fmt: skip
         with self.db.write() as session:
-            nodes.enrol(
+            node = nodes.enrol(
                 session, node_id=identity.node_id(state), name=name, address="", secret_hash="",
                 config=self.config.scheduler, now=SystemClock().now(),
             )  # fmt: skip
-        self._service(name, "compute_agent.main", replace(self.config, agent=agent))
+            node_tokens.set_broker_password(session, node.id, credentials.password_hash(password))
+        bus = replace(
+            self.config.bus, url=credentials.node_url(self.config.bus, name, password), management_url=Secret("")
+        )
+        self.node_buses[name] = bus
+        self._service(name, "compute_agent.main", replace(self.config, agent=agent, bus=bus))
 
     def _service(self, name: str, module: str, config: Config) -> None:
         file = self.folder / f"{name}.conf"
@@ -244,8 +253,10 @@ class FaultCloud:
             new.write_text(json.dumps(verbs))
             new.rename(folder / "faults.json")
 
-    def broker(self) -> Bus:
-        """A connection of the test's own, to publish and take messages; the caller closes it."""
+    def broker(self, node: str = "") -> Bus:
+        """A connection of the test's own, as the control plane or as a node; the caller closes it."""
+        if node:
+            return Bus(Transport(self.node_buses[node], declares=False), SystemClock())
         return Bus(Transport(self.config.bus), SystemClock())
 
     # -- waiting --------------------------------------------------------------------------------------------------

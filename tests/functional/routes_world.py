@@ -69,8 +69,10 @@ def rows(*rules: Rule) -> list[Row]:
     return [Row(api, route) for api in all_apis() for route in api.routes if not rules or route.rule in rules]
 
 
-PROTECTED = rows(Rule.AUTHENTICATED, Rule.READER, Rule.MEMBER, Rule.MANAGER, Rule.ADMIN)
-RANK = {Rule.AUTHENTICATED: 0, Rule.READER: 1, Rule.MEMBER: 2, Rule.MANAGER: 3, Rule.ADMIN: 4}
+PROTECTED = [row for row in rows() if row.route.rule not in (Rule.PUBLIC, Rule.NODE)]
+#: what a role in a project is enough for; the rules not named here want a role elsewhere, or an administrator's
+RANK = dict.fromkeys(Rule, 4) | {Rule.AUTHENTICATED: 0, Rule.READER: 1, Rule.MEMBER: 2, Rule.MANAGER: 3}
+NOT_FOR_PROJECTS = [rule for rule, rank in RANK.items() if rank == 4]
 
 
 @dataclass
@@ -114,7 +116,23 @@ class World:
         specs = {"extra_specs": {"hw:cpu_policy": "shared"}}
         ok(api.post(f"{COMPUTE}/flavors/private/os-extra_specs", "admin", json=specs))
         ids.update(flavor_id="private", project_id=api.project_id("demo"), user_id=api.user_id("demo"))
+        world.furnish_identity()
         return world
+
+    def furnish_identity(self) -> None:
+        ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
+        of_user = f"{IDENTITY}/users/{ids['user_id']}"
+        group = ok(api.post(f"{IDENTITY}/groups", "admin", json={"group": {"name": "demo's", "domain_id": "default"}}))
+        ids["identity_group_id"] = group["group"]["id"]
+        assert api.put(f"{IDENTITY}/projects/{ids['project_id']}/tags/t", "admin").status_code == 201
+        rule = {"service": "compute", "method": "GET", "path": "/v2.1/servers"}
+        asked = {"application_credential": {"name": "demo's", "access_rules": [rule]}}
+        made = ok(api.post(f"{of_user}/application_credentials", json=asked))["application_credential"]
+        ids["application_credential_id"], ids["access_rule_id"] = made["id"], made["access_rules"][0]["id"]
+        stored = {"credential": {"type": "cert", "blob": "demo's"}}
+        ids["credential_id"] = ok(api.post(f"{IDENTITY}/credentials", json=stored))["credential"]["id"]
+        ec2 = ok(api.post(f"{of_user}/credentials/OS-EC2", json={"tenant_id": ids["project_id"]}))
+        ids["access"] = ec2["credential"]["access"]
 
     def server(self, name: str, network_id: str) -> str:
         server_id = self.cloud.active(name=name, networks=[{"uuid": network_id}], metadata={name: "a value"})
@@ -144,7 +162,9 @@ class World:
     def twin(self) -> World:
         """The same user's second server, image and flavor, as the wrong parents of the first one's children."""
         server_id = self.server("twin", self.cloud.network_id)
-        return World(self.cloud, {"server_id": server_id, "image_id": self.image("admin", "u"), "flavor_id": "c1.tiny"})
+        ids = {"server_id": server_id, "image_id": self.image("admin", "u"), "flavor_id": "c1.tiny"}
+        others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
+        return World(self.cloud, {**ids, **others})
 
 
 #: What stands in the path of a route: by "api:parameter", else by parameter; a key of World.ids or a function.
@@ -155,6 +175,9 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
     "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
+    "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
+    "identity:rule_id": "access_rule_id", "identity:application_credential_id": "application_credential_id",
+    "identity:credential_id": "credential_id",
     "identity:region_id": lambda world: world.cloud.config.cloud.region,
 }  # fmt: skip
 KEYS = {"/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
@@ -162,7 +185,8 @@ KEYS = {"/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
 #: Parameters that name nothing that belongs to a project: words of the API itself, or of administrators only.
 NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
-    "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:service_id", "identity:endpoint_id",
+    "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
+    "identity:service_id", "identity:endpoint_id", "identity:policy_id",
     "cumulet:node", "compute:os-hypervisors", "image:name",
 }  # fmt: skip
 
@@ -199,6 +223,7 @@ BODIES: dict[str, Any] = {
     "compute:keypairs:create": {"keypair": {"name": "fresh", "public_key": PUBLIC_KEY}},
     "compute:services:update": {"status": "disabled"},
     "compute:quota-sets:update": {"quota_set": {"instances": 3}},
+    "cumulet:schedule:dry_run": {"schedule": {"flavor": "c1.tiny"}},
     "network:networks:create": {"network": _NAMED},
     "network:networks:update": {"network": _NAMED},
     "network:subnets:create": lambda world: {
@@ -236,6 +261,28 @@ BODIES: dict[str, Any] = {
     "identity:create_role": {"role": {"name": "x"}},
     "identity:update_role": {"role": {"description": "x"}},
     "identity:create_grant": None,
+    "identity:create_implied_role": None,
+    "identity:create_system_grant_for_group": None,
+    "identity:create_group": {"group": {"name": "x"}},
+    "identity:update_group": {"group": {"description": "x"}},
+    "identity:add_user_to_group": None,
+    "identity:update_project_tags": {"tags": ["a"]},
+    "identity:create_project_tag": None,
+    "identity:create_application_credential": {
+        "application_credential": {
+            "name": "x",
+            "roles": [{"name": "reader"}],
+            "access_rules": [{"service": "compute", "method": "GET", "path": "/v2.1/servers"}],
+        }
+    },
+    "identity:create_policy": {"policy": {"type": "application/json", "blob": "{}"}},
+    "identity:update_policy": {"policy": {"blob": "x"}},
+    "identity:create_policy_association_for_endpoint": None,
+    "identity:create_policy_association_for_service": None,
+    "identity:create_policy_association_for_region_and_service": None,
+    "identity:create_credential": {"credential": {"type": "cert", "blob": "x"}},
+    "identity:update_credential": {"credential": {"blob": "x"}},
+    "identity:ec2_create_credential": {"tenant_id": UNKNOWN},
     "identity:create_system_grant_for_user": None,
     "identity:create_region": {"region": {"description": "x"}},
     "identity:update_region": {"region": {"description": "x"}},
@@ -259,6 +306,8 @@ def values(row: Row, world: World) -> dict[str, str] | None:
         if name == "key":
             found[name] = next(value for part, value in KEYS.items() if part in row.route.path)
             continue
+        if known == "identity:credential_id" and "application_credentials" in row.route.path:
+            known = "identity:application_credential_id"
         how = VALUES.get(known, VALUES.get(name))
         if how is None:
             raise KeyError(

@@ -15,7 +15,7 @@ from amqp.exceptions import MessageNacked
 
 from common.clock import SystemClock
 from common.config import BusConfig
-from common.errors import BusUnavailable, NodeUnreachable
+from common.errors import BusUnavailable, ConfigError, NodeUnreachable
 from common.ids import new_id
 from common.rpc import credentials, queries_v1
 from common.rpc.broker import Broker
@@ -204,3 +204,16 @@ def test_a_broker_that_is_not_there_is_said_so_at_once() -> None:
     with pytest.raises(BusUnavailable):
         bus.send_command("n", command(new_id()))
     bus.hint(new_id())  # never raises
+
+
+@pytest.mark.parametrize(
+    ("url", "settings", "said"),
+    [
+        ("amqps://u:p@h/?ssl_cert_reqs=none", {}, "no parameters"),
+        ("amqps://u:p@h/", {"ca_file": "/nowhere/ca.pem"}, "/nowhere/ca.pem"),
+        ("amqps://u:p@h/", {"cert_file": "/nowhere/cert.pem"}, "/nowhere/cert.pem"),
+    ],
+)
+def test_settings_that_would_weaken_or_break_tls_are_refused(url: str, settings: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Transport(BusConfig(url=Secret(url), **settings))

@@ -240,12 +240,34 @@ def test_a_database_that_is_away_is_no_failure_of_the_step(world: World, monkeyp
 
     world.clock.advance(31)
     monkeypatch.setattr(world.db, "run", away)
-    assert not world.engine.work(operation_id)
+    with pytest.raises(DatabaseUnavailable):
+        world.engine.work(operation_id)
     monkeypatch.undo()
     assert world.operation(operation_id).state == OperationState.RUNNING
     world.clock.advance(31)
     world.run()
     assert world.instance(instance_id).vm_state == VmState.ACTIVE
+
+
+def test_a_report_that_could_not_be_written_is_not_taken_for_handled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be acknowledged to the node, which would then not send it again."""
+    operation_id = world.begin(world.new_instance(), Action.CREATE)
+    world.engine.work(operation_id)
+    ((node, command),) = world.bus.sent
+    report = world.nodes[node].obey(command)
+    assert report is not None
+
+    def away(_work: Any) -> Any:
+        raise DatabaseUnavailable("The database did not answer; try again.")
+
+    monkeypatch.setattr(world.db, "run", away)
+    with pytest.raises(DatabaseUnavailable):
+        world.engine.deliver(report)
+    monkeypatch.undo()
+    assert world.engine.deliver(report)
+    assert world.operation(operation_id).state == OperationState.DONE
 
 
 def test_a_creation_goes_on_elsewhere_when_its_node_is_cut_off(world: World) -> None:

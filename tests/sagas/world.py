@@ -23,6 +23,7 @@ from common.db.models import Allocation, Instance, Network, Node, Operation, Por
 from common.db.session import Database
 from common.deadlines import NODE_DOWN_S
 from common.ids import new_id, new_request_id
+from common.placement.view import NodeViews
 from common.rpc.compute_v1 import (
     Command,
     EnsureAbsent,
@@ -38,7 +39,6 @@ from common.rpc.compute_v1 import (
 from common.saga.engine import Engine
 from common.saga.model import Saga
 from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
-from scheduler.placement.view import NodeViews
 from scheduler.sagas import SAGAS
 
 PROJECT, USER = "a" * 32, "b" * 32
@@ -168,7 +168,7 @@ class World:
             clock=self.clock,
             config=self.config,
             sagas=self.sagas,  # type: ignore[arg-type]
-            placement=NodeViews(self.db, full_refresh_s=0.0),
+            placement=NodeViews(full_refresh_s=0.0),
             owner=owner,
         )
 

@@ -13,15 +13,14 @@ from sqlalchemy.orm import Session
 
 from api.compute.operations import server_networks, server_references
 from api.compute.operations.quota_defaults import defaults
-from api.compute.operations.server_networks import NetworkChoice, Nic
+from api.compute.operations.server_networks import NetworkChoice, Nic, Plugged
 from api.request import Services
 from common.context import RequestContext
 from common.db import instances, quotas
-from common.db.models import Flavor, Image, Instance
+from common.db.models import Flavor, Image
 from common.errors import Forbidden, QuotaExceeded
 from common.ids import new_id
 from common.killpoints import reach
-from common.states import Action, VmState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +86,13 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
             _row(new, references, context, reservation_id=reservation_id, index=index, count=count, now=now)
             for index in range(count)
         ]
-        session.add_all(rows)
-        session.flush()
-        created = Created(tuple(row.id for row in rows), reservation_id)
-        operation_ids = []
+        operation_ids = instances.create(session, rows, context, now, _params(new))
         for row in rows:
-            server_networks.plug(session, row, references.nics, references.group_ids, config=services.config, now=now)
-            operation = instances.begin(session, row, Action.CREATE, context, now, params=_params(new))
-            operation_ids.append(operation.id)
+            server = Plugged(row["id"], project_id, row["hostname"])
+            server_networks.plug(
+                session, server, references.nics, references.group_ids, config=services.config, now=now
+            )
+        created = Created(tuple(row["id"] for row in rows), reservation_id)
         reach("api", "server_create", "before_commit")
         return created, operation_ids
 
@@ -155,20 +153,21 @@ def _row(
     index: int,
     count: int,
     now: datetime,
-) -> Instance:
+) -> dict[str, Any]:
+    """The server's columns, but for what says that it is being built."""
     instance_id = new_id()
     name = new.name if count == 1 else f"{new.name}-{index + 1}"
-    return Instance(
-        id=instance_id, project_id=context.project_id, user_id=context.user_id, name=name, description=new.description,
-        hostname=hostname(name) or f"server-{instance_id}", vm_state=VmState.BUILDING, power_state=0, epoch=0,
-        generation=1, flavor_id=references.flavor.id, flavor=server_references.flavor_copy(references.flavor),
-        image_id=references.image.id, image=server_references.image_copy(references.image), key_name=new.key_name,
-        public_key=references.public_key, user_data=new.user_data, config_drive=new.config_drive,
-        properties=dict(new.metadata), tags=list(new.tags), availability_zone=new.zone,
-        scheduler_hints=dict(new.hints), disk_config=new.disk_config, access_ip_v4=new.access_ip_v4,
-        access_ip_v6=new.access_ip_v6, locked=False, progress=0, reservation_id=reservation_id, launch_index=index,
-        deleted=False, created_at=now, updated_at=now,
-    )  # fmt: skip
+    return {
+        "id": instance_id, "project_id": context.project_id, "user_id": context.user_id, "name": name,
+        "description": new.description, "hostname": hostname(name) or f"server-{instance_id}",
+        "flavor_id": references.flavor.id, "flavor": server_references.flavor_copy(references.flavor),
+        "image_id": references.image.id, "image": server_references.image_copy(references.image),
+        "key_name": new.key_name, "public_key": references.public_key, "user_data": new.user_data,
+        "config_drive": new.config_drive, "properties": dict(new.metadata), "tags": list(new.tags),
+        "availability_zone": new.zone, "scheduler_hints": dict(new.hints), "disk_config": new.disk_config,
+        "access_ip_v4": new.access_ip_v4, "access_ip_v6": new.access_ip_v6, "reservation_id": reservation_id,
+        "launch_index": index, "created_at": now, "updated_at": now,
+    }  # fmt: skip
 
 
 def hostname(name: str) -> str:

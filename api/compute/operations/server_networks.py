@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from common.config import Config
 from common.context import RequestContext
 from common.db import network_quota, ports, server_ports
-from common.db.models import Instance
 from common.db.ports import NewPort, RequestedAddress
 from common.errors import Conflict, InvalidRequest
 from common.ids import new_id
@@ -80,9 +79,18 @@ def check_count(nics: Sequence[Nic] | NetworkChoice | None, count: int) -> None:
         raise InvalidRequest("Invalid fixed_ip: it can't be given to several servers.")
 
 
+@dataclass(frozen=True)
+class Plugged:
+    """The server that gets ports."""
+
+    id: str
+    project_id: str
+    hostname: str
+
+
 def plug(
     session: Session,
-    instance: Instance,
+    instance: Plugged,
     nics: Sequence[Nic],
     group_ids: tuple[str, ...] | None,
     *,

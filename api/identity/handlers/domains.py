@@ -11,8 +11,8 @@ from api.schema import validate
 
 
 def list_domains(request: ApiRequest) -> Reply:
-    filters = listing.text_filters(request, "id", "name") | listing.enabled_filter(request)
-    rows = operations.list_domains(request.services, filters, listing.page_of(request))
+    filters = listing.name_filters(request) | listing.text_filters(request, "id") | listing.enabled_filter(request)
+    rows = operations.list_domains(request.services, request.context, filters, listing.page_of(request))
     return listing.listed(request, "domains", rows, views.domain, lambda row: row.id)
 
 

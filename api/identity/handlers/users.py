@@ -13,8 +13,9 @@ from common.secret import Secret
 
 
 def list_users(request: ApiRequest) -> Reply:
-    filters = listing.text_filters(request, "id", "name", "domain_id") | listing.enabled_filter(request)
-    rows = operations.list_users(request.services, filters, listing.page_of(request))
+    filters = listing.name_filters(request) | listing.text_filters(request, "id", "domain_id")
+    filters |= listing.enabled_filter(request)
+    rows = operations.list_users(request.services, request.context, filters, listing.page_of(request))
     return listing.listed(request, "users", rows, views.user, lambda row: row.id)
 
 
@@ -31,12 +32,12 @@ def create(request: ApiRequest) -> Reply:
 
 def update(request: ApiRequest, user_id: str) -> Reply:
     validate_secret(request.body, UPDATE)
-    row = operations.update(request.services, user_id, request.body["user"])
+    row = operations.update(request.services, request.context, user_id, request.body["user"])
     return Reply({"user": views.user(row, request.base_url)})
 
 
 def delete(request: ApiRequest, user_id: str) -> Reply:
-    operations.delete(request.services, user_id)
+    operations.delete(request.services, request.context, user_id)
     return Reply(status=204)
 
 
@@ -50,5 +51,6 @@ def change_password(request: ApiRequest, user_id: str) -> Reply:
 
 
 def list_projects(request: ApiRequest, user_id: str) -> Reply:
-    rows = operations.list_projects_of(request.services, request.context, user_id, listing.page_of(request))
+    filters = listing.name_filters(request) | listing.enabled_filter(request)
+    rows = operations.list_projects_of(request.services, request.context, user_id, filters, listing.page_of(request))
     return listing.listed(request, "projects", rows, project_views.project, lambda row: row.id)

@@ -117,10 +117,14 @@ def show_endpoint(services: Services, endpoint_id: str) -> Endpoint:
 
 
 def create_endpoint(services: Services, given: Mapping[str, Any]) -> Endpoint:
-    """Raises InvalidRequest for an unknown service or region, or a URL with a substitution nobody makes."""
+    """Raises InvalidRequest for an unknown service or region_id, or a URL with a substitution nobody makes.
+
+    A region given by its older name, `region`, is made when there is none, as Keystone does.
+    """
     values = {"enabled": True, "region_id": None, **_endpoint_values(given)}
 
     def work(session: Session) -> Endpoint:
+        _ensure_region(session, given)
         _check_references(session, values)
         return catalog.create_endpoint(session, values)
 
@@ -133,6 +137,7 @@ def update_endpoint(services: Services, endpoint_id: str, given: dict[str, Any])
 
     def work(session: Session) -> Endpoint:
         endpoint = catalog.get_endpoint(session, endpoint_id)
+        _ensure_region(session, given)
         _check_references(session, changes)
         catalog.update(session, endpoint, changes)
         return endpoint
@@ -157,6 +162,11 @@ def _endpoint_values(given: Mapping[str, Any]) -> dict[str, Any]:
                 f"$(project_id)s; {name[:64]!r} is another."
             )
     return values
+
+
+def _ensure_region(session: Session, given: Mapping[str, Any]) -> None:
+    if given.get("region") and "region_id" not in given:
+        catalog.ensure_region(session, given["region"])
 
 
 def _check_references(session: Session, values: Mapping[str, Any]) -> None:

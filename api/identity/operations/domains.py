@@ -8,26 +8,27 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.identity.bodies import check_immutable, split_extras
+from api.identity.operations.access import domain_filter, refused
 from api.request import Services
 from common.context import RequestContext
 from common.db import domains
 from common.db.models import Domain
 from common.db.paging import Page
-from common.errors import Forbidden
 
 _COLUMNS = ("name", "description", "enabled", "tags")
 
 
-def list_domains(services: Services, filters: Mapping[str, Any], page: Page) -> list[Domain]:
+def list_domains(services: Services, context: RequestContext, filters: dict[str, Any], page: Page) -> list[Domain]:
+    """A domain's token shows that domain only."""
     with services.db.read() as session:
-        return domains.page(session, filters, page)
+        return domains.page(session, domain_filter(context, filters, "id"), page)
 
 
 def show(services: Services, context: RequestContext, domain_id: str) -> Domain:
     """Anybody may see the domain of its own user or scope. Raises Forbidden for others, NotFound."""
     own = (context.user_domain_id, context.project_domain_id, context.domain_id)
-    if not (context.is_admin or domain_id in own):
-        raise Forbidden("You are not authorized to perform the requested action: identity:get_domain.")
+    if not (context.reads_all or domain_id in own):
+        raise refused("get_domain")
     with services.db.read() as session:
         return domains.get(session, domain_id)
 

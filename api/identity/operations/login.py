@@ -18,8 +18,8 @@ from api.auth import REFUSED, verify
 from api.request import Services
 from common import log
 from common.context import RequestContext
-from common.db import login_failures, users
-from common.db.models import Domain, User
+from common.db import application_credentials, login_failures, users
+from common.db.models import ApplicationCredential, Domain, User
 from common.db.tokens import epoch_of
 from common.errors import InvalidRequest, Unauthenticated
 from common.passwords import passwords_for
@@ -27,7 +27,7 @@ from common.secret import Secret
 from common.tokens import TokenContent
 
 logger = logging.getLogger(__name__)
-METHODS = ("password", "token")
+METHODS = ("password", "token", "application_credential")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Login:
     user_epoch: int
     methods: tuple[str, ...]
     parent: TokenContent | None = None
+    credential: ApplicationCredential | None = None
 
 
 def log_in(services: Services, context: RequestContext, identity: Mapping[str, Any]) -> Login:
@@ -57,11 +58,16 @@ def log_in(services: Services, context: RequestContext, identity: Mapping[str, A
         found.append(_by_token(services, _data_of(identity, "token")))
     if "password" in methods:
         found.append(_by_password(services, context, _data_of(identity, "password")["user"]))
+    if "application_credential" in methods:
+        found.append(_by_application_credential(services, context, _data_of(identity, "application_credential")))
     first = found[0]
     if any(login.user_id != first.user_id or login.user_epoch != first.user_epoch for login in found):
         raise Unauthenticated(REFUSED)
     used = dict.fromkeys(name for login in found for name in login.methods)
-    return Login(first.user_id, first.user_epoch, tuple(used), first.parent)
+    credentials = [login.credential for login in found if login.credential]
+    if len({credential.id for credential in credentials}) > 1:
+        raise Unauthenticated(REFUSED)
+    return Login(first.user_id, first.user_epoch, tuple(used), first.parent, credentials[0] if credentials else None)
 
 
 def _data_of(identity: Mapping[str, Any], method: str) -> Mapping[str, Any]:
@@ -75,7 +81,42 @@ def _by_token(services: Services, data: Mapping[str, Any]) -> Login:
     """The new token belongs to the old one's chain and dies no later (OSSA-2012-019)."""
     content = services.tokens.decode(data["id"])
     subject = verify(services, content)
-    return Login(subject.user.id, content.user_epoch, (*content.methods, "token"), content)
+    credential = None
+    if content.application_credential_id is not None:  # the new token may no more than the old one (AUTH-04)
+        with services.db.read() as session:
+            credential = application_credentials.get(session, content.user_id, content.application_credential_id)
+    return Login(subject.user.id, content.user_epoch, (*content.methods, "token"), content, credential)
+
+
+def _by_application_credential(services: Services, context: RequestContext, data: Mapping[str, Any]) -> Login:
+    """Raises Unauthenticated: unknown, expired, wrong secret, or a user that may not log in."""
+    named, domain = data.get("user") or {}, (data.get("user") or {}).get("domain") or {}
+    with services.db.read() as session:
+        user_id = named.get("id")
+        if "id" not in data and user_id is None:
+            owner = users.find_for_login(
+                session, name=named.get("name"), domain_id=domain.get("id"), domain_name=domain.get("name")
+            )
+            user_id = owner[0].id if owner else None
+        credential = application_credentials.find_for_login(
+            session, credential_id=data.get("id"), user_id=user_id, name=data.get("name")
+        )
+        found = users.find_for_login(session, user_id=credential.user_id) if credential else None
+    last = credential.expires_at if credential else None
+    check_password(
+        services,
+        context,
+        login_failures.account_key("application_credential", str(data.get("id")), str(user_id), str(data.get("name"))),
+        Secret(data["secret"]),
+        credential.secret_hash if credential else None,
+        allowed=found is not None
+        and found[0].enabled
+        and found[1].enabled
+        and (last is None or last > services.clock.now()),
+    )
+    if found is None or credential is None:  # refused above already; said again for the type checker
+        raise Unauthenticated(REFUSED)
+    return Login(found[0].id, epoch_of(*found), ("application_credential",), None, credential)
 
 
 def _by_password(services: Services, context: RequestContext, named: Mapping[str, Any]) -> Login:

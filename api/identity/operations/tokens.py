@@ -13,13 +13,12 @@ from sqlalchemy.orm import Session
 
 from api.auth import REFUSED, verify
 from api.identity.operations.login import Login, log_in
-from api.policy import expand_roles
 from api.request import Services
 from common import log
 from common.context import RequestContext
-from common.db import catalog, domains, projects, roles, tokens
+from common.db import application_credentials, catalog, domains, projects, tokens
 from common.db.models import Endpoint, IdentityService
-from common.db.tokens import Named, Scope, Subject
+from common.db.tokens import Scope, Subject
 from common.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from common.tokens import TokenContent
 
@@ -29,12 +28,11 @@ Catalog = list[tuple[IdentityService, Endpoint | None]]
 
 @dataclass(frozen=True)
 class Issued:
-    """A token with what it says at this moment; roles include the implied ones. catalog None: left out."""
+    """A token with what it says at this moment. catalog None: left out."""
 
     token: str
     content: TokenContent
     subject: Subject
-    roles: tuple[Named, ...]
     catalog: Catalog | None
 
 
@@ -45,13 +43,12 @@ def issue(services: Services, context: RequestContext, auth: Mapping[str, Any], 
     """
     login = log_in(services, context, auth["identity"])
     with services.db.read() as session:
-        subject = _subject_in(session, login, auth.get("scope"))
+        subject = _subject_of(services, session, login, auth.get("scope"))
         content = _content(services, login, subject)
         issued = Issued(
             services.tokens.encode(content),
             content,
             subject,
-            _effective_roles(session, subject),
             _catalog(session, subject) if with_catalog else None,
         )
     log.event(
@@ -64,6 +61,20 @@ def issue(services: Services, context: RequestContext, auth: Mapping[str, Any], 
         methods=",".join(content.methods),
     )
     return issued
+
+
+def _subject_of(services: Services, session: Session, login: Login, asked: Any) -> Subject:
+    """A login by application credential is for its project alone and with its roles."""
+    if login.credential is None:
+        return _subject_in(session, login, asked)
+    scope = Scope(project_id=login.credential.project_id)
+    wanted = scope if asked is None else _resolve(session, asked)
+    subject = tokens.load_subject(session, login.user_id, scope) if wanted == scope else None
+    if subject is not None:
+        subject = application_credentials.limit(session, subject, login.credential.id, services.clock.now())
+    if subject is None or not subject.roles:
+        raise Unauthenticated(REFUSED)
+    return subject
 
 
 def _subject_in(session: Session, login: Login, asked: Any) -> Subject:
@@ -120,21 +131,24 @@ def _content(services: Services, login: Login, subject: Subject) -> TokenContent
         audit_id=audit_id,
         chain_id=parent.chain_id if parent else audit_id,
         issued_at=now,
-        expires_at=parent.expires_at if parent else now + services.config.identity.token_lifetime_s,
+        expires_at=_expiry(services, login, now),
         project_id=subject.project.id if subject.project else None,
         domain_id=subject.domain.id if subject.domain else None,
         system=subject.system,
         user_epoch=login.user_epoch,
         scope_epoch=subject.scope_epoch,
+        application_credential_id=login.credential.id if login.credential else None,
     )
 
 
-def _effective_roles(session: Session, subject: Subject) -> tuple[Named, ...]:
-    """The assigned roles and those they imply, each with its id."""
-    if not subject.roles:
-        return ()
-    names = expand_roles(frozenset(role.name for role in subject.roles))
-    return tuple(Named(role.id, role.name) for role in roles.global_named(session, names))
+def _expiry(services: Services, login: Login, now: float) -> float:
+    """No later than the parent's and the application credential's."""
+    if login.parent:
+        return login.parent.expires_at
+    latest = now + services.config.identity.token_lifetime_s
+    if login.credential and login.credential.expires_at:
+        return min(latest, login.credential.expires_at.timestamp())
+    return latest
 
 
 def _catalog(session: Session, subject: Subject) -> Catalog | None:
@@ -145,14 +159,13 @@ def _catalog(session: Session, subject: Subject) -> Catalog | None:
 def show(services: Services, context: RequestContext, token: str, *, with_catalog: bool) -> Issued:
     """What a token says now. Raises NotFound when it isn't valid, Forbidden when it isn't the caller's to see."""
     content, subject = _valid_subject(services, token)
-    if not (subject.user.id == context.user_id or context.is_admin or "service" in context.roles):
+    if not (subject.user.id == context.user_id or context.reads_all or "service" in context.roles):
         raise Forbidden("You are not authorized to perform the requested action: identity:validate_token.")
     with services.db.read() as session:
         return Issued(
             token,
             content,
             subject,
-            _effective_roles(session, subject),
             _catalog(session, subject) if with_catalog else None,
         )
 

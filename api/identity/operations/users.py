@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.auth import REFUSED
 from api.identity.bodies import check_immutable, split_extras
+from api.identity.operations.access import check_manage, check_self_or_read, domain_filter, hiding, refused
 from api.identity.operations.login import check_password
 from api.request import Services
 from common.context import RequestContext
@@ -22,45 +23,63 @@ from common.secret import Secret
 _COLUMNS = ("name", "email", "description", "default_project_id", "enabled", "options", "domain_id", "password_hash")
 
 
-def list_users(services: Services, filters: Mapping[str, Any], page: Page) -> list[User]:
+def list_users(services: Services, context: RequestContext, filters: dict[str, Any], page: Page) -> list[User]:
+    """A domain's token shows the users of that domain only."""
     with services.db.read() as session:
-        return users.page(session, filters, page)
+        return users.page(session, domain_filter(context, filters), page)
 
 
 def show(services: Services, context: RequestContext, user_id: str) -> User:
-    """Raises Forbidden for another user's id, known or not; NotFound."""
-    _check_own(context, user_id, "identity:get_user")
+    """Raises Forbidden for a user that the caller may not see, known or not; NotFound."""
     with services.db.read() as session:
-        return users.get(session, user_id)
+        return _seen(session, context, user_id, "get_user")
 
 
-def list_projects_of(services: Services, context: RequestContext, user_id: str, page: Page) -> list[Project]:
-    """Raises Forbidden for another user's id, known or not; NotFound."""
-    _check_own(context, user_id, "identity:list_user_projects")
+def list_projects_of(
+    services: Services, context: RequestContext, user_id: str, filters: dict[str, Any], page: Page
+) -> list[Project]:
+    """Raises Forbidden for a user that the caller may not see, known or not; NotFound."""
     with services.db.read() as session:
-        users.get(session, user_id)
-        return projects.of_user(session, user_id, page, enabled_only=False)
+        _seen(session, context, user_id, "list_user_projects")
+        return projects.of_user(session, user_id, page, filters=filters, enabled_only=False)
+
+
+def _seen(session: Session, context: RequestContext, user_id: str, key: str) -> User:
+    with hiding(context, key):
+        user = users.get(session, user_id)
+        check_self_or_read(context, key, user.id, user.domain_id)
+        return user
+
+
+def _managed(session: Session, context: RequestContext, user_id: str, key: str) -> User:
+    with hiding(context, key):
+        user = users.get(session, user_id)
+    check_manage(context, key, user.domain_id)
+    return user
 
 
 def create(services: Services, context: RequestContext, given: Mapping[str, Any]) -> User:
-    """Raises NotFound (domain), AlreadyExists, InvalidRequest for a password that is too long."""
+    """Raises NotFound (domain), AlreadyExists, InvalidRequest for a password that is too long, Forbidden."""
+    if not context.is_admin and given.get("domain_id") is None:
+        raise refused("create_user")
     values = {"enabled": True, "options": {}, "extra": {}, **_columns_of(_hashed(services, given), {})}
     now = services.clock.now()
 
     def work(session: Session) -> User:
         chosen = values.get("domain_id") or context.domain_id or context.project_domain_id or domains.DEFAULT_ID
+        check_manage(context, "create_user", chosen)
         return users.create(session, {**values, "domain_id": domains.get(session, chosen).id}, now)
 
     return services.db.run(work)
 
 
-def update(services: Services, user_id: str, given: Mapping[str, Any]) -> User:
-    """A new password ends all of the user's tokens. Raises NotFound, AlreadyExists, InvalidRequest."""
+def update(services: Services, context: RequestContext, user_id: str, given: Mapping[str, Any]) -> User:
+    """A new password ends all of the user's tokens. Raises NotFound, Forbidden, AlreadyExists, InvalidRequest."""
     changes = _hashed(services, given)  # before the transaction: it takes its time
     now = services.clock.now()
 
     def work(session: Session) -> User:
-        user = users.get(session, user_id)
+        user = _managed(session, context, user_id, "update_user")
         kept = check_immutable(changes, {"id": user.id, "domain_id": user.domain_id})
         users.update(session, user, _columns_of(kept, user.extra), now)
         return user
@@ -93,14 +112,9 @@ def change_own_password(services: Services, context: RequestContext, user_id: st
     services.db.run(work)
 
 
-def delete(services: Services, user_id: str) -> None:
-    """Raises NotFound."""
-    services.db.run(lambda session: users.delete(session, users.get(session, user_id)))
-
-
-def _check_own(context: RequestContext, user_id: str, action_key: str) -> None:
-    if not (context.is_admin or user_id == context.user_id):
-        raise Forbidden(f"You are not authorized to perform the requested action: {action_key}.")
+def delete(services: Services, context: RequestContext, user_id: str) -> None:
+    """Raises NotFound, Forbidden."""
+    services.db.run(lambda session: users.delete(session, _managed(session, context, user_id, "delete_user")))
 
 
 def _hashed(services: Services, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,16 @@ _IDENTITY = obj(
     {
         "methods": _METHODS,
         "password": obj({"user": _USER}, ("user",)),
+        "application_credential": obj(
+            {
+                "id": _REFERENCE,
+                "name": _REFERENCE,
+                "secret": _PASSWORD,
+                "user": obj({"id": _REFERENCE, "name": _REFERENCE, "domain": _DOMAIN}, minProperties=1),
+            },
+            ("secret",),
+            anyOf=[{"required": ["id"]}, {"required": ["name", "user"]}],
+        ),
         "token": obj({"id": {"type": "string", "maxLength": 4096}}, ("id",)),
     },
     ("methods",),

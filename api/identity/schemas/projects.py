@@ -26,3 +26,4 @@ _FIELDS = {
 }
 CREATE = obj({"project": with_extras({**_FIELDS, "id": REFUSED}, ("name",))}, ("project",))
 UPDATE = obj({"project": with_extras({**_FIELDS, "id": ID})}, ("project",))
+REPLACE_TAGS = obj({"tags": TAGS}, ("tags",))

@@ -4,39 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.db.assignments import Listed
+from common.db.assignment_lists import Listed
 from common.db.tokens import Named
 
 
 def assignment(row: Listed, base_url: str, *, names: bool) -> dict[str, Any]:
     role = _named(row.role, names)
-    if names and row.role_domain_id:
-        role["domain"] = {"id": row.role_domain_id}
+    if names and row.role_domain is not None:
+        role["domain"] = _named(row.role_domain, True)
+    links = {"assignment": base_url + _path(row)}
+    if row.made_for[0] == "group" and row.user is not None:
+        links["membership"] = f"{base_url}/groups/{row.made_for[1]}/users/{row.user.id}"
+    if row.prior_role_id != row.role.id:
+        links["prior_role"] = f"{base_url}/prior_role/{row.prior_role_id}/implies/{row.role.id}"
+    kind, actor = ("user", row.user) if row.user is not None else ("group", row.group)
     return {
         "role": role,
-        "user": _in_domain(row.user, row.user_domain, names),
+        **({kind: _in_domain(actor, row.actor_domain, names)} if actor is not None else {}),
         "scope": _scope(row, names),
-        "links": {"assignment": base_url + _path(row)},
+        "links": links,
     }
 
 
 def _scope(row: Listed, names: bool) -> dict[str, Any]:
+    inherited = {"OS-INHERIT:inherited_to": "projects"} if row.inherited else {}
     if row.project is not None and row.project_domain is not None:
-        return {"project": _in_domain(row.project, row.project_domain, names)}
+        shown = {"project": _in_domain(row.project, row.project_domain, names)}
+        return {**shown, **inherited} if row.made_on == ("project", row.project.id) else shown
     if row.domain is None:
         return {"system": {"all": True}}
-    scope: dict[str, Any] = {"domain": _named(row.domain, names)}
-    return {**scope, "OS-INHERIT:inherited_to": "projects"} if row.inherited else scope
+    return {"domain": _named(row.domain, names), **inherited}
 
 
 def _path(row: Listed) -> str:
-    """Where the assignment was made; for an inherited one that is its domain."""
-    actor = f"users/{row.user.id}/roles/{row.role.id}"
+    """Where the assignment was made."""
+    (kind, target_id), (actor_kind, actor_id) = row.made_on, row.made_for
+    actor = f"{actor_kind}s/{actor_id}/roles/{row.prior_role_id}"
+    if kind == "system":
+        return f"/system/{actor}"
     if row.inherited:
-        return f"/OS-INHERIT/domains/{row.made_on_domain_id}/{actor}/inherited_to_projects"
-    if row.project is not None:
-        return f"/projects/{row.project.id}/{actor}"
-    return f"/domains/{row.domain.id}/{actor}" if row.domain is not None else f"/system/{actor}"
+        return f"/OS-INHERIT/{kind}s/{target_id}/{actor}/inherited_to_projects"
+    return f"/{kind}s/{target_id}/{actor}"
 
 
 def _named(item: Named, names: bool) -> dict[str, Any]:

@@ -27,7 +27,13 @@ def token(issued: Issued) -> dict[str, Any]:
         **_scope(subject),
     }
     if subject.scoped:
-        body["roles"] = [_named(role) for role in issued.roles]
+        body["roles"] = [_named(role) for role in subject.roles]
+    if (used := subject.application_credential) is not None:
+        body["application_credential"] = {"id": used.id, "name": used.name, "restricted": not used.unrestricted}
+        if used.rules is not None:
+            body["application_credential"]["access_rules"] = [
+                {"service": rule.service, "method": rule.method, "path": rule.path} for rule in used.rules
+            ]
     if issued.catalog is not None:
         project_id = subject.project.id if subject.project else None
         body["catalog"] = catalog(issued.catalog, project_id, subject.user.id)

@@ -51,6 +51,7 @@ def refuse_reserved(names: Mapping[str, Any] | Sequence[str]) -> None:
 
 def create(services: Services, context: RequestContext, body: Mapping[str, Any]) -> ShownImage:
     """Register an image without bytes; `body` is valid. Raises Forbidden, AlreadyExists, BodyTooLarge."""
+    _require_project(context, "add_image")
     attributes = {name: body[name] for name in WRITABLE if name in body and name != "tags"}
     properties = {name: value for name, value in body.items() if name not in WRITABLE and name != "id"}
     _check_count(properties)
@@ -97,7 +98,8 @@ def show(services: Services, context: RequestContext, image_id: str) -> ShownIma
 
 
 def list_page(services: Services, context: RequestContext, wanted: ImageFilter, page: Page) -> list[ShownImage]:
-    """One page in two statements, whatever its size; none at all for limit 0."""
+    """One page in two statements, whatever its size; none at all for limit 0. Raises Forbidden."""
+    _require_project(context, "get_images")
     if page.limit == 0:
         return []
     with services.db.read() as session:
@@ -196,6 +198,12 @@ def set_active(services: Services, context: RequestContext, image_id: str, activ
 
 def store_of(services: Services) -> ImageStore:
     return ImageStore.at(services.config.image.store_dir)
+
+
+def _require_project(context: RequestContext, action: str) -> None:
+    """Images belong to projects: a token for the system or a domain has none to keep one in."""
+    if context.project_id is None:
+        raise Forbidden(f"You are not authorized to complete {action} action: it needs a token for a project.")
 
 
 def _check_visibility(wanted: str | None, context: RequestContext, before: str = "") -> None:

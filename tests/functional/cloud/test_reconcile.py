@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from common.errors import StateConflict
@@ -223,6 +224,8 @@ def test_a_report_about_another_nodes_command_is_refused(cloud: Cloud) -> None:
         id=new_id(), kind=ReportKind.DONE, node=other, command_id=sent["id"], operation_id=operation.id,
         step="ensure_instance", request_id="", instance_id=server_id, epoch=sent["epoch"], generation=1,
     )  # fmt: skip
+    cloud.tell(msgspec.structs.replace(forged, kind=ReportKind.ACCEPTED))
+    assert cloud.operations(server_id)[0].run_at == operation.run_at  # nor can it put off the next try
     cloud.tell(forged)
     assert cloud.status(server_id) == "BUILD"
     cloud.run_until_idle()
@@ -234,8 +237,6 @@ def test_the_heartbeat_of_an_unknown_node_is_refused(cloud: Cloud, caplog: pytes
     cloud.beat()
     cloud.run_until_idle()
     beat = list(heartbeats(cloud, "n1"))[-1]
-    import msgspec
-
     with caplog.at_level(logging.WARNING):
         cloud.tell(msgspec.structs.replace(beat, node="n99"))
     assert "heartbeat.unknown_node" in events_logged(caplog)

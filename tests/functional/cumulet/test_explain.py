@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from common.ids import new_id
@@ -44,7 +45,7 @@ def test_a_tenant_sees_the_reason_without_names_and_amounts(api_client: ApiClien
     add_operation(api_client, server, reasoning=REFUSED)
     answer = _why(api_client, server, "demo")
     assert set(answer) >= FIXED_FORM
-    text = json.dumps(answer)
+    text = re.sub(r"[0-9a-f-]{32,}", "", json.dumps(answer))  # without ids, which may hold any number
     assert not any(word in text for word in ("node1", "node2", "512", "4096", "412"))
     host_id = hashlib.sha224(f"{api_client.project_id('demo')}node2".encode()).hexdigest()
     assert answer["refusals"][1] == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from cli.checks.result import Standing, ok
 from common.config import Config
 from common.db import migrate
 from common.errors import ToolFailed
+from common.secret import Secret
 from common.tokens import create_keys
 from tests.fixtures.api import make_config
 
@@ -64,6 +66,16 @@ def test_folders(settings: Config) -> None:
 
 def test_the_bus(settings: Config) -> None:
     assert stores.bus(settings).standing == Standing.OK
+    assert stores.bus_management(settings).standing == Standing.OK
+
+
+def test_a_broker_without_management(settings: Config) -> None:
+    by_hand = replace(settings, bus=replace(settings.bus, url=Secret("amqp://u:p@127.0.0.1:1/")))
+    assert stores.bus_management(by_hand).standing == Standing.WARN
+    silent = replace(by_hand, bus=replace(by_hand.bus, management_url=Secret("http://u:hunter2@127.0.0.1:1")))
+    found = stores.bus_management(silent)
+    assert found.standing == Standing.FAIL
+    assert "hunter2" not in found.finding
 
 
 def test_software_that_is_not_used_is_not_asked_for(settings: Config) -> None:

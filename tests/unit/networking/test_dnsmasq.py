@@ -45,6 +45,12 @@ def test_options_of_a_subnet() -> None:
     assert "server=192.0.2.53" in lines
 
 
+def test_where_the_gateway_is_elsewhere_guests_ask_resolvers_themselves() -> None:
+    lines = render(network(nat=False, gateway_elsewhere=True)).config.splitlines()
+    assert "dhcp-option=tag:subnet0,option:dns-server,10.88.0.2,192.0.2.53" in lines
+    assert not any(line.startswith("server=") for line in lines)
+
+
 def test_without_gateway_no_router_is_named() -> None:
     subnet = SubnetSpec(id="s4", cidr="10.88.0.0/24", ip_version=4, dhcp_ip="10.88.0.2")
     config = render(network(subnets=[subnet])).config

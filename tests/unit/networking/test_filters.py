@@ -22,10 +22,18 @@ from tests.unit.networking.samples import ISOLATED, NETWORK, egress, ingress, ne
 GOLDEN = Path(__file__).parents[2] / "golden" / "nft"
 
 
-def build(ports: list[PortSpec], groups: list[GroupMembers] | None = None) -> tuple[plan.FilterPlan, list[Any]]:
-    networks = [network(peers=["10.99.0.12"]), network(nat=False, id=ISOLATED, subnets=[])]
+SURROUNDINGS = plan.Surroundings(underlay=("10.99.0.0/24",), resolvers=("10.99.0.53",))
+
+
+def build(
+    ports: list[PortSpec], groups: list[GroupMembers] | None = None, *, gateway: bool = True
+) -> tuple[plan.FilterPlan, list[Any]]:
+    main = network(peers=["10.99.0.12"], nat=gateway, gateway_elsewhere=not gateway)
+    networks = [main, network(nat=False, id=ISOLATED, subnets=[])]
     indices = {each.id: number for number, each in enumerate(ports, start=1)}
-    made = plan.build(networks, ports, groups or [], indices=indices, zones={NETWORK: 1, ISOLATED: 2})
+    made = plan.build(
+        networks, ports, groups or [], indices=indices, zones={NETWORK: 1, ISOLATED: 2}, surroundings=SURROUNDINGS
+    )
     return made, nft.transaction(filters.build(made), listed=[])
 
 
@@ -81,6 +89,14 @@ def test_tree_is_the_golden_one(name: str) -> None:
     path = GOLDEN / f"{name}.json"
     if os.environ.get("CUMULET_UPDATE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("[\n" + ",\n".join(json.dumps(each) for each in commands) + "\n]\n")
+    assert json.loads(path.read_text()) == json.loads(json.dumps(commands))
+
+
+def test_tree_of_a_node_whose_gateway_is_elsewhere_is_the_golden_one() -> None:
+    _, commands = build([port(3, rules=[egress()])], gateway=False)
+    path = GOLDEN / "gateway_elsewhere.json"
+    if os.environ.get("CUMULET_UPDATE_GOLDEN"):
         path.write_text("[\n" + ",\n".join(json.dumps(each) for each in commands) + "\n]\n")
     assert json.loads(path.read_text()) == json.loads(json.dumps(commands))
 

@@ -35,6 +35,13 @@ def test_instance_leaves_with_what_was_there_for_it_alone() -> None:
     assert [each.instance_id for each in left.ports] == ["instance-3"]
 
 
+def test_a_gateway_keeps_the_network_that_others_still_have() -> None:
+    full = NetworkState(version=1, networks=[network(peers=["10.99.0.12"]), network(id=ISOLATED, nat=False, peers=["x"])],
+                        ports=[port(3), port(4, instance_id="instance-3", network_id=ISOLATED)])  # fmt: skip
+    left = state.without_instance(full, "instance-3")
+    assert [each.id for each in left.networks] == [NETWORK]
+
+
 def test_port_is_found_by_network_and_address() -> None:
     both = NetworkState(version=1, ports=[port(3), port(4, network_id=ISOLATED, addresses=port(3).addresses)])
     found = state.port_at(both, ISOLATED, "10.88.0.3")

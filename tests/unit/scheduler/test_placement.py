@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.db.nodes import Amounts
-from scheduler.placement import filters
-from scheduler.placement.request import PlacementRequest, amounts_of
-from scheduler.placement.select import choose, nearest_fix, score
-from scheduler.placement.view import NodeView
+from common.placement import filters
+from common.placement.request import PlacementRequest, amounts_of
+from common.placement.select import choose, nearest_fix, score
+from common.placement.view import NodeView
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -180,6 +180,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_operations_request_id'), ['request_id'], unique=False)
         batch_op.create_index('ix_operations_resource', ['resource_id', 'created_at'], unique=False)
 
+    op.create_table('policies',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('type', sa.String(length=255), nullable=False),
+    sa.Column('blob', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_policies'))
+    )
     op.create_table('quota_limits',
     sa.Column('project_id', sa.String(length=64), nullable=False),
     sa.Column('resource', sa.String(length=64), nullable=False),
@@ -281,6 +287,19 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['flavor_id'], ['flavors.id'], name=op.f('fk_flavor_access_flavor_id_flavors'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('flavor_id', 'project_id', name=op.f('pk_flavor_access'))
     )
+    op.create_table('groups',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('domain_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['domain_id'], ['domains.id'], name=op.f('fk_groups_domain_id_domains')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_groups')),
+    sa.UniqueConstraint('domain_id', 'name', name=op.f('uq_groups_domain_id_name'))
+    )
+    with op.batch_alter_table('groups', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_groups_domain_id'), ['domain_id'], unique=False)
+
     op.create_table('image_members',
     sa.Column('image_id', sa.String(length=36), nullable=False),
     sa.Column('member', sa.String(length=64), nullable=False),
@@ -299,6 +318,16 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['image_id'], ['images.id'], name=op.f('fk_image_tags_image_id_images'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('image_id', 'tag', name=op.f('pk_image_tags'))
     )
+    op.create_table('implied_roles',
+    sa.Column('prior_role_id', sa.String(length=64), nullable=False),
+    sa.Column('implied_role_id', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['implied_role_id'], ['roles.id'], name=op.f('fk_implied_roles_implied_role_id_roles'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['prior_role_id'], ['roles.id'], name=op.f('fk_implied_roles_prior_role_id_roles'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('prior_role_id', 'implied_role_id', name=op.f('pk_implied_roles'))
+    )
+    with op.batch_alter_table('implied_roles', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_implied_roles_implied_role_id'), ['implied_role_id'], unique=False)
+
     op.create_table('nodes',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=False),
@@ -446,6 +475,16 @@ def upgrade() -> None:
     with op.batch_alter_table('users', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_users_domain_id'), ['domain_id'], unique=False)
 
+    op.create_table('access_rules',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('service', sa.String(length=255), nullable=False),
+    sa.Column('method', sa.String(length=16), nullable=False),
+    sa.Column('path', sa.String(length=128), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_access_rules_user_id_users'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_access_rules')),
+    sa.UniqueConstraint('user_id', 'service', 'method', 'path', name=op.f('uq_access_rules_user_id_service_method_path'))
+    )
     op.create_table('allocations',
     sa.Column('consumer_id', sa.String(length=36), nullable=False),
     sa.Column('node_id', sa.String(length=36), nullable=False),
@@ -462,6 +501,50 @@ def upgrade() -> None:
     with op.batch_alter_table('allocations', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_allocations_node_id'), ['node_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_allocations_project_id'), ['project_id'], unique=False)
+
+    op.create_table('application_credentials',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('secret_hash', sa.String(length=255), nullable=False),
+    sa.Column('role_ids', sa.JSON(), nullable=False),
+    sa.Column('unrestricted', sa.Boolean(), nullable=False),
+    sa.Column('access_rules', sa.JSON(), nullable=True),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_application_credentials_project_id_projects'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_application_credentials_user_id_users'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_application_credentials')),
+    sa.UniqueConstraint('user_id', 'name', name=op.f('uq_application_credentials_user_id_name'))
+    )
+    with op.batch_alter_table('application_credentials', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_application_credentials_project_id'), ['project_id'], unique=False)
+
+    op.create_table('credentials',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=True),
+    sa.Column('type', sa.String(length=255), nullable=False),
+    sa.Column('secret', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_credentials_project_id_projects'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_credentials_user_id_users'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_credentials'))
+    )
+    with op.batch_alter_table('credentials', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_credentials_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_credentials_user_id'), ['user_id'], unique=False)
+
+    op.create_table('group_members',
+    sa.Column('group_id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['group_id'], ['groups.id'], name=op.f('fk_group_members_group_id_groups'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_group_members_user_id_users'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('group_id', 'user_id', name=op.f('pk_group_members'))
+    )
+    with op.batch_alter_table('group_members', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_group_members_user_id'), ['user_id'], unique=False)
 
     op.create_table('instances',
     sa.Column('id', sa.String(length=36), nullable=False),
@@ -513,6 +596,21 @@ def upgrade() -> None:
         batch_op.create_index('ix_instances_live', ['deleted', 'created_at', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_instances_node_id'), ['node_id'], unique=False)
         batch_op.create_index('ix_instances_project_live', ['project_id', 'deleted', 'created_at', 'id'], unique=False)
+
+    op.create_table('policy_associations',
+    sa.Column('target', sa.String(length=512), nullable=False),
+    sa.Column('policy_id', sa.String(length=64), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=64), nullable=True),
+    sa.Column('service_id', sa.String(length=64), nullable=True),
+    sa.Column('region_id', sa.String(length=255), nullable=True),
+    sa.ForeignKeyConstraint(['endpoint_id'], ['endpoints.id'], name=op.f('fk_policy_associations_endpoint_id_endpoints'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['policy_id'], ['policies.id'], name=op.f('fk_policy_associations_policy_id_policies'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['region_id'], ['regions.id'], name=op.f('fk_policy_associations_region_id_regions'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['service_id'], ['catalog_services.id'], name=op.f('fk_policy_associations_service_id_catalog_services'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('target', name=op.f('pk_policy_associations'))
+    )
+    with op.batch_alter_table('policy_associations', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_policy_associations_policy_id'), ['policy_id'], unique=False)
 
     op.create_table('ports',
     sa.Column('id', sa.String(length=36), nullable=False),
@@ -595,17 +693,35 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_ports_binding_node_id'))
 
     op.drop_table('ports')
+    with op.batch_alter_table('policy_associations', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_policy_associations_policy_id'))
+
+    op.drop_table('policy_associations')
     with op.batch_alter_table('instances', schema=None) as batch_op:
         batch_op.drop_index('ix_instances_project_live')
         batch_op.drop_index(batch_op.f('ix_instances_node_id'))
         batch_op.drop_index('ix_instances_live')
 
     op.drop_table('instances')
+    with op.batch_alter_table('group_members', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_group_members_user_id'))
+
+    op.drop_table('group_members')
+    with op.batch_alter_table('credentials', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_credentials_user_id'))
+        batch_op.drop_index(batch_op.f('ix_credentials_project_id'))
+
+    op.drop_table('credentials')
+    with op.batch_alter_table('application_credentials', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_application_credentials_project_id'))
+
+    op.drop_table('application_credentials')
     with op.batch_alter_table('allocations', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_allocations_project_id'))
         batch_op.drop_index(batch_op.f('ix_allocations_node_id'))
 
     op.drop_table('allocations')
+    op.drop_table('access_rules')
     with op.batch_alter_table('users', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_users_domain_id'))
 
@@ -634,11 +750,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_nodes_change_seq'))
 
     op.drop_table('nodes')
+    with op.batch_alter_table('implied_roles', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_implied_roles_implied_role_id'))
+
+    op.drop_table('implied_roles')
     op.drop_table('image_tags')
     with op.batch_alter_table('image_members', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_image_members_member'))
 
     op.drop_table('image_members')
+    with op.batch_alter_table('groups', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_groups_domain_id'))
+
+    op.drop_table('groups')
     op.drop_table('flavor_access')
     with op.batch_alter_table('endpoints', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_endpoints_service_id'))
@@ -661,6 +785,7 @@ def downgrade() -> None:
     op.drop_table('regions')
     op.drop_table('quota_usage')
     op.drop_table('quota_limits')
+    op.drop_table('policies')
     with op.batch_alter_table('operations', schema=None) as batch_op:
         batch_op.drop_index('ix_operations_resource')
         batch_op.drop_index(batch_op.f('ix_operations_request_id'))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from common.deadlines import NODE_DOWN_S
-from scheduler.placement.request import PlacementRequest
-from scheduler.placement.view import NodeView
+from common.placement.request import PlacementRequest
+from common.placement.view import NodeView
 
 
 @dataclass(frozen=True)
@@ -75,22 +75,28 @@ def has_arch(request: PlacementRequest, node: NodeView, _now: datetime) -> Refus
 
 
 def fits_vcpus(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
-    return _fits(node, "fits_vcpus", "vCPUs", request.amounts.vcpus, node.free_vcpus, node.total_vcpus)
+    if request.amounts.vcpus <= node.free_vcpus:
+        return None
+    return _too_small(node, "fits_vcpus", "vCPUs", request.amounts.vcpus, node.free_vcpus, node.total_vcpus)
 
 
 def fits_memory(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
-    return _fits(
+    if request.amounts.memory_mib <= node.free_memory_mib:
+        return None
+    return _too_small(
         node, "fits_memory", "MiB of memory", request.amounts.memory_mib, node.free_memory_mib, node.total_memory_mib
     )
 
 
 def fits_disk(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
-    return _fits(node, "fits_disk", "GiB of disk", request.amounts.disk_gib, node.free_disk_gib, node.total_disk_gib)
-
-
-def _fits(node: NodeView, name: str, unit: str, wanted: float, free: float, total: float) -> Refusal | None:
-    if wanted <= free:
+    if request.amounts.disk_gib <= node.free_disk_gib:
         return None
+    return _too_small(
+        node, "fits_disk", "GiB of disk", request.amounts.disk_gib, node.free_disk_gib, node.total_disk_gib
+    )
+
+
+def _too_small(node: NodeView, name: str, unit: str, wanted: float, free: float, total: float) -> Refusal:
     return Refusal(
         node.name, name, f"{wanted:g} {unit} wanted, {max(free, 0):g} of {total:g} free", wanted, free, wanted > total
     )
@@ -108,3 +114,16 @@ FILTERS: tuple[Filter, ...] = (
     fits_memory,
     fits_disk,
 )
+
+#: Filters that let every node pass unless the request asks for something: not called at all when it does not.
+_CONDITIONAL: dict[Filter, Callable[[PlacementRequest], bool]] = {
+    is_requested: lambda request: request.requested_node is not None,
+    not_tried: lambda request: bool(request.excluded),
+    in_zone: lambda request: request.availability_zone is not None,
+    has_arch: lambda request: request.arch is not None,
+}
+
+
+def that_matter(request: PlacementRequest) -> tuple[Filter, ...]:
+    """The filters, in order, that can refuse a node for this request."""
+    return tuple(check for check in FILTERS if check not in _CONDITIONAL or _CONDITIONAL[check](request))

@@ -6,14 +6,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
-from scheduler.placement.filters import FILTERS, Refusal
-from scheduler.placement.request import PlacementRequest
-from scheduler.placement.view import NodeView
+from common.placement.filters import FILTERS, Refusal, that_matter
+from common.placement.request import PlacementRequest
+from common.placement.view import NodeView
 
 KEPT_SCORES = 10
 KEPT_REFUSALS = 50
+_TIE = 1e-9  # scores that differ by less are equal
+_by_score = itemgetter(0)
 
 
 @dataclass
@@ -70,28 +73,26 @@ def summary(decision: Decision) -> str:
 def choose(request: PlacementRequest, nodes: Sequence[NodeView], now: datetime, rng: random.Random) -> Decision:
     """Filter and score. Equal scores are shuffled, so that several schedulers don't all claim on one node."""
     decision = Decision(candidates=[], considered=len(nodes))
+    checks = that_matter(request)
     for node in nodes:
-        refusal = _first_refusal(request, node, now, decision)
-        if refusal is None:
+        for check in checks:
+            refusal = check(request, node, now)
+            if refusal is not None:
+                decision.refused[check.__name__] = decision.refused.get(check.__name__, 0) + 1
+                if len(decision.refusals) < KEPT_REFUSALS:
+                    decision.refusals.append(refusal)
+                break
+        else:
             decision.candidates.append(node)
-        elif len(decision.refusals) < KEPT_REFUSALS:
-            decision.refusals.append(refusal)
-    scored = sorted(
-        ((score(request, node), rng.random(), node) for node in decision.candidates), key=lambda s: (-s[0], s[1])
-    )
-    decision.candidates = [node for _, _, node in scored]
-    decision.scores = [(node.name, value) for value, _, node in scored[:KEPT_SCORES]]
-    return decision
-
-
-def _first_refusal(request: PlacementRequest, node: NodeView, now: datetime, decision: Decision) -> Refusal | None:
+    left = len(nodes)
     for check in FILTERS:
-        refusal = check(request, node, now)
-        if refusal is not None:
-            decision.refused[check.__name__] = decision.refused.get(check.__name__, 0) + 1
-            return refusal
-        decision.passed[check.__name__] = decision.passed.get(check.__name__, 0) + 1
-    return None
+        left -= decision.refused.get(check.__name__, 0)
+        decision.passed[check.__name__] = left
+    shuffled = [(score(request, node) + rng.random() * _TIE, node) for node in decision.candidates]
+    shuffled.sort(key=_by_score, reverse=True)
+    decision.candidates = [node for _, node in shuffled]
+    decision.scores = [(node.name, score(request, node)) for node in decision.candidates[:KEPT_SCORES]]
+    return decision
 
 
 def score(request: PlacementRequest, node: NodeView) -> float:

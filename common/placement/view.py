@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
 
 from common.db import nodes
-from common.db.models import Node, Service
-from common.db.session import Database
 
 OVERLAP = 64
 
@@ -38,26 +39,27 @@ class NodeView:
     free_disk_gib: float
 
 
-def from_row(node: Node, service: Service) -> NodeView:
-    total_vcpus = node.vcpus * node.cpu_ratio
-    total_memory_mib = max(node.memory_mib - node.reserved_memory_mib, 0) * node.memory_ratio
-    total_disk_gib = max(node.disk_gib - node.reserved_disk_gib, 0) * node.disk_ratio
+def from_row(row: Any) -> NodeView:
+    """A row of common.db.nodes.for_placement."""
+    total_vcpus = row.vcpus * row.cpu_ratio
+    total_memory_mib = max(row.memory_mib - row.reserved_memory_mib, 0) * row.memory_ratio
+    total_disk_gib = max(row.disk_gib - row.reserved_disk_gib, 0) * row.disk_ratio
     return NodeView(
-        id=node.id,
-        name=node.name,
-        seq=node.change_seq,
-        enabled=not service.disabled,
-        disabled_reason=service.disabled_reason or "",
-        forced_down=service.forced_down,
-        last_heartbeat_at=service.last_seen_at,
-        availability_zone=service.availability_zone,
-        arch=str(node.inventory.get("cpu_arch", "")),
+        id=row.id,
+        name=row.name,
+        seq=row.change_seq,
+        enabled=not row.disabled,
+        disabled_reason=row.disabled_reason or "",
+        forced_down=row.forced_down,
+        last_heartbeat_at=row.last_seen_at,
+        availability_zone=row.availability_zone,
+        arch=row.arch or "",
         total_vcpus=total_vcpus,
         total_memory_mib=total_memory_mib,
         total_disk_gib=total_disk_gib,
-        free_vcpus=total_vcpus - node.used_vcpus,
-        free_memory_mib=total_memory_mib - node.used_memory_mib,
-        free_disk_gib=total_disk_gib - node.used_disk_gib,
+        free_vcpus=total_vcpus - row.used_vcpus,
+        free_memory_mib=total_memory_mib - row.used_memory_mib,
+        free_disk_gib=total_disk_gib - row.used_disk_gib,
     )
 
 
@@ -69,26 +71,24 @@ class NodeViews:
     The full read brings deleted nodes and heartbeat times up to date; in between only changed rows are fetched.
     """
 
-    def __init__(self, db: Database, full_refresh_s: float = 5.0) -> None:
-        self._db = db
+    def __init__(self, full_refresh_s: float = 5.0) -> None:
         self._full_refresh_s = full_refresh_s
         self._lock = threading.Lock()
         self._views: dict[str, NodeView] = {}
         self._seq = 0
         self._full_at: datetime | None = None
 
-    def current(self, now: datetime) -> list[NodeView]:
-        """All compute nodes, as fresh as one query makes them."""
+    def current(self, session: Session, now: datetime) -> list[NodeView]:
+        """All compute nodes, as fresh as one query makes them, in the transaction that is to claim on one."""
         with self._lock:
             full = self._full_at is None or now - self._full_at >= timedelta(seconds=self._full_refresh_s)
-            with self._db.read() as session:
-                rows = nodes.with_services(session) if full else nodes.changed_since(session, self._seq - OVERLAP)
-            fresh = {node.id: from_row(node, service) for node, service in rows if node.is_compute}
+            rows = nodes.for_placement(session, None if full else self._seq - OVERLAP)
+            fresh = {row.id: from_row(row) for row in rows if row.is_compute}
             if full:
                 self._views, self._full_at = fresh, now
             elif rows:
-                changed = {node.id for node, _ in rows}
-                kept = {node_id: view for node_id, view in self._views.items() if node_id not in changed}
-                self._views = {**kept, **fresh}
-            self._seq = max((node.change_seq for node, _ in rows), default=self._seq)
+                gone = [row.id for row in rows if not row.is_compute]
+                kept = {**self._views, **fresh}
+                self._views = {node_id: view for node_id, view in kept.items() if node_id not in gone} if gone else kept
+            self._seq = max((row.change_seq for row in rows), default=self._seq)
             return list(self._views.values())

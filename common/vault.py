@@ -1,0 +1,37 @@
+"""Secrets that must be given back, such as EC2 keys: encrypted with a key that is not in the database (OPS-05).
+
+The keys lie below the token keys and are not rotated with them: a token key may be thrown away when its last token has
+expired, a credential lives until its user takes it back.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from common.errors import ConfigError
+from common.secret import Secret
+from common.tokens import CREDENTIAL_KEYS, read_keys
+
+
+class Vault:
+    def __init__(self, folder: Path) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in read_keys(folder)])
+
+    def seal(self, secret: Secret) -> str:
+        return self._fernet.encrypt(secret.reveal().encode("utf-8", "surrogatepass")).decode()
+
+    def open(self, sealed: str) -> Secret:
+        """Raises ConfigError when the key that it was sealed with is gone."""
+        try:
+            return Secret(self._fernet.decrypt(sealed.encode()).decode("utf-8", "surrogatepass"))
+        except InvalidToken as err:
+            raise ConfigError("a stored credential can't be decrypted: its key is not in the folder of keys") from err
+
+
+@lru_cache(maxsize=8)
+def vault_at(fernet_dir: str) -> Vault:
+    """The one that belongs to these token keys. Raises ConfigError when it has no keys."""
+    return Vault(Path(fernet_dir) / CREDENTIAL_KEYS)
