@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from common.db import instances, nodes, ports
 from common.db.models import Instance
-from common.deadlines import ENSURE_INSTANCE_S
+from common.deadlines import ENSURE_INSTANCE_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
-from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
+from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.states import VmState
 from scheduler import instance_spec
 from scheduler.placement import request as placement_request
+from scheduler.placement.filters import all_silent
 from scheduler.placement.select import choose, summary
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, report_error
 
@@ -25,7 +27,7 @@ def saga() -> Saga:
     return Saga(
         kind="server_create",
         steps=(
-            Local("claim", do=claim, undo=release),
+            Local("claim", do=claim, undo=release, deadline_s=WAIT_FOR_NODES_S + NODE_DOWN_S),
             Remote(
                 "ensure_instance",
                 do=ensure_instance,
@@ -41,16 +43,21 @@ def saga() -> Saga:
 
 
 _rng = random.Random()
+SILENCE_POLL_S = 2.0
 
 
-def claim(session: Session, context: StepContext) -> dict[str, Any]:
-    """Choose a node and claim on it; the next best when another scheduler was quicker."""
+def claim(session: Session, context: StepContext) -> Outcome:
+    """Choose a node and claim on it; the next best when another scheduler was quicker.
+
+    While no node at all is heard of, wait: it is the broker that is away, and a server that was accepted must not fail.
+    """
     instance = instances.get(session, context.instance_id)
     if instance.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
-    decision = choose(request, context.placement.current(session, context.now), context.now, _rng)
+    views = context.placement.current(session, context.now)
+    decision = choose(request, views, context.now, _rng)
     for node in decision.candidates:
         if not nodes.claim(
             session,
@@ -66,6 +73,9 @@ def claim(session: Session, context: StepContext) -> dict[str, Any]:
         ports.bind(session, instance.id, node.id, epoch, context.now)
         context.reasoning.update(decision.reasoning(node.name))
         return {"node": node.name, "node_id": node.id, "epoch": epoch}
+    waited = context.now - context.operation.created_at
+    if waited < timedelta(seconds=WAIT_FOR_NODES_S) and all_silent(views, context.now):
+        return Wait(SILENCE_POLL_S)
     reasoning = decision.reasoning(None)
     last = context.operation.error if tried else None
     if last is None:
