@@ -15,6 +15,7 @@ ENSURE_STOPPED_S: Final = 180.0
 REBOOT_S: Final = 240.0
 ENSURE_ABSENT_S: Final = 180.0
 WAIT_FOR_CANCELLED_S: Final = 900.0
+WAIT_FOR_NODES_S: Final = 180.0  # no node at all is heard of: the broker is away; new servers wait so long
 SYNC_NETWORK_S: Final = 30.0
 SOFT_STOP_S: Final = 60  # what a guest gets to power itself off
 

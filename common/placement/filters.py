@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,6 +38,12 @@ def is_up(_request: PlacementRequest, node: NodeView, now: datetime) -> Refusal 
     if age > timedelta(seconds=NODE_DOWN_S):
         return Refusal(node.name, "is_up", f"no heartbeat for {age.total_seconds():.0f} s")
     return None
+
+
+def all_silent(nodes: Sequence[NodeView], now: datetime) -> bool:
+    """True when nodes used to report and none does any more: then it is the broker that is silent, not they."""
+    heard = [each.last_heartbeat_at for each in nodes if each.last_heartbeat_at is not None and not each.forced_down]
+    return bool(heard) and now - max(heard) > timedelta(seconds=NODE_DOWN_S)
 
 
 def is_enabled(_request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from common.db import instances, node_life, nodes, ports
 from common.db.models import Instance
-from common.deadlines import ENSURE_INSTANCE_S
+from common.deadlines import ENSURE_INSTANCE_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
 from common.placement import request as placement_request
+from common.placement.filters import all_silent
 from common.placement.recent import RecentChoices
 from common.placement.select import choose, summary
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
-from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
+from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.states import VmState
 from scheduler import instance_spec
 from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
@@ -26,7 +28,7 @@ def saga() -> Saga:
     return Saga(
         kind="server_create",
         steps=(
-            Local("claim", do=claim, undo=release),
+            Local("claim", do=claim, undo=release, deadline_s=WAIT_FOR_NODES_S + NODE_DOWN_S),
             Remote(
                 "ensure_instance",
                 do=ensure_instance,
@@ -44,16 +46,21 @@ def saga() -> Saga:
 _rng = random.Random()
 _recent = RecentChoices()
 _IMPATIENT = 8  # nodes that are tried before one waits for another claim to be committed
+SILENCE_POLL_S = 2.0
 
 
-def claim(session: Session, context: StepContext) -> dict[str, Any]:
-    """Choose a node and claim on it; the next best when another scheduler was quicker."""
+def claim(session: Session, context: StepContext) -> Outcome:
+    """Choose a node and claim on it; the next best when another scheduler was quicker.
+
+    While no node at all is heard of, wait: it is the broker that is away, and a server that was accepted must not fail.
+    """
     instance = instances.get(session, context.instance_id)
     if instance.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
-    decision = choose(request, context.placement.current(session, context.now), context.now, _rng)
+    views = context.placement.current(session, context.now)
+    decision = choose(request, views, context.now, _rng)
     _recent.spread(decision, request, context.now)
     # first without waiting for other claims, which as a rule are made where the view says that most is free
     tries = [(node, False) for node in decision.candidates[:_IMPATIENT]]
@@ -73,6 +80,9 @@ def claim(session: Session, context: StepContext) -> dict[str, Any]:
         bound = ports.bind(session, instance.id, node.id, epoch, context.now)
         context.reasoning.update(decision.reasoning(node.name))
         return {"node": node.name, "node_id": node.id, "epoch": epoch, "ports": bound}
+    waited = context.now - context.operation.created_at
+    if waited < timedelta(seconds=WAIT_FOR_NODES_S) and all_silent(views, context.now):
+        return Wait(SILENCE_POLL_S)
     reasoning = decision.reasoning(None)
     last = context.operation.error if tried else None
     if last is None:

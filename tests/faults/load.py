@@ -63,7 +63,7 @@ class Load:
             one: (state, cloud.row(one).fault, cloud.operations(one)) for one, state in states.items()
             if state != ("deleted" if one in self.gone else "active")
         }  # fmt: skip
-        assert wrong == {}
+        assert wrong == {}, wrong
         for name, server_id in self.made.items():
             assert cloud.named(name) == ([] if server_id in self.gone else [server_id])
         for name in self.unanswered:

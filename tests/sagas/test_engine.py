@@ -308,3 +308,30 @@ def test_what_is_left_on_a_node_is_asked_for_until_it_is_gone(world: World) -> N
     world.run()
     assert world.operation(operation_id).state == OperationState.DONE
     assert (world.guests(), world.claims(), world.bound_ports()) == (0, (0, 0, 0), 0)
+
+
+def test_a_server_waits_while_no_node_at_all_is_heard_of(world: World) -> None:
+    """The broker is away: all heartbeats are missing, and nothing is known of the nodes."""
+    instance_id = world.new_instance()
+    world.clock.advance(60)
+    operation_id = world.begin(instance_id, Action.CREATE)
+    world.engine.work(operation_id)
+    assert world.instance(instance_id).vm_state == VmState.BUILDING
+    world.clock.advance(10)
+    world.beat()
+    world.engine.work(operation_id)
+    world.run()
+    assert world.instance(instance_id).vm_state == VmState.ACTIVE
+
+
+def test_a_server_does_not_wait_for_ever_for_silent_nodes(world: World) -> None:
+    instance_id = world.new_instance()
+    world.clock.advance(60)
+    operation_id = world.begin(instance_id, Action.CREATE)
+    for _ in range(20):
+        world.engine.work(operation_id)
+        world.clock.advance(15)
+    instance = world.instance(instance_id)
+    assert (instance.vm_state, world.operation(operation_id).state) == (VmState.ERROR, OperationState.FAILED)
+    assert instance.fault is not None
+    assert "do not answer" in instance.fault["message"]
