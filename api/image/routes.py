@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.errors import image_form
 from api.image.handlers import documents, files, images, members, tags
+from api.image.routes_metadefs import METADEFS
 from api.policy import Rule
 from api.routing import Api, Handler, Route
 
@@ -34,8 +35,10 @@ V2 = (
     _route("PUT", _MEMBER, Rule.MEMBER, members.answer, "members:answer"),
     _route("DELETE", _MEMBER, Rule.MEMBER, members.remove, "members:remove"),
     _route("GET", "/schemas/<name>", Rule.AUTHENTICATED, documents.schema, "schemas:show"),
+    *METADEFS,
     _route("GET", "/info/import", Rule.AUTHENTICATED, documents.import_methods, "info:import"),
     _route("GET", "/info/stores", Rule.AUTHENTICATED, documents.stores, "info:stores"),
+    _route("GET", "/info/usage", Rule.READER, documents.usage, "info:usage"),
 )
 VERSIONS = (
     _route("GET", "", Rule.PUBLIC, documents.choose_version, "versions:choose"),

@@ -93,10 +93,10 @@ def add_inference(session: Session, prior: Role, implied: Role) -> None:
     """Idempotent. Raises InvalidRequest when the role would imply itself, Forbidden for one that nothing may imply."""
     if implied.name.lower() == "admin":
         raise Forbidden(f"Invalid implied role {implied.id}: nothing may imply an administrator.")
-    if prior.id == implied.id or prior.id in _implied_by(session, implied.id):
-        raise InvalidRequest(f"Role {prior.id} would imply itself.")
     if implied.domain_id and not prior.domain_id:
         raise Forbidden(f"Domain specific role {implied.id} can't be implied by a global role.")
+    if prior.id == implied.id or prior.id in _implied_by(session, implied.id):
+        raise InvalidRequest(f"Role {prior.id} would imply itself.")
     insert_ignore(session, ImpliedRole, [{"prior_role_id": prior.id, "implied_role_id": implied.id}])
 
 

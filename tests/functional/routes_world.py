@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from api.app import all_apis
 from api.policy import Rule
@@ -117,7 +118,22 @@ class World:
         ok(api.post(f"{COMPUTE}/flavors/private/os-extra_specs", "admin", json=specs))
         ids.update(flavor_id="private", project_id=api.project_id("demo"), user_id=api.user_id("demo"))
         world.furnish_identity()
+        world.furnish_metadefs()
         return world
+
+    def furnish_metadefs(self) -> None:
+        ok, api = self.cloud.ok, self.cloud.api
+        for namespace, tag in (("demo's", "t"), ("twin's", "u")):
+            owned = {"namespace": namespace, "owner": self.ids["project_id"], "visibility": "private"}
+            ok(api.post(f"{IMAGE}/metadefs/namespaces", "admin", json=owned))
+            one = f"{IMAGE}/metadefs/namespaces/{quote(namespace)}"
+            for collection, body in (
+                ("objects", {"name": tag}),
+                ("properties", {"name": tag, "title": "x", "type": "string"}),
+                ("resource_types", {"name": tag}),
+                (f"tags/{tag}", None),
+            ):
+                ok(api.post(f"{one}/{collection}", "admin", json=body))
 
     def furnish_identity(self) -> None:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
@@ -163,6 +179,7 @@ class World:
         """The same user's second server, image and flavor, as the wrong parents of the first one's children."""
         server_id = self.server("twin", self.cloud.network_id)
         ids = {"server_id": server_id, "image_id": self.image("admin", "u"), "flavor_id": "c1.tiny"}
+        ids["namespace"] = "twin's"
         others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
         return World(self.cloud, {**ids, **others})
 
@@ -176,7 +193,10 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
     "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
-    "identity:rule_id": "access_rule_id", "identity:application_credential_id": "application_credential_id",
+
+    "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
+    "identity:rule_id": "access_rule_id",
+    "identity:application_credential_id": "application_credential_id",
     "identity:credential_id": "credential_id",
     "identity:region_id": lambda world: world.cloud.config.cloud.region,
 }  # fmt: skip
@@ -187,7 +207,7 @@ NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
-    "cumulet:node", "compute:os-hypervisors", "image:name",
+    "cumulet:node", "compute:os-hypervisors",
 }  # fmt: skip
 
 CONTENT_TYPES = {
@@ -275,6 +295,16 @@ BODIES: dict[str, Any] = {
             "access_rules": [{"service": "compute", "method": "GET", "path": "/v2.1/servers"}],
         }
     },
+    "image:metadefs:namespaces:create": {"namespace": "x"},
+    "image:metadefs:namespaces:update": {"namespace": "demo's"},
+    "image:metadefs:object:create": {"name": "x", "properties": {"a": {"title": "A", "type": "string"}}},
+    "image:metadefs:object:update": {"name": "x"},
+    "image:metadefs:property:create": {"name": "x", "title": "x", "type": "string"},
+    "image:metadefs:property:update": {"name": "x", "title": "x", "type": "string"},
+    "image:metadefs:tag:create": None,
+    "image:metadefs:tag:replace": {"tags": [{"name": "x"}]},
+    "image:metadefs:tag:update": {"name": "x"},
+    "image:metadefs:resource_type:create": {"name": "x"},
     "identity:create_policy": {"policy": {"type": "application/json", "blob": "{}"}},
     "identity:update_policy": {"policy": {"blob": "x"}},
     "identity:create_policy_association_for_endpoint": None,
@@ -301,11 +331,13 @@ def values(row: Row, world: World) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for name in row.parameters:
         known = f"{row.api.name}:{name}"
-        if known in NOBODYS:
+        if known in NOBODYS or row.route.path.startswith("/schemas/"):
             return None
         if name == "key":
             found[name] = next(value for part, value in KEYS.items() if part in row.route.path)
             continue
+        if known == "image:name" and "<namespace>" in row.route.path:
+            known = "image:metadef_name"
         if known == "identity:credential_id" and "application_credentials" in row.route.path:
             known = "identity:application_credential_id"
         how = VALUES.get(known, VALUES.get(name))

@@ -221,6 +221,8 @@ def test_a_child_under_another_parent_is_not_there(world: World) -> None:
         wanted = OTHER_ANSWERS.get(row.route.key, 404)  # a stranger's parent
         if row.route.key == "image:members:answer":
             wanted = 403  # an owner may never answer for a member
+        if row.route.key.startswith("image:metadefs:") and row.route.method != "GET":
+            wanted = 403  # no member writes them, whatever it names
         assert reply.status_code == wanted, (row.where, swapped, reply.status_code, reply.text)
         tried.append(row.where)
     assert len(tried) >= 8

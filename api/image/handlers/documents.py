@@ -28,3 +28,8 @@ def import_methods(_request: ApiRequest) -> Reply:
 
 def stores(_request: ApiRequest) -> Reply:
     return Reply(STORES)
+
+
+def usage(_request: ApiRequest) -> Reply:
+    """Glance's answer where images have no quota: no resource is limited, so none is listed."""
+    return Reply({"usage": {}})

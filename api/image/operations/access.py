@@ -11,8 +11,11 @@ from common.errors import Forbidden
 
 
 def owned(session: Session, image_id: str, context: RequestContext, verb: str) -> Image:
-    """The image, for a change that only its owner or an administrator may make. Raises NotFound, Forbidden."""
+    """The image, for a change that only its owner or an administrator (with a token for a project) may make.
+
+    Raises NotFound, Forbidden.
+    """
     image = images.get_visible(session, image_id, context)
-    if not context.owns(image.owner):
+    if context.project_id is None or not context.owns(image.owner):
         raise Forbidden(f"You are not permitted to {verb} this image.")
     return image

@@ -57,10 +57,17 @@ def parse_page(query: Mapping[str, list[str]], max_limit: int) -> Page:
     marker = last.get("marker")
     if marker is not None and not is_uuid(marker):
         raise InvalidRequest("Invalid marker format: it must be the id of an image.")
-    return Page(limit=max_limit if limit is None else min(limit, max_limit), marker=marker, sort=_sort(query))
+    sort = parse_sort(query, tuple(SORT_COLUMNS))
+    return Page(limit=max_limit if limit is None else min(limit, max_limit), marker=marker, sort=sort)
 
 
-def _sort(query: Mapping[str, list[str]]) -> tuple[tuple[str, bool], ...]:
+def parse_whole(query: Mapping[str, list[str]], name: str) -> int | None:
+    """A number that is not negative, None when it isn't given. Raises InvalidRequest."""
+    return _whole({key: values[-1] for key, values in query.items() if values}, name)
+
+
+def parse_sort(query: Mapping[str, list[str]], allowed: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+    """Keys with True for descending. Raises InvalidRequest for a key that isn't allowed."""
     keys, directions = query.get("sort_key", []), query.get("sort_dir", [])
     together = [word for text in query.get("sort", []) for word in text.split(",")]
     if together and (keys or directions):
@@ -74,8 +81,8 @@ def _sort(query: Mapping[str, list[str]]) -> tuple[tuple[str, bool], ...]:
         wanted: Sequence[str] = directions if len(directions) > 1 else (directions or ["desc"]) * len(keys)
         pairs = list(zip(keys, wanted, strict=True))
     for key, direction in pairs:
-        if key not in SORT_COLUMNS:
-            raise InvalidRequest(f"Invalid sort key: {key[:64]}. It must be one of: {', '.join(sorted(SORT_COLUMNS))}.")
+        if key not in allowed:
+            raise InvalidRequest(f"Invalid sort key: {key[:64]}. It must be one of: {', '.join(sorted(allowed))}.")
         if direction not in ("asc", "desc"):
             raise InvalidRequest(f"Invalid sort direction: {direction[:64]}")
     return tuple((key, direction == "desc") for key, direction in pairs)

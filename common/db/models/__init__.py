@@ -32,7 +32,7 @@ from common.db.models.identity import (
     Role,
     User,
 )
-from common.db.models.image import Image, ImageMember, ImageTag
+from common.db.models.image import Image, ImageMember, ImageTag, MetadefItem, MetadefNamespace
 from common.db.models.network import (
     IpAllocation,
     Network,
@@ -65,6 +65,8 @@ __all__ = [
     "IpAllocation",
     "Keypair",
     "LoginFailure",
+    "MetadefItem",
+    "MetadefNamespace",
     "Network",
     "Node",
     "NodeToken",

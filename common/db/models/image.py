@@ -49,3 +49,31 @@ class ImageMember(Base):
     status: Mapped[str] = mapped_column(sa.String(16), default="pending")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class MetadefNamespace(Base):
+    """A vocabulary of metadata: clients offer its words where users describe images, flavors and volumes."""
+
+    __tablename__ = "metadef_namespaces"
+    namespace: Mapped[str] = mapped_column(sa.String(80), primary_key=True)
+    display_name: Mapped[str | None] = mapped_column(sa.String(80))
+    description: Mapped[str | None] = mapped_column(sa.Text)
+    visibility: Mapped[str] = mapped_column(sa.String(10), default="private")  # public or private
+    protected: Mapped[bool] = mapped_column(default=False)
+    owner: Mapped[str] = mapped_column(sa.String(255), index=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class MetadefItem(Base):
+    """A word in a namespace. kind: object, property, tag or resource_type; content: what its body said beside the name."""
+
+    __tablename__ = "metadef_items"
+    namespace: Mapped[str] = mapped_column(
+        sa.ForeignKey("metadef_namespaces.namespace", ondelete="CASCADE", onupdate="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(80), primary_key=True)
+    content: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

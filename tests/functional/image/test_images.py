@@ -331,4 +331,5 @@ def test_documents(api_client: ApiClient) -> None:
     assert api_client.get("/image/v2/schemas/nothing").status_code == 404
     assert api_client.get("/image/v2/info/import").json["import-methods"]["value"] == []
     assert len(api_client.get("/image/v2/info/stores").json["stores"]) == 1
+    assert api_client.get("/image/v2/info/usage").json == {"usage": {}}
     assert api_client.get(f"{V2}/{register(api_client)['id']}/tasks").json == {"tasks": []}

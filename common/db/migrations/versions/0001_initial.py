@@ -100,6 +100,20 @@ def upgrade() -> None:
     with op.batch_alter_table('login_failures', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_login_failures_last_at'), ['last_at'], unique=False)
 
+    op.create_table('metadef_namespaces',
+    sa.Column('namespace', sa.String(length=80), nullable=False),
+    sa.Column('display_name', sa.String(length=80), nullable=True),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('visibility', sa.String(length=10), nullable=False),
+    sa.Column('protected', sa.Boolean(), nullable=False),
+    sa.Column('owner', sa.String(length=255), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('namespace', name=op.f('pk_metadef_namespaces'))
+    )
+    with op.batch_alter_table('metadef_namespaces', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_metadef_namespaces_owner'), ['owner'], unique=False)
+
     op.create_table('networks',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=64), nullable=False),
@@ -328,6 +342,16 @@ def upgrade() -> None:
     with op.batch_alter_table('implied_roles', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_implied_roles_implied_role_id'), ['implied_role_id'], unique=False)
 
+    op.create_table('metadef_items',
+    sa.Column('namespace', sa.String(length=80), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('content', sa.JSON(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['namespace'], ['metadef_namespaces.namespace'], name=op.f('fk_metadef_items_namespace_metadef_namespaces'), onupdate='CASCADE', ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('namespace', 'kind', 'name', name=op.f('pk_metadef_items'))
+    )
     op.create_table('nodes',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=False),
@@ -750,6 +774,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_nodes_change_seq'))
 
     op.drop_table('nodes')
+    op.drop_table('metadef_items')
     with op.batch_alter_table('implied_roles', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_implied_roles_implied_role_id'))
 
@@ -802,6 +827,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_networks_project_id'))
 
     op.drop_table('networks')
+    with op.batch_alter_table('metadef_namespaces', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_metadef_namespaces_owner'))
+
+    op.drop_table('metadef_namespaces')
     with op.batch_alter_table('login_failures', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_login_failures_last_at'))
 
