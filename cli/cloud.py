@@ -135,13 +135,15 @@ class Cloud:
 
     def url(self, path: str, service_type: str) -> str:
         """Raises CloudRefusedError when the catalogue has no such service."""
-        from keystoneauth1.exceptions import ClientException
+        from keystoneauth1.exceptions import ClientException, EndpointNotFound
 
         try:
             found = self.session.get_endpoint(
                 service_type=service_type, interface=self.settings.interface, region_name=self.settings.region,
                 skip_discovery=True,
             )  # fmt: skip
+        except EndpointNotFound:
+            found = None
         except ClientException as err:
             raise self._unreachable(err) from err
         if not found:
@@ -226,7 +228,7 @@ class Cloud:
             return CloudRefusedError(
                 f"{at} did not accept the login of {who}: check user, password, project and domains. (HTTP 401)", 401
             )
-        if isinstance(err, exceptions.SSLFailure):
+        if isinstance(err, exceptions.SSLError):
             return CloudRefusedError(f"{err}; name the authority's file with --os-cacert.")
         if isinstance(err, exceptions.ConnectFailure | exceptions.UnknownConnectionError):
             return CloudRefusedError(f"The cloud can't be reached: {err}. Is it up, and is its address right ({at})?")

@@ -68,6 +68,8 @@ class CumuletApp(App):  # type: ignore[misc]
 
     def configure_logging(self) -> None:
         """Libraries speak only when something is wrong; --debug lets them, without secrets."""
+        if self.options.debug:
+            self.options.verbose_level = 2
         super().configure_logging()
         for handler in logging.getLogger("").handlers:
             handler.addFilter(secrets_hidden.hide)

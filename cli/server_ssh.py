@@ -23,7 +23,6 @@ class Ssh(Command):  # type: ignore[misc]
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("server", metavar="<server>", help="server (name or id)")
-        parser.add_argument("command", nargs="*", metavar="-- command", help="what to run there")
         parser.add_argument(
             "-l", "--login", metavar="<login-name>", help="user (default: the image's os_admin_user, root)"
         )
@@ -34,6 +33,18 @@ class Ssh(Command):  # type: ignore[misc]
         family.add_argument("-4", dest="version", action="store_const", const=4, help="by an IPv4 address")
         family.add_argument("-6", dest="version", action="store_const", const=6, help="by an IPv6 address")
         parser.add_argument("--address-type", metavar="<network>", help="by the address in this network")
+        parser.set_defaults(command=[])
+        parser.usage = f"{prog_name} [options] <server> [-- command ...]"
+        plain = parser.parse_args
+
+        def parse(words: list[str]) -> argparse.Namespace:
+            """What follows -- is not ours to read; argparse would look for options of ours in it."""
+            at = words.index("--") if "--" in words else len(words)
+            parsed: argparse.Namespace = plain(words[:at])
+            parsed.command = words[at + 1 :]
+            return parsed
+
+        parser.parse_args = parse  # type: ignore[method-assign, assignment]
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:

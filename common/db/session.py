@@ -33,6 +33,9 @@ _LOST_RACE = {"40001", "40P01"}
 #: admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read only (a standby that is not promoted)
 _UNAVAILABLE = {"57P01", "57P02", "57P03", "53300", "25006"}
 _CONNECTION_CLASS = "08"
+#: The tables fit in memory and every query is short: an index costs next to nothing, a second process or a compiler much.
+#: Without it the thousand ports of a list are looked for by three processes in all ports there are.
+_PLANNER = "-c random_page_cost=1.1 -c max_parallel_workers_per_gather=0 -c jit=off"
 #: a list of a thousand servers reads thousands of JSON values
 _JSON: dict[str, Any] = {
     "json_serializer": lambda value: msgspec.json.encode(value).decode(),
@@ -195,6 +198,7 @@ def _postgresql_engine(config: DatabaseConfig, clock: Clock) -> sa.Engine:
         isolation_level="READ COMMITTED",
         pool_size=config.pool_size,
         max_overflow=config.max_overflow,
+        connect_args={} if "options" in sa.make_url(config.url).query else {"options": _PLANNER},
         **_JSON,
     )
 

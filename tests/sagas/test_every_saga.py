@@ -41,13 +41,13 @@ def with_steps(kind: str, change: Callable[[Step], Step]) -> dict[str, Saga]:
 
 def start(world: World, kind: str) -> tuple[str, str]:
     """Prepare with the untouched sagas, then start the one under test with the world's own."""
-    sagas, world.engine._sagas = world.engine._sagas, SAGAS
+    sagas, world.engine._turns._sagas = world.engine._turns._sagas, SAGAS
     instance_id = world.prepared(STARTED_BY[kind])
     if kind == "server_remains":
         operation_id = world.deleted_while_down(instance_id)
-        world.engine._sagas = sagas
+        world.engine._turns._sagas = sagas
         return instance_id, operation_id
-    world.engine._sagas = sagas
+    world.engine._turns._sagas = sagas
     return instance_id, world.begin(instance_id, STARTED_BY[kind])
 
 
@@ -178,7 +178,7 @@ def test_another_worker_finishes_what_a_killed_one_began(tmp_path: Path, kind: s
         clock=world.clock,
         config=world.config,
         sagas=SAGAS,  # type: ignore[arg-type]
-        placement=world.engine._placement,
+        placement=world.engine._turns._placement,
         owner="dying",
     )
     dying.lives = turns
@@ -207,7 +207,7 @@ def test_a_killed_worker_s_unwinding_is_finished_by_another(tmp_path: Path, kind
             clock=world.clock,
             config=world.config,
             sagas=world.sagas,  # type: ignore[arg-type]
-            placement=world.engine._placement,
+            placement=world.engine._turns._placement,
             owner="dying",
         )
         dying.lives = turns

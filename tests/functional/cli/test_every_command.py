@@ -1,0 +1,134 @@
+"""Every command of the table at least once against a real cloud; in this process, since starting one takes longest."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.commands import OPENSTACK
+from cli.main import CumuletApp
+from tests.fixtures.live_cloud import PUBLIC_KEY, LiveCloud
+
+#: (user, words, exit code); {name} is an id that an earlier line printed, see IDS
+LINES: tuple[tuple[str, str, int], ...] = (
+    ("demo", "keypair create --public-key {folder}/key.pub k1 -f json", 0),
+    ("demo", "keypair create --private-key {folder}/made.key k2", 0),
+    ("demo", "keypair create --private-key {folder}/made.key k3", 1),
+    ("demo", "keypair list", 0), ("demo", "keypair show k1 --public-key", 0), ("demo", "keypair delete k1 k2", 0),
+    ("demo", "image create --file {folder}/disk --property os_admin_user=fred --tag a --progress im -f json", 0),
+    ("demo", "image set --name im2 --property x=1 --tag b --min-ram 64 im", 0),
+    ("demo", "image show im2 --human-readable", 0), ("demo", "image list --tag b --long", 0),
+    ("demo", "image save --file {folder}/saved im2", 0), ("demo", "image unset --property x --tag a im2", 0),
+    ("demo", "image unset --property x im2", 1), ("demo", "image set --deactivate im2", 0), ("demo", "image delete im2", 0),
+    ("admin", "flavor create --ram 64 --disk 1 --private --project demo --property a=b f1 -f json", 0),
+    ("admin", "flavor set --property c=d --description text f1", 0), ("admin", "flavor show f1", 0),
+    ("admin", "flavor unset --property a --project demo f1", 0), ("admin", "flavor list --all --long", 0),
+    ("admin", "flavor delete f1", 0),
+    ("demo", "network create --description d n1 -f json", 0), ("demo", "network set --name n2 --disable n1", 0),
+    ("demo", "network set --enable n2", 0), ("demo", "network show n2", 0), ("demo", "network list --name n2 --long", 0),
+    ("demo", "subnet create --network n2 --subnet-range 10.9.0.0/24 --dns-nameserver 192.0.2.1 s1", 0),
+    ("demo", "subnet set --name s2 --dns-nameserver 192.0.2.2 s1", 0), ("demo", "subnet show s2", 0),
+    ("demo", "subnet list --network n2 --long", 0),
+    ("demo", "port create --network n2 --fixed-ip subnet=s2,ip-address=10.9.0.9 p1", 0),
+    ("demo", "port set --name p2 --allowed-address ip-address=10.9.0.8 p1", 0), ("demo", "port show p2", 0),
+    ("demo", "port list --network n2 --long", 0), ("demo", "security group create g1", 0),
+    ("demo", "security group set --name g2 --description d g1", 0), ("demo", "security group show g2", 0),
+    ("demo", "security group list", 0),
+    ("demo", "security group rule create --protocol tcp --dst-port 80:81 --remote-ip 192.0.2.0/24 g2 -f json", 0),
+    ("demo", "security group rule create --protocol icmp --icmp-type 8 g2", 0),
+    ("demo", "security group rule create --dst-port 80 --protocol icmp g2", 1),
+    ("demo", "security group rule show {rule}", 0), ("demo", "security group rule list g2", 0),
+    ("demo", "security group rule delete {rule}", 0),
+    ("demo", "server create --flavor c1.tiny --image guest --nic net-id=n2,v4-fixed-ip=10.9.0.20 --key-name demo"
+             " --property a=b --tag t --user-data {folder}/key.pub --wait web -f json", 0),
+    ("demo", "server list --name web --long -c Name -c user_id", 0), ("demo", "server show web", 0),
+    ("demo", "server add security group web g2", 0), ("demo", "server remove security group web g2", 0),
+    ("demo", "server set --name web2 --property c=d --tag u --description d web", 0),
+    ("demo", "server unset --property a --tag t --description web2", 0),
+    ("demo", "server stop --wait web2", 0), ("demo", "server start --wait web2", 0),
+    ("demo", "server reboot --hard --wait web2", 0), ("demo", "server lock --reason r web2", 0),
+    ("demo", "server unlock web2", 0), ("demo", "console log show --lines 5 web2", 0),
+    ("demo", "server event list web2 -f json", 0), ("demo", "server event show web2 {event}", 0),
+    ("demo", "server why web2", 0), ("demo", "operation list", 0), ("demo", "top --once", 0), ("admin", "top --once", 0),
+    ("demo", "server delete nothing-like-it", 1), ("demo", "server delete --wait web2", 0), ("demo", "server show web2", 1),
+    ("demo", "security group delete g2", 0), ("demo", "port delete p2", 0), ("demo", "subnet delete s2", 0),
+    ("demo", "network delete n2", 0),
+    ("admin", "project create --description d pr -f json", 0), ("admin", "project create --or-show pr", 0),
+    ("admin", "project set --description e --disable pr", 0), ("admin", "project show pr", 0),
+    ("admin", "user create --password secret-of-u --email u@x u -f json", 0), ("admin", "user set --description d u", 0),
+    ("admin", "user show u", 0), ("admin", "user list --project demo", 0), ("admin", "role create ro", 0),
+    ("admin", "role show ro", 0), ("admin", "role list", 0), ("admin", "role add --project pr --user u ro", 0),
+    ("admin", "role assignment list --project pr --names", 0), ("admin", "role remove --project pr --user u ro", 0),
+    ("admin", "role delete ro", 0), ("admin", "user delete u", 0), ("admin", "quota set --instances 3 --ports 9 pr", 0),
+    ("admin", "quota show pr --usage", 0), ("admin", "quota list --compute", 0), ("admin", "quota list --network", 0),
+    ("admin", "quota delete pr", 0), ("admin", "project delete pr", 0), ("admin", "project list", 0),
+    ("demo", "limits show --absolute", 0), ("admin", "hypervisor list", 0), ("admin", "hypervisor show node1", 0),
+    ("admin", "compute service set --disable --disable-reason r node1 nova-compute", 0),
+    ("admin", "schedule dry-run --flavor c1.tiny", 1), ("admin", "compute service set --enable node1 nova-compute", 0),
+    ("admin", "compute service list", 0), ("admin", "schedule dry-run --flavor c1.tiny --image guest --count 3", 0),
+    ("demo", "schedule dry-run --flavor c1.tiny", 1), ("demo", "availability zone list", 0),
+    ("demo", "token issue -f json", 0), ("demo", "token revoke {token}", 0), ("demo", "catalog list", 0),
+    ("demo", "catalog show compute", 0), ("admin", "service create --name sv odd", 0), ("admin", "service list", 0),
+    ("admin", "service show sv", 0), ("admin", "endpoint create sv public http://192.0.2.1/ -f json", 0),
+    ("admin", "endpoint show {endpoint}", 0), ("admin", "endpoint list --service sv", 0),
+    ("admin", "endpoint delete {endpoint}", 0), ("admin", "service delete sv", 0),
+    ("demo", "flavor list --limit no", 2), ("demo", "server reboot", 2), ("demo", "no such command", 2),
+)  # fmt: skip
+#: what a line's JSON is remembered as
+IDS = {
+    "security group rule create --protocol tcp": ("rule", "id"), "server event list": ("event", "Request ID"),
+    "token issue": ("token", "id"), "endpoint create": ("endpoint", "id"),
+}  # fmt: skip
+
+
+class Terminal:
+    """Runs commands as a user, remembering what they print."""
+
+    def __init__(self, cloud: LiveCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._cloud, self._monkeypatch = cloud, monkeypatch
+
+    def run(self, words: str, user: str = "demo") -> tuple[int, str, str]:
+        for name in [name for name in os.environ if name.startswith("OS_")]:
+            self._monkeypatch.delenv(name)
+        for name, value in self._cloud.environment(user).items():
+            self._monkeypatch.setenv(name, value)
+        app = CumuletApp()
+        app.stdout, app.stderr = io.StringIO(), io.StringIO()
+        try:
+            code = app.run(shlex.split(words))
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, app.stdout.getvalue(), app.stderr.getvalue()
+
+
+@pytest.fixture
+def terminal(live_cloud: LiveCloud, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    return Terminal(live_cloud, monkeypatch)
+
+
+def test_every_command(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_text(PUBLIC_KEY)
+    (tmp_path / "disk").write_bytes(b"y" * 4096)
+    known: dict[str, Any] = {"folder": tmp_path}
+    for user, words, code in LINES:
+        done, out, err = terminal.run(words.format(**known), user)
+        assert done == code, f"cumulet {words}: {done}\n{out}{err}"
+        for start, (name, key) in IDS.items():
+            if words.startswith(start) and code == 0:
+                found = json.loads(out)
+                known[name] = (found[-1] if isinstance(found, list) else found)[key]
+    assert (tmp_path / "saved").read_bytes() == (tmp_path / "disk").read_bytes()
+    assert (tmp_path / "made.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_command_is_left_out() -> None:
+    said = [words for _, words, code in LINES if code == 0]
+    assert [name for name in OPENSTACK if not any(f"{words} ".startswith(f"{name} ") for words in said)] == [
+        "server ssh"
+    ]
