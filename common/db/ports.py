@@ -276,13 +276,25 @@ def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[st
     return found
 
 
-def bind(session: Session, instance_id: str, node_id: str, epoch: int, now: datetime) -> int:
-    """Plug the instance's ports into a node for this epoch; a lower epoch than before changes nothing. How many."""
+@dataclass(frozen=True)
+class Bound:
+    """ports: how many. joined: networks that the node has with them and had not before, or that another node left.
+
+    Two nodes that join a network in transactions side by side don't see each other's ports, so that neither is told of
+    the other: whoever bound calls network_state.touch_for_networks(joined) again in a later transaction.
+    """
+
+    ports: int
+    joined: tuple[str, ...] = ()
+
+
+def bind(session: Session, instance_id: str, node_id: str, epoch: int, now: datetime) -> Bound:
+    """Plug the instance's ports into a node for this epoch; a lower epoch than before changes nothing."""
     rows = session.execute(
         sa.select(Port.network_id, Port.binding_node_id).where(_plugged(instance_id), Port.binding_epoch <= epoch)
     ).all()
     if not rows:
-        return 0
+        return Bound(0)
     network_ids = {network_id for network_id, _ in rows}
     previous = {bound for _, bound in rows if bound}
     fresh = _networks_without_others(session, network_ids, {node_id, *previous}, instance_id)
@@ -300,7 +312,7 @@ def bind(session: Session, instance_id: str, node_id: str, epoch: int, now: date
     )
     network_state.touch(session, {node_id, *previous})
     network_state.touch_for_networks(session, fresh)
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    return Bound(int(done.rowcount), tuple(sorted(fresh)))  # type: ignore[attr-defined]
 
 
 def _networks_without_others(session: Session, network_ids: set[str], node_ids: set[str], instance_id: str) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import instances, node_life, nodes, ports
+from common.db import instances, network_state, node_life, nodes, ports
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
@@ -79,7 +79,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
         epoch = instances.place(session, instance, node.id, node.name, context.operation.id, context.now)
         bound = ports.bind(session, instance.id, node.id, epoch, context.now)
         context.reasoning.update(decision.reasoning(node.name))
-        return {"node": node.name, "node_id": node.id, "epoch": epoch, "ports": bound}
+        return {"node": node.name, "node_id": node.id, "epoch": epoch, "ports": bound.ports, "joined": bound.joined}
     waited = context.now - context.operation.created_at
     if waited < timedelta(seconds=WAIT_FOR_NODES_S) and all_silent(views, context.now):
         return Wait(SILENCE_POLL_S)
@@ -170,4 +170,6 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     )
     if context.results["claim"].get("ports") != 0:
         ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
+        # in a later transaction than the claim: nodes that joined at the same moment learn of each other now
+        network_state.touch_for_networks(session, context.results["claim"].get("joined", ()))
     return {}

@@ -175,7 +175,7 @@ def test_an_older_epoch_binds_nothing(cloud: Cloud) -> None:
     instance_id = cloud.boot("a")
 
     def move(session: Session, node_id: str, epoch: int) -> int:
-        return ports.bind(session, instance_id, node_id, epoch, NOW)
+        return ports.bind(session, instance_id, node_id, epoch, NOW).ports
 
     before = cloud.state("a").version
     assert cloud.database.run(lambda session: move(session, "b", 2)) == 1
@@ -242,3 +242,23 @@ def test_the_number_of_statements_does_not_grow(cloud: Cloud) -> None:
         for _ in range(5):
             cloud.boot("a")
     assert counts[0] == counts[1] <= 12
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_nodes_that_join_a_network_at_the_same_moment_learn_of_each_other(database: Database) -> None:
+    """Neither transaction sees the other's port (SQLite has one writer at a time and can't show it)."""
+    cloud = Cloud(database)
+    one, other = cloud.boot(), cloud.boot()
+    with database.write() as first, database.write() as second:
+        joined = [ports.bind(first, one, "a", 1, NOW).joined, ports.bind(second, other, "b", 1, NOW).joined]
+    assert joined == [(cloud.network_id,), (cloud.network_id,)]
+    for networks_joined in joined:
+
+        def tell(session: Session, told: tuple[str, ...] = networks_joined) -> None:
+            network_state.touch_for_networks(session, told)
+
+        assert cloud.touched_by(lambda tell=tell: database.run(tell)) == "ab"  # type: ignore[misc]
+    for node, peer in (("a", "10.99.0.12"), ("b", "10.99.0.11")):
+        spec = cloud.spec(node)
+        assert spec is not None
+        assert spec.peers == [peer]
