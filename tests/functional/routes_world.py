@@ -266,6 +266,7 @@ BODIES: dict[str, Any] = {
     "image:tags:add": None,
     "image:members:add": lambda world: {"member": world.cloud.api.project_id("other")},
     "image:members:answer": {"status": "accepted"},
+    "cumulet:nodes:forget": {"forget": {"powered_off": True}},
     "cumulet:nodes:create_token": {"token": {"node": "node9"}},
     "cumulet:nodes:join": {"join": {"token": "wrong"}},
     "identity:create_token": {

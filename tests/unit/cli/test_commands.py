@@ -185,3 +185,13 @@ def test_definitions_hold_a_hash_and_no_password(tmp_path: Path) -> None:
     assert "hunter2" not in out
     found = base64.b64decode(json.loads(out)["users"][0]["password_hash"])
     assert found[4:] == hashlib.sha256(found[:4] + b"hunter2").digest()
+
+
+def test_a_node_is_given_up_only_with_the_statement_that_it_is_off() -> None:
+    answer = {"forgotten": {"node": "n1", "servers_in_error": 2, "released": 1}}
+    cloud = StandInCloud({"/nodes/n1/forget": answer})
+    code, out, _ = _run(["node", "forget", "n1", "--powered-off", "-f", "json"], cloud)
+    assert (code, json.loads(out)) == (0, answer["forgotten"])
+    with pytest.raises(SystemExit) as refused:
+        _run(["node", "forget", "n1"], cloud)
+    assert (refused.value.code, len(cloud.asked)) == (2, 1)
