@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from common.deadlines import ENSURE_INSTANCE_S, UNDO_DEADLINE_S
+from common.deadlines import CUT_OFF_S, ENSURE_INSTANCE_S, UNDO_DEADLINE_S
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance
 from tests.fixtures.cloud import COMPUTE, CUMULET, NEWEST, Cloud, MakeCloud
 
@@ -88,34 +88,33 @@ def _words(value: object) -> list[str]:
     return str(value).replace(".", " ").replace(",", " ").split()
 
 
-def test_a_silent_node_moves_nothing(cloud: Cloud) -> None:
-    """No time-out starts a second copy: only the node's own word that the guest is gone does."""
-    cloud.beat_every_s = 25
+def test_a_node_that_is_silent_for_a_while_moves_nothing(cloud: Cloud) -> None:
+    """No second copy is started before the node is cut off, or has said itself that the guest is gone."""
+    cloud.run_for(CUT_OFF_S)
     server_id = cloud.create()
     while (node_name := cloud.row(server_id).node_name) is None:
         cloud.tick()
     node = cloud.nodes[node_name]
     node.die()
-    cloud.run_for(ENSURE_INSTANCE_S + UNDO_DEADLINE_S - 60)
+    cloud.run_for(CUT_OFF_S - 15)
     assert cloud.row(server_id).node_name == node_name
     assert not [each for each in cloud.bus.commands() if isinstance(each, EnsureInstance) and each.epoch > 1]
     node.revive()
     cloud.run_until_idle()
-    assert cloud.status(server_id) == "ERROR"
-    assert "time" in cloud.show(server_id)["fault"]["message"]
+    assert (cloud.status(server_id), cloud.row(server_id).epoch) == ("ACTIVE", 1)
 
 
-def test_a_node_that_stays_silent_ends_in_stuck(cloud: Cloud) -> None:
+def test_a_node_that_lives_and_never_answers_ends_in_stuck(cloud: Cloud) -> None:
     cloud.beat_every_s = 25
+    for node in cloud.nodes.values():
+        node.deaf = True
     server_id = cloud.create()
-    while (node_name := cloud.row(server_id).node_name) is None:
-        cloud.tick()
-    cloud.nodes[node_name].die()
     cloud.run_for(ENSURE_INSTANCE_S + UNDO_DEADLINE_S + 120)
     assert [each.state for each in cloud.operations(server_id)] == ["stuck"]
     assert cloud.status(server_id) == "ERROR"
-    assert cloud.row(server_id).node_name == node_name  # the claim stays: nobody knows what is there
-    cloud.nodes[node_name].revive()
+    assert cloud.row(server_id).node_name is not None  # the claim stays: nobody knows what is there
+    for node in cloud.nodes.values():
+        node.deaf = False
     cloud.delete(server_id)
     cloud.run_until_idle()
     assert cloud.status(server_id) == ""
@@ -178,19 +177,6 @@ def test_delete_in_every_state(cloud: Cloud, state: str) -> None:
     cloud.run_until_idle()
     assert cloud.status(server_id) == ""
     assert cloud.used() == {"Instances": 0, "Cores": 0, "RAM": 0}
-
-
-def test_delete_on_a_dead_node_waits_for_it(cloud: Cloud) -> None:
-    server_id = cloud.active()
-    node = cloud.node_of(server_id)
-    node.die()
-    cloud.delete(server_id)
-    cloud.run_for(120)
-    assert cloud.show(server_id)["OS-EXT-STS:task_state"] == "deleting"
-    node.revive()
-    cloud.run_until_idle()
-    assert cloud.status(server_id) == ""
-    assert node.domains() == {}
 
 
 def test_a_delete_that_fails_says_so_and_can_be_repeated(cloud: Cloud) -> None:
