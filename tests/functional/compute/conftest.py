@@ -91,7 +91,7 @@ def cloud(api_client: ApiClient, services: Services) -> Cloud:
             session, node_id=new_id(), name="node1", address="10.99.0.11", secret_hash="",
             config=services.config.scheduler, now=now,
         )  # fmt: skip
-        node.vcpus, node.memory_mib, node.disk_gib = 8, 16384, 200
+        node.vcpus, node.memory_mib, node.disk_gib, node.last_heartbeat_at = 8, 16384, 200, now
         node_id = node.id
     return Cloud(api_client, services, flavor_id, image_id, queued, strange, network_id, other_network_id, node_id)
 
