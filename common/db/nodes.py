@@ -201,13 +201,13 @@ def claim(
     """Claim capacity: the row is inserted and used_* rises, or neither. False: the node has not enough left.
 
     A repeated claim of the same (consumer, node, purpose) is already there and answers True. patient False: a node that
-    another transaction is claiming on at this moment is passed over.
+    another transaction is claiming on at this moment is passed over (and a repeated claim answers False).
     """
     key = {"consumer": consumer_id, "on": node_id, "for": purpose}
     asked = {"cpus": amounts.vcpus, "memory": amounts.memory_mib, "disk": amounts.disk_gib}
     connection = session.connection()
     if not connection.execute(_USE if patient else _USE_FREE, key | asked).rowcount:
-        return connection.execute(_CLAIMED, key).first() is not None
+        return patient and connection.execute(_CLAIMED, key).first() is not None
     claimed = {
         "consumer_id": consumer_id, "node_id": node_id, "purpose": purpose, "project_id": project_id,
         "user_id": user_id, "vcpus": amounts.vcpus, "memory_mib": amounts.memory_mib, "disk_gib": amounts.disk_gib,
