@@ -142,11 +142,11 @@ def test_a_node_that_only_does_networking_is_no_hypervisor(cloud: Cloud) -> None
             now=NOW, is_compute=is_compute, is_gateway=True,
         )  # fmt: skip
 
-    views = NodeViews(cloud.database)
+    views = NodeViews()
     for is_compute in (False, True, False):
         cloud.database.run(lambda session, is_compute=is_compute: enrol(session, is_compute=is_compute))
         with cloud.database.read() as session:
             shown = {service.host for service in services.list_all(session)}
             hypervisors = {node.name for node, _ in services.node_page(session, Page(limit=100))}
-        candidates = {view.name for view in views.current(NOW)}
+            candidates = {view.name for view in views.current(session, NOW)}
         assert ["ctl" in each for each in (shown, hypervisors, candidates)] == [is_compute] * 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ def config(config: Config) -> Config:
         config,
         bus=replace(config.bus, management_url=Secret("http://u:p@127.0.0.1:1"), node_url="amqp://10.99.0.254:35672/v"),
     )
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """The agent's main sets its own, which other tests of this process must not inherit."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 def make_token(client: ApiClient, node: str = "node1", **values: object) -> str:
