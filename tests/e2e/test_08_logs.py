@@ -46,8 +46,9 @@ def secrets_of(cloud: Cloud) -> dict[str, str]:
     found["every token"] = "gAAAA"
     found["generated key"] = "PRIVATE KEY-----"
     found["user data"] = "user-data-runs"
-    for key in (cloud.state / "fernet").iterdir():
-        found[f"token key {key.name}"] = key.read_text().strip()
+    for key in (cloud.state / "fernet").rglob("*"):
+        if key.is_file():
+            found[f"key {key.parent.name}/{key.name}"] = key.read_text().strip()
     return found
 
 

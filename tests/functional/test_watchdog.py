@@ -72,8 +72,7 @@ def process(home: Path, config: Path, module: str) -> Iterator[subprocess.Popen[
     try:
         yield started
     finally:
-        started.send_signal(signal.SIGCONT)
-        started.terminate()
+        started.kill()  # the one that is frozen, too, and at once
         started.wait(30)
         log.close()
 
