@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import nodes, operations, ports
+from common.db import nodes, operations, ports, quotas
 from common.db.models import Allocation, Instance, Operation
 from common.db.node_life import REMAINS
 from common.states import OperationClass
@@ -27,6 +27,8 @@ def hand_over(session: Session, instance: Instance, context: RequestContext, now
     """
     if instance.node_id is None or not _has_claim(session, instance.id, instance.node_id):
         return ""
+    if with_ports:  # the ports touch nodes, and whoever deletes the instance gives quota back after this
+        quotas.lock(session, [instance.project_id])
     operation = operations.create(
         session,
         operations.NewOperation(

@@ -94,7 +94,7 @@ class Database:
 
         The only place with database retry: RETRIES times, with backoff. `work` must have no effect but on the session.
         A connection lost in the commit itself is not tried again, because nobody can say whether it was committed.
-        Raises DatabaseUnavailable then, and when the database does not come back in time.
+        Raises DatabaseUnavailable then, when the database does not come back in time, and when every race was lost.
         """
         for attempt in range(RETRIES):
             committing = False
@@ -110,8 +110,10 @@ class Database:
                     raise
                 if is_unavailable(err) and (committing or attempt == RETRIES - 1):
                     raise unavailable(err, committing=committing) from err
-                if attempt == RETRIES - 1:
-                    raise
+                if attempt == RETRIES - 1:  # no failure of the work: it goes on when there is less going on
+                    raise DatabaseUnavailable(
+                        "The database is too busy with others; try again.", detail=str(err.orig)
+                    ) from err
                 log.event(logger, "db.retry", logging.WARNING, attempt=attempt + 1, reason=type(err).__name__)
                 self.clock.sleep(0.02 * 2**attempt * (0.5 + random.random()))
         raise AssertionError("unreachable")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from common.config import DatabaseConfig
 from common.db.models import QuotaLimit
-from common.db.session import Database
+from common.db.session import RETRIES, Database
 from common.errors import DatabaseUnavailable
 from tests.fixtures.api import ApiClient
 
@@ -89,6 +89,26 @@ def test_a_commit_that_may_have_happened_is_not_tried_again(hanger: Hanger) -> N
         hanger.db.run(work)
     assert (len(runs), told.value.facts["committing"]) == (1, True)
     assert _limits(hanger.db) == []
+
+
+def test_work_that_loses_every_race_has_not_failed(database_url: str) -> None:
+    """Deadlocks and a locked file are told as a database that has no time, after as many tries as there are."""
+    db = Database(DatabaseConfig(url=database_url, busy_timeout_ms=1))
+    runs = []
+
+    def work(session: Session) -> None:
+        runs.append(1)
+        session.execute(sa.text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$"))
+
+    if not db.is_sqlite:
+        with pytest.raises(DatabaseUnavailable, match="busy"):
+            db.run(work)
+        assert len(runs) == RETRIES
+        return
+    with db.write() as holder:
+        holder.execute(sa.text("SELECT 1"))  # the transaction begins with its first statement, and has the file's lock
+        with pytest.raises(DatabaseUnavailable, match="busy"):
+            db.run(lambda session: session.add(_limit("a")))
 
 
 def test_a_read_that_loses_its_connection_says_so(hanger: Hanger) -> None:
