@@ -157,15 +157,7 @@ class Turns:
             return self.fail(
                 session, operation, StepTimeout(f"Node {node} did not finish {step.name} in time.", node=node), None
             )
-        pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
-        return self._save(
-            session,
-            operation,
-            context,
-            Turn(send=send),
-            attempt=operation.attempt + 1,
-            run_at=context.now + timedelta(seconds=pause_s),
-        )
+        return self._save(session, operation, context, Turn(send=send), **_later(operation, context))
 
     def _remote_failed(
         self, session: Session, operation: Operation, step: Remote, report: Report, context: StepContext
@@ -294,32 +286,14 @@ class Turns:
         send = step.undo(session, context)
         if send is None:
             return None
-        pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
-        return self._save(
-            session,
-            operation,
-            context,
-            Turn(send=send),
-            attempt=operation.attempt + 1,
-            run_at=context.now + timedelta(seconds=pause_s),
-        )
+        return self._save(session, operation, context, Turn(send=send), **_later(operation, context))
 
     def _undo_again(
         self, session: Session, operation: Operation, step: Remote, context: StepContext, report: Report
     ) -> tuple[Turn, dict[str, Any]]:
         """The node answered that it could not undo: ask anew, with a new command, after a pause."""
         self._event(session, operation, f"{step.name}.undo", "Error", report.node, report.message, report.detail)
-        pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
-        return self._save(
-            session,
-            operation,
-            context,
-            Turn(),
-            sent=None,
-            report=None,
-            attempt=operation.attempt + 1,
-            run_at=context.now + timedelta(seconds=pause_s),
-        )
+        return self._save(session, operation, context, Turn(), sent=None, report=None, **_later(operation, context))
 
     def _wait(
         self, session: Session, operation: Operation, step: Local, context: StepContext, wait: Wait
@@ -434,3 +408,9 @@ def _out(context: StepContext, send: Send) -> dict[str, Any]:
     """What the row says of a command that is out."""
     command = send.command
     return {"id": context.command_id, "node": send.node, "epoch": command.epoch, "generation": command.generation}
+
+
+def _later(operation: Operation, context: StepContext) -> dict[str, Any]:
+    """One attempt more, after a pause that doubles up to a bound."""
+    pause_s = min(RESEND_FIRST_S * 2 ** min(operation.attempt, 10), RESEND_MAX_S)
+    return {"attempt": operation.attempt + 1, "run_at": context.now + timedelta(seconds=pause_s)}

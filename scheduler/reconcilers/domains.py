@@ -56,8 +56,9 @@ def take_heartbeat(session: Session, beat: Heartbeat, config: Config, now: datet
     if node is None:
         log.event(logger, "heartbeat.unknown_node", logging.WARNING, node_id=beat.node_id)
         return Mending(known=False)
+    mending = compare(session, node, beat, config, now)
     _heard_of(session, node, now)
-    nodes.heartbeat(
+    nodes.heartbeat(  # after the instances: everybody else locks an instance before its node
         session,
         node,
         address=beat.inventory.address,
@@ -67,7 +68,7 @@ def take_heartbeat(session: Session, beat: Heartbeat, config: Config, now: datet
         network_applied=beat.network_version,
         now=now,
     )
-    return compare(session, node, beat, config, now)
+    return mending
 
 
 def _heard_of(session: Session, node: Node, now: datetime) -> None:

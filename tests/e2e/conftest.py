@@ -13,14 +13,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures import e2e_guest
-from tests.fixtures.e2e_cloud import FIGURES, OUTSIDE, Cloud
+from tests.fixtures.e2e_cloud import FIGURES, Cloud, make_state
 from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_openstack import openstack, words
 from tests.fixtures.lab import made_lab
@@ -60,15 +59,7 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
             guest.wait_for_ssh()
             yield lab
         return
-    if not Path("/run/netns", OUTSIDE).exists() or os.geteuid() != 0:
-        pytest.fail("these tests take over the network they are in: run them by devstack/test, which has a sandbox")
-    cache = os.environ.get("CUMULET_TEST_CACHE")
-    if not cache:
-        pytest.fail("CUMULET_TEST_CACHE does not name the folder with the built guest image: run devstack/test")
-    state = Path(tempfile.mkdtemp(prefix="cml-e2e-", dir="/var/tmp"))  # not below pytest's: guests must get through
-    state.chmod(0o711)
-    for name in ("guest", "debs"):  # the sandbox has no Internet to download packages from
-        shutil.copytree(Path(cache, name), state / name)
+    state = make_state("cml-e2e-")
     made = Cloud(state, Path(sys.executable).parent)
     failed_before = request.session.testsfailed
     try:
