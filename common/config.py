@@ -85,6 +85,9 @@ class ApiConfig:
     tls_cert_file: str = option("", "certificate chain (PEM) of the listener; empty: plain HTTP")
     tls_key_file: str = option("", "its private key (PEM), readable by the services' user only")
     policy_file: str = option("", "JSON file of action key to rule that overrides the built-in policy")
+    cors_allowed_origins: str = option(
+        "", "comma-separated origins of web pages that browsers may let use the APIs; *: any; empty: none"
+    )
 
 
 @dataclass(frozen=True)
