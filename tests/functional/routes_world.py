@@ -42,7 +42,8 @@ class Row:
         """The microversion at which the route exists, the newest where it always does; the type of its body."""
         found = {"Content-Type": CONTENT_TYPES[self.route.key]} if self.route.key in CONTENT_TYPES else {}
         if self.api.versions:
-            found["OpenStack-API-Version"] = f"compute {self.route.until or '2.79'}"
+            newest = self.route.until or self.api.versions.highest
+            found["OpenStack-API-Version"] = f"{self.api.versions.service_type} {newest}"
         return found
 
     def url(self, values: dict[str, str]) -> str:
@@ -207,7 +208,7 @@ NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
-    "cumulet:node", "compute:os-hypervisors",
+    "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
 }  # fmt: skip
 
 CONTENT_TYPES = {
@@ -257,6 +258,8 @@ BODIES: dict[str, Any] = {
     "network:security_group_rules:create": lambda world: {
         "security_group_rule": {"security_group_id": world.ids["group_id"], "direction": "egress", "protocol": "tcp"}
     },
+    "placement:inventories:update_all": {"resource_provider_generation": 1, "inventories": {"VCPU": {"total": 1}}},
+    "placement:inventories:update": {"resource_provider_generation": 1, "total": 1},
     "network:quotas:update": {"quota": {"port": 3}},
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},
     "image:images:update": [{"op": "replace", "path": "/name", "value": "x"}],
