@@ -171,5 +171,9 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     if context.results["claim"].get("ports") != 0:
         ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
         # in a later transaction than the claim: nodes that joined at the same moment learn of each other now
-        network_state.touch_for_networks(session, context.results["claim"].get("joined", ()))
+        joined = context.results["claim"].get("joined", ())
+        if joined:
+            network_state.touch_for_networks(session, joined)
+        else:
+            network_state.touch_neighbours_of(session, context.instance_id)
     return {}
