@@ -48,7 +48,6 @@ START_S = 90.0
 SETTLE_S = 60.0  # what a cloud of interpreters on two busy cores may take to get over one death
 LOOK_S = 0.1
 PROGRAM = "import sys; from {module} import main; sys.exit(main())"
-FIGURES: dict[str, int] = {}  # kills and faults survived, for the summary of the run
 
 
 class Refused(Exception):
@@ -59,10 +58,6 @@ class Refused(Exception):
         self.status = reply.status_code
         self.headers = reply.headers
         self.text = reply.text
-
-
-def survived(what: str, count: int = 1) -> None:
-    FIGURES[what] = FIGURES.get(what, 0) + count
 
 
 class FaultCloud:
