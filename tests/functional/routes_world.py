@@ -150,6 +150,19 @@ class World:
         ids["credential_id"] = ok(api.post(f"{IDENTITY}/credentials", json=stored))["credential"]["id"]
         ec2 = ok(api.post(f"{of_user}/credentials/OS-EC2", json={"tenant_id": ids["project_id"]}))
         ids["access"] = ec2["credential"]["access"]
+        given = {
+            "trustor_user_id": ids["user_id"], "trustee_user_id": api.user_id("service"), "impersonation": True,
+            "project_id": ids["project_id"], "roles": [{"name": "member"}],
+        }  # fmt: skip
+        ids["trust_id"] = ok(api.post(f"{IDENTITY}/OS-TRUST/trusts", json={"trust": given}))["trust"]["id"]
+        place = {
+            "service_id": ok(api.get(f"{IDENTITY}/services", "admin"))["services"][0]["id"],
+            "resource_name": "web",
+        }
+        registered = {"registered_limits": [{**place, "default_limit": 1}]}
+        api.post(f"{IDENTITY}/registered_limits", "admin", json=registered)  # one for both worlds
+        limit = {**place, "resource_limit": 2, "project_id": ids["project_id"]}
+        ids["limit_id"] = ok(api.post(f"{IDENTITY}/limits", "admin", json={"limits": [limit]}))["limits"][0]["id"]
 
     def server(self, name: str, network_id: str) -> str:
         server_id = self.cloud.active(name=name, networks=[{"uuid": network_id}], metadata={name: "a value"})
@@ -199,6 +212,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "identity:rule_id": "access_rule_id",
     "identity:application_credential_id": "application_credential_id",
     "identity:credential_id": "credential_id",
+    "identity:trust_id": "trust_id", "identity:limit_id": "limit_id",
     "identity:region_id": lambda world: world.cloud.config.cloud.region,
 }  # fmt: skip
 KEYS = {"/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
@@ -209,6 +223,7 @@ NOBODYS = {
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
+    "identity:endpoint_group_id", "identity:registered_limit_id",
 }  # fmt: skip
 
 CONTENT_TYPES = {
@@ -309,6 +324,29 @@ BODIES: dict[str, Any] = {
     "image:metadefs:tag:replace": {"tags": [{"name": "x"}]},
     "image:metadefs:tag:update": {"name": "x"},
     "image:metadefs:resource_type:create": {"name": "x"},
+    "identity:create_trust": lambda world: {
+        "trust": {
+            "trustor_user_id": UNKNOWN,
+            "trustee_user_id": UNKNOWN,
+            "impersonation": False,
+            "project_id": world.ids["project_id"],
+            "roles": [{"name": "member"}],
+        }
+    },
+    "identity:create_endpoint_group": {"endpoint_group": {"name": "x", "filters": {"interface": "public"}}},
+    "identity:update_endpoint_group": {"endpoint_group": {"name": "y"}},
+    "identity:add_endpoint_group_to_project": None,
+    "identity:add_endpoint_to_project": None,
+    "identity:create_registered_limits": {
+        "registered_limits": [{"service_id": UNKNOWN, "resource_name": "x", "default_limit": 1}]
+    },
+    "identity:update_registered_limit": {"registered_limit": {"default_limit": 2}},
+    "identity:create_limits": lambda world: {
+        "limits": [
+            {"service_id": UNKNOWN, "resource_name": "x", "resource_limit": 1, "project_id": world.ids["project_id"]}
+        ]
+    },
+    "identity:update_limit": {"limit": {"resource_limit": 3}},
     "identity:create_policy": {"policy": {"type": "application/json", "blob": "{}"}},
     "identity:update_policy": {"policy": {"blob": "x"}},
     "identity:create_policy_association_for_endpoint": None,

@@ -60,6 +60,11 @@ OTHER_ANSWERS = {
     "identity:ec2_create_credential": 403,
     "identity:ec2_get_credential": 403,
     "identity:ec2_delete_credential": 403,
+    "identity:get_trust": 403,
+    "identity:delete_trust": 403,
+    "identity:list_roles_for_trust": 403,
+    "identity:get_role_for_trust": 403,
+    "identity:get_limit": 403,
     "compute:quota-sets:show": 403,  # Nova's policy: quota of another project
     "compute:quota-sets:detail": 403,
     "compute:simple-tenant-usage:show": 403,

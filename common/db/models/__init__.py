@@ -12,6 +12,8 @@ from common.db.models.compute import (
     QuotaUsage,
     Service,
 )
+from common.db.models.delegation import Trust
+from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
 from common.db.models.identity import (
     AccessRule,
     ApplicationCredential,
@@ -33,6 +35,7 @@ from common.db.models.identity import (
     User,
 )
 from common.db.models.image import Image, ImageMember, ImageTag, MetadefItem, MetadefNamespace
+from common.db.models.limits import ProjectLimit, RegisteredLimit
 from common.db.models.network import (
     IpAllocation,
     Network,
@@ -52,6 +55,9 @@ __all__ = [
     "Credential",
     "Domain",
     "Endpoint",
+    "EndpointGroup",
+    "EndpointGroupProject",
+    "EndpointProject",
     "Flavor",
     "FlavorAccess",
     "Group",
@@ -77,14 +83,17 @@ __all__ = [
     "Port",
     "PortSecurityGroup",
     "Project",
+    "ProjectLimit",
     "QuotaLimit",
     "QuotaUsage",
     "Region",
+    "RegisteredLimit",
     "RevokedToken",
     "Role",
     "SecurityGroup",
     "SecurityGroupRule",
     "Service",
     "Subnet",
+    "Trust",
     "User",
 ]

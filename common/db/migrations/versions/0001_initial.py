@@ -34,6 +34,13 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_domains')),
     sa.UniqueConstraint('name', name=op.f('uq_domains_name'))
     )
+    op.create_table('endpoint_groups',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('filters', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_endpoint_groups'))
+    )
     op.create_table('flavors',
     sa.Column('id', sa.String(length=255), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=False),
@@ -429,6 +436,23 @@ def upgrade() -> None:
     with op.batch_alter_table('projects', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_projects_domain_id'), ['domain_id'], unique=False)
 
+    op.create_table('registered_limits',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('key', sa.String(length=640), nullable=False),
+    sa.Column('service_id', sa.String(length=64), nullable=False),
+    sa.Column('region_id', sa.String(length=255), nullable=True),
+    sa.Column('resource_name', sa.String(length=255), nullable=False),
+    sa.Column('default_limit', sa.Integer(), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['region_id'], ['regions.id'], name=op.f('fk_registered_limits_region_id_regions'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['service_id'], ['catalog_services.id'], name=op.f('fk_registered_limits_service_id_catalog_services'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_registered_limits')),
+    sa.UniqueConstraint('key', name=op.f('uq_registered_limits_key'))
+    )
+    with op.batch_alter_table('registered_limits', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_registered_limits_region_id'), ['region_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_registered_limits_service_id'), ['service_id'], unique=False)
+
     op.create_table('security_group_rules',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('security_group_id', sa.String(length=36), nullable=False),
@@ -560,6 +584,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_credentials_project_id'), ['project_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_credentials_user_id'), ['user_id'], unique=False)
 
+    op.create_table('endpoint_group_projects',
+    sa.Column('endpoint_group_id', sa.String(length=64), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['endpoint_group_id'], ['endpoint_groups.id'], name=op.f('fk_endpoint_group_projects_endpoint_group_id_endpoint_groups'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_endpoint_group_projects_project_id_projects'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('endpoint_group_id', 'project_id', name=op.f('pk_endpoint_group_projects'))
+    )
+    with op.batch_alter_table('endpoint_group_projects', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_endpoint_group_projects_project_id'), ['project_id'], unique=False)
+
+    op.create_table('endpoint_projects',
+    sa.Column('endpoint_id', sa.String(length=64), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['endpoint_id'], ['endpoints.id'], name=op.f('fk_endpoint_projects_endpoint_id_endpoints'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_endpoint_projects_project_id_projects'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('endpoint_id', 'project_id', name=op.f('pk_endpoint_projects'))
+    )
+    with op.batch_alter_table('endpoint_projects', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_endpoint_projects_project_id'), ['project_id'], unique=False)
+
     op.create_table('group_members',
     sa.Column('group_id', sa.String(length=64), nullable=False),
     sa.Column('user_id', sa.String(length=64), nullable=False),
@@ -671,6 +715,50 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_ports_network_id'), ['network_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_ports_project_id'), ['project_id'], unique=False)
 
+    op.create_table('project_limits',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('key', sa.String(length=255), nullable=False),
+    sa.Column('registered_limit_id', sa.String(length=64), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=True),
+    sa.Column('domain_id', sa.String(length=64), nullable=True),
+    sa.Column('resource_limit', sa.Integer(), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['domain_id'], ['domains.id'], name=op.f('fk_project_limits_domain_id_domains'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_project_limits_project_id_projects'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['registered_limit_id'], ['registered_limits.id'], name=op.f('fk_project_limits_registered_limit_id_registered_limits'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_project_limits')),
+    sa.UniqueConstraint('key', name=op.f('uq_project_limits_key'))
+    )
+    with op.batch_alter_table('project_limits', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_project_limits_domain_id'), ['domain_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_project_limits_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_project_limits_registered_limit_id'), ['registered_limit_id'], unique=False)
+
+    op.create_table('trusts',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('trustor_user_id', sa.String(length=64), nullable=False),
+    sa.Column('trustee_user_id', sa.String(length=64), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.Column('impersonation', sa.Boolean(), nullable=False),
+    sa.Column('role_ids', sa.JSON(), nullable=False),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('remaining_uses', sa.Integer(), nullable=True),
+    sa.Column('redelegation_count', sa.Integer(), nullable=False),
+    sa.Column('parent_id', sa.String(length=64), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('remaining_uses IS NULL OR remaining_uses >= 0', name=op.f('ck_trusts_remaining_uses')),
+    sa.ForeignKeyConstraint(['parent_id'], ['trusts.id'], name=op.f('fk_trusts_parent_id_trusts'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_trusts_project_id_projects'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['trustee_user_id'], ['users.id'], name=op.f('fk_trusts_trustee_user_id_users'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['trustor_user_id'], ['users.id'], name=op.f('fk_trusts_trustor_user_id_users'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_trusts'))
+    )
+    with op.batch_alter_table('trusts', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_trusts_parent_id'), ['parent_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_trusts_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_trusts_trustee_user_id'), ['trustee_user_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_trusts_trustor_user_id'), ['trustor_user_id'], unique=False)
+
     op.create_table('ip_allocations',
     sa.Column('subnet_id', sa.String(length=36), nullable=False),
     sa.Column('ip_address', sa.String(length=64), nullable=False),
@@ -710,6 +798,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_ip_allocations_network_id'))
 
     op.drop_table('ip_allocations')
+    with op.batch_alter_table('trusts', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_trusts_trustor_user_id'))
+        batch_op.drop_index(batch_op.f('ix_trusts_trustee_user_id'))
+        batch_op.drop_index(batch_op.f('ix_trusts_project_id'))
+        batch_op.drop_index(batch_op.f('ix_trusts_parent_id'))
+
+    op.drop_table('trusts')
+    with op.batch_alter_table('project_limits', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_project_limits_registered_limit_id'))
+        batch_op.drop_index(batch_op.f('ix_project_limits_project_id'))
+        batch_op.drop_index(batch_op.f('ix_project_limits_domain_id'))
+
+    op.drop_table('project_limits')
     with op.batch_alter_table('ports', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_ports_project_id'))
         batch_op.drop_index(batch_op.f('ix_ports_network_id'))
@@ -731,6 +832,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_group_members_user_id'))
 
     op.drop_table('group_members')
+    with op.batch_alter_table('endpoint_projects', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_endpoint_projects_project_id'))
+
+    op.drop_table('endpoint_projects')
+    with op.batch_alter_table('endpoint_group_projects', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_endpoint_group_projects_project_id'))
+
+    op.drop_table('endpoint_group_projects')
     with op.batch_alter_table('credentials', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_credentials_user_id'))
         batch_op.drop_index(batch_op.f('ix_credentials_project_id'))
@@ -761,6 +870,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_security_group_rules_project_id'))
 
     op.drop_table('security_group_rules')
+    with op.batch_alter_table('registered_limits', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_registered_limits_service_id'))
+        batch_op.drop_index(batch_op.f('ix_registered_limits_region_id'))
+
+    op.drop_table('registered_limits')
     with op.batch_alter_table('projects', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_projects_domain_id'))
 
@@ -842,6 +956,7 @@ def downgrade() -> None:
 
     op.drop_table('images')
     op.drop_table('flavors')
+    op.drop_table('endpoint_groups')
     op.drop_table('domains')
     op.drop_table('catalog_services')
     # ### end Alembic commands ###
