@@ -12,6 +12,7 @@ from common.db.models.compute import (
     QuotaUsage,
     Service,
 )
+from common.db.models.grouping import Aggregate, AggregateNode, ServerGroup, ServerGroupMember
 from common.db.models.identity import (
     AccessRule,
     ApplicationCredential,
@@ -46,6 +47,8 @@ from common.db.models.operation import Operation, OperationEvent
 
 __all__ = [
     "AccessRule",
+    "Aggregate",
+    "AggregateNode",
     "Allocation",
     "ApplicationCredential",
     "Assignment",
@@ -84,6 +87,8 @@ __all__ = [
     "Role",
     "SecurityGroup",
     "SecurityGroupRule",
+    "ServerGroup",
+    "ServerGroupMember",
     "Service",
     "Subnet",
     "User",
