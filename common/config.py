@@ -115,6 +115,12 @@ class SchedulerConfig:
     disk_ratio: float = option(1.0, "disk that may be claimed, per disk there is")
     reserved_memory_mib: int = option(512, "memory of each node kept for itself, in MiB")
     reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
+    filters: str = option("", "filters of nodes, comma-separated, in the order they are asked; empty: all there are")
+    weighers: str = option(
+        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10",
+        "weighers of nodes with their multipliers; a negative one of free_memory, free_vcpus or free_disk packs servers"
+        " on few nodes instead of spreading them",
+    )
     max_attempts: int = option(3, "nodes tried before a server goes to ERROR")
     missing_domain: str = option("restore", "what happens to a server whose domain is gone: restore or error")
     lease_s: float = option(

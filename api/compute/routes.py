@@ -1,8 +1,9 @@
-"""The compute API's table of contents, one row each. Microversions 2.1 to 2.79, as Nova numbers them."""
+"""The compute API's table of contents, one row each. Microversions 2.1 to 2.100, as Nova numbers them."""
 
 from __future__ import annotations
 
 from api.compute.handlers import (
+    aggregates,
     flavors,
     hosts,
     images,
@@ -12,6 +13,7 @@ from api.compute.handlers import (
     quota_sets,
     server_actions,
     server_create,
+    server_groups,
     server_metadata,
     servers,
     usages,
@@ -25,6 +27,7 @@ from api.routing import Api, Handler, Route
 
 _SERVER = "/servers/<server_id>"
 _FLAVOR = "/flavors/<flavor_id>"
+_AGGREGATE = "/os-aggregates/<aggregate_id>"
 
 
 def _row(method: str, path: str, handler: Handler, key: str, rule: Rule = Rule.MEMBER, *, action: str | None = None,
@@ -39,6 +42,10 @@ def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, si
 
 def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER) -> Route:
     return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name)
+
+
+def _on_aggregate(name: str, handler: Handler) -> Route:
+    return _row("POST", f"{_AGGREGATE}/action", handler, f"aggregates:{name}", ADMIN, action=name)
 
 
 ADMIN = Rule.ADMIN
@@ -112,15 +119,28 @@ HOSTS = (
     _row("PUT", "/os-services/<service_id>", hosts.update_service, "services:update", ADMIN),
     _read("/os-hypervisors", hosts.list_hypervisors, "hypervisors:list", ADMIN),
     _read("/os-hypervisors/detail", hosts.list_hypervisors_detail, "hypervisors:list-detail", ADMIN),
-    _read("/os-hypervisors/statistics", hosts.hypervisor_statistics, "hypervisors:statistics", ADMIN),
+    _read("/os-hypervisors/statistics", hosts.hypervisor_statistics, "hypervisors:statistics", ADMIN, until="2.87"),
     _read("/os-hypervisors/<hypervisor_id>", hosts.show_hypervisor, "hypervisors:show", ADMIN),
-    _read("/os-hypervisors/<hypervisor_id>/uptime", hosts.hypervisor_uptime, "hypervisors:uptime", ADMIN),
-    _read("/os-aggregates", hosts.list_aggregates, "aggregates:index", ADMIN),
-    _read("/os-aggregates/<aggregate_id>", hosts.show_aggregate, "aggregates:show", ADMIN),
+    _read("/os-hypervisors/<hypervisor_id>/uptime", hosts.hypervisor_uptime, "hypervisors:uptime", ADMIN, until="2.87"),
     _read("/os-hypervisors/<name>/search", hosts.search_hypervisors, "hypervisors:search", ADMIN, until="2.52"),
     _read("/os-hypervisors/<name>/servers", hosts.servers_of_hypervisors, "hypervisors:servers", ADMIN, until="2.52"),
     _read("/os-availability-zone", hosts.list_zones, "availability-zone:list"),
     _read("/os-availability-zone/detail", hosts.list_zones_detail, "availability-zone:detail", ADMIN),
+)
+GROUPING = (
+    _read("/os-aggregates", aggregates.list_all, "aggregates:index", ADMIN),
+    _row("POST", "/os-aggregates", aggregates.create, "aggregates:create", ADMIN),
+    _read(_AGGREGATE, aggregates.show, "aggregates:show", ADMIN),
+    _row("PUT", _AGGREGATE, aggregates.update, "aggregates:update", ADMIN),
+    _row("DELETE", _AGGREGATE, aggregates.delete, "aggregates:delete", ADMIN),
+    _on_aggregate("add_host", aggregates.add_host),
+    _on_aggregate("remove_host", aggregates.remove_host),
+    _on_aggregate("set_metadata", aggregates.set_metadata),
+    _row("POST", f"{_AGGREGATE}/images", aggregates.cache_images, "aggregates:images", ADMIN, since="2.81"),
+    _read("/os-server-groups", server_groups.list_all, "server-groups:index"),
+    _row("POST", "/os-server-groups", server_groups.create, "server-groups:create"),
+    _read("/os-server-groups/<group_id>", server_groups.show, "server-groups:show"),
+    _row("DELETE", "/os-server-groups/<group_id>", server_groups.delete, "server-groups:delete"),
 )
 QUOTAS = (
     _read("/limits", quota_sets.limits, "limits"),
@@ -157,7 +177,7 @@ APIS = [
     Api(
         "compute",
         "/compute/v2.1",
-        (*SERVERS, *FLAVORS, *KEYPAIRS, *HOSTS, *QUOTAS, *IMAGES, *EXTENSIONS),
+        (*SERVERS, *FLAVORS, *KEYPAIRS, *HOSTS, *GROUPING, *QUOTAS, *IMAGES, *EXTENSIONS),
         compute_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,

@@ -194,7 +194,7 @@ def _port_rows(session: Session, chosen: Chosen) -> list[_PortRow]:
         .order_by(Port.device_id, Port.nic_order, Port.created_at, Port.id)
         .execution_options(populate_existing=True)
     )
-    return [_PortRow(port, hostname or port.dns_name) for port, hostname in rows]
+    return [_PortRow(port, (hostname or port.dns_name).partition(".")[0]) for port, hostname in rows]
 
 
 def _addresses(session: Session, chosen: Chosen) -> dict[str, list[FixedAddress]]:

@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common.db import aggregates
 from common.db.models import Allocation, Instance, Node, Service
-from common.db.nodes import next_seq
 from common.placement import traits
 
 
@@ -32,6 +32,7 @@ _RATIOS = {
     ResourceClass.VCPU: Node.cpu_ratio, ResourceClass.MEMORY_MB: Node.memory_ratio,
     ResourceClass.DISK_GB: Node.disk_ratio,
 }  # fmt: skip
+_OWN = {ResourceClass.VCPU: "cpu", ResourceClass.MEMORY_MB: "memory", ResourceClass.DISK_GB: "disk"}
 _RESERVED = {ResourceClass.MEMORY_MB: Node.reserved_memory_mib, ResourceClass.DISK_GB: Node.reserved_disk_gib}
 Amounts = Mapping[ResourceClass, int]
 
@@ -125,20 +126,21 @@ class Terms:
 
 
 def set_terms(session: Session, node_id: str, generation: int, terms: Mapping[ResourceClass, Terms]) -> bool:
-    """False when the node has changed since `generation`: then nothing is written."""
-    values: dict[str, Any] = {"change_seq": next_seq()}
+    """False when the node has changed since `generation`: then nothing is written.
+
+    Ratios are the node's own: those of an aggregate that it is in stay above them.
+    """
+    held = sa.select(Node).where(Node.id == node_id, Node.change_seq == generation).with_for_update()
+    node = session.scalars(held.execution_options(populate_existing=True)).one_or_none()
+    if node is None:
+        return False
+    node.own_ratios = node.own_ratios | {_OWN[resource]: wanted.ratio for resource, wanted in terms.items()}
     for resource, wanted in terms.items():
-        values[_RATIOS[resource].key] = wanted.ratio
         if resource in _RESERVED:
-            values[_RESERVED[resource].key] = wanted.reserved
-    changed = session.execute(
-        sa.update(Node)
-        .where(Node.id == node_id, Node.change_seq == generation)
-        .values(**values)
-        .returning(Node.id)
-        .execution_options(synchronize_session=False)
-    )
-    return changed.one_or_none() is not None
+            setattr(node, _RESERVED[resource].key, wanted.reserved)
+    session.flush()
+    aggregates.derive(session, [node_id])
+    return True
 
 
 def has_reserve(resource: ResourceClass) -> bool:

@@ -107,20 +107,19 @@ PATTERNS: dict[str, InstrumentedAttribute[Any]] = {
 }
 
 
-#: no user data, keys, hints and image copies: nobody wants a thousand of them
-_LISTED = [
-    column
-    for column in cast(sa.Table, Instance.__table__).columns
-    if column.name not in ("user_data", "public_key", "scheduler_hints", "image")
+#: no user data and keys: nobody wants a thousand of them; hints and image copies are shown since 2.98
+_WHOLE = [
+    column for column in cast(sa.Table, Instance.__table__).columns if column.name not in ("user_data", "public_key")
 ]
+_LISTED = [column for column in _WHOLE if column.name not in ("scheduler_hints", "image")]
 
 
-def list_page(session: Session, wanted: ServerFilter, page: paging.Page) -> Sequence[Instance]:
+def list_page(session: Session, wanted: ServerFilter, page: paging.Page, *, whole: bool = False) -> Sequence[Instance]:
     """One page, newest first unless asked otherwise: rows that can be read as instances, but for what is not in lists.
 
     Raises InvalidRequest for an unknown marker or sort key, or a pattern that isn't understood.
     """
-    query = sa.select(*_LISTED).where(*_conditions(session, wanted))
+    query = sa.select(*(_WHOLE if whole else _LISTED)).where(*_conditions(session, wanted))
     rows = paging.fetch_rows(
         session, query, page, columns=SORT_COLUMNS, default=(("created_at", True),), key=Instance.id
     )

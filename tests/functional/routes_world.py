@@ -118,6 +118,8 @@ class World:
         specs = {"extra_specs": {"hw:cpu_policy": "shared"}}
         ok(api.post(f"{COMPUTE}/flavors/private/os-extra_specs", "admin", json=specs))
         ids.update(flavor_id="private", project_id=api.project_id("demo"), user_id=api.user_id("demo"))
+        sg = {"server_group": {"name": "demo's", "policies": ["affinity"]}}
+        ids["server_group_id"] = ok(api.post(f"{COMPUTE}/os-server-groups", json=sg))["server_group"]["id"]
         world.furnish_identity()
         world.furnish_metadefs()
         return world
@@ -205,7 +207,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
-    "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
+    "compute:group_id": "server_group_id", "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
@@ -233,6 +235,7 @@ CONTENT_TYPES = {
 ACTION_BODIES: dict[str, Any] = {
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
     "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
+    "add_host": {"host": "x"}, "remove_host": {"host": "x"}, "set_metadata": {"metadata": {"a": "b"}},
     "addTenantAccess": {"tenant": "0" * 32}, "removeTenantAccess": {"tenant": "0" * 32},
 }  # fmt: skip
 _NAMED = {"name": "renamed"}
@@ -256,6 +259,10 @@ BODIES: dict[str, Any] = {
     "compute:flavors:update": {"flavor": {"description": "x"}},
     "compute:flavor-extra-specs:create": {"extra_specs": {"a": "b"}},
     "compute:flavor-extra-specs:update": {"hw:cpu_policy": "b"},
+    "compute:aggregates:create": {"aggregate": {"name": "x"}},
+    "compute:aggregates:update": {"aggregate": {"name": "x"}},
+    "compute:aggregates:images": {"cache": [{"id": UNKNOWN}]},
+    "compute:server-groups:create": {"server_group": {"name": "x", "policy": "affinity"}},
     "compute:keypairs:create": {"keypair": {"name": "fresh", "public_key": PUBLIC_KEY}},
     "compute:services:update": {"status": "disabled"},
     "compute:quota-sets:update": {"quota_set": {"instances": 3}},

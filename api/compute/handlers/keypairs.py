@@ -30,7 +30,9 @@ def show(request: ApiRequest, name: str) -> Reply:
 
 
 def create(request: ApiRequest) -> Reply:
-    if request.version >= Microversion(2, 10):
+    if request.version >= Microversion(2, 92):
+        validate(request.body, schemas.CREATE_292)
+    elif request.version >= Microversion(2, 10):
         validate(request.body, schemas.CREATE_210)
     else:
         validate(request.body, schemas.CREATE_22 if request.version >= Microversion(2, 2) else schemas.CREATE)

@@ -57,6 +57,7 @@ def _read(request: ApiRequest) -> NewServer:
         zone=zone,
         requested_node=node,
         hints=_hints(request.body),
+        hostname=server.get("hostname"),
         min_count=min_count,
         max_count=max_count,
     )
@@ -164,7 +165,4 @@ def _place(request: ApiRequest, server: dict[str, Any]) -> tuple[str | None, str
 
 
 def _hints(body: dict[str, Any]) -> dict[str, Any]:
-    hints = {**body.get("OS-SCH-HNT:scheduler_hints", {}), **body.get("os:scheduler_hints", {})}
-    if hints.get("group"):
-        raise InvalidRequest(f"Instance group {str(hints['group'])[:64]} could not be found.")
-    return hints
+    return {**body.get("OS-SCH-HNT:scheduler_hints", {}), **body.get("os:scheduler_hints", {})}

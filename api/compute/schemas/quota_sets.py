@@ -17,4 +17,4 @@ def update(version: Microversion) -> Schema:
     return obj({"quota_set": obj({**limits, "force": BOOLEAN, "tenant_id": words})}, ("quota_set",))
 
 
-UPDATE_NEWEST = update(Microversion(2, 79))
+UPDATE_NEWEST = update(Microversion(2, 100))

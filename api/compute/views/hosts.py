@@ -12,6 +12,12 @@ from common.db.nodes import COMPUTE_BINARY
 from common.db.services import Load, is_up
 
 SERVICE_FIELDS = (Field("forced_down", since="2.11"),)
+_GONE = (
+    "cpu_info", "current_workload", "disk_available_least", "free_disk_gb", "free_ram_mb", "local_gb", "local_gb_used",
+    "memory_mb", "memory_mb_used", "running_vms", "vcpus", "vcpus_used",
+)  # fmt: skip
+#: since 2.88 amounts are placement's to tell
+HYPERVISOR_FIELDS = (*(Field(name, until="2.87") for name in _GONE), Field("uptime", since="2.88"))
 INTERNAL_ZONE = "internal"
 
 
@@ -47,6 +53,8 @@ def hypervisor(node: Node, row: Service, page: HypervisorPage, audience: Reader,
         body["service"] = {
             "id": row.id if by_uuid else row.number, "host": row.host, "disabled_reason": row.disabled_reason,
         }  # fmt: skip
+        body["uptime"] = None  # nodes don't report it
+        body = prune(body, HYPERVISOR_FIELDS, audience)
     on_it = page.servers.get(node.id, ()) if page.servers is not None else ()
     if on_it or (page.servers is not None and audience.at_least("2.75")):
         body["servers"] = [{"uuid": instance_id, "name": name} for instance_id, name in on_it]

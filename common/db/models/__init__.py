@@ -14,6 +14,7 @@ from common.db.models.compute import (
 )
 from common.db.models.delegation import Trust
 from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
+from common.db.models.grouping import Aggregate, AggregateNode, ServerGroup, ServerGroupMember
 from common.db.models.identity import (
     AccessRule,
     ApplicationCredential,
@@ -49,6 +50,8 @@ from common.db.models.operation import Operation, OperationEvent
 
 __all__ = [
     "AccessRule",
+    "Aggregate",
+    "AggregateNode",
     "Allocation",
     "ApplicationCredential",
     "Assignment",
@@ -92,6 +95,8 @@ __all__ = [
     "Role",
     "SecurityGroup",
     "SecurityGroupRule",
+    "ServerGroup",
+    "ServerGroupMember",
     "Service",
     "Subnet",
     "Trust",

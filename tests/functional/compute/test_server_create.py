@@ -234,5 +234,5 @@ def test_the_request_itself(cloud: Cloud) -> None:
     assert (large.status_code, "Retry-After" in large.headers) == (413, True)
     assert cloud.api.post(path, json=[1]).status_code == 400
     assert cloud.api.post(path, json={"server": None}).status_code == 400
-    assert cloud.api.post(path, headers=version("2.80"), json=cloud.body()).status_code == 406
+    assert cloud.api.post(path, headers=version("2.101"), json=cloud.body()).status_code == 406
     assert cloud.api.patch(path, json={}).status_code == 405

@@ -137,6 +137,21 @@ def test_an_administrator_sets_the_terms_of_an_offer_and_placement_obeys(api_cli
     assert (again.status_code, again.json["allocation_ratio"]) == (200, 2.5)
 
 
+def test_an_aggregates_ratio_stays_above_the_nodes_own(api_client: ApiClient, node: str) -> None:
+    compute, new = "/compute/v2.1/os-aggregates", {"aggregate": {"name": "dense", "availability_zone": None}}
+    number = api_client.post(compute, "admin", json=new).json["aggregate"]["id"]
+    path = f"/resource_providers/{node}/inventories/VCPU"
+    for action in ({"add_host": {"host": "node1"}}, {"set_metadata": {"metadata": {"cpu_allocation_ratio": "8"}}}):
+        assert api_client.post(f"{compute}/{number}/action", "admin", json=action).status_code == 200
+    shown = ask(api_client, path)
+    assert shown["allocation_ratio"] == 8.0
+    own = {"resource_provider_generation": shown["resource_provider_generation"], "total": 4, "allocation_ratio": 2.0}
+    assert api_client.put(f"{BASE}{path}", "admin", headers=NEWEST, json=own).json["allocation_ratio"] == 8.0
+    left = {"remove_host": {"host": "node1"}}
+    assert api_client.post(f"{compute}/{number}/action", "admin", json=left).status_code == 200
+    assert ask(api_client, path)["allocation_ratio"] == 2.0
+
+
 @pytest.mark.parametrize(
     ("resource", "fields"),
     [("VCPU", {"total": 5}), ("VCPU", {"total": 4, "reserved": 1}), ("VCPU", {"total": 4, "step_size": 2}),
