@@ -70,6 +70,7 @@ SERVERS = (
     _action("lock", server_actions.lock),
     _action("unlock", server_actions.unlock),
     _action("os-resetState", server_actions.reset_state, ADMIN),
+    _action("injectNetworkInfo", server_actions.inject_network_info, ADMIN),
     _action("addSecurityGroup", server_actions.add_security_group),
     _action("removeSecurityGroup", server_actions.remove_security_group),
     _read(f"{_SERVER}/diagnostics", server_actions.diagnostics, "servers:diagnostics", ADMIN),

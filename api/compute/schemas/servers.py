@@ -163,6 +163,7 @@ _LOCK_REASON = {
 LOCK_273 = obj({"lock": _LOCK_REASON}, ("lock",))
 UNLOCK = obj({"unlock": _NOTHING}, ("unlock",))
 RESET_STATE = obj({"os-resetState": obj({"state": {"enum": ["active", "error"]}}, ("state",))}, ("os-resetState",))
+INJECT_NETWORK = obj({"injectNetworkInfo": _NOTHING}, ("injectNetworkInfo",))
 ADD_GROUP = obj({"addSecurityGroup": obj({"name": NAME}, ("name",))}, ("addSecurityGroup",))
 REMOVE_GROUP = obj({"removeSecurityGroup": obj({"name": NAME}, ("name",))}, ("removeSecurityGroup",))
 

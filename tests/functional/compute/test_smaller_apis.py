@@ -44,6 +44,20 @@ def test_services_tell_of_events_and_the_node_is_told(cloud: Cloud) -> None:
     assert api.post(EVENTS, "service", json={"events": []}).status_code == 400
 
 
+def test_an_administrator_has_the_node_put_the_network_in_order(cloud: Cloud) -> None:
+    placed, building = cloud.active(), cloud.server()
+
+    def inject(server_id: str, as_: str = "admin") -> int:
+        url = f"{URL}/servers/{server_id}/action"
+        return cloud.api.post(url, as_, json={"injectNetworkInfo": None}).status_code
+
+    with cloud.services.db.read() as session:
+        before = session.scalars(select(Node.network_wanted)).one()
+    assert (inject(placed, "demo"), inject(placed), inject(building)) == (403, 202, 409)
+    with cloud.services.db.read() as session:
+        assert session.scalars(select(Node.network_wanted)).one() == before + 1
+
+
 def test_passwords_topology_and_migrations_of_a_server(cloud: Cloud) -> None:
     api, url = cloud.api, f"{URL}/servers/{cloud.active()}"
     assert api.get(f"{url}/os-server-password").json == {"password": ""}
