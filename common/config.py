@@ -84,6 +84,9 @@ class ApiConfig:
     max_limit: int = option(1000, "largest and default page of a list")
     tls_cert_file: str = option("", "certificate chain (PEM) of the listener; empty: plain HTTP")
     tls_key_file: str = option("", "its private key (PEM), readable by the services' user only")
+    instance_password: bool = option(
+        True, "the answer to a new server bears adminPass, as Nova's does; nothing sets it in the guest"
+    )
     policy_file: str = option("", "JSON file of action key to rule that overrides the built-in policy")
 
 

@@ -6,7 +6,7 @@ State is written by common/db/instances.py only; here are also the plain edits o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -250,3 +250,9 @@ def get_for_update(session: Session, instance_id: str, context: RequestContext) 
     if found is None or found.deleted or not context.owns(found.project_id):
         raise NotFound(f"Instance {instance_id} could not be found.")
     return found
+
+
+def living(session: Session, instance_ids: Collection[str]) -> dict[str, Instance]:
+    """Those of these instances that are not deleted, by id."""
+    query = sa.select(Instance).where(Instance.id.in_(sorted(instance_ids)), Instance.deleted.is_(False))
+    return {row.id: row for row in session.scalars(query)}

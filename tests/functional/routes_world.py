@@ -183,6 +183,7 @@ class World:
             "disk_format": "raw",
             "container_format": "bare",
             "visibility": "shared",
+            {"t": "web"}.get(tag, "twin"): "a value",
             "tags": [tag],
         }
         image_id = str(ok(api.post(f"{IMAGE}/images", json=asked))["id"])
@@ -207,7 +208,8 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
-    "compute:group_id": "server_group_id", "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
+    "compute:server_group_id": "server_group_id",
+    "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
@@ -217,7 +219,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "identity:trust_id": "trust_id", "identity:limit_id": "limit_id",
     "identity:region_id": lambda world: world.cloud.config.cloud.region,
 }  # fmt: skip
-KEYS = {"/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
+KEYS = {"/images/": "web", "/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
 
 #: Parameters that name nothing that belongs to a project: words of the API itself, or of administrators only.
 NOBODYS = {
@@ -226,6 +228,7 @@ NOBODYS = {
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
     "identity:endpoint_group_id", "identity:registered_limit_id",
+    "compute:host", "compute:before", "compute:migration_id",
 }  # fmt: skip
 
 CONTENT_TYPES = {
@@ -259,6 +262,22 @@ BODIES: dict[str, Any] = {
     "compute:flavors:update": {"flavor": {"description": "x"}},
     "compute:flavor-extra-specs:create": {"extra_specs": {"a": "b"}},
     "compute:flavor-extra-specs:update": {"hw:cpu_policy": "b"},
+    "compute:hosts:update": {"status": "enable"},
+    "compute:quota-class-sets:update": {"quota_class_set": {"instances": 3}},
+    "compute:server-external-events:create": {"events": [{"name": "network-changed", "server_uuid": UNKNOWN}]},
+    "compute:image-metadata:update_all": {"metadata": {"a": "b"}},
+    "compute:image-metadata:create": {"metadata": {"a": "b"}},
+    "compute:image-metadata:update": {"meta": {"web": "b"}},
+    "compute:security-groups:create": {"security_group": {"name": "x", "description": "x"}},
+    "compute:security-groups:update": {"security_group": {"name": "x", "description": "x"}},
+    "compute:security-group-rules:create": lambda world: {
+        "security_group_rule": {
+            "parent_group_id": world.ids["group_id"],
+            "ip_protocol": "tcp",
+            "from_port": 1,
+            "to_port": 2,
+        }
+    },
     "compute:aggregates:create": {"aggregate": {"name": "x"}},
     "compute:aggregates:update": {"aggregate": {"name": "x"}},
     "compute:aggregates:images": {"cache": [{"id": UNKNOWN}]},

@@ -77,7 +77,9 @@ SAME_FOR_ALL = {
     "compute:quota-sets:defaults", "network:quotas:default", "identity:get_domain", "identity:get_region",
 }  # fmt: skip
 #: With these the child is made by the request, so a parent can't be the wrong one.
-MAKES_THE_CHILD = {"compute:server-metadata:update", "compute:server-tags:update", "image:tags:add"}
+MAKES_THE_CHILD = {
+    "compute:server-metadata:update", "compute:server-tags:update", "compute:image-metadata:update", "image:tags:add",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

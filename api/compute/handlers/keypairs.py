@@ -12,7 +12,6 @@ from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from api.schema import validate
 from common.db.paging import Page
-from common.errors import InvalidRequest
 
 
 def list_all(request: ApiRequest) -> Reply:
@@ -37,10 +36,9 @@ def create(request: ApiRequest) -> Reply:
     else:
         validate(request.body, schemas.CREATE_22 if request.version >= Microversion(2, 2) else schemas.CREATE)
     asked = request.body["keypair"]
-    if asked.get("type", "ssh") != "ssh":
-        raise InvalidRequest("Key pairs of type x509 are not supported; use type ssh.")
     user_id = keypairs.owner(request.context, asked.get("user_id"))
-    made = keypairs.create(request.services, request.context, user_id, asked["name"], asked.get("public_key"))
+    new = keypairs.NewKeypair(user_id, asked["name"], asked.get("type", "ssh"), asked.get("public_key"))
+    made = keypairs.create(request.services, request.context, new)
     return Reply(views.created(made, reader(request)), 201 if request.version >= Microversion(2, 2) else 200)
 
 

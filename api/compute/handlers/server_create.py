@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import secrets
 from typing import Any
 
 from api.compute.operations import server_create
@@ -18,6 +19,8 @@ from api.request import ApiRequest, Reply
 from api.schema import as_boolean, validate
 from common.errors import Forbidden, InvalidRequest
 
+PASSWORD_BYTES = 12
+
 
 def create(request: ApiRequest) -> Reply:
     validate(request.body, schemas.create(request.version))
@@ -26,6 +29,8 @@ def create(request: ApiRequest) -> Reply:
     if as_boolean(request.body["server"].get("return_reservation_id", False)):
         return Reply({"reservation_id": created.reservation_id}, 202)
     body = views.created(created.instance_ids[0], new.disk_config, new.groups or ("default",), reader(request))
+    if request.services.config.api.instance_password:
+        body["adminPass"] = request.body["server"].get("adminPass") or secrets.token_urlsafe(PASSWORD_BYTES)
     location = f"{request.base_url}/servers/{created.instance_ids[0]}"
     return Reply({"server": body}, 202, {"Location": location})
 

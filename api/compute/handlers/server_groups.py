@@ -27,8 +27,8 @@ def list_all(request: ApiRequest) -> Reply:
     return Reply({"server_groups": [views.group(row, audience) for row in found]})
 
 
-def show(request: ApiRequest, group_id: str) -> Reply:
-    found = server_groups.show(request.services, request.context, group_id)
+def show(request: ApiRequest, server_group_id: str) -> Reply:
+    found = server_groups.show(request.services, request.context, server_group_id)
     return Reply({"server_group": views.group(found, reader(request))})
 
 
@@ -50,6 +50,6 @@ def create(request: ApiRequest) -> Reply:
     return Reply({"server_group": views.group(made, reader(request))})
 
 
-def delete(request: ApiRequest, group_id: str) -> Reply:
-    server_groups.delete(request.services, request.context, group_id)
+def delete(request: ApiRequest, server_group_id: str) -> Reply:
+    server_groups.delete(request.services, request.context, server_group_id)
     return Reply(status=204)

@@ -96,7 +96,7 @@ def public_key(session: Session, key_name: str | None, context: RequestContext) 
     found = keypairs.find(session, context.user_id, key_name)
     if found is None:
         raise InvalidRequest("Invalid key_name provided.")
-    return found.public_key
+    return found.public_key if found.type == "ssh" else None  # a certificate is no line of authorized_keys
 
 
 def check_zone(session: Session, zone: str | None) -> None:

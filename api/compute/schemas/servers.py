@@ -131,11 +131,11 @@ _ADDED: dict[str, dict[str, Schema]] = {
 }
 
 _UPDATE = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS}
-UPDATE = obj({"server": obj(_UPDATE, minProperties=1)}, ("server",))
+UPDATE = obj({"server": obj(_UPDATE)}, ("server",))
 _UPDATE_219 = {**_UPDATE, "description": TEXT}
-UPDATE_219 = obj({"server": obj(_UPDATE_219, minProperties=1)}, ("server",))
-UPDATE_290 = obj({"server": obj({**_UPDATE_219, "hostname": HOSTNAME}, minProperties=1)}, ("server",))
-UPDATE_294 = obj({"server": obj({**_UPDATE_219, "hostname": FQDN}, minProperties=1)}, ("server",))
+UPDATE_219 = obj({"server": obj(_UPDATE_219)}, ("server",))
+UPDATE_290 = obj({"server": obj({**_UPDATE_219, "hostname": HOSTNAME})}, ("server",))
+UPDATE_294 = obj({"server": obj({**_UPDATE_219, "hostname": FQDN})}, ("server",))
 
 SET_METADATA = obj({"metadata": METADATA}, ("metadata",))
 SET_METADATA_ITEM = obj({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))
@@ -163,6 +163,7 @@ _LOCK_REASON = {
 LOCK_273 = obj({"lock": _LOCK_REASON}, ("lock",))
 UNLOCK = obj({"unlock": _NOTHING}, ("unlock",))
 RESET_STATE = obj({"os-resetState": obj({"state": {"enum": ["active", "error"]}}, ("state",))}, ("os-resetState",))
+INJECT_NETWORK = obj({"injectNetworkInfo": _NOTHING}, ("injectNetworkInfo",))
 ADD_GROUP = obj({"addSecurityGroup": obj({"name": NAME}, ("name",))}, ("addSecurityGroup",))
 REMOVE_GROUP = obj({"removeSecurityGroup": obj({"name": NAME}, ("name",))}, ("removeSecurityGroup",))
 

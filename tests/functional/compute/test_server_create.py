@@ -26,7 +26,7 @@ def test_create_answers_202_and_everything_is_in_one_transaction(cloud: Cloud) -
     reply = cloud.create(metadata={"role": "web"}, tags=["b", "a"], description="first", networks="auto")
     assert reply.status_code == 202, reply.text
     body = reply.json["server"]
-    assert set(body) == {"id", "links", "OS-DCF:diskConfig", "security_groups"}
+    assert set(body) == {"id", "links", "OS-DCF:diskConfig", "security_groups", "adminPass"}
     assert reply.headers["Location"] == f"http://localhost{URL}/servers/{body['id']}"
     with cloud.services.db.read() as session:
         instance = session.get_one(Instance, body["id"])
