@@ -222,6 +222,7 @@ NOBODYS = {
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
     "identity:endpoint_group_id", "identity:registered_limit_id",
+    "identity:idp_id", "identity:protocol_id", "identity:mapping_id", "identity:sp_id",
     "cumulet:node", "compute:os-hypervisors",
 }  # fmt: skip
 
@@ -344,6 +345,14 @@ BODIES: dict[str, Any] = {
         ]
     },
     "identity:update_limit": {"limit": {"resource_limit": 3}},
+    "identity:create_identity_provider": {"identity_provider": {}},
+    "identity:update_identity_provider": {"identity_provider": {"enabled": True}},
+    "identity:create_protocol": {"protocol": {"mapping_id": UNKNOWN}},
+    "identity:update_protocol": {"protocol": {"mapping_id": UNKNOWN}},
+    "identity:create_mapping": {"mapping": {"rules": [{"local": [], "remote": [{"type": "x"}]}]}},
+    "identity:update_mapping": {"mapping": {"rules": [{"local": [], "remote": [{"type": "x"}]}]}},
+    "identity:create_service_provider": {"service_provider": {"auth_url": "http://x", "sp_url": "http://x"}},
+    "identity:update_service_provider": {"service_provider": {"enabled": True}},
     "identity:create_policy": {"policy": {"type": "application/json", "blob": "{}"}},
     "identity:update_policy": {"policy": {"blob": "x"}},
     "identity:create_policy_association_for_endpoint": None,

@@ -14,6 +14,13 @@ from common.db.models.compute import (
 )
 from common.db.models.delegation import Trust
 from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
+from common.db.models.federation import (
+    FederationMapping,
+    FederationProtocol,
+    IdentityProvider,
+    RemoteId,
+    ServiceProvider,
+)
 from common.db.models.identity import (
     AccessRule,
     ApplicationCredential,
@@ -58,10 +65,13 @@ __all__ = [
     "EndpointGroup",
     "EndpointGroupProject",
     "EndpointProject",
+    "FederationMapping",
+    "FederationProtocol",
     "Flavor",
     "FlavorAccess",
     "Group",
     "GroupMember",
+    "IdentityProvider",
     "IdentityService",
     "Image",
     "ImageMember",
@@ -88,11 +98,13 @@ __all__ = [
     "QuotaUsage",
     "Region",
     "RegisteredLimit",
+    "RemoteId",
     "RevokedToken",
     "Role",
     "SecurityGroup",
     "SecurityGroupRule",
     "Service",
+    "ServiceProvider",
     "Subnet",
     "Trust",
     "User",
