@@ -229,6 +229,7 @@ NOBODYS = {
 CONTENT_TYPES = {
     "image:images:update": "application/openstack-images-v2.1-json-patch",
     "image:images:upload": "application/octet-stream",
+    "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
@@ -277,6 +278,8 @@ BODIES: dict[str, Any] = {
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},
     "image:images:update": [{"op": "replace", "path": "/name", "value": "x"}],
     "image:images:upload": None,
+    "image:images:stage": None,
+    "image:images:import": {"method": {"name": "glance-direct"}},
     "image:images:deactivate": None,
     "image:images:reactivate": None,
     "image:tags:add": None,

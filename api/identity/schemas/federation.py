@@ -42,15 +42,12 @@ _LOCAL = obj(
     {"user": _USER, "projects": _PROJECTS, "group": _GROUP, "groups": _WORD, "group_ids": _WORD, "domain": _DOMAIN}
 )
 _CONDITIONS = ("any_one_of", "not_any_of", "blacklist", "whitelist")
-_REMOTE = obj(
-    {"type": _WORD, "regex": STRICT_BOOLEAN, **dict.fromkeys(_CONDITIONS, _WORDS)},
-    ("type",),
-    maxProperties=3,
-    oneOf=[
-        {"maxProperties": 1},
-        *({"required": [name]} for name in _CONDITIONS),
-    ],
-)
+_REMOTE: Schema = {
+    "anyOf": [
+        obj({"type": _WORD}, ("type",)),
+        *(obj({"type": _WORD, name: _WORDS, "regex": STRICT_BOOLEAN}, ("type", name)) for name in _CONDITIONS),
+    ]
+}
 _RULE = obj(
     {
         "local": {"type": "array", "maxItems": 100, "items": _LOCAL},

@@ -41,7 +41,7 @@ from common.db.models.identity import (
     Role,
     User,
 )
-from common.db.models.image import Image, ImageMember, ImageTag, MetadefItem, MetadefNamespace
+from common.db.models.image import Image, ImageMember, ImageTag, ImageTask, MetadefItem, MetadefNamespace
 from common.db.models.limits import ProjectLimit, RegisteredLimit
 from common.db.models.network import (
     IpAllocation,
@@ -76,6 +76,7 @@ __all__ = [
     "Image",
     "ImageMember",
     "ImageTag",
+    "ImageTask",
     "ImpliedRole",
     "Instance",
     "IpAllocation",

@@ -365,6 +365,23 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['image_id'], ['images.id'], name=op.f('fk_image_tags_image_id_images'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('image_id', 'tag', name=op.f('pk_image_tags'))
     )
+    op.create_table('image_tasks',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('image_id', sa.String(length=36), nullable=False),
+    sa.Column('owner', sa.String(length=64), nullable=True),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('request_id', sa.String(length=64), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('request', sa.JSON(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['image_id'], ['images.id'], name=op.f('fk_image_tasks_image_id_images'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_image_tasks'))
+    )
+    with op.batch_alter_table('image_tasks', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_image_tasks_image_id'), ['image_id'], unique=False)
+
     op.create_table('implied_roles',
     sa.Column('prior_role_id', sa.String(length=64), nullable=False),
     sa.Column('implied_role_id', sa.String(length=64), nullable=False),
@@ -940,6 +957,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_implied_roles_implied_role_id'))
 
     op.drop_table('implied_roles')
+    with op.batch_alter_table('image_tasks', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_image_tasks_image_id'))
+
+    op.drop_table('image_tasks')
     op.drop_table('image_tags')
     with op.batch_alter_table('image_members', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_image_members_member'))
