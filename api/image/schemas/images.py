@@ -55,7 +55,7 @@ READ_ONLY = (
     "schema",
     "stores",
 )
-RESERVED = ("location", "locations", "deleted", "deleted_at")
+RESERVED = ("location", "locations", "stores", "deleted", "deleted_at")
 RESERVED_PREFIX = "os_glance"
 
 CREATE: Schema = {

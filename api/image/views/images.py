@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api.image.operations.images import ShownImage
+from api.image.schemas.images import STORE_ID
+from common.db.images import ImageStatus
 from common.db.models import ImageMember, ImageTask
 
 
@@ -39,6 +41,8 @@ def image_body(shown: ShownImage) -> dict[str, Any]:
         "file": f"/v2/images/{image.id}/file",
         "schema": "/v2/schemas/image",
     }
+    if image.status in (ImageStatus.ACTIVE, ImageStatus.DEACTIVATED):
+        body["stores"] = STORE_ID
     if image.failure:
         body["os_glance_upload_failure"] = image.failure
     return body

@@ -43,7 +43,7 @@ def test_staged_bytes_become_the_image(api_client: ApiClient, services: Services
     reply = start(api_client, image["id"])
     assert reply.status_code == 202, reply.text
     shown = show(api_client, image["id"])
-    assert (shown["status"], shown["size"]) == ("active", len(DATA))
+    assert (shown["status"], shown["size"], shown["stores"]) == ("active", len(DATA), "local")
     assert shown["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
     assert api_client.get(f"{V2}/{image['id']}/file").data == DATA
     tasks = api_client.get(f"{V2}/{image['id']}/tasks").json["tasks"]
