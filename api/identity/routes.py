@@ -21,6 +21,7 @@ from api.identity.handlers import (
     versions,
 )
 from api.identity.routes_endpoint_filter import ENDPOINT_FILTER
+from api.identity.routes_federation import FEDERATION
 from api.identity.routes_grants import GRANTS
 from api.identity.routes_limits import LIMITS
 from api.identity.routes_policies import POLICIES
@@ -159,6 +160,7 @@ ROUTES = [
     *POLICIES,
     *ENDPOINT_FILTER,
     *LIMITS,
+    *FEDERATION,
     *TRUSTS,
     _row("GET", "/regions", Rule.AUTHENTICATED, regions.list_regions, "list_regions"),
     _row("POST", "/regions", Rule.CLOUD_ADMIN, regions.create, "create_region"),

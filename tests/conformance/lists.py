@@ -1,7 +1,8 @@
 """Which of tempest's tests count, by area; lists/ holds them as data, one id a line.
 
 core.txt and rbac.txt are the yardstick, not-counted.txt names what of core.txt is out of scope, each with its reason after a
-tab, sample.txt the few that the default test command runs, ec2.txt what waits for an EC2 endpoint.
+tab, sample.txt the few that the default test command runs, ec2.txt what waits for an EC2 endpoint, otherwise.txt what counts
+and yet will not pass, because another answer is right.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "lists"
@@ -61,6 +63,17 @@ def not_counted() -> dict[str, str]:
     """What is out of scope for now, with the reason."""
     lines = (_FOLDER / "not-counted.txt").read_text().splitlines()
     return {name_of(line): line.split("\t", 1)[1] for line in lines if "\t" in line}
+
+
+def otherwise() -> list[tuple[str, str]]:
+    """What tests' names contain ("*": anything) whose answer would be wrong here, with the reason."""
+    lines = (_FOLDER / "otherwise.txt").read_text().splitlines()
+    pairs = [line.split("\t", 1) for line in lines if "\t" in line and not line.startswith("#")]
+    return [(pattern, reason) for pattern, reason in pairs]
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if fnmatchcase(name, f"*{pattern}*")]
 
 
 def sample() -> list[str]:

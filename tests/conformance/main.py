@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,13 @@ def main() -> int:
     kept = results.of_commit(results.commit())
     areas = [Area(options.area)] if options.area else list(Area)
     cloud = _connect()
-    _prepare(cloud, kept.folder / "workspace", options)
     failed = False
     try:
         for area in areas:
-            failed = (
-                not _run(area, kept, Runner(venv, kept.folder / "workspace", _teller(kept), options.workers), options)
-                or failed
-            )
+            workspace = kept.folder / "workspace"
+            _prepare(cloud, workspace, area, options)
+            runner = Runner(venv, workspace, _teller(kept, guests=not options.no_guests), options.workers)
+            failed = not _run(area, kept, runner, options) or failed
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
         return 130
@@ -69,11 +70,14 @@ def _connect() -> Any:
     return openstack.connect()
 
 
-def _prepare(cloud: Any, workspace: Path, options: argparse.Namespace) -> None:
+def _prepare(cloud: Any, workspace: Path, area: Area, options: argparse.Namespace) -> None:
     fixed = options.fixed_network
     if fixed is None and not tempest_conf.has_routers(cloud):
         fixed = NETWORK
-    choices = tempest_conf.Choices(guests=not options.no_guests, fixed_network=fixed, settings=tuple(options.set))
+    settings = tuple(options.set)
+    if area is Area.RBAC:  # each persona is to have its own role and no other
+        settings = ("auth.tempest_roles=", *settings)
+    choices = tempest_conf.Choices(guests=not options.no_guests, fixed_network=fixed, settings=settings)
     tempest_conf.write(cloud, workspace, choices)
     how = f"by their address on {fixed}" if fixed else "by floating addresses"
     print(f"tempest.conf is in {workspace}/etc; servers are reached {'not at all' if options.no_guests else how}")
@@ -97,9 +101,9 @@ def _run(area: Area, kept: Kept, runner: Runner, options: argparse.Namespace) ->
     return counts["passed"] == len(names)
 
 
-def _teller(kept: Kept) -> Any:
+def _teller(kept: Kept, *, guests: bool) -> Callable[[Result], None]:
     def tell(result: Result) -> None:
-        kept.add(result)
+        kept.add(replace(result, guests=guests))
         if result.result != "passed":
             print(f"{result.result.upper():8}{result.test}\n        {result.why[:200]}", flush=True)
 

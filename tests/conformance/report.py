@@ -25,7 +25,8 @@ with its reason. A skipped test is not a passed one. Written by `devstack/confor
 
 Results are kept by commit in `~/.local/state/cumulet/conformance` (or `$CUMULET_CONFORMANCE_DIR`). As long as the cloud
 has no routers, the runner has servers reached by their address on the network `shared`; `--fixed-network NAME` does that with
-any cloud. The default test command runs the {sample} tests of `sample.txt`, which need no guest.
+any cloud. Where no guests took part the driver was `fake`: servers get ACTIVE and nobody logs in to them. The default test
+command runs the {sample} tests of `sample.txt`, which need no guest.
 
 """
 
@@ -61,18 +62,30 @@ def rows(kept: Sequence[Kept]) -> list[Row]:
 
 def render(found: Sequence[Row]) -> str:
     head = _HEAD.format(out=len(lists.not_counted()), sample=len(lists.sample()))
-    lines = ["| area | passed / counted | failed | skipped | not run | commit | day |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| area | passed / counted | failed | skipped | not run | guests | commit | day |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     passed = 0
     for row in found:
         counts, total = row.counts, sum(row.counts.values())
         passed += counts["passed"]
         day = max((result.at for result in row.results.values()), default="")[:10]
+        guests = "yes" if total and all(result.guests for result in row.results.values()) else "no"
         lines.append(
             f"| {row.area} | {counts['passed']} / {row.counted} | {counts['failed']} | {counts['skipped']} "
-            f"| {row.counted - total} | {row.commit or '-'} | {day or '-'} |"
+            f"| {row.counted - total} | {guests} | {row.commit or '-'} | {day or '-'} |"
         )
-    lines.append(f"| all | {passed} / {sum(row.counted for row in found)} | | | | | |")
-    return head + "\n".join(lines) + "\n" + _reasons(found)
+    lines.append(f"| all | {passed} / {sum(row.counted for row in found)} | | | | | | |")
+    return head + "\n".join(lines) + "\n" + _otherwise() + _reasons(found)
+
+
+def _otherwise() -> str:
+    every = [name for names in lists.counted().values() for name in names]
+    lines = ["", "## What counts and will not pass", "", "| tests | number | why |", "|---|---|---|"]
+    for pattern, reason in lists.otherwise():
+        lines.append(f"| `{pattern}` | {len(lists.matching(pattern, every))} | {reason} |")
+    return "\n".join(lines) + "\n"
 
 
 def _reasons(found: Sequence[Row]) -> str:

@@ -19,13 +19,17 @@ _GIT_S = 30.0
 
 @dataclass(frozen=True)
 class Result:
-    """result: passed, failed or skipped; why: the last line of the failure, or the reason. at: when, UTC."""
+    """result: passed, failed or skipped; why: the last line of the failure, or the reason. at: when, UTC.
+
+    guests: whether the tests logged in to servers.
+    """
 
     test: str
     result: str
     why: str = ""
     seconds: float = 0.0
     at: str = ""
+    guests: bool = True
 
 
 def home() -> Path:

@@ -21,6 +21,13 @@ def test_every_counted_test_is_in_one_area() -> None:
     assert all(lists.not_counted().values()), "each is out for a reason"
 
 
+def test_whatever_will_not_pass_is_there_and_has_a_reason() -> None:
+    every = [name for names in lists.counted().values() for name in names]
+    for pattern, reason in lists.otherwise():
+        assert lists.matching(pattern, every), pattern
+        assert reason
+
+
 @pytest.mark.parametrize(
     ("name", "area"),
     [
@@ -72,8 +79,8 @@ def test_the_page_takes_each_area_as_it_was_measured_last(tmp_path: Path) -> Non
     (old.folder / "results.jsonl").write_text(lines)
     new.add(Result(image[0], "failed", "why"))
     text = report.render(report.rows([old, new]))
-    assert f"| image | 0 / {len(image)} | 1 | 0 | {len(image) - 1} | new |" in text
-    assert f"| network | 1 / {len(network)} | 0 | 0 | {len(network) - 1} | old |" in text
+    assert f"| image | 0 / {len(image)} | 1 | 0 | {len(image) - 1} | yes | new |" in text
+    assert f"| network | 1 / {len(network)} | 0 | 0 | {len(network) - 1} | yes | old |" in text
 
 
 def test_the_page_is_there_and_names_every_area() -> None:

@@ -79,7 +79,12 @@ class Reporter(unittest.TestResult):
 def _why(err: Any) -> str:
     """The exception's first lines, which name it, and its last, which often has the server's answer."""
     text = "".join(traceback.format_exception_only(err[0], err[1])) if isinstance(err, tuple) else str(err)
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip().strip("{}")]
+    _before, marked, rest = text.rpartition("Traceback (most recent call last):\n")
+    lines = [line for line in (rest if marked else text).splitlines() if line.strip().strip("{}")]
+    if marked:  # testtools puts the log before it; the frames are indented
+        at = next((number for number, line in enumerate(lines) if not line.startswith(" ")), 0)
+        lines = lines[at:]
+    lines = [line.strip() for line in lines]
     chosen = lines[:3] + [line for line in lines[3:] if "Failed validating" in line][:1] + lines[3:][-1:]
     return " | ".join(line[:200] for line in chosen)
 

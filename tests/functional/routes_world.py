@@ -229,11 +229,13 @@ NOBODYS = {
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
     "identity:endpoint_group_id", "identity:registered_limit_id",
     "compute:host", "compute:before", "compute:migration_id",
+    "identity:idp_id", "identity:protocol_id", "identity:mapping_id", "identity:sp_id",
 }  # fmt: skip
 
 CONTENT_TYPES = {
     "image:images:update": "application/openstack-images-v2.1-json-patch",
     "image:images:upload": "application/octet-stream",
+    "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
@@ -305,6 +307,8 @@ BODIES: dict[str, Any] = {
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},
     "image:images:update": [{"op": "replace", "path": "/name", "value": "x"}],
     "image:images:upload": None,
+    "image:images:stage": None,
+    "image:images:import": {"method": {"name": "glance-direct"}},
     "image:images:deactivate": None,
     "image:images:reactivate": None,
     "image:tags:add": None,
@@ -373,6 +377,14 @@ BODIES: dict[str, Any] = {
         ]
     },
     "identity:update_limit": {"limit": {"resource_limit": 3}},
+    "identity:create_identity_provider": {"identity_provider": {}},
+    "identity:update_identity_provider": {"identity_provider": {"enabled": True}},
+    "identity:create_protocol": {"protocol": {"mapping_id": UNKNOWN}},
+    "identity:update_protocol": {"protocol": {"mapping_id": UNKNOWN}},
+    "identity:create_mapping": {"mapping": {"rules": [{"local": [], "remote": [{"type": "x"}]}]}},
+    "identity:update_mapping": {"mapping": {"rules": [{"local": [], "remote": [{"type": "x"}]}]}},
+    "identity:create_service_provider": {"service_provider": {"auth_url": "http://x", "sp_url": "http://x"}},
+    "identity:update_service_provider": {"service_provider": {"enabled": True}},
     "identity:create_policy": {"policy": {"type": "application/json", "blob": "{}"}},
     "identity:update_policy": {"policy": {"blob": "x"}},
     "identity:create_policy_association_for_endpoint": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,8 @@ from api.identity.operations.login import Login, log_in
 from api.request import Services
 from common import log
 from common.context import RequestContext
-from common.db import application_credentials, catalog, domains, endpoint_filter, projects, tokens, trusts
-from common.db.models import Endpoint, IdentityService
+from common.db import application_credentials, catalog, domains, endpoint_filter, federation, projects, tokens, trusts
+from common.db.models import Endpoint, IdentityService, ServiceProvider
 from common.db.tokens import Scope, Subject
 from common.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from common.tokens import TokenContent
@@ -34,6 +34,7 @@ class Issued:
     content: TokenContent
     subject: Subject
     catalog: Catalog | None
+    service_providers: Sequence[ServiceProvider] = ()
 
 
 def issue(services: Services, context: RequestContext, auth: Mapping[str, Any], *, with_catalog: bool) -> Issued:
@@ -53,6 +54,7 @@ def issue(services: Services, context: RequestContext, auth: Mapping[str, Any], 
             content,
             subject,
             _catalog(session, subject) if with_catalog else None,
+            federation.enabled_service_providers(session),
         )
     log.event(
         logger,
@@ -200,6 +202,7 @@ def show(services: Services, context: RequestContext, token: str, *, with_catalo
             content,
             subject,
             _catalog(session, subject) if with_catalog else None,
+            federation.enabled_service_providers(session),
         )
 
 

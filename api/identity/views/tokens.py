@@ -41,6 +41,10 @@ def token(issued: Issued) -> dict[str, Any]:
             "trustor_user": {"id": trust.trustor_user_id},
             "trustee_user": {"id": trust.trustee_user_id},
         }
+    if issued.service_providers:
+        body["service_providers"] = [
+            {"id": row.id, "auth_url": row.auth_url, "sp_url": row.sp_url} for row in issued.service_providers
+        ]
     if issued.catalog is not None:
         project_id = subject.project.id if subject.project else None
         body["catalog"] = catalog(issued.catalog, project_id, subject.user.id)

@@ -14,6 +14,13 @@ from common.db.models.compute import (
 )
 from common.db.models.delegation import Trust
 from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
+from common.db.models.federation import (
+    FederationMapping,
+    FederationProtocol,
+    IdentityProvider,
+    RemoteId,
+    ServiceProvider,
+)
 from common.db.models.grouping import Aggregate, AggregateNode, ServerGroup, ServerGroupMember
 from common.db.models.identity import (
     AccessRule,
@@ -35,7 +42,7 @@ from common.db.models.identity import (
     Role,
     User,
 )
-from common.db.models.image import Image, ImageMember, ImageTag, MetadefItem, MetadefNamespace
+from common.db.models.image import Image, ImageMember, ImageTag, ImageTask, MetadefItem, MetadefNamespace
 from common.db.models.limits import ProjectLimit, RegisteredLimit
 from common.db.models.network import (
     IpAllocation,
@@ -61,14 +68,18 @@ __all__ = [
     "EndpointGroup",
     "EndpointGroupProject",
     "EndpointProject",
+    "FederationMapping",
+    "FederationProtocol",
     "Flavor",
     "FlavorAccess",
     "Group",
     "GroupMember",
+    "IdentityProvider",
     "IdentityService",
     "Image",
     "ImageMember",
     "ImageTag",
+    "ImageTask",
     "ImpliedRole",
     "Instance",
     "IpAllocation",
@@ -91,6 +102,7 @@ __all__ = [
     "QuotaUsage",
     "Region",
     "RegisteredLimit",
+    "RemoteId",
     "RevokedToken",
     "Role",
     "SecurityGroup",
@@ -98,6 +110,7 @@ __all__ = [
     "ServerGroup",
     "ServerGroupMember",
     "Service",
+    "ServiceProvider",
     "Subnet",
     "Trust",
     "User",

@@ -52,6 +52,11 @@ def upgrade() -> None:
     sa.Column('filters', sa.JSON(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_endpoint_groups'))
     )
+    op.create_table('federation_mappings',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('rules', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_federation_mappings'))
+    )
     op.create_table('flavors',
     sa.Column('id', sa.String(length=255), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=False),
@@ -283,6 +288,15 @@ def upgrade() -> None:
     with op.batch_alter_table('server_groups', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_server_groups_project_id'), ['project_id'], unique=False)
 
+    op.create_table('service_providers',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('auth_url', sa.Text(), nullable=False),
+    sa.Column('sp_url', sa.Text(), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.Column('relay_state_prefix', sa.String(length=255), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_service_providers'))
+    )
     op.create_table('services',
     sa.Column('number', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('id', sa.String(length=36), nullable=False),
@@ -345,6 +359,18 @@ def upgrade() -> None:
     with op.batch_alter_table('groups', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_groups_domain_id'), ['domain_id'], unique=False)
 
+    op.create_table('identity_providers',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('domain_id', sa.String(length=64), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.Column('authorization_ttl', sa.Integer(), nullable=True),
+    sa.ForeignKeyConstraint(['domain_id'], ['domains.id'], name=op.f('fk_identity_providers_domain_id_domains'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_identity_providers'))
+    )
+    with op.batch_alter_table('identity_providers', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_identity_providers_domain_id'), ['domain_id'], unique=False)
+
     op.create_table('image_members',
     sa.Column('image_id', sa.String(length=36), nullable=False),
     sa.Column('member', sa.String(length=64), nullable=False),
@@ -363,6 +389,23 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['image_id'], ['images.id'], name=op.f('fk_image_tags_image_id_images'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('image_id', 'tag', name=op.f('pk_image_tags'))
     )
+    op.create_table('image_tasks',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('image_id', sa.String(length=36), nullable=False),
+    sa.Column('owner', sa.String(length=64), nullable=True),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('request_id', sa.String(length=64), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('request', sa.JSON(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['image_id'], ['images.id'], name=op.f('fk_image_tasks_image_id_images'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_image_tasks'))
+    )
+    with op.batch_alter_table('image_tasks', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_image_tasks_image_id'), ['image_id'], unique=False)
+
     op.create_table('implied_roles',
     sa.Column('prior_role_id', sa.String(length=64), nullable=False),
     sa.Column('implied_role_id', sa.String(length=64), nullable=False),
@@ -640,6 +683,13 @@ def upgrade() -> None:
     with op.batch_alter_table('endpoint_projects', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_endpoint_projects_project_id'), ['project_id'], unique=False)
 
+    op.create_table('federation_protocols',
+    sa.Column('idp_id', sa.String(length=64), nullable=False),
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('mapping_id', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['idp_id'], ['identity_providers.id'], name=op.f('fk_federation_protocols_idp_id_identity_providers'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('idp_id', 'id', name=op.f('pk_federation_protocols'))
+    )
     op.create_table('group_members',
     sa.Column('group_id', sa.String(length=64), nullable=False),
     sa.Column('user_id', sa.String(length=64), nullable=False),
@@ -649,6 +699,15 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('group_members', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_group_members_user_id'), ['user_id'], unique=False)
+
+    op.create_table('identity_provider_remote_ids',
+    sa.Column('remote_id', sa.String(length=255), nullable=False),
+    sa.Column('idp_id', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['idp_id'], ['identity_providers.id'], name=op.f('fk_identity_provider_remote_ids_idp_id_identity_providers'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('remote_id', name=op.f('pk_identity_provider_remote_ids'))
+    )
+    with op.batch_alter_table('identity_provider_remote_ids', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_identity_provider_remote_ids_idp_id'), ['idp_id'], unique=False)
 
     op.create_table('instances',
     sa.Column('id', sa.String(length=36), nullable=False),
@@ -878,10 +937,15 @@ def downgrade() -> None:
         batch_op.drop_index('ix_instances_live')
 
     op.drop_table('instances')
+    with op.batch_alter_table('identity_provider_remote_ids', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_identity_provider_remote_ids_idp_id'))
+
+    op.drop_table('identity_provider_remote_ids')
     with op.batch_alter_table('group_members', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_group_members_user_id'))
 
     op.drop_table('group_members')
+    op.drop_table('federation_protocols')
     with op.batch_alter_table('endpoint_projects', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_endpoint_projects_project_id'))
 
@@ -947,11 +1011,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_implied_roles_implied_role_id'))
 
     op.drop_table('implied_roles')
+    with op.batch_alter_table('image_tasks', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_image_tasks_image_id'))
+
+    op.drop_table('image_tasks')
     op.drop_table('image_tags')
     with op.batch_alter_table('image_members', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_image_members_member'))
 
     op.drop_table('image_members')
+    with op.batch_alter_table('identity_providers', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_identity_providers_domain_id'))
+
+    op.drop_table('identity_providers')
     with op.batch_alter_table('groups', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_groups_domain_id'))
 
@@ -966,6 +1038,7 @@ def downgrade() -> None:
 
     op.drop_table('assignments')
     op.drop_table('services')
+    op.drop_table('service_providers')
     with op.batch_alter_table('server_groups', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_server_groups_project_id'))
 
@@ -1014,6 +1087,7 @@ def downgrade() -> None:
 
     op.drop_table('images')
     op.drop_table('flavors')
+    op.drop_table('federation_mappings')
     op.drop_table('endpoint_groups')
     op.drop_table('domains')
     op.drop_table('catalog_services')
