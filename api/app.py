@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Map, Rule
 
-from api import compression, compute, cors, cumulet, identity, image, network
+from api import compression, compute, cors, cumulet, identity, image, network, placement
 from api.access_rules import check_access_rules
 from api.auth import authenticate
 from api.errors import status_of
@@ -47,7 +47,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 def all_apis() -> list[Api]:
     """The table of contents: every API with its routes."""
-    return [*identity.APIS, *compute.APIS, *image.APIS, *network.APIS, *cumulet.APIS]
+    return [*identity.APIS, *compute.APIS, *image.APIS, *network.APIS, *placement.APIS, *cumulet.APIS]
 
 
 def create_app(services: Services) -> flask.Flask:
@@ -219,7 +219,8 @@ def _error_reply(api: Api, err: CloudError, context: RequestContext, status: int
     if status == 405:
         headers["Allow"] = ", ".join(err.facts.get("allowed", []))
     message = err.message if status < 500 else f"{err.message} (request {context.request_id})"
-    return Reply(api.error_form(status, message, str(err.facts.get("neutron_type", err.code))), status, headers)
+    code = err.facts.get("neutron_type") or err.facts.get("placement_code") or err.code
+    return Reply(api.error_form(status, message, str(code)), status, headers)
 
 
 def _from_werkzeug(err: HTTPException) -> CloudError:

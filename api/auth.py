@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from api.request import Services
 from common.context import RequestContext
-from common.db import application_credentials
+from common.db import application_credentials, trusts
 from common.db.tokens import Scope, Subject, load_subject
 from common.errors import Unauthenticated
 from common.tokens import TokenContent
@@ -40,7 +40,8 @@ def authenticate(services: Services, token: str, context: RequestContext) -> Req
         chain_id=content.chain_id,
         methods=content.methods,
         application_credential_id=content.application_credential_id,
-        restricted=credential is not None and not credential.unrestricted,
+        trust_id=content.trust_id,
+        restricted=content.trust_id is not None or (credential is not None and not credential.unrestricted),
         access_rules=credential.rules if credential is not None else None,
     )
 
@@ -49,17 +50,19 @@ def verify(services: Services, content: TokenContent) -> Subject:
     """The token's user and scope as they are now.
 
     Raises Unauthenticated when the token has expired or was revoked, when its user or scope has been disabled or
-    deleted since, when the password was changed, when the application credential that it was made with is gone, or when
-    no role is left in its scope.
+    deleted since, when the password was changed, when the application credential or the trust that it was made with is
+    gone, or when no role is left in its scope.
     """
-    if content.expires_at <= services.clock.now().timestamp():
+    now = services.clock.now()
+    if content.expires_at <= now.timestamp():
         raise Unauthenticated(REFUSED)
     with services.db.read() as session:
-        subject = load_subject(session, content.user_id, scope_of(content), content.audit_id, content.chain_id)
+        if content.trust_id is not None:
+            subject = trusts.load_subject_of(session, content.trust_id, now, content.audit_id, content.chain_id)
+        else:
+            subject = load_subject(session, content.user_id, scope_of(content), content.audit_id, content.chain_id)
         if subject is not None and content.application_credential_id is not None:
-            subject = application_credentials.limit(
-                session, subject, content.application_credential_id, services.clock.now()
-            )
+            subject = application_credentials.limit(session, subject, content.application_credential_id, now)
     if subject is None or subject.revoked:
         raise Unauthenticated(REFUSED)
     if (subject.user_epoch, subject.scope_epoch) != (content.user_epoch, content.scope_epoch):

@@ -102,3 +102,9 @@ def image_form(status: int, message: str, _code: str) -> dict[str, Any]:
 def plain_form(status: int, message: str, code: str) -> dict[str, Any]:
     """Cumulet's own API: the stable code beside the message."""
     return {"error": {"code": code, "status": status, "message": message}}
+
+
+def placement_form(status: int, message: str, code: str) -> dict[str, Any]:
+    """Source: placement API reference, "Errors"; `code` is its own where the error carries one."""
+    kind = code if code.startswith("placement.") else "placement.undefined_code"
+    return {"errors": [{"status": status, "title": title(status), "detail": message, "code": kind}]}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
+import signal
 import ssl
 import sys
 from collections.abc import Callable
@@ -26,6 +29,7 @@ from common.rpc.transport import Transport
 from common.tokens import TokenCodec
 
 logger = logging.getLogger(__name__)
+_PR_SET_PDEATHSIG = 1
 
 
 def build_services(config: Config) -> Services:
@@ -66,6 +70,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "keepalive": 15,
             "limit_request_line": 8190,
             "limit_request_fields": 100,
+            "post_fork": _end_with_parent,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - gunicorn's heartbeat file, which must not be on a disk
             "proc_name": "cumulet-api",
             "accesslog": None,
@@ -88,6 +93,18 @@ class Server(BaseApplication):  # type: ignore[misc]
         services = build_services(self._cumulet)
         uploads.recover(services)  # of uploads that an earlier life of this process did not end
         return create_app(services)
+
+
+def _end_with_parent(server: Any, _worker: object) -> None:
+    """Let the kernel kill a worker whose parent is killed: it would hold the port, which its successor needs, until the
+    slowest client has gone. What it was doing is a transaction that ends here, or an upload that `recover` cleans up.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        raise ConfigError(f"the kernel refuses PR_SET_PDEATHSIG: {os.strerror(ctypes.get_errno())}")
+    if os.getppid() != server.pid:  # killed between the fork and now
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _modern_tls(_settings: object, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:

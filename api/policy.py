@@ -22,6 +22,7 @@ class Rule(StrEnum):
     READER = "reader"  # of the project in the token
     MEMBER = "member"
     MANAGER = "manager"
+    SERVICE = "service"  # another service of the cloud, or an administrator
     ADMIN = "admin"  # in any scope
     CLOUD_ADMIN = "cloud_admin"  # in a project or on the system: the thing belongs to no domain
     CLOUD_READER = "cloud_reader"  # the same, or reader on the system

@@ -13,7 +13,7 @@ class Client:
 
     def __init__(self, port: int, token: str = "") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._headers = {"Content-Type": "application/json", "OpenStack-API-Version": "compute 2.79"}
+        self._headers = {"Content-Type": "application/json", "OpenStack-API-Version": "compute 2.100"}
         if token:
             self._headers["X-Auth-Token"] = token
 

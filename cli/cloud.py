@@ -202,12 +202,6 @@ class Cloud:
             )
         return self._session
 
-    def server_id(self, name_or_id: str) -> str:
-        """The id of the one server with this name or id. Raises CloudRefusedError when there is none, or several."""
-        from cli import find
-
-        return str(find.one(self, find.SERVER, name_or_id)["id"])
-
     def _keep_token(self) -> None:
         """After a login of ours, and away with one that was refused."""
         if self._cache is None:

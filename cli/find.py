@@ -46,6 +46,11 @@ SERVICE = Kind("service", "identity", "/services", "service", "services")
 ENDPOINT = Kind("endpoint", "identity", "/endpoints", "endpoint", "endpoints", names=False)
 
 
+def server_id(cloud: Cloud, name_or_id: str) -> str:
+    """The id of the one server with this name or id. Raises CloudRefusedError when there is none, or several."""
+    return str(one(cloud, SERVER, name_or_id)["id"])
+
+
 def one(cloud: Cloud, kind: Kind, name_or_id: str, **narrowed: Any) -> dict[str, Any]:
     """The thing itself. narrowed: more of the list's query. Raises CommandError for none and for several."""
     if is_uuid(name_or_id) or not kind.names:

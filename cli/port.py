@@ -60,7 +60,7 @@ class ListPorts(Lister):  # type: ignore[misc]
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         cloud: Cloud = self.app.cloud()
-        device_id = cloud.server_id(parsed_args.server) if parsed_args.server else parsed_args.device_id
+        device_id = find.server_id(cloud, parsed_args.server) if parsed_args.server else parsed_args.device_id
         query = {
             "device_owner": parsed_args.device_owner, "network_id": find.id_of(cloud, find.NETWORK, parsed_args.network),
             "device_id": device_id, "mac_address": parsed_args.mac_address, "name": parsed_args.name,

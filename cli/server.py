@@ -7,6 +7,8 @@ from typing import Any
 
 from cliff.command import Command
 
+from cli import find
+
 FIELDS = ("server", "operation", "chosen", "candidates", "filters", "refusals", "nearest_fix")
 
 
@@ -21,7 +23,7 @@ class Why(Command):  # type: ignore[misc]
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cloud = self.app.cloud()
-        answer = cloud.get(f"/servers/{cloud.server_id(parsed_args.server)}/why")
+        answer = cloud.get(f"/servers/{find.server_id(cloud, parsed_args.server)}/why")
         if parsed_args.format == "json":
             import json
 

@@ -34,6 +34,7 @@ SERVICES = (  # type, name, path below the public URL
     ("compute", "nova", "/compute/v2.1"),
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
+    ("placement", "placement", "/placement"),
     ("cumulet", "cumulet", "/cumulet/v1"),
 )
 INTERFACES = ("public", "internal", "admin")

@@ -84,6 +84,9 @@ class ApiConfig:
     max_limit: int = option(1000, "largest and default page of a list")
     tls_cert_file: str = option("", "certificate chain (PEM) of the listener; empty: plain HTTP")
     tls_key_file: str = option("", "its private key (PEM), readable by the services' user only")
+    instance_password: bool = option(
+        True, "the answer to a new server bears adminPass, as Nova's does; nothing sets it in the guest"
+    )
     policy_file: str = option("", "JSON file of action key to rule that overrides the built-in policy")
     cors_allowed_origins: str = option(
         "", "comma-separated origins of web pages that browsers may let use the APIs; *: any; empty: none"
@@ -118,6 +121,12 @@ class SchedulerConfig:
     disk_ratio: float = option(1.0, "disk that may be claimed, per disk there is")
     reserved_memory_mib: int = option(512, "memory of each node kept for itself, in MiB")
     reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
+    filters: str = option("", "filters of nodes, comma-separated, in the order they are asked; empty: all there are")
+    weighers: str = option(
+        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10",
+        "weighers of nodes with their multipliers; a negative one of free_memory, free_vcpus or free_disk packs servers"
+        " on few nodes instead of spreading them",
+    )
     max_attempts: int = option(3, "nodes tried before a server goes to ERROR")
     missing_domain: str = option("restore", "what happens to a server whose domain is gone: restore or error")
     lease_s: float = option(

@@ -38,7 +38,8 @@ class RequestContext:
     chain_id: str = ""
     methods: tuple[str, ...] = ()
     application_credential_id: str | None = None  # that the token was made with
-    restricted: bool = False  # made with a credential that may not make or take away credentials
+    trust_id: str | None = None  # that the token was made with
+    restricted: bool = False  # made with a credential or trust that may not make or take away credentials
     access_rules: tuple[AccessRule, ...] | None = None  # the only requests that the credential is for; None: any
 
     @property

@@ -39,6 +39,7 @@ class TokenContent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     user_epoch: int = 0
     scope_epoch: int = 0
     application_credential_id: str | None = None
+    trust_id: str | None = None
 
     @property
     def issued(self) -> datetime:

@@ -20,6 +20,7 @@ from services import BINARIES, Program
 
 JOIN_S = 60.0
 FIRST_PROBE_S = 120.0  # libvirt asks QEMU what it can, once per machine
+PASSED_ON = ("PYTHONPATH", "CUMULET_KILL_FOLDER")  # to the node's services: of another checkout, and of a fault test
 
 
 class Power(enum.Enum):
@@ -96,7 +97,7 @@ def boot(node: Node) -> None:
         "NODE_GROUP": str(group.processes),
         "NODE_GROUP_V1": lab_cgroups.version1_name(node),
         "SUPERVISORD": str(BINARIES / "supervisord"),
-        **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
+        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
     }
     log = node.folder / "log/boot.log"
     with log.open("wb") as out:
@@ -156,7 +157,7 @@ def _programs(node: Node) -> list[Program]:
     """The agent is started once libvirt answers, and from then on again whenever it ends."""
     etc = node.inside / "etc"
     environment = {"CUMULET_CONFIG": etc / "cumulet.conf"}
-    environment |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    environment |= {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     daemons = [
         Program(name, [name, "--config", f"/etc/libvirt/{name}.conf", "--pid-file", f"/run/libvirt/{name}.pid"])
         for name in host.DAEMONS

@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fixtures.api",
     "tests.fixtures.cloud",
     "tests.fixtures.live_cloud",
+    "tests.fixtures.survived",
 ]

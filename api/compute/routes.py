@@ -1,17 +1,23 @@
-"""The compute API's table of contents, one row each. Microversions 2.1 to 2.79, as Nova numbers them."""
+"""The compute API's table of contents, one row each. Microversions 2.1 to 2.100, as Nova numbers them."""
 
 from __future__ import annotations
 
 from api.compute.handlers import (
+    aggregates,
+    external_events,
     flavors,
     hosts,
     images,
     instance_actions,
     interfaces,
     keypairs,
+    migrations,
+    network_proxies,
+    old_hosts,
     quota_sets,
     server_actions,
     server_create,
+    server_groups,
     server_metadata,
     servers,
     usages,
@@ -25,6 +31,8 @@ from api.routing import Api, Handler, Route
 
 _SERVER = "/servers/<server_id>"
 _FLAVOR = "/flavors/<flavor_id>"
+_IMAGE_META = "/images/<image_id>/metadata"
+_AGGREGATE = "/os-aggregates/<aggregate_id>"
 
 
 def _row(method: str, path: str, handler: Handler, key: str, rule: Rule = Rule.MEMBER, *, action: str | None = None,
@@ -39,6 +47,10 @@ def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, si
 
 def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER) -> Route:
     return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name)
+
+
+def _on_aggregate(name: str, handler: Handler) -> Route:
+    return _row("POST", f"{_AGGREGATE}/action", handler, f"aggregates:{name}", ADMIN, action=name)
 
 
 ADMIN = Rule.ADMIN
@@ -58,6 +70,7 @@ SERVERS = (
     _action("lock", server_actions.lock),
     _action("unlock", server_actions.unlock),
     _action("os-resetState", server_actions.reset_state, ADMIN),
+    _action("injectNetworkInfo", server_actions.inject_network_info, ADMIN),
     _action("addSecurityGroup", server_actions.add_security_group),
     _action("removeSecurityGroup", server_actions.remove_security_group),
     _read(f"{_SERVER}/diagnostics", server_actions.diagnostics, "servers:diagnostics", ADMIN),
@@ -78,6 +91,17 @@ SERVERS = (
     _read(f"{_SERVER}/ips/<label>", interfaces.ips_of_network, "ips:show"),
     _read(f"{_SERVER}/os-interface", interfaces.list_ports, "attach-interfaces:list"),
     _read(f"{_SERVER}/os-interface/<port_id>", interfaces.show_port, "attach-interfaces:show"),
+    _read(f"{_SERVER}/topology", interfaces.topology, "server-topology:index", since="2.78"),
+    _read(f"{_SERVER}/os-server-password", interfaces.show_password, "server-password:show"),
+    _row("DELETE", f"{_SERVER}/os-server-password", interfaces.clear_password, "server-password:clear"),
+    _read(f"{_SERVER}/migrations", migrations.list_of_server, "servers-migrations:index", ADMIN, since="2.23"),
+    _read(
+        f"{_SERVER}/migrations/<migration_id>",
+        migrations.show_of_server,
+        "servers-migrations:show",
+        ADMIN,
+        since="2.23",
+    ),
     _read(f"{_SERVER}/os-volume_attachments", interfaces.list_volumes, "volumes-attachments:index"),
     _read(f"{_SERVER}/os-volume_attachments/<volume_id>", interfaces.show_volume, "volumes-attachments:show"),
     _read(f"{_SERVER}/os-instance-actions", instance_actions.list_all, "instance-actions:list"),
@@ -112,15 +136,41 @@ HOSTS = (
     _row("PUT", "/os-services/<service_id>", hosts.update_service, "services:update", ADMIN),
     _read("/os-hypervisors", hosts.list_hypervisors, "hypervisors:list", ADMIN),
     _read("/os-hypervisors/detail", hosts.list_hypervisors_detail, "hypervisors:list-detail", ADMIN),
-    _read("/os-hypervisors/statistics", hosts.hypervisor_statistics, "hypervisors:statistics", ADMIN),
+    _read("/os-hypervisors/statistics", hosts.hypervisor_statistics, "hypervisors:statistics", ADMIN, until="2.87"),
     _read("/os-hypervisors/<hypervisor_id>", hosts.show_hypervisor, "hypervisors:show", ADMIN),
-    _read("/os-hypervisors/<hypervisor_id>/uptime", hosts.hypervisor_uptime, "hypervisors:uptime", ADMIN),
-    _read("/os-aggregates", hosts.list_aggregates, "aggregates:index", ADMIN),
-    _read("/os-aggregates/<aggregate_id>", hosts.show_aggregate, "aggregates:show", ADMIN),
+    _read("/os-hypervisors/<hypervisor_id>/uptime", hosts.hypervisor_uptime, "hypervisors:uptime", ADMIN, until="2.87"),
     _read("/os-hypervisors/<name>/search", hosts.search_hypervisors, "hypervisors:search", ADMIN, until="2.52"),
     _read("/os-hypervisors/<name>/servers", hosts.servers_of_hypervisors, "hypervisors:servers", ADMIN, until="2.52"),
     _read("/os-availability-zone", hosts.list_zones, "availability-zone:list"),
     _read("/os-availability-zone/detail", hosts.list_zones_detail, "availability-zone:detail", ADMIN),
+)
+OLD_HOSTS = (
+    _read("/os-hosts", old_hosts.list_hosts, "hosts:list", ADMIN, until="2.42"),
+    _read("/os-hosts/<host>", old_hosts.show_host, "hosts:show", ADMIN, until="2.42"),
+    _row("PUT", "/os-hosts/<host>", old_hosts.update_host, "hosts:update", ADMIN, until="2.42"),
+    *(
+        _read(f"/os-hosts/<host>/{verb}", old_hosts.power_host, f"hosts:{verb}", ADMIN, until="2.42")
+        for verb in ("startup", "shutdown", "reboot")
+    ),
+    _read("/os-instance_usage_audit_log", old_hosts.list_audit_logs, "instance-usage-audit-log:list", ADMIN),
+    _read("/os-instance_usage_audit_log/<before>", old_hosts.show_audit_log, "instance-usage-audit-log:show", ADMIN),
+    _read("/os-migrations", migrations.list_all, "migrations:index", ADMIN),
+    _row("POST", "/os-server-external-events", external_events.create, "server-external-events:create", Rule.SERVICE),
+)
+GROUPING = (
+    _read("/os-aggregates", aggregates.list_all, "aggregates:index", ADMIN),
+    _row("POST", "/os-aggregates", aggregates.create, "aggregates:create", ADMIN),
+    _read(_AGGREGATE, aggregates.show, "aggregates:show", ADMIN),
+    _row("PUT", _AGGREGATE, aggregates.update, "aggregates:update", ADMIN),
+    _row("DELETE", _AGGREGATE, aggregates.delete, "aggregates:delete", ADMIN),
+    _on_aggregate("add_host", aggregates.add_host),
+    _on_aggregate("remove_host", aggregates.remove_host),
+    _on_aggregate("set_metadata", aggregates.set_metadata),
+    _row("POST", f"{_AGGREGATE}/images", aggregates.cache_images, "aggregates:images", ADMIN, since="2.81"),
+    _read("/os-server-groups", server_groups.list_all, "server-groups:index"),
+    _row("POST", "/os-server-groups", server_groups.create, "server-groups:create"),
+    _read("/os-server-groups/<server_group_id>", server_groups.show, "server-groups:show"),
+    _row("DELETE", "/os-server-groups/<server_group_id>", server_groups.delete, "server-groups:delete"),
 )
 QUOTAS = (
     _read("/limits", quota_sets.limits, "limits"),
@@ -129,6 +179,7 @@ QUOTAS = (
     _read("/os-quota-sets/<project_id>/defaults", quota_sets.default_set, "quota-sets:defaults"),
     _row("PUT", "/os-quota-sets/<project_id>", quota_sets.update, "quota-sets:update", ADMIN),
     _row("DELETE", "/os-quota-sets/<project_id>", quota_sets.delete, "quota-sets:delete", ADMIN),
+    _row("PUT", "/os-quota-class-sets/<class_name>", quota_sets.update_class, "quota-class-sets:update", ADMIN),
     _read("/os-quota-class-sets/<class_name>", quota_sets.show_class, "quota-class-sets:show", ADMIN),
     _read("/os-simple-tenant-usage", usages.list_all, "simple-tenant-usage:list", ADMIN),
     _read("/os-simple-tenant-usage/<project_id>", usages.show, "simple-tenant-usage:show"),
@@ -137,8 +188,31 @@ IMAGES = (
     _read("/images", images.list_summary, "images:index", until="2.35"),
     _read("/images/detail", images.list_detail, "images:detail", until="2.35"),
     _read("/images/<image_id>", images.show, "images:show", until="2.35"),
-    _read("/images/<image_id>/metadata", images.show_metadata, "images:metadata", until="2.38"),
+    _row("DELETE", "/images/<image_id>", images.delete, "images:delete", until="2.35"),
+    _read(f"{_IMAGE_META}", images.show_metadata, "image-metadata:index", until="2.38"),
+    _row("PUT", _IMAGE_META, images.replace_metadata, "image-metadata:update_all", until="2.38"),
+    _row("POST", _IMAGE_META, images.merge_metadata, "image-metadata:create", until="2.38"),
+    _read(f"{_IMAGE_META}/<key>", images.show_item, "image-metadata:show", until="2.38"),
+    _row("PUT", f"{_IMAGE_META}/<key>", images.put_item, "image-metadata:update", until="2.38"),
+    _row("DELETE", f"{_IMAGE_META}/<key>", images.delete_item, "image-metadata:delete", until="2.38"),
 )
+_OLD_GROUP = "/os-security-groups/<group_id>"
+NETWORK_PROXIES = (
+    _read("/os-networks", network_proxies.list_networks, "networks:list", until="2.35"),
+    _read("/os-networks/<network_id>", network_proxies.show_network, "networks:show", until="2.35"),
+    _read("/os-tenant-networks", network_proxies.list_tenant_networks, "tenant-networks:list", until="2.35"),
+    _read("/os-tenant-networks/<network_id>", network_proxies.show_tenant_network, "tenant-networks:show", until="2.35"),
+    _read("/os-security-groups", network_proxies.list_groups, "security-groups:index", until="2.35"),
+    _row("POST", "/os-security-groups", network_proxies.create_group, "security-groups:create", until="2.35"),
+    _read(_OLD_GROUP, network_proxies.show_group, "security-groups:show", until="2.35"),
+    _row("PUT", _OLD_GROUP, network_proxies.update_group, "security-groups:update", until="2.35"),
+    _row("DELETE", _OLD_GROUP, network_proxies.delete_group, "security-groups:delete", until="2.35"),
+    _row("POST", "/os-security-group-rules", network_proxies.create_rule, "security-group-rules:create", until="2.35"),
+    _row(
+        "DELETE", "/os-security-group-rules/<rule_id>", network_proxies.delete_rule, "security-group-rules:delete",
+        until="2.35",
+    ),
+)  # fmt: skip
 EXTENSIONS = (
     _read("/extensions", versions.list_extensions, "extensions:index"),
     _read("/extensions/<alias>", versions.show_extension, "extensions:show"),
@@ -157,7 +231,7 @@ APIS = [
     Api(
         "compute",
         "/compute/v2.1",
-        (*SERVERS, *FLAVORS, *KEYPAIRS, *HOSTS, *QUOTAS, *IMAGES, *EXTENSIONS),
+        (*SERVERS, *FLAVORS, *KEYPAIRS, *HOSTS, *GROUPING, *OLD_HOSTS, *QUOTAS, *IMAGES, *NETWORK_PROXIES, *EXTENSIONS),
         compute_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,

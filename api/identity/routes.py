@@ -20,8 +20,12 @@ from api.identity.handlers import (
     users,
     versions,
 )
+from api.identity.routes_endpoint_filter import ENDPOINT_FILTER
+from api.identity.routes_federation import FEDERATION
 from api.identity.routes_grants import GRANTS
+from api.identity.routes_limits import LIMITS
 from api.identity.routes_policies import POLICIES
+from api.identity.routes_trusts import TRUSTS
 from api.policy import Rule
 from api.routing import Api, Handler, Route
 
@@ -154,6 +158,10 @@ ROUTES = [
     _row("DELETE", f"{_IMPLIES}/<implied_role_id>", Rule.CLOUD_ADMIN, roles.stop_implying, "delete_implied_role"),
     *GRANTS,
     *POLICIES,
+    *ENDPOINT_FILTER,
+    *LIMITS,
+    *FEDERATION,
+    *TRUSTS,
     _row("GET", "/regions", Rule.AUTHENTICATED, regions.list_regions, "list_regions"),
     _row("POST", "/regions", Rule.CLOUD_ADMIN, regions.create, "create_region"),
     _row("GET", "/regions/<region_id>", Rule.AUTHENTICATED, regions.show, "get_region"),

@@ -23,6 +23,8 @@ V2 = (
     _route("PATCH", _IMAGE, Rule.MEMBER, images.update, "images:update"),
     _route("DELETE", _IMAGE, Rule.MEMBER, images.delete, "images:delete"),
     _route("PUT", f"{_IMAGE}/file", Rule.MEMBER, files.upload, "images:upload", raw_body=True),
+    _route("PUT", f"{_IMAGE}/stage", Rule.MEMBER, files.stage, "images:stage", raw_body=True),
+    _route("POST", f"{_IMAGE}/import", Rule.MEMBER, files.import_staged, "images:import"),
     _route("GET", f"{_IMAGE}/file", Rule.MEMBER, files.download, "images:download"),
     _route("POST", f"{_IMAGE}/actions/deactivate", Rule.MEMBER, images.deactivate, "images:deactivate"),
     _route("POST", f"{_IMAGE}/actions/reactivate", Rule.MEMBER, images.reactivate, "images:reactivate"),

@@ -49,8 +49,39 @@ class ImageStore:
                 raise
         _sync_folder(self.root)
 
+    def keep(self, upload_id: str) -> None:
+        """A complete, synced upload waits for its import; `discard` takes it away."""
+        path = self._kept(upload_id)
+        path.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        os.rename(self._staged(upload_id), path)
+        _sync_folder(path.parent)
+
+    def has_kept(self, upload_id: str) -> bool:
+        return self._kept(upload_id).exists()
+
+    def open_kept(self, upload_id: str) -> BinaryIO:
+        return self._kept(upload_id).open("rb")
+
+    def publish_kept(self, upload_id: str, image_id: str) -> None:
+        """As `publish`, of what was kept."""
+        final = self._path(image_id)
+        try:
+            os.rename(self._kept(upload_id), final)
+        except FileNotFoundError:
+            if not final.exists():
+                raise
+        _sync_folder(self.root)
+
+    def kept_before(self, before: float) -> list[str]:
+        """What has been waiting for its import since before this time (seconds since 1970)."""
+        folder = self.root / "kept"
+        if not folder.is_dir():
+            return []
+        return [path.name for path in sorted(folder.iterdir()) if _is_id(path.name) and path.stat().st_mtime < before]
+
     def discard(self, upload_id: str) -> None:
         self._staged(upload_id).unlink(missing_ok=True)
+        self._kept(upload_id).unlink(missing_ok=True)
 
     def remove(self, image_id: str) -> None:
         """Readers that have the file open keep it until they close it."""
@@ -88,6 +119,9 @@ class ImageStore:
 
     def _path(self, image_id: str) -> Path:
         return self.root / str(UUID(image_id))
+
+    def _kept(self, upload_id: str) -> Path:
+        return self.root / "kept" / str(UUID(upload_id))
 
     def _staged(self, upload_id: str) -> Path:
         return self.root / "staging" / str(UUID(upload_id))

@@ -27,6 +27,7 @@ from common.db.models import (
     QuotaUsage,
     SecurityGroup,
     SecurityGroupRule,
+    ServerGroup,
     Subnet,
 )
 from common.states import OPEN_OPERATION_STATES, OperationClass, VmState
@@ -184,6 +185,7 @@ def quota_usage(session: Session) -> Iterator[Difference]:
         _count(Port.project_id, "port"),
         _count(SecurityGroup.project_id, "security_group"),
         _count(SecurityGroupRule.project_id, "security_group_rule"),
+        _count(ServerGroup.project_id, "server_groups"),
         _count(sa.func.substr(sa.literal("user:") + Keypair.user_id, 1, 64), "key_pairs"),
     ]
     kept = sa.select(

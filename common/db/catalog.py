@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,15 +16,21 @@ from common.errors import AlreadyExists, Forbidden, InvalidRequest, NotFound
 from common.ids import new_hex_id
 
 
-def enabled_endpoints(session: Session) -> Sequence[tuple[IdentityService, Endpoint | None]]:
-    """Every enabled service with its enabled endpoints, in one statement; a service without one comes with None."""
+def enabled_endpoints(
+    session: Session, visible: Collection[str] | None = None
+) -> Sequence[tuple[IdentityService, Endpoint | None]]:
+    """Every enabled service with its enabled endpoints, in one statement; a service without one comes with None.
+
+    visible: the ids of those that count, with their services alone; None: all.
+    """
     query = (
         sa.select(IdentityService, Endpoint)
         .outerjoin(Endpoint, sa.and_(Endpoint.service_id == IdentityService.id, Endpoint.enabled))
         .where(IdentityService.enabled)
         .order_by(IdentityService.type, IdentityService.id, Endpoint.interface, Endpoint.id)
     )
-    return [(row[0], row[1]) for row in session.execute(query)]
+    rows = [(row[0], row[1]) for row in session.execute(query)]
+    return rows if visible is None else [row for row in rows if row[1] is not None and row[1].id in visible]
 
 
 def get_region(session: Session, region_id: str) -> Region:

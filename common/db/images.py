@@ -26,9 +26,14 @@ from common.states import OPEN_OPERATION_STATES
 class ImageStatus(StrEnum):
     QUEUED = "queued"  # registered, no bytes
     SAVING = "saving"  # the upload named by upload_id is running
+    UPLOADING = "uploading"  # bytes arrive, or have arrived and wait to be imported
+    IMPORTING = "importing"  # what has arrived is being judged
     ACTIVE = "active"  # bytes are there and never change again
     DEACTIVATED = "deactivated"  # bytes are there but nobody except an administrator gets them
     DELETED = "deleted"
+
+
+_IN_TRANSIT = (ImageStatus.SAVING, ImageStatus.UPLOADING, ImageStatus.IMPORTING)
 
 
 class Visibility(StrEnum):
@@ -204,13 +209,15 @@ def remove_tag(session: Session, image_id: str, tag: str) -> bool:
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
-def begin_upload(session: Session, image_id: str, upload_id: str, now: datetime) -> bool:
-    """queued -> saving for this upload. False: the image isn't queued, so another upload was quicker."""
+def begin_upload(
+    session: Session, image_id: str, upload_id: str, now: datetime, to: ImageStatus = ImageStatus.SAVING
+) -> bool:
+    """queued -> saving or uploading for this upload. False: the image isn't queued, so another upload was quicker."""
     return _move(
         session,
         [Image.id == image_id, Image.status == ImageStatus.QUEUED],
         {
-            "status": ImageStatus.SAVING,
+            "status": to,
             "upload_id": upload_id,
             "failure": None,
             "updated_at": now,
@@ -218,11 +225,20 @@ def begin_upload(session: Session, image_id: str, upload_id: str, now: datetime)
     )
 
 
-def finish_upload(session: Session, image_id: str, upload_id: str, stored: StoredBytes, now: datetime) -> bool:
-    """saving -> active. False: the image was deleted meanwhile, or this upload was given up for dead."""
+def begin_import(session: Session, image_id: str, upload_id: str, now: datetime) -> bool:
+    """uploading -> importing. False: another import was quicker, or the image is gone."""
     return _move(
         session,
-        [Image.id == image_id, *_uploading(upload_id)],
+        [Image.id == image_id, Image.upload_id == upload_id, Image.status == ImageStatus.UPLOADING],
+        {"status": ImageStatus.IMPORTING, "updated_at": now},
+    )
+
+
+def finish_upload(session: Session, image_id: str, upload_id: str, stored: StoredBytes, now: datetime) -> bool:
+    """saving or importing -> active. False: the image was deleted meanwhile, or this upload was given up for dead."""
+    return _move(
+        session,
+        [Image.id == image_id, *_holding(upload_id, ImageStatus.SAVING, ImageStatus.IMPORTING)],
         {
             "status": ImageStatus.ACTIVE,
             "upload_id": None,
@@ -238,10 +254,10 @@ def finish_upload(session: Session, image_id: str, upload_id: str, stored: Store
 
 
 def return_to_queue(session: Session, upload_id: str, failure: str, now: datetime) -> bool:
-    """saving -> queued, with the reason, so that the owner may upload again. False: this upload holds no image."""
+    """Back to queued, with the reason, so that the owner may upload again. False: this upload holds no image."""
     return _move(
         session,
-        _uploading(upload_id),
+        _holding(upload_id, *_IN_TRANSIT),
         {
             "status": ImageStatus.QUEUED,
             "upload_id": None,
@@ -254,7 +270,7 @@ def return_to_queue(session: Session, upload_id: str, failure: str, now: datetim
 def uploads_begun_before(session: Session, time: datetime) -> dict[str, str]:
     """Upload id -> image id of uploads that have been running since before `time`."""
     rows = session.execute(
-        sa.select(Image.upload_id, Image.id).where(Image.status == ImageStatus.SAVING, Image.updated_at < time)
+        sa.select(Image.upload_id, Image.id).where(Image.status.in_(_IN_TRANSIT), Image.updated_at < time)
     )
     return {upload_id: image_id for upload_id, image_id in rows if upload_id}
 
@@ -306,8 +322,8 @@ def is_needed_by_node(session: Session, image_id: str, node_id: str) -> bool:
     return session.execute(query.limit(1)).first() is not None
 
 
-def _uploading(upload_id: str) -> list[sa.ColumnElement[bool]]:
-    return [Image.upload_id == upload_id, Image.status == ImageStatus.SAVING]
+def _holding(upload_id: str, *statuses: ImageStatus) -> list[sa.ColumnElement[bool]]:
+    return [Image.upload_id == upload_id, Image.status.in_(statuses)]
 
 
 def _move(session: Session, condition: Sequence[sa.ColumnElement[bool]], values: dict[str, Any]) -> bool:

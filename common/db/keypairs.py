@@ -35,13 +35,21 @@ def list_page(session: Session, user_id: str, page: paging.Page) -> list[Keypair
 
 
 def create(
-    session: Session, *, user_id: str, name: str, public_key: str, fingerprint: str, limit: int, now: datetime
+    session: Session,
+    *,
+    user_id: str,
+    name: str,
+    kind: str,
+    public_key: str,
+    fingerprint: str,
+    limit: int,
+    now: datetime,
 ) -> Keypair:
     """Insert a key pair, counted for the user. Raises AlreadyExists, QuotaExceeded."""
     row = {
         "user_id": user_id,
         "name": name,
-        "type": "ssh",
+        "type": kind,
         "public_key": public_key,
         "fingerprint": fingerprint,
         "created_at": now,

@@ -36,6 +36,7 @@ from common.rpc.compute_v1 import (
     FilterRule,
     FixedAddress,
     GroupMembers,
+    Neighbour,
     NetworkSpec,
     NetworkState,
     PortSpec,
@@ -69,13 +70,27 @@ def touch_neighbours(session: Session, node_id: str) -> None:
     touch_for_networks(session, bound.all())
 
 
-def touch_for_networks(session: Session, network_ids: Iterable[str]) -> None:
-    """Something of these networks changed: all nodes with a port in them, and gateways, are concerned."""
+def touch_for_networks(session: Session, network_ids: Iterable[str], *, also: Iterable[str] = ()) -> None:
+    """Something of these networks changed: all nodes with a port in them, and gateways, are concerned.
+
+    also: nodes that had one until now; named here so that all rows are locked in one order.
+    """
     wanted = sorted(set(network_ids))
     if wanted:
         bound = sa.select(Port.binding_node_id).where(Port.network_id.in_(wanted), Port.binding_node_id.is_not(None))
         with_nat = sa.exists().where(Network.id.in_(wanted), Network.nat)
-        _raise_wanted(session, Node.id.in_(bound) | (Node.is_gateway & with_nat))
+        _raise_wanted(session, Node.id.in_(bound) | (Node.is_gateway & with_nat) | Node.id.in_(sorted(set(also))))
+
+
+def touch_neighbours_of(session: Session, instance_id: str) -> None:
+    """The instance is up: the resolvers of its networks on other nodes must know its name."""
+    own = sa.select(Port.network_id, Port.binding_node_id).where(Port.device_id == instance_id).subquery()
+    others = (
+        sa.select(Port.binding_node_id)
+        .join(own, own.c.network_id == Port.network_id)
+        .where(Port.binding_node_id != own.c.binding_node_id)
+    )
+    _raise_wanted(session, Node.id.in_(others))
 
 
 def touch_for_network(session: Session, network_id: str) -> None:
@@ -133,7 +148,13 @@ def for_node(session: Session, node_id: str) -> NetworkState:
         raise NotFound(f"Node {node_id} could not be found.")
     chosen = sa.select(Port.id).where(Port.binding_node_id == node_id)
     ports, networks, groups = _build(session, chosen, node_id)
-    return NetworkState(version=version, networks=networks, ports=ports, groups=groups)
+    return NetworkState(
+        version=version,
+        networks=networks,
+        ports=ports,
+        groups=groups,
+        neighbours=_neighbours(session, {port.network_id for port in ports}, node_id),
+    )
 
 
 def for_instance(session: Session, instance_id: str) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
@@ -173,7 +194,7 @@ def _port_rows(session: Session, chosen: Chosen) -> list[_PortRow]:
         .order_by(Port.device_id, Port.nic_order, Port.created_at, Port.id)
         .execution_options(populate_existing=True)
     )
-    return [_PortRow(port, hostname or port.dns_name) for port, hostname in rows]
+    return [_PortRow(port, (hostname or port.dns_name).partition(".")[0]) for port, hostname in rows]
 
 
 def _addresses(session: Session, chosen: Chosen) -> dict[str, list[FixedAddress]]:
@@ -325,6 +346,30 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
 class _Dhcp:
     macs: dict[str, str]  # by network
     addresses: dict[str, str]  # by subnet
+
+
+def _neighbours(session: Session, network_ids: set[str], node_id: str) -> list[Neighbour]:
+    """Named ports of these networks on other nodes, in a stable order."""
+    if not network_ids:
+        return []
+    hostname = sa.func.coalesce(Instance.hostname, Port.dns_name)
+    rows = session.execute(
+        sa.select(Port.id, Port.network_id, hostname, IpAllocation.ip_address)
+        .join(IpAllocation, IpAllocation.port_id == Port.id)
+        .outerjoin(Instance, Instance.id == Port.device_id)
+        .where(
+            Port.network_id.in_(sorted(network_ids)),
+            Port.binding_node_id.is_not(None),
+            Port.binding_node_id != node_id,
+            hostname != "",
+        )
+        .order_by(Port.network_id, Port.id, IpAllocation.position, IpAllocation.ip_address)
+    )
+    found: dict[str, Neighbour] = {}
+    for port_id, network_id, name, address in rows:
+        known = found.setdefault(port_id, Neighbour(network_id=network_id, hostname=name, addresses=[]))
+        known.addresses.append(address)
+    return list(found.values())
 
 
 def _dhcp(session: Session, network_ids: Sequence[str]) -> _Dhcp:

@@ -63,6 +63,7 @@ def enrol(
         cpu_ratio=config.cpu_ratio,
         memory_ratio=config.memory_ratio,
         disk_ratio=config.disk_ratio,
+        own_ratios={"cpu": config.cpu_ratio, "memory": config.memory_ratio, "disk": config.disk_ratio},
         reserved_memory_mib=config.reserved_memory_mib,
         reserved_disk_gib=config.reserved_disk_gib,
         inventory={},
@@ -126,6 +127,7 @@ _FOR_PLACEMENT = sa.select(
     Node.id, Node.name, Node.change_seq, Node.is_compute, Node.vcpus, Node.memory_mib, Node.disk_gib, Node.used_vcpus,
     Node.used_memory_mib, Node.used_disk_gib, Node.cpu_ratio, Node.memory_ratio, Node.disk_ratio,
     Node.reserved_memory_mib, Node.reserved_disk_gib, Node.inventory["cpu_arch"].as_string().label("arch"),
+    Node.inventory["hypervisor_type"].as_string().label("hypervisor_type"), Node.aggregate_properties,
     Service.disabled, Service.disabled_reason, Service.forced_down, Service.last_seen_at, Service.availability_zone,
 ).join(Service, Service.number == Node.service_number)  # fmt: skip
 _CHANGED = _FOR_PLACEMENT.where(Node.change_seq > sa.bindparam("seq"))

@@ -346,7 +346,7 @@ def mark_active(session: Session, instance_id: str, epoch: int, now: datetime) -
 
 def unbind(session: Session, instance_id: str, now: datetime) -> int:
     """Take the instance's ports from their node; they stay the instance's. How many were bound."""
-    return _unplug(session, sa.and_(_plugged(instance_id), Port.binding_node_id.is_not(None)), instance_id, now, {})
+    return _unplug(session, sa.and_(_plugged(instance_id), Port.binding_node_id.is_not(None)), now, {})
 
 
 def release(session: Session, instance_id: str, now: datetime) -> int:
@@ -356,7 +356,6 @@ def release(session: Session, instance_id: str, now: datetime) -> int:
     freed = _unplug(
         session,
         sa.and_(Port.device_id == instance_id, Port.id.not_in(made)),
-        instance_id,
         now,
         {"device_id": "", "device_owner": "", "dns_name": "", "nic_order": 0},
     )
@@ -369,25 +368,21 @@ def hold(session: Session, instance_id: str, holder_id: str, now: datetime) -> i
     `release` with the holder's id does with them what it does for an instance.
     """
     taken = {"device_id": holder_id, "device_owner": HELD_OWNER, "dns_name": ""}
-    return _unplug(session, _plugged(instance_id), instance_id, now, taken)
+    return _unplug(session, _plugged(instance_id), now, taken)
 
 
-def _unplug(
-    session: Session, condition: sa.ColumnElement[bool], instance_id: str, now: datetime, more: Mapping[str, Any]
-) -> int:
+def _unplug(session: Session, condition: sa.ColumnElement[bool], now: datetime, more: Mapping[str, Any]) -> int:
     rows = session.execute(sa.select(Port.network_id, Port.binding_node_id).where(condition)).all()
     if not rows:
         return 0
     nodes = {node_id for _, node_id in rows if node_id}
-    left = _networks_without_others(session, {network_id for network_id, _ in rows}, nodes, instance_id)
     done = session.execute(
         sa.update(Port)
         .where(condition)
         .values(binding_node_id=None, status="DOWN", updated_at=now, revision_number=Port.revision_number + 1, **more)
         .execution_options(synchronize_session=False)
     )
-    network_state.touch(session, nodes)
-    network_state.touch_for_networks(session, left)
+    network_state.touch_for_networks(session, {network_id for network_id, bound in rows if bound}, also=nodes)
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
@@ -413,10 +408,7 @@ def delete(session: Session, port_id: str, now: datetime) -> bool:  # noqa: ARG0
     quotas.release(session, project_id, {"port": 1})
     network_state.touch_for_groups(session, groups)
     if node_id is not None:
-        network_state.touch(session, [node_id])
-        network_state.touch_for_networks(
-            session, _networks_without_others(session, {network_id}, {node_id}, instance_id="")
-        )
+        network_state.touch_for_networks(session, [network_id], also=[node_id])
     return True
 
 

@@ -17,6 +17,9 @@ from common.db.models import QuotaLimit, QuotaUsage
 from common.db.upsert import insert_ignore
 from common.errors import QuotaExceeded
 
+#: what stands for a project where limits hold for all that have none of their own (os-quota-class-sets)
+DEFAULT_CLASS = "class:default"
+
 
 def take(session: Session, project_id: str, amounts: Mapping[str, int], defaults: Mapping[str, int]) -> None:
     """Count `amounts` by resource into the project's usage.
@@ -57,7 +60,12 @@ def _counting(resources: tuple[str, ...]) -> sa.sql.dml.ReturningUpdate[Any]:
     own_limit = sa.select(QuotaLimit.limit).where(
         QuotaLimit.project_id == used.project_id, QuotaLimit.resource == used.resource
     )
-    limit = sa.func.coalesce(own_limit.scalar_subquery(), _by_resource(used.resource, resources, "default"))
+    of_class = sa.select(QuotaLimit.limit).where(
+        QuotaLimit.project_id == DEFAULT_CLASS, QuotaLimit.resource == used.resource
+    )
+    limit = sa.func.coalesce(
+        own_limit.scalar_subquery(), of_class.scalar_subquery(), _by_resource(used.resource, resources, "default")
+    )
     statement = sa.update(cast(sa.Table, QuotaUsage.__table__)).where(
         mine, sa.or_(limit < 0, used.in_use + amount <= limit)
     )
@@ -137,8 +145,15 @@ def usage(session: Session, project_id: str) -> dict[str, int]:
 
 
 def effective_limits(session: Session, project_id: str, defaults: Mapping[str, int]) -> dict[str, int]:
-    rows = session.execute(sa.select(QuotaLimit.resource, QuotaLimit.limit).where(QuotaLimit.project_id == project_id))
-    return {**defaults, **{row[0]: row[1] for row in rows}}
+    """The project's own limits, else the default class's, else `defaults`; those of the class for DEFAULT_CLASS."""
+    rows = session.execute(
+        sa.select(QuotaLimit.project_id, QuotaLimit.resource, QuotaLimit.limit).where(
+            QuotaLimit.project_id.in_((project_id, DEFAULT_CLASS))
+        )
+    ).all()
+    of_class = {resource: limit for owner, resource, limit in rows if owner == DEFAULT_CLASS}
+    own = {resource: limit for owner, resource, limit in rows if owner == project_id}
+    return {**defaults, **of_class, **own}
 
 
 def set_limits(session: Session, project_id: str, limits: Mapping[str, int]) -> None:

@@ -6,7 +6,7 @@ State is written by common/db/instances.py only; here are also the plain edits o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -107,20 +107,19 @@ PATTERNS: dict[str, InstrumentedAttribute[Any]] = {
 }
 
 
-#: no user data, keys, hints and image copies: nobody wants a thousand of them
-_LISTED = [
-    column
-    for column in cast(sa.Table, Instance.__table__).columns
-    if column.name not in ("user_data", "public_key", "scheduler_hints", "image")
+#: no user data and keys: nobody wants a thousand of them; hints and image copies are shown since 2.98
+_WHOLE = [
+    column for column in cast(sa.Table, Instance.__table__).columns if column.name not in ("user_data", "public_key")
 ]
+_LISTED = [column for column in _WHOLE if column.name not in ("scheduler_hints", "image")]
 
 
-def list_page(session: Session, wanted: ServerFilter, page: paging.Page) -> Sequence[Instance]:
+def list_page(session: Session, wanted: ServerFilter, page: paging.Page, *, whole: bool = False) -> Sequence[Instance]:
     """One page, newest first unless asked otherwise: rows that can be read as instances, but for what is not in lists.
 
     Raises InvalidRequest for an unknown marker or sort key, or a pattern that isn't understood.
     """
-    query = sa.select(*_LISTED).where(*_conditions(session, wanted))
+    query = sa.select(*(_WHOLE if whole else _LISTED)).where(*_conditions(session, wanted))
     rows = paging.fetch_rows(
         session, query, page, columns=SORT_COLUMNS, default=(("created_at", True),), key=Instance.id
     )
@@ -251,3 +250,9 @@ def get_for_update(session: Session, instance_id: str, context: RequestContext) 
     if found is None or found.deleted or not context.owns(found.project_id):
         raise NotFound(f"Instance {instance_id} could not be found.")
     return found
+
+
+def living(session: Session, instance_ids: Collection[str]) -> dict[str, Instance]:
+    """Those of these instances that are not deleted, by id."""
+    query = sa.select(Instance).where(Instance.id.in_(sorted(instance_ids)), Instance.deleted.is_(False))
+    return {row.id: row for row in session.scalars(query)}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db import nodes, paging
-from common.db.models import Instance, Node, Service
+from common.db.models import Allocation, Instance, Node, Service
 from common.errors import NotFound
 
 
@@ -113,6 +113,20 @@ def loads(session: Session, node_ids: Sequence[str]) -> dict[str, Load]:
         .group_by(Instance.node_id)
     )
     return {node_id: Load(count, tasks) for node_id, count, tasks in rows if node_id}
+
+
+def claims_by_project(session: Session, node_id: str) -> dict[str, tuple[int, int, int]]:
+    """What is claimed on a node, by project: vCPUs, MiB of memory, GiB of disk."""
+    rows = session.execute(
+        sa.select(
+            Allocation.project_id, sa.func.sum(Allocation.vcpus), sa.func.sum(Allocation.memory_mib),
+            sa.func.sum(Allocation.disk_gib),
+        )
+        .where(Allocation.node_id == node_id)
+        .group_by(Allocation.project_id)
+        .order_by(Allocation.project_id)
+    )  # fmt: skip
+    return {project_id: (int(vcpus), int(memory), int(disk)) for project_id, vcpus, memory, disk in rows}
 
 
 def instances_on(session: Session, node_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:

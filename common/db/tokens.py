@@ -61,6 +61,17 @@ class CredentialUsed:
 
 
 @dataclass(frozen=True)
+class TrustUsed:
+    """The trust that a token was made with."""
+
+    id: str
+    trustor_user_id: str
+    trustee_user_id: str
+    impersonation: bool
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Subject:
     """An enabled user in an enabled scope, with the global roles held there: assigned, inherited, implied, by groups."""
 
@@ -76,6 +87,7 @@ class Subject:
     roles: tuple[Named, ...] = ()
     revoked: bool = False
     application_credential: CredentialUsed | None = None
+    trust: TrustUsed | None = None
 
     @property
     def scoped(self) -> bool:

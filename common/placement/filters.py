@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from common.deadlines import NODE_DOWN_S
+from common.placement.expressions import fits
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
 
@@ -80,6 +81,58 @@ def has_arch(request: PlacementRequest, node: NodeView, _now: datetime) -> Refus
     return Refusal(node.name, "has_arch", f"the image needs {request.arch}, the node is {node.arch}", hopeless=True)
 
 
+def has_hypervisor_type(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    """An image for one kind of hypervisor (img_hv_type); KVM is QEMU to OpenStack."""
+    wanted = (request.hypervisor_type or "").lower()
+    kinds = {node.hypervisor_type.lower()} | (
+        {"qemu", "kvm"} if node.hypervisor_type.lower() in ("qemu", "kvm") else set()
+    )
+    if not wanted or wanted in kinds:
+        return None
+    reason = f"the image needs the hypervisor {request.hypervisor_type}, the node has {node.hypervisor_type}"
+    return Refusal(node.name, "has_hypervisor_type", reason, hopeless=True)
+
+
+def in_aggregate(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    """The flavor's specs of aggregates: each key must be said, with a value that fits, by an aggregate of the node."""
+    said = node.aggregate_properties or {}
+    for key, expression in request.aggregate_specs:
+        values = [value for text in said.get(key, ()) for value in text.split(",")]
+        if not any(fits(expression, value.strip()) for value in values):
+            reason = f"the flavor wants an aggregate with {key} {expression}, the node's say {', '.join(values) or 'nothing'}"
+            return Refusal(node.name, "in_aggregate", reason)
+    return None
+
+
+def on_same_node(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if request.same_nodes is None or node.id in request.same_nodes:
+        return None
+    return Refusal(node.name, "on_same_node", "none of the servers of the hint same_host is on the node")
+
+
+def on_other_node(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if node.id not in request.other_nodes:
+        return None
+    return Refusal(node.name, "on_other_node", "a server of the hint different_host is on the node")
+
+
+def in_affinity(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    group = request.group
+    if group is None or group.policy != "affinity" or not group.members or node.id in group.members:
+        return None
+    return Refusal(node.name, "in_affinity", "the server's group is on another node, and its policy is affinity")
+
+
+def in_anti_affinity(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    group = request.group
+    if group is None or group.policy != "anti-affinity" or group.members.get(node.id, 0) < group.max_per_node:
+        return None
+    has = group.members[node.id]
+    return Refusal(
+        node.name, "in_anti_affinity", f"the node has {has} of the group's servers, {group.max_per_node} may be"
+    )
+
+
 def fits_vcpus(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
     if request.amounts.vcpus <= node.free_vcpus:
         return None
@@ -115,7 +168,13 @@ FILTERS: tuple[Filter, ...] = (
     is_enabled,
     is_up,
     in_zone,
+    in_aggregate,
     has_arch,
+    has_hypervisor_type,
+    on_same_node,
+    on_other_node,
+    in_affinity,
+    in_anti_affinity,
     fits_vcpus,
     fits_memory,
     fits_disk,
@@ -126,10 +185,16 @@ _CONDITIONAL: dict[Filter, Callable[[PlacementRequest], bool]] = {
     is_requested: lambda request: request.requested_node is not None,
     not_tried: lambda request: bool(request.excluded),
     in_zone: lambda request: request.availability_zone is not None,
+    in_aggregate: lambda request: bool(request.aggregate_specs),
     has_arch: lambda request: request.arch is not None,
+    has_hypervisor_type: lambda request: request.hypervisor_type is not None,
+    on_same_node: lambda request: request.same_nodes is not None,
+    on_other_node: lambda request: bool(request.other_nodes),
+    in_affinity: lambda request: request.group is not None,
+    in_anti_affinity: lambda request: request.group is not None,
 }
 
 
-def that_matter(request: PlacementRequest) -> tuple[Filter, ...]:
-    """The filters, in order, that can refuse a node for this request."""
-    return tuple(check for check in FILTERS if check not in _CONDITIONAL or _CONDITIONAL[check](request))
+def that_matter(request: PlacementRequest, configured: Sequence[Filter] = FILTERS) -> tuple[Filter, ...]:
+    """Of the configured filters, in order, those that can refuse a node for this request."""
+    return tuple(check for check in configured if check not in _CONDITIONAL or _CONDITIONAL[check](request))

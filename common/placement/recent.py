@@ -35,7 +35,8 @@ class RecentChoices:
             taken = self._taken()
             # At most so many nodes get worse, so that the best one is among the first of these and one more.
             top = decision.candidates[: len(taken) + 1]
-            scored = [(score(request, _without(node, taken.get(node.id))), node) for node in top]
+            policy = decision.policy
+            scored = [(score(request, _without(node, taken.get(node.id)), policy), node) for node in top]
             scored.sort(key=lambda each: -each[0])
             decision.candidates[: len(top)] = [node for _, node in scored]
             shown = min(len(top), KEPT_SCORES)

@@ -1,17 +1,32 @@
-"""What placement is asked: the amounts an instance needs and the conditions it puts on a node."""
+"""What placement is asked: the amounts an instance needs and the conditions it puts on a node.
+
+What depends on where other servers are (groups, hints) is added by common/placement/neighbours.py.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from common.db.models import Instance
 from common.db.nodes import Amounts
 
+SPECS_OF_AGGREGATES = "aggregate_instance_extra_specs:"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The server group of the server that is placed: policy, and how many other members each node (by id) has."""
+
+    policy: str
+    max_per_node: int = 1
+    members: Mapping[str, int] = field(default_factory=dict)
+
 
 @dataclass(frozen=True)
 class PlacementRequest:
-    """excluded: names of nodes that were tried and failed. requested_node: an administrator's forced choice."""
+    """excluded: names of nodes that were tried and failed. requested_node: an administrator's choice, by name."""
 
     instance_id: str
     amounts: Amounts
@@ -19,16 +34,34 @@ class PlacementRequest:
     requested_node: str | None = None
     excluded: frozenset[str] = frozenset()
     arch: str | None = None
+    hypervisor_type: str | None = None
+    aggregate_specs: tuple[tuple[str, str], ...] = ()  # what an aggregate of the node must say: (key, expression)
+    group: Group | None = None
+    same_nodes: frozenset[str] | None = None  # node ids: one of these (hint same_host)
+    other_nodes: frozenset[str] = frozenset()  # node ids: none of these (hint different_host)
 
 
 def from_instance(instance: Instance, params: dict[str, Any], excluded: frozenset[str]) -> PlacementRequest:
+    properties = instance.image.get("properties", {})
     return PlacementRequest(
         instance_id=instance.id,
         amounts=amounts_of(instance.flavor, instance.image),
         availability_zone=instance.availability_zone,
         requested_node=params.get("requested_node"),
         excluded=excluded,
-        arch=instance.image.get("properties", {}).get("hw_architecture"),
+        arch=properties.get("hw_architecture") or properties.get("architecture"),
+        hypervisor_type=properties.get("img_hv_type") or properties.get("hypervisor_type"),
+        aggregate_specs=specs_of_aggregates(instance.flavor),
+    )
+
+
+def specs_of_aggregates(flavor: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The flavor's extra specs that speak of aggregates, without their prefix."""
+    specs = flavor.get("extra_specs") or {}
+    return tuple(
+        (key.removeprefix(SPECS_OF_AGGREGATES), str(value))
+        for key, value in sorted(specs.items())
+        if key.startswith(SPECS_OF_AGGREGATES)
     )
 
 

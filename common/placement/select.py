@@ -9,7 +9,9 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from common.placement.filters import FILTERS, Refusal, that_matter
+from common.placement import weighers
+from common.placement.filters import Refusal, that_matter
+from common.placement.policy import DEFAULT, Policy
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
 
@@ -29,6 +31,7 @@ class Decision:
     refused: dict[str, int] = field(default_factory=dict)
     scores: list[tuple[str, float]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    policy: Policy = DEFAULT
 
     def reasoning(self, chosen: str | None) -> dict[str, Any]:
         """The form `cumulet server why` shows (docs: fixed names, `explain`)."""
@@ -41,7 +44,7 @@ class Decision:
                     "passed": self.passed.get(check.__name__, 0),
                     "refused": self.refused.get(check.__name__, 0),
                 }
-                for check in FILTERS
+                for check in self.policy.filters
             ],
             "scores": [{"node": name, "score": round(score, 4)} for name, score in self.scores],
             "refusals": [asdict(refusal) for refusal in self.refusals],
@@ -55,7 +58,13 @@ _SHORT = {
     "is_enabled": "are disabled",
     "is_up": "do not answer",
     "in_zone": "are in another availability zone",
+    "in_aggregate": "are in no aggregate that the flavor wants",
     "has_arch": "have another processor architecture",
+    "has_hypervisor_type": "have another hypervisor",
+    "on_same_node": "have none of the servers it is to be beside",
+    "on_other_node": "have a server it is to be apart from",
+    "in_affinity": "are not where its server group is",
+    "in_anti_affinity": "have as many servers of its server group as may be",
     "fits_vcpus": "have too few vCPUs free",
     "fits_memory": "have too little memory free",
     "fits_disk": "have too little disk free",
@@ -70,10 +79,16 @@ def summary(decision: Decision) -> str:
     return f"of {decision.considered} nodes, {', '.join(counts)}"
 
 
-def choose(request: PlacementRequest, nodes: Sequence[NodeView], now: datetime, rng: random.Random) -> Decision:
+def choose(
+    request: PlacementRequest,
+    nodes: Sequence[NodeView],
+    now: datetime,
+    rng: random.Random,
+    policy: Policy = DEFAULT,
+) -> Decision:
     """Filter and score. Equal scores are shuffled, so that several schedulers don't all claim on one node."""
-    decision = Decision(candidates=[], considered=len(nodes))
-    checks = that_matter(request)
+    decision = Decision(candidates=[], considered=len(nodes), policy=policy)
+    checks = that_matter(request, policy.filters)
     for node in nodes:
         for check in checks:
             refusal = check(request, node, now)
@@ -85,23 +100,20 @@ def choose(request: PlacementRequest, nodes: Sequence[NodeView], now: datetime, 
         else:
             decision.candidates.append(node)
     left = len(nodes)
-    for check in FILTERS:
+    for check in policy.filters:
         left -= decision.refused.get(check.__name__, 0)
         decision.passed[check.__name__] = left
-    shuffled = [(score(request, node) + rng.random() * _TIE, node) for node in decision.candidates]
+    weights = weighers.that_matter(request, policy.weighers)
+    shuffled = [(weighers.weigh(request, node, weights) + rng.random() * _TIE, node) for node in decision.candidates]
     shuffled.sort(key=_by_score, reverse=True)
     decision.candidates = [node for _, node in shuffled]
-    decision.scores = [(node.name, score(request, node)) for node in decision.candidates[:KEPT_SCORES]]
+    decision.scores = [(node.name, score(request, node, policy)) for node in decision.candidates[:KEPT_SCORES]]
     return decision
 
 
-def score(request: PlacementRequest, node: NodeView) -> float:
-    """0 to 1: the share of memory and CPU that would be left, memory counting double. Spreads servers over nodes."""
-    memory = (
-        (node.free_memory_mib - request.amounts.memory_mib) / node.total_memory_mib if node.total_memory_mib else 0.0
-    )
-    vcpus = (node.free_vcpus - request.amounts.vcpus) / node.total_vcpus if node.total_vcpus else 0.0
-    return (2 * memory + vcpus) / 3
+def score(request: PlacementRequest, node: NodeView, policy: Policy = DEFAULT) -> float:
+    """What the policy's weighers say; as configured by default, it spreads servers over nodes."""
+    return weighers.weigh(request, node, weighers.that_matter(request, policy.weighers))
 
 
 def nearest_fix(refusals: Sequence[Refusal], considered: int) -> str:

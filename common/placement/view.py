@@ -7,6 +7,7 @@ taken the same sequence number and the later commit would be missed.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +38,8 @@ class NodeView:
     free_vcpus: float
     free_memory_mib: float
     free_disk_gib: float
+    hypervisor_type: str = ""
+    aggregate_properties: Mapping[str, Sequence[str]] | None = None  # of all its aggregates
 
 
 def from_row(row: Any) -> NodeView:
@@ -60,6 +63,8 @@ def from_row(row: Any) -> NodeView:
         free_vcpus=total_vcpus - row.used_vcpus,
         free_memory_mib=total_memory_mib - row.used_memory_mib,
         free_disk_gib=total_disk_gib - row.used_disk_gib,
+        hypervisor_type=row.hypervisor_type or "",
+        aggregate_properties=row.aggregate_properties,
     )
 
 

@@ -136,6 +136,14 @@ class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
     addresses: list[str] = []
 
 
+class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+    """A named port of one of the node's networks that is on another node: the network's resolver knows it too."""
+
+    network_id: str
+    hostname: str
+    addresses: list[str]
+
+
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     """The desired state of all networks, ports and groups that concern one node: whole and versioned.
 
@@ -147,6 +155,7 @@ class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     networks: list[NetworkSpec] = []
     ports: list[PortSpec] = []
     groups: list[GroupMembers] = []
+    neighbours: list[Neighbour] = []
 
 
 class Guest(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from pathlib import Path
 from common import tool
 from common.deadlines import TOOL_S
 from common.errors import NetworkingError, ToolFailed
-from common.rpc.compute_v1 import NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.compute_v1 import Neighbour, NetworkSpec, PortSpec, SubnetSpec
 from compute_agent.networking import names, namespaces
 
 METADATA = "169.254.169.254/32"
@@ -63,13 +63,22 @@ def daemon(run_dir: Path, network_id: str) -> Daemon:
     return Daemon(folder=run_dir / name, namespace=name, device=names.inside(network_id))
 
 
-def render(where: Daemon, network: NetworkSpec, ports: Sequence[PortSpec], resolver: Resolver) -> Files:
-    """The three files. Raises ValueError for any value that isn't what its field means."""
+def render(
+    where: Daemon,
+    network: NetworkSpec,
+    ports: Sequence[PortSpec],
+    resolver: Resolver,
+    neighbours: Sequence[Neighbour] = (),
+) -> Files:
+    """The three files. neighbours: known by name, but served by other nodes.
+
+    Raises ValueError for any value that isn't what its field means.
+    """
     served = [subnet for subnet in network.subnets if subnet.enable_dhcp and subnet.dhcp_ip]
     return Files(
         config=_config(where, network, served, resolver),
         dhcp_hosts=_dhcp_hosts(served, ports),
-        names=_names(ports, domain(resolver.domain)),
+        names=_names(ports, neighbours, domain(resolver.domain)),
     )
 
 
@@ -224,13 +233,13 @@ def _dhcp_hosts(served: Sequence[SubnetSpec], ports: Sequence[PortSpec]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _names(ports: Sequence[PortSpec], own: str) -> str:
+def _names(ports: Sequence[PortSpec], neighbours: Sequence[Neighbour], own: str) -> str:
+    here = [(port.hostname, [each.ip_address for each in port.addresses]) for port in sorted(ports, key=lambda p: p.id)]
     lines = []
-    for port in sorted(ports, key=lambda each: each.id):
-        if port.hostname:
-            label = hostname(port.hostname)
-            addresses = (ipaddress.ip_address(each.ip_address) for each in port.addresses)
-            lines += [f"{address} {label}.{own} {label}" for address in addresses]
+    for name, addresses in (*here, *((each.hostname, each.addresses) for each in neighbours)):
+        if name:
+            label = hostname(name)
+            lines += [f"{ipaddress.ip_address(address)} {label}.{own} {label}" for address in addresses]
     return "".join(f"{line}\n" for line in lines)
 
 

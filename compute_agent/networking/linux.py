@@ -205,8 +205,9 @@ class LinuxNetworking:
                 failures[network.id] = self._plan.faults.get(network.id, "it can't be filtered")
                 continue
             ports = [port for port in wanted.ports if port.network_id == network.id]
+            neighbours = [each for each in wanted.neighbours if each.network_id == network.id]
             try:
-                self._local.ensure(network, ports, devices)
+                self._local.ensure(network, ports, devices, neighbours=neighbours)
             except NetworkingError as err:
                 failures[network.id] = f"{err.message}: {err.detail}"
                 event(

@@ -18,7 +18,7 @@ import msgspec
 
 from common.errors import NetworkingError
 from common.log import event
-from common.rpc.compute_v1 import NetworkSpec, PortSpec
+from common.rpc.compute_v1 import Neighbour, NetworkSpec, PortSpec
 from compute_agent.networking import dnsmasq, links, names, namespaces
 
 METADATA_ADDRESS = "169.254.169.254"
@@ -55,7 +55,13 @@ class LocalNetworks:
         self._told: dict[str, NetworkSpec] = {}  # what the log has said of each network
         self._listeners: dict[str, MetadataListener] = {}
 
-    def ensure(self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str]) -> None:
+    def ensure(
+        self,
+        network: NetworkSpec,
+        ports: Sequence[PortSpec],
+        devices: Iterable[str],
+        neighbours: Sequence[Neighbour] = (),
+    ) -> None:
         """Make what is missing or different. `devices` are the names that exist now. Raises NetworkingError."""
         served = is_served(network, ports)
         made = self._linked.get(network.id) == (network, served)
@@ -63,7 +69,7 @@ class LocalNetworks:
             if not made or self._missing_devices(network, devices, served=served):
                 self._link(network, served=served)
             if served:
-                self._serve(network, ports)
+                self._serve(network, ports, neighbours)
         except (ValueError, OSError) as err:
             raise NetworkingError(f"network {network.id} can't be made on this node", detail=str(err)) from err
 
@@ -169,10 +175,12 @@ class LocalNetworks:
         namespaces.remove(names.namespace(identity))
         links.remove(names.veth(identity))
 
-    def _serve(self, network: NetworkSpec, ports: Sequence[PortSpec]) -> None:
+    def _serve(self, network: NetworkSpec, ports: Sequence[PortSpec], neighbours: Sequence[Neighbour]) -> None:
         where = dnsmasq.daemon(self._settings.run_dir, network.id)
         if _has_dhcp(network):
-            dnsmasq.ensure(where, dnsmasq.render(where, network, _servable(ports), self._settings.resolver))
+            resolver = self._settings.resolver
+            files = dnsmasq.render(where, network, _servable(ports), resolver, _nameable(neighbours))
+            dnsmasq.ensure(where, files)
         else:
             dnsmasq.stop(where)
         listener = self._listeners.get(network.id)
@@ -228,6 +236,18 @@ def _servable(ports: Sequence[PortSpec]) -> list[PortSpec]:
             event(logger, "networking.address_refused", logging.WARNING, port_id=port.id, reason=str(err))
             continue
         good.append(port)
+    return good
+
+
+def _nameable(neighbours: Sequence[Neighbour]) -> list[Neighbour]:
+    """Without those whose name can't be one; the node they are on says so in its log."""
+    good = []
+    for each in neighbours:
+        try:
+            dnsmasq.hostname(each.hostname)
+        except ValueError:
+            continue
+        good.append(each)
     return good
 
 

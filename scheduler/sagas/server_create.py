@@ -13,6 +13,7 @@ from common.db import instances, network_state, node_life, nodes, ports
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
+from common.placement import neighbours, policy
 from common.placement import request as placement_request
 from common.placement.filters import all_silent
 from common.placement.recent import RecentChoices
@@ -59,8 +60,9 @@ def claim(session: Session, context: StepContext) -> Outcome:
         return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
+    request = neighbours.consider(session, instance, request)
     views = context.placement.current(session, context.now)
-    decision = choose(request, views, context.now, _rng)
+    decision = choose(request, views, context.now, _rng, policy.from_config(context.config.scheduler))
     _recent.spread(decision, request, context.now)
     # first without waiting for other claims, which as a rule are made where the view says that most is free
     tries = [(node, False) for node in decision.candidates[:_IMPATIENT]]
@@ -171,5 +173,9 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     if context.results["claim"].get("ports") != 0:
         ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
         # in a later transaction than the claim: nodes that joined at the same moment learn of each other now
-        network_state.touch_for_networks(session, context.results["claim"].get("joined", ()))
+        joined = context.results["claim"].get("joined", ())
+        if joined:
+            network_state.touch_for_networks(session, joined)
+        else:
+            network_state.touch_neighbours_of(session, context.instance_id)
     return {}

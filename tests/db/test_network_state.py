@@ -241,7 +241,28 @@ def test_the_number_of_statements_does_not_grow(cloud: Cloud) -> None:
         counts.append(cloud.database.statements - before)
         for _ in range(5):
             cloud.boot("a")
-    assert counts[0] == counts[1] <= 12
+    assert counts[0] == counts[1] <= 13
+
+
+def test_a_nodes_resolver_knows_the_names_of_servers_on_other_nodes(cloud: Cloud) -> None:
+    here, there = cloud.boot("a"), cloud.boot("b")
+    cloud.boot()  # on no node yet: nobody answers for it
+    (port,) = cloud.state("b").ports
+    (known,) = cloud.state("a").neighbours
+    assert (known.network_id, known.hostname) == (cloud.network_id, "h-b")
+    assert known.addresses == [port.addresses[0].ip_address]
+    assert [each.hostname for each in cloud.state("b").neighbours] == ["h-a"]
+
+    def up(instance_id: str) -> str:
+        return cloud.touched_by(
+            lambda: cloud.database.run(lambda session: network_state.touch_neighbours_of(session, instance_id))
+        )
+
+    assert (up(here), up(there)) == ("b", "a")
+    gone = cloud.touched_by(lambda: cloud.database.run(lambda session: ports.release(session, there, NOW)))
+    assert gone == "ab"
+    assert cloud.state("a").neighbours == []
+    assert up(here) == ""
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -48,7 +48,6 @@ START_S = 90.0
 SETTLE_S = 60.0  # what a cloud of interpreters on two busy cores may take to get over one death
 LOOK_S = 0.1
 PROGRAM = "import sys; from {module} import main; sys.exit(main())"
-FIGURES: dict[str, int] = {}  # kills and faults survived, for the summary of the run
 
 
 class Refused(Exception):
@@ -59,10 +58,6 @@ class Refused(Exception):
         self.status = reply.status_code
         self.headers = reply.headers
         self.text = reply.text
-
-
-def survived(what: str, count: int = 1) -> None:
-    FIGURES[what] = FIGURES.get(what, 0) + count
 
 
 class FaultCloud:
@@ -178,7 +173,7 @@ class FaultCloud:
         """The decoded answer. Raises Refused, or requests.ConnectionError when there is none."""
         reply = requests.request(  # a connection of its own: a kept one may be to a worker that is dead
             method, self.config.api.public_url + path, json=body, timeout=30,
-            headers={"X-Auth-Token": self._token, "OpenStack-API-Version": "compute 2.79", "Connection": "close"},
+            headers={"X-Auth-Token": self._token, "OpenStack-API-Version": "compute 2.100", "Connection": "close"},
         )  # fmt: skip
         if reply.status_code >= 400:
             raise Refused(reply)

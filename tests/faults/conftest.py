@@ -1,4 +1,4 @@
-"""One cloud of processes for all tests of this folder, and the count of what it survived."""
+"""One cloud of processes for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cloud import FIGURES, FaultCloud
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if FIGURES:
-        terminalreporter.section("kills and faults survived")
-        terminalreporter.write_line("\n".join(f"{what}: {count}" for what, count in sorted(FIGURES.items())))
+from tests.faults.cloud import FaultCloud
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from typing import Self
 
 import requests
 
-from tests.faults.cloud import FaultCloud, Refused, survived
+from tests.faults.cloud import FaultCloud, Refused
+from tests.fixtures.survived import survived
 
 CLIENTS = 2
 PAUSE_S = 0.2

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.faults.cloud import FaultCloud, Refused, survived
+from tests.faults.cloud import FaultCloud, Refused
 from tests.faults.kills import SCENARIOS, Begin, Kill, Scenario, all_kills, missing_sagas
+from tests.fixtures.survived import survived
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
 KILLS = all_kills()

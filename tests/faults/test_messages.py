@@ -11,7 +11,8 @@ import pytest
 
 from common.rpc.bus import REPORTS, Bus, node_queue
 from common.rpc.transport import Incoming
-from tests.faults.cloud import NODES, SCHEDULERS, FaultCloud, survived
+from tests.faults.cloud import NODES, SCHEDULERS, FaultCloud
+from tests.fixtures.survived import survived
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
 SERVERS = 9

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.cloud import FaultCloud, survived
+from tests.faults.cloud import FaultCloud
 from tests.faults.load import Load
+from tests.fixtures.survived import survived
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
 BAD_EVENTS = ("api.unexpected_error", "operation.step_crashed")

@@ -42,7 +42,8 @@ class Row:
         """The microversion at which the route exists, the newest where it always does; the type of its body."""
         found = {"Content-Type": CONTENT_TYPES[self.route.key]} if self.route.key in CONTENT_TYPES else {}
         if self.api.versions:
-            found["OpenStack-API-Version"] = f"compute {self.route.until or '2.79'}"
+            newest = self.route.until or self.api.versions.highest
+            found["OpenStack-API-Version"] = f"{self.api.versions.service_type} {newest}"
         return found
 
     def url(self, values: dict[str, str]) -> str:
@@ -117,6 +118,8 @@ class World:
         specs = {"extra_specs": {"hw:cpu_policy": "shared"}}
         ok(api.post(f"{COMPUTE}/flavors/private/os-extra_specs", "admin", json=specs))
         ids.update(flavor_id="private", project_id=api.project_id("demo"), user_id=api.user_id("demo"))
+        sg = {"server_group": {"name": "demo's", "policies": ["affinity"]}}
+        ids["server_group_id"] = ok(api.post(f"{COMPUTE}/os-server-groups", json=sg))["server_group"]["id"]
         world.furnish_identity()
         world.furnish_metadefs()
         return world
@@ -149,6 +152,19 @@ class World:
         ids["credential_id"] = ok(api.post(f"{IDENTITY}/credentials", json=stored))["credential"]["id"]
         ec2 = ok(api.post(f"{of_user}/credentials/OS-EC2", json={"tenant_id": ids["project_id"]}))
         ids["access"] = ec2["credential"]["access"]
+        given = {
+            "trustor_user_id": ids["user_id"], "trustee_user_id": api.user_id("service"), "impersonation": True,
+            "project_id": ids["project_id"], "roles": [{"name": "member"}],
+        }  # fmt: skip
+        ids["trust_id"] = ok(api.post(f"{IDENTITY}/OS-TRUST/trusts", json={"trust": given}))["trust"]["id"]
+        place = {
+            "service_id": ok(api.get(f"{IDENTITY}/services", "admin"))["services"][0]["id"],
+            "resource_name": "web",
+        }
+        registered = {"registered_limits": [{**place, "default_limit": 1}]}
+        api.post(f"{IDENTITY}/registered_limits", "admin", json=registered)  # one for both worlds
+        limit = {**place, "resource_limit": 2, "project_id": ids["project_id"]}
+        ids["limit_id"] = ok(api.post(f"{IDENTITY}/limits", "admin", json={"limits": [limit]}))["limits"][0]["id"]
 
     def server(self, name: str, network_id: str) -> str:
         server_id = self.cloud.active(name=name, networks=[{"uuid": network_id}], metadata={name: "a value"})
@@ -167,6 +183,7 @@ class World:
             "disk_format": "raw",
             "container_format": "bare",
             "visibility": "shared",
+            {"t": "web"}.get(tag, "twin"): "a value",
             "tags": [tag],
         }
         image_id = str(ok(api.post(f"{IMAGE}/images", json=asked))["id"])
@@ -191,6 +208,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
+    "compute:server_group_id": "server_group_id",
     "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
@@ -198,25 +216,31 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "identity:rule_id": "access_rule_id",
     "identity:application_credential_id": "application_credential_id",
     "identity:credential_id": "credential_id",
+    "identity:trust_id": "trust_id", "identity:limit_id": "limit_id",
     "identity:region_id": lambda world: world.cloud.config.cloud.region,
 }  # fmt: skip
-KEYS = {"/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
+KEYS = {"/images/": "web", "/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
 
 #: Parameters that name nothing that belongs to a project: words of the API itself, or of administrators only.
 NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
-    "cumulet:node", "compute:os-hypervisors",
+    "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
+    "identity:endpoint_group_id", "identity:registered_limit_id",
+    "compute:host", "compute:before", "compute:migration_id",
+    "identity:idp_id", "identity:protocol_id", "identity:mapping_id", "identity:sp_id",
 }  # fmt: skip
 
 CONTENT_TYPES = {
     "image:images:update": "application/openstack-images-v2.1-json-patch",
     "image:images:upload": "application/octet-stream",
+    "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
     "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
+    "add_host": {"host": "x"}, "remove_host": {"host": "x"}, "set_metadata": {"metadata": {"a": "b"}},
     "addTenantAccess": {"tenant": "0" * 32}, "removeTenantAccess": {"tenant": "0" * 32},
 }  # fmt: skip
 _NAMED = {"name": "renamed"}
@@ -240,6 +264,26 @@ BODIES: dict[str, Any] = {
     "compute:flavors:update": {"flavor": {"description": "x"}},
     "compute:flavor-extra-specs:create": {"extra_specs": {"a": "b"}},
     "compute:flavor-extra-specs:update": {"hw:cpu_policy": "b"},
+    "compute:hosts:update": {"status": "enable"},
+    "compute:quota-class-sets:update": {"quota_class_set": {"instances": 3}},
+    "compute:server-external-events:create": {"events": [{"name": "network-changed", "server_uuid": UNKNOWN}]},
+    "compute:image-metadata:update_all": {"metadata": {"a": "b"}},
+    "compute:image-metadata:create": {"metadata": {"a": "b"}},
+    "compute:image-metadata:update": {"meta": {"web": "b"}},
+    "compute:security-groups:create": {"security_group": {"name": "x", "description": "x"}},
+    "compute:security-groups:update": {"security_group": {"name": "x", "description": "x"}},
+    "compute:security-group-rules:create": lambda world: {
+        "security_group_rule": {
+            "parent_group_id": world.ids["group_id"],
+            "ip_protocol": "tcp",
+            "from_port": 1,
+            "to_port": 2,
+        }
+    },
+    "compute:aggregates:create": {"aggregate": {"name": "x"}},
+    "compute:aggregates:update": {"aggregate": {"name": "x"}},
+    "compute:aggregates:images": {"cache": [{"id": UNKNOWN}]},
+    "compute:server-groups:create": {"server_group": {"name": "x", "policy": "affinity"}},
     "compute:keypairs:create": {"keypair": {"name": "fresh", "public_key": PUBLIC_KEY}},
     "compute:services:update": {"status": "disabled"},
     "compute:quota-sets:update": {"quota_set": {"instances": 3}},
@@ -257,10 +301,14 @@ BODIES: dict[str, Any] = {
     "network:security_group_rules:create": lambda world: {
         "security_group_rule": {"security_group_id": world.ids["group_id"], "direction": "egress", "protocol": "tcp"}
     },
+    "placement:inventories:update_all": {"resource_provider_generation": 1, "inventories": {"VCPU": {"total": 1}}},
+    "placement:inventories:update": {"resource_provider_generation": 1, "total": 1},
     "network:quotas:update": {"quota": {"port": 3}},
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},
     "image:images:update": [{"op": "replace", "path": "/name", "value": "x"}],
     "image:images:upload": None,
+    "image:images:stage": None,
+    "image:images:import": {"method": {"name": "glance-direct"}},
     "image:images:deactivate": None,
     "image:images:reactivate": None,
     "image:tags:add": None,
@@ -306,6 +354,37 @@ BODIES: dict[str, Any] = {
     "image:metadefs:tag:replace": {"tags": [{"name": "x"}]},
     "image:metadefs:tag:update": {"name": "x"},
     "image:metadefs:resource_type:create": {"name": "x"},
+    "identity:create_trust": lambda world: {
+        "trust": {
+            "trustor_user_id": UNKNOWN,
+            "trustee_user_id": UNKNOWN,
+            "impersonation": False,
+            "project_id": world.ids["project_id"],
+            "roles": [{"name": "member"}],
+        }
+    },
+    "identity:create_endpoint_group": {"endpoint_group": {"name": "x", "filters": {"interface": "public"}}},
+    "identity:update_endpoint_group": {"endpoint_group": {"name": "y"}},
+    "identity:add_endpoint_group_to_project": None,
+    "identity:add_endpoint_to_project": None,
+    "identity:create_registered_limits": {
+        "registered_limits": [{"service_id": UNKNOWN, "resource_name": "x", "default_limit": 1}]
+    },
+    "identity:update_registered_limit": {"registered_limit": {"default_limit": 2}},
+    "identity:create_limits": lambda world: {
+        "limits": [
+            {"service_id": UNKNOWN, "resource_name": "x", "resource_limit": 1, "project_id": world.ids["project_id"]}
+        ]
+    },
+    "identity:update_limit": {"limit": {"resource_limit": 3}},
+    "identity:create_identity_provider": {"identity_provider": {}},
+    "identity:update_identity_provider": {"identity_provider": {"enabled": True}},
+    "identity:create_protocol": {"protocol": {"mapping_id": UNKNOWN}},
+    "identity:update_protocol": {"protocol": {"mapping_id": UNKNOWN}},
+    "identity:create_mapping": {"mapping": {"rules": [{"local": [], "remote": [{"type": "x"}]}]}},
+    "identity:update_mapping": {"mapping": {"rules": [{"local": [], "remote": [{"type": "x"}]}]}},
+    "identity:create_service_provider": {"service_provider": {"auth_url": "http://x", "sp_url": "http://x"}},
+    "identity:update_service_provider": {"service_provider": {"enabled": True}},
     "identity:create_policy": {"policy": {"type": "application/json", "blob": "{}"}},
     "identity:update_policy": {"policy": {"blob": "x"}},
     "identity:create_policy_association_for_endpoint": None,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +16,9 @@ from common.clock import SystemClock
 from common.errors import StorageError
 from common.rpc.compute_v1 import ImageSpec
 from common.secret import Secret
-from common.tokens import create_keys
 from compute_agent.storage.image_cache import ImageCache
-from tests.fixtures import certificates
-from tests.fixtures.api import PASSWORD, make_config, seed
-from tests.fixtures.rabbitmq import free_port
-
-START_S = 40.0
+from tests.fixtures import api_process, certificates
+from tests.fixtures.api import PASSWORD
 
 
 @dataclass(frozen=True)
@@ -39,40 +31,15 @@ class TlsApi:
 @pytest.fixture(scope="module")
 def tls_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsApi]:
     folder = tmp_path_factory.mktemp("tls")
-    config = make_config(folder, f"sqlite:///{folder / 'cloud.sqlite'}")
-    seed(config)
-    create_keys(Path(config.identity.fernet_dir))
     made = certificates.make(folder / "pki")
-    port = free_port()
-    file = folder / "cumulet.conf"
-    file.write_text(
-        f"[cloud]\nstate_dir = {folder}\nlog_dir =\nrun_dir = {folder}\n"
-        f"[database]\nurl = {config.database.url}\n[bus]\nurl = filesystem://\nfolder = {folder / 'bus'}\n"
-        f"[identity]\nfernet_dir = {config.identity.fernet_dir}\n[image]\nstore_dir = {config.image.store_dir}\n"
-        f"[api]\nport = {port}\ntls_cert_file = {made.cert_file}\ntls_key_file = {made.key_file}\n"
+    api = api_process.prepare(
+        folder, verify=str(made.ca_file), tls_cert_file=made.cert_file, tls_key_file=made.key_file
     )
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api.main"], env={**os.environ, "CUMULET_CONFIG": str(file)}, stdout=out, stderr=out
-        )
     try:
-        url = f"https://127.0.0.1:{port}"
-        _wait(url, made.ca_file, process, folder / "out")
-        yield TlsApi(url, made.ca_file, certificates.make(folder / "other").ca_file)
+        api.start()
+        yield TlsApi(api.url, made.ca_file, certificates.make(folder / "other").ca_file)
     finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait(url: str, ca_file: Path, process: subprocess.Popen[bytes], out: Path) -> None:
-    end = time.monotonic() + START_S
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if requests.get(f"{url}/healthz", verify=str(ca_file), timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    pytest.fail(f"the API did not start: {out.read_text()[-1500:]}")
+        api.end()
 
 
 def test_a_client_that_knows_the_authority_logs_in_and_finds_https_links(tls_api: TlsApi) -> None:

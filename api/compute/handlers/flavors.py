@@ -6,6 +6,7 @@ from typing import Any
 
 from api.compute import query
 from api.compute.operations import flavors
+from api.compute.schemas import extra_specs
 from api.compute.schemas import flavors as schemas
 from api.compute.views import flavors as views
 from api.compute.views import links
@@ -37,7 +38,7 @@ def show(request: ApiRequest, flavor_id: str) -> Reply:
 def create(request: ApiRequest) -> Reply:
     described = request.version >= Microversion(2, 55)
     validate(request.body, schemas.CREATE_255 if described else schemas.CREATE)
-    return _one(request, flavors.create(request.services, request.context, _values(request.body["flavor"])))
+    return _one(request, flavors.create(request.services, _values(request.body["flavor"])))
 
 
 def update(request: ApiRequest, flavor_id: str) -> Reply:
@@ -57,6 +58,7 @@ def list_specs(request: ApiRequest, flavor_id: str) -> Reply:
 def add_specs(request: ApiRequest, flavor_id: str) -> Reply:
     validate(request.body, schemas.EXTRA_SPECS)
     specs = {key: str(value) for key, value in request.body["extra_specs"].items()}
+    _check_specs(request, specs)
     flavors.add_extra_specs(request.services, flavor_id, specs)
     return Reply({"extra_specs": specs})
 
@@ -70,8 +72,14 @@ def put_spec(request: ApiRequest, flavor_id: str, key: str) -> Reply:
     if key not in request.body:
         raise InvalidRequest("Request body and URI mismatch")
     spec = {key: str(request.body[key])}
+    _check_specs(request, spec)
     flavors.add_extra_specs(request.services, flavor_id, spec)
     return Reply(spec)
+
+
+def _check_specs(request: ApiRequest, specs: dict[str, str]) -> None:
+    if request.version >= Microversion(2, 86):
+        extra_specs.check(specs)
 
 
 def delete_spec(request: ApiRequest, flavor_id: str, key: str) -> Reply:

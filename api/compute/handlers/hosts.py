@@ -13,7 +13,7 @@ from api.request import ApiRequest, Reply
 from api.schema import as_boolean, validate
 from common.db.paging import Page
 from common.db.services import ServiceChange
-from common.errors import InvalidRequest, NotFound
+from common.errors import InvalidRequest
 
 BY_UUID = Microversion(2, 53)
 
@@ -110,15 +110,6 @@ def hypervisor_uptime(request: ApiRequest, hypervisor_id: str) -> Reply:
     """Nodes don't report it; clients know 501 for that."""
     hosts.show_hypervisor(request.services, hypervisor_id)
     raise InvalidRequest("Nodes of this cloud don't report their uptime.", http_status=501)
-
-
-def list_aggregates(_: ApiRequest) -> Reply:
-    """There are none; clients that show a hypervisor ask for them."""
-    return Reply({"aggregates": []})
-
-
-def show_aggregate(_: ApiRequest, aggregate_id: str) -> Reply:
-    raise NotFound(f"Aggregate {aggregate_id[:64]} could not be found.")
 
 
 def search_hypervisors(request: ApiRequest, name: str) -> Reply:

@@ -33,6 +33,23 @@ def show_port(request: ApiRequest, server_id: str, port_id: str) -> Reply:
     return Reply({"interfaceAttachment": views.attachments(found, reader(request))[0]})
 
 
+def topology(request: ApiRequest, server_id: str) -> Reply:
+    """A guest without NUMA cells of its own, which is what all are so far, has no nodes to tell of."""
+    servers.show(request.services, request.context, server_id)
+    return Reply({"nodes": [], "pagesize_kb": None})
+
+
+def show_password(request: ApiRequest, server_id: str) -> Reply:
+    """What a guest has left at its metadata service: nothing, the nodes' service takes no posts."""
+    servers.show(request.services, request.context, server_id)
+    return Reply({"password": ""})
+
+
+def clear_password(request: ApiRequest, server_id: str) -> Reply:
+    servers.show(request.services, request.context, server_id)
+    return Reply(status=204)
+
+
 def list_volumes(request: ApiRequest, server_id: str) -> Reply:
     """None: this cloud has no volumes yet."""
     servers.show(request.services, request.context, server_id)

@@ -12,7 +12,6 @@ from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from api.schema import validate
 from common.db.paging import Page
-from common.errors import InvalidRequest
 
 
 def list_all(request: ApiRequest) -> Reply:
@@ -30,15 +29,16 @@ def show(request: ApiRequest, name: str) -> Reply:
 
 
 def create(request: ApiRequest) -> Reply:
-    if request.version >= Microversion(2, 10):
+    if request.version >= Microversion(2, 92):
+        validate(request.body, schemas.CREATE_292)
+    elif request.version >= Microversion(2, 10):
         validate(request.body, schemas.CREATE_210)
     else:
         validate(request.body, schemas.CREATE_22 if request.version >= Microversion(2, 2) else schemas.CREATE)
     asked = request.body["keypair"]
-    if asked.get("type", "ssh") != "ssh":
-        raise InvalidRequest("Key pairs of type x509 are not supported; use type ssh.")
     user_id = keypairs.owner(request.context, asked.get("user_id"))
-    made = keypairs.create(request.services, request.context, user_id, asked["name"], asked.get("public_key"))
+    new = keypairs.NewKeypair(user_id, asked["name"], asked.get("type", "ssh"), asked.get("public_key"))
+    made = keypairs.create(request.services, request.context, new)
     return Reply(views.created(made, reader(request)), 201 if request.version >= Microversion(2, 2) else 200)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api.compute import query
 from api.compute.operations import quota_sets
 from api.compute.schemas import quota_sets as schemas
@@ -28,9 +30,7 @@ def default_set(request: ApiRequest, project_id: str) -> Reply:
 def update(request: ApiRequest, project_id: str) -> Reply:
     validate(request.body, schemas.update(request.version))
     asked = request.body["quota_set"]
-    limits = {key: int(value) for key, value in asked.items() if key not in ("force", "tenant_id")}
-    if any(limit < -1 or limit > 2**31 - 1 for limit in limits.values()):
-        raise InvalidRequest("Quota limit must be -1 or greater.")
+    limits = _numbers(asked)
     force = as_boolean(asked.get("force", False))
     changed = quota_sets.update(request.services, project_id, limits, force=force)
     return Reply({"quota_set": views.plain(changed, request.version, with_id=False)})
@@ -44,6 +44,20 @@ def delete(request: ApiRequest, project_id: str) -> Reply:
 def show_class(request: ApiRequest, class_name: str) -> Reply:
     found = quota_sets.default_set(request.services, class_name)
     return Reply({"quota_class_set": views.quota_class(found, request.version)})
+
+
+def update_class(request: ApiRequest, class_name: str) -> Reply:
+    validate(request.body, schemas.update_class(request.version))
+    limits = _numbers(request.body["quota_class_set"])
+    changed = quota_sets.update_class(request.services, class_name, limits)
+    return Reply({"quota_class_set": views.quota_class(changed, request.version, with_id=False)})
+
+
+def _numbers(asked: dict[str, Any]) -> dict[str, int]:
+    limits = {key: int(value) for key, value in asked.items() if key not in ("force", "tenant_id")}
+    if any(limit < -1 or limit > 2**31 - 1 for limit in limits.values()):
+        raise InvalidRequest("Quota limit must be -1 or greater.")
+    return limits
 
 
 def limits(request: ApiRequest) -> Reply:

@@ -73,6 +73,12 @@ def reset_state(request: ApiRequest, server_id: str) -> Reply:
     return Reply(status=202)
 
 
+def inject_network_info(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.INJECT_NETWORK)
+    server_actions.tell_node_of_network(request.services, request.context, server_id)
+    return Reply(status=202)
+
+
 def add_security_group(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.ADD_GROUP)
     name = request.body["addSecurityGroup"]["name"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import secrets
 from typing import Any
 
 from api.compute.operations import server_create
@@ -18,6 +19,8 @@ from api.request import ApiRequest, Reply
 from api.schema import as_boolean, validate
 from common.errors import Forbidden, InvalidRequest
 
+PASSWORD_BYTES = 12
+
 
 def create(request: ApiRequest) -> Reply:
     validate(request.body, schemas.create(request.version))
@@ -26,6 +29,8 @@ def create(request: ApiRequest) -> Reply:
     if as_boolean(request.body["server"].get("return_reservation_id", False)):
         return Reply({"reservation_id": created.reservation_id}, 202)
     body = views.created(created.instance_ids[0], new.disk_config, new.groups or ("default",), reader(request))
+    if request.services.config.api.instance_password:
+        body["adminPass"] = request.body["server"].get("adminPass") or secrets.token_urlsafe(PASSWORD_BYTES)
     location = f"{request.base_url}/servers/{created.instance_ids[0]}"
     return Reply({"server": body}, 202, {"Location": location})
 
@@ -57,6 +62,7 @@ def _read(request: ApiRequest) -> NewServer:
         zone=zone,
         requested_node=node,
         hints=_hints(request.body),
+        hostname=server.get("hostname"),
         min_count=min_count,
         max_count=max_count,
     )
@@ -164,7 +170,4 @@ def _place(request: ApiRequest, server: dict[str, Any]) -> tuple[str | None, str
 
 
 def _hints(body: dict[str, Any]) -> dict[str, Any]:
-    hints = {**body.get("OS-SCH-HNT:scheduler_hints", {}), **body.get("os:scheduler_hints", {})}
-    if hints.get("group"):
-        raise InvalidRequest(f"Instance group {str(hints['group'])[:64]} could not be found.")
-    return hints
+    return {**body.get("OS-SCH-HNT:scheduler_hints", {}), **body.get("os:scheduler_hints", {})}

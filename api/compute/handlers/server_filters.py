@@ -22,6 +22,10 @@ IGNORED_SORT_KEYS = (
 )  # fmt: skip
 ADMIN_SORT_KEYS = ("host", "node")
 _FOR_ALL = frozenset({"flavor", "image", "reservation_id"})
+_FOR_ALL_283 = frozenset({
+    "availability_zone", "config_drive", "key_name", "power_state", "task_state", "vm_state", "progress", "user_id",
+    "launch_index",
+})  # fmt: skip
 _PATTERNS_FOR_ALL = frozenset({"name"})
 _ALIASES = {
     "display_name": "name",
@@ -91,6 +95,8 @@ def _usable(name: str, request: ApiRequest) -> bool:
     key = _ALIASES.get(name, name)
     if not _is_there(name, request.version):
         return False
+    if request.version >= Microversion(2, 83) and key in _FOR_ALL_283:
+        return True
     return request.context.is_admin or key in _FOR_ALL or key in _PATTERNS_FOR_ALL or key == "locked"
 
 

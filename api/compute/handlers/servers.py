@@ -15,7 +15,7 @@ from api.compute.views import servers as views
 from api.compute.views.fields import Body, reader
 from api.microversion import Microversion
 from api.request import ApiRequest, Reply
-from api.schema import validate
+from api.schema import Schema, validate
 from common.states import Action
 
 _NOTHING = ServerPage((), {}, {}, {})
@@ -29,7 +29,11 @@ def list_summary(request: ApiRequest) -> Reply:
 
 def list_detail(request: ApiRequest) -> Reply:
     wanted, page = server_filters.read(request), _page(request)
-    found = _NOTHING if wanted is None else servers.list_detail(request.services, wanted, page)
+    found = (
+        _NOTHING
+        if wanted is None
+        else servers.list_detail(request.services, wanted, page, whole=request.version >= Microversion(2, 98))
+    )
     return _listed(request, found, views.detail_list(found, reader(request)), "servers/detail")
 
 
@@ -39,11 +43,18 @@ def show(request: ApiRequest, server_id: str) -> Reply:
 
 
 def update(request: ApiRequest, server_id: str) -> Reply:
-    described = request.version >= Microversion(2, 19)
-    validate(request.body, schemas.UPDATE_219 if described else schemas.UPDATE)
+    validate(request.body, _update_schema(request.version))
     changes = _changes(request.body["server"])
     found = servers.update(request.services, request.context, server_id, changes)
     return Reply({"server": views.updated(found, reader(request))})
+
+
+def _update_schema(version: Microversion) -> Schema:
+    if version >= Microversion(2, 94):
+        return schemas.UPDATE_294
+    if version >= Microversion(2, 90):
+        return schemas.UPDATE_290
+    return schemas.UPDATE_219 if version >= Microversion(2, 19) else schemas.UPDATE
 
 
 def delete(request: ApiRequest, server_id: str) -> Reply:
@@ -64,7 +75,7 @@ def _listed(request: ApiRequest, found: ServerPage, bodies: list[Body], noun: st
 
 
 def _changes(server: dict[str, Any]) -> dict[str, Any]:
-    changes: dict[str, Any] = {key: server[key] for key in ("name", "description") if key in server}
+    changes: dict[str, Any] = {key: server[key] for key in ("name", "description", "hostname") if key in server}
     if "OS-DCF:diskConfig" in server:
         changes["disk_config"] = server["OS-DCF:diskConfig"]
     if "accessIPv4" in server:

@@ -28,18 +28,15 @@ def show(services: Services, context: RequestContext, flavor_id: str) -> Flavor:
         return flavors.get_visible(session, flavor_id, context)
 
 
-def create(services: Services, context: RequestContext, values: Mapping[str, Any]) -> Flavor:
-    """A private flavor may be used by the creator's project at once. Raises AlreadyExists."""
+def create(services: Services, values: Mapping[str, Any]) -> Flavor:
+    """A private flavor may be used by nobody until access is granted, as Nova has it. Raises AlreadyExists."""
     flavor_id = values.get("id") or new_id()
 
     def work(session: Session) -> Flavor:
-        made = flavors.create(
+        return flavors.create(
             session,
             {"disabled": False, "extra_specs": {}, **values, "id": flavor_id, "created_at": services.clock.now()},
         )
-        if not made.is_public and context.project_id:
-            flavors.add_access(session, made.id, context.project_id)
-        return made
 
     return services.db.run(work)
 

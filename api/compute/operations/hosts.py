@@ -43,6 +43,33 @@ def change_service_of(services: Services, host: str, binary: str, wanted: Servic
     return services.db.run(work)
 
 
+def compute_hosts(services: Services) -> list[str]:
+    """Names of the nodes that run servers."""
+    return sorted({row.host for row in list_services(services, None, nodes.COMPUTE_BINARY)})
+
+
+@dataclass(frozen=True)
+class HostUse:
+    """A node and what each project's servers take of it: vcpus, MiB, GiB, by project id."""
+
+    node: Node
+    projects: Mapping[str, tuple[int, int, int]]
+
+
+def of_host(services: Services, host: str) -> HostUse:
+    """Raises NotFound for no such compute host."""
+    with services.db.read() as session:
+        node = nodes.by_name(session, host)
+        if node is None or not node.is_compute:
+            raise NotFound(f"Compute host {host[:255]} could not be found.")
+        return HostUse(node, service_rows.claims_by_project(session, node.id))
+
+
+def enable_host(services: Services, host: str, *, enabled: bool) -> None:
+    """Raises NotFound."""
+    change_service_of(services, host, nodes.COMPUTE_BINARY, ServiceChange(disabled=not enabled))
+
+
 def _change(services: Services, session: Session, found: Service, wanted: ServiceChange) -> None:
     if found.binary != nodes.COMPUTE_BINARY:
         raise InvalidRequest(f"Updating a {found.binary} service is not supported. Must be {nodes.COMPUTE_BINARY}.")

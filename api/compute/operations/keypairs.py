@@ -6,12 +6,14 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy.orm import Session
 
+from api.compute.operations import certificates
 from api.compute.operations.quota_defaults import defaults
 from api.request import Services
 from common.context import RequestContext
@@ -22,6 +24,7 @@ from common.errors import Forbidden, InvalidRequest
 from common.secret import Secret
 
 RSA_BITS = 2048
+X509 = "x509"
 _KINDS = (
     "ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
     "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
@@ -32,6 +35,16 @@ _KINDS = (
 class Made:
     row: Keypair
     private_key: Secret | None
+
+
+@dataclass(frozen=True)
+class NewKeypair:
+    """type: ssh or x509. public_key: what is imported; None: a pair is to be made."""
+
+    user_id: str
+    name: str
+    type: str
+    public_key: str | None
 
 
 def owner(context: RequestContext, user_id: str | None) -> str:
@@ -54,18 +67,15 @@ def show(services: Services, user_id: str, name: str) -> Keypair:
         return keypairs.get(session, user_id, name)
 
 
-def create(services: Services, context: RequestContext, user_id: str, name: str, public_key: str | None) -> Made:
+def create(services: Services, context: RequestContext, new: NewKeypair) -> Made:
     """Import a public key, or make a pair. Raises InvalidRequest for a bad key, AlreadyExists, QuotaExceeded."""
-    private_key = None
-    if public_key is None:
-        public_key, private_key = _generate()
-    text = normal_form(public_key)
-    printed = fingerprint(text)
+    text, printed, private_key = _checked(new, services.clock.now())
 
     def work(session: Session) -> Keypair:
         limits = quotas.effective_limits(session, context.project_id or "", defaults(services.config.quota))
         return keypairs.create(
-            session, user_id=user_id, name=name, public_key=text, fingerprint=printed, limit=limits["key_pairs"],
+            session, user_id=new.user_id, name=new.name, kind=new.type, public_key=text, fingerprint=printed,
+            limit=limits["key_pairs"],
             now=services.clock.now(),
         )  # fmt: skip
 
@@ -75,6 +85,19 @@ def create(services: Services, context: RequestContext, user_id: str, name: str,
 def delete(services: Services, user_id: str, name: str) -> None:
     """Raises NotFound."""
     services.db.run(lambda session: keypairs.delete(session, user_id, name))
+
+
+def _checked(new: NewKeypair, now: datetime) -> tuple[str, str, Secret | None]:
+    """Public half, fingerprint, and the private half of a pair that was made here. Raises InvalidRequest."""
+    given, private_key = new.public_key, None
+    if new.type == X509:
+        if given is None:
+            given, private_key = certificates.make(new.user_id, now)
+        return given, certificates.fingerprint(given), private_key
+    if given is None:
+        given, private_key = _generate()
+    text = normal_form(given)
+    return text, fingerprint(text), private_key
 
 
 def normal_form(public_key: str) -> str:

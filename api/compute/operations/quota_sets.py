@@ -39,8 +39,23 @@ def show(services: Services, project_id: str) -> Quota:
 
 
 def default_set(services: Services, project_id: str) -> Quota:
-    limits = defaults(services.config.quota) | _network_names(network_quota.defaults(services.config.quota))
-    return Quota(project_id, limits, {})
+    with services.db.read() as session:
+        found = _read(services, session, quotas.DEFAULT_CLASS)
+    return Quota(project_id, found.limits, {})
+
+
+def update_class(services: Services, class_name: str, limits: Mapping[str, int]) -> Quota:
+    """Set what holds for projects without limits of their own. Raises InvalidRequest: there is one class, default."""
+    if class_name != "default":
+        raise InvalidRequest(f"There is no quota class {class_name[:80]!r}: the one there is is called default.")
+
+    def work(session: Session) -> Quota:
+        quotas.set_limits(
+            session, quotas.DEFAULT_CLASS, {_OF_NETWORK.get(key, key): value for key, value in limits.items()}
+        )
+        return _read(services, session, quotas.DEFAULT_CLASS)
+
+    return services.db.run(work)
 
 
 def update(services: Services, project_id: str, limits: Mapping[str, int], *, force: bool) -> Quota:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api.compute.operations.servers import check_not_locked
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, node_life, operations, servers
+from common.db import instances, network_state, node_life, operations, servers
 from common.db.models import Instance
 from common.errors import Conflict, Forbidden, StateConflict
 from common.killpoints import reach
@@ -98,6 +98,18 @@ def reset_state(services: Services, context: RequestContext, server_id: str, to:
             session, instance.id, to, expect=[state], operation_id=None, now=services.clock.now(),
             reason="reset by an administrator", task_state=None,
         )  # fmt: skip
+
+    services.db.run(work)
+
+
+def tell_node_of_network(services: Services, context: RequestContext, server_id: str) -> None:
+    """Have the server's node put its ports, rules and DHCP in order again. Raises NotFound, Conflict for one on none."""
+
+    def work(session: Session) -> None:
+        instance = servers.get_for_update(session, server_id, context)
+        check_not_locked(instance, context)
+        _placed_on(instance)
+        network_state.touch(session, [instance.node_id])
 
     services.db.run(work)
 

@@ -16,7 +16,7 @@ from api.compute.operations.quota_defaults import defaults
 from api.compute.operations.server_networks import NetworkChoice, Nic, Plugged
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, quotas
+from common.db import instances, quotas, server_groups
 from common.db.models import Flavor, Image
 from common.errors import Forbidden, QuotaExceeded
 from common.ids import new_id
@@ -44,6 +44,7 @@ class NewServer:
     zone: str | None = None
     requested_node: str | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
+    hostname: str | None = None  # None: made from the name
     min_count: int = 1
     max_count: int = 1
 
@@ -80,6 +81,7 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
         now = services.clock.now()
         _check_metadata(session, project_id, new.metadata, limits)
         references = _resolve(session, context, new, now)
+        group = server_references.server_group(session, new.hints, context)
         count = _take_quota(session, project_id, references.flavor, new, limits)
         reservation_id = f"r-{secrets.token_hex(4)}"
         rows = [
@@ -87,6 +89,9 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
             for index in range(count)
         ]
         operation_ids = instances.create(session, rows, context, now, _params(new))
+        if group is not None:
+            most = quotas.effective_limits(session, project_id, limits)["server_group_members"]
+            server_groups.join(session, group, [row["id"] for row in rows], most)
         for row in rows:
             server = Plugged(row["id"], project_id, row["hostname"])
             server_networks.plug(
@@ -159,7 +164,7 @@ def _row(
     name = new.name if count == 1 else f"{new.name}-{index + 1}"
     return {
         "id": instance_id, "project_id": context.project_id, "user_id": context.user_id, "name": name,
-        "description": new.description, "hostname": hostname(name) or f"server-{instance_id}",
+        "description": new.description, "hostname": _hostname(new, name, index, count) or f"server-{instance_id}",
         "flavor_id": references.flavor.id, "flavor": server_references.flavor_copy(references.flavor),
         "image_id": references.image.id, "image": server_references.image_copy(references.image),
         "key_name": new.key_name, "public_key": references.public_key, "user_data": new.user_data,
@@ -168,6 +173,12 @@ def _row(
         "access_ip_v4": new.access_ip_v4, "access_ip_v6": new.access_ip_v6, "reservation_id": reservation_id,
         "launch_index": index, "created_at": now, "updated_at": now,
     }  # fmt: skip
+
+
+def _hostname(new: NewServer, name: str, index: int, count: int) -> str:
+    if new.hostname is None:
+        return hostname(name)
+    return new.hostname if count == 1 else f"{new.hostname}-{index + 1}"
 
 
 def hostname(name: str) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import flavors, images, keypairs, nodes, security_groups, services
+from common.db import flavors, images, keypairs, nodes, security_groups, server_groups, services
 from common.db.images import ImageStatus
-from common.db.models import Flavor, Image
+from common.db.models import Flavor, Image, ServerGroup
 from common.errors import Conflict, InvalidRequest, NotFound
 
 BOOTABLE_FORMATS = ("qcow2", "raw")
@@ -96,7 +96,7 @@ def public_key(session: Session, key_name: str | None, context: RequestContext) 
     found = keypairs.find(session, context.user_id, key_name)
     if found is None:
         raise InvalidRequest("Invalid key_name provided.")
-    return found.public_key
+    return found.public_key if found.type == "ssh" else None  # a certificate is no line of authorized_keys
 
 
 def check_zone(session: Session, zone: str | None) -> None:
@@ -112,6 +112,16 @@ def check_node(session: Session, name: str | None) -> None:
     node = nodes.by_name(session, name)
     if node is None or not node.is_compute:
         raise InvalidRequest(f"Compute host {name} could not be found.")
+
+
+def server_group(session: Session, hints: Mapping[str, Any], context: RequestContext) -> ServerGroup | None:
+    """The group that the hints name, if any. Raises InvalidRequest."""
+    if not hints.get("group"):
+        return None
+    try:
+        return server_groups.get_visible(session, str(hints["group"]), context)
+    except NotFound as err:
+        raise InvalidRequest(err.message) from err
 
 
 def group_ids(session: Session, wanted: Sequence[str], project_id: str, now: datetime) -> tuple[str, ...] | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, ports, servers
+from common.db import instances, network_state, ports, server_groups, servers
 from common.db.models import Instance
 from common.db.paging import Page
 from common.db.ports import InstanceAddress
@@ -26,6 +26,7 @@ class ServerPage:
     addresses: Mapping[str, Sequence[InstanceAddress]]
     groups: Mapping[str, Sequence[str]]
     hosts: Mapping[str, Host]
+    server_groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of one that is shown by itself
 
 
 def list_summary(services: Services, wanted: ServerFilter, page: Page) -> ServerPage:
@@ -33,16 +34,23 @@ def list_summary(services: Services, wanted: ServerFilter, page: Page) -> Server
         return ServerPage(servers.list_page(session, wanted, page), {}, {}, {})
 
 
-def list_detail(services: Services, wanted: ServerFilter, page: Page) -> ServerPage:
-    """Four statements, however many servers there are."""
+def list_detail(services: Services, wanted: ServerFilter, page: Page, *, whole: bool) -> ServerPage:
+    """Four statements, however many servers there are. whole: with hints and what was copied from the image."""
     with services.db.read() as session:
-        return with_surroundings(session, servers.list_page(session, wanted, page))
+        return with_surroundings(session, servers.list_page(session, wanted, page, whole=whole))
 
 
 def show(services: Services, context: RequestContext, server_id: str) -> ServerPage:
     """Raises NotFound."""
     with services.db.read() as session:
-        return with_surroundings(session, [instances.get_visible(session, server_id, context)])
+        return _alone(session, instances.get_visible(session, server_id, context))
+
+
+def _alone(session: Session, instance: Instance) -> ServerPage:
+    page = with_surroundings(session, [instance])
+    if not (instance.scheduler_hints or {}).get("group"):
+        return page
+    return replace(page, server_groups=server_groups.of_instances(session, [instance.id]))
 
 
 def with_surroundings(session: Session, found: Sequence[Instance]) -> ServerPage:
@@ -57,15 +65,20 @@ def with_surroundings(session: Session, found: Sequence[Instance]) -> ServerPage
 
 
 def update(services: Services, context: RequestContext, server_id: str, changes: Mapping[str, Any]) -> ServerPage:
-    """Write name, description, access addresses or disk_config, by column. Raises NotFound."""
+    """Write name, description, hostname, access addresses or disk_config. Raises NotFound."""
 
     def work(session: Session) -> ServerPage:
         instance = servers.get_for_update(session, server_id, context)
+        renamed = changes.get("hostname", instance.hostname) != instance.hostname
         for key, value in changes.items():
             setattr(instance, key, value)
         instance.updated_at = services.clock.now()
         session.flush()
-        return with_surroundings(session, [instance])
+        if renamed:  # its networks' DNS is to answer to the new name
+            network_state.touch_for_networks(
+                session, {row.network_id for row in ports.for_instance(session, server_id)}
+            )
+        return _alone(session, instance)
 
     return services.db.run(work)
 

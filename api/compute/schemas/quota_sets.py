@@ -17,4 +17,11 @@ def update(version: Microversion) -> Schema:
     return obj({"quota_set": obj({**limits, "force": BOOLEAN, "tenant_id": words})}, ("quota_set",))
 
 
-UPDATE_NEWEST = update(Microversion(2, 79))
+@lru_cache(maxsize=128)
+def update_class(version: Microversion) -> Schema:
+    """The body of PUT /os-quota-class-sets/{name}; -1 is no limit."""
+    limits = {resource.name: integer(-1) for resource in RESOURCES if resource.shown_in_class_at(version)}
+    return obj({"quota_class_set": obj(limits)}, ("quota_class_set",))
+
+
+UPDATE_NEWEST = update(Microversion(2, 100))

@@ -18,6 +18,9 @@ METADATA: Schema = {
 TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": r"^[^,/\x00-\x1f]+\Z"}
 TAGS: Schema = {"type": "array", "items": TAG, "maxItems": 200}
 ADDRESS: Schema = {"type": "string", "maxLength": 64, "pattern": r"^[0-9a-fA-F:.]*\Z"}
+_LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+HOSTNAME: Schema = {"type": "string", "minLength": 2, "maxLength": 63, "pattern": rf"^{_LABEL}\Z"}
+FQDN: Schema = {"type": "string", "minLength": 2, "maxLength": 255, "pattern": rf"^{_LABEL}(\.{_LABEL})*\Z"}
 DISK_CONFIG: Schema = {"enum": ["AUTO", "MANUAL"]}
 _ANY_TEXT: Schema = {"type": ["string", "null"], "maxLength": 255}
 _HINT: Schema = {
@@ -26,8 +29,20 @@ _HINT: Schema = {
         {"type": "array", "items": {"type": "string", "maxLength": 255}, "maxItems": 100},
     ]
 }
+_SERVERS: Schema = {"anyOf": [UUID, {"type": "array", "items": UUID, "maxItems": 100}]}
+_QUERY: Schema = {
+    "type": ["string", "object"], "maxLength": 1024, "maxProperties": 32, "additionalProperties": _HINT,
+    "propertyNames": {"type": "string", "maxLength": 255},
+}  # fmt: skip
+#: what a filter of ours reads is checked; what Nova knows is let through in its form; any other hint is ignored
 HINTS: Schema = {
-    "type": "object", "additionalProperties": _HINT, "maxProperties": 32,
+    "type": "object",
+    "properties": {
+        "group": UUID, "same_host": _SERVERS, "different_host": _SERVERS, "query": _QUERY,
+        "build_near_host_ip": {"type": "string", "maxLength": 64, "pattern": r"^[0-9a-fA-F:.]+\Z"},
+        "cidr": {"type": "string", "maxLength": 64, "pattern": r"^/[0-9a-f.:]+\Z"},
+    },
+    "additionalProperties": _HINT, "maxProperties": 32,
     "propertyNames": {"type": "string", "maxLength": 255},
 }  # fmt: skip
 _DEVICE_INDEX: Schema = {"type": ["integer", "string", "null"], "maxLength": 12, "pattern": r"^-?[0-9]+\Z"}
@@ -111,11 +126,16 @@ _ADDED: dict[str, dict[str, Schema]] = {
         }
     },
     "2.74": {"host": NAME, "hypervisor_hostname": NAME},
+    "2.90": {"hostname": HOSTNAME},
+    "2.94": {"hostname": FQDN},
 }
 
 _UPDATE = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS}
-UPDATE = obj({"server": obj(_UPDATE, minProperties=1)}, ("server",))
-UPDATE_219 = obj({"server": obj({**_UPDATE, "description": TEXT}, minProperties=1)}, ("server",))
+UPDATE = obj({"server": obj(_UPDATE)}, ("server",))
+_UPDATE_219 = {**_UPDATE, "description": TEXT}
+UPDATE_219 = obj({"server": obj(_UPDATE_219)}, ("server",))
+UPDATE_290 = obj({"server": obj({**_UPDATE_219, "hostname": HOSTNAME})}, ("server",))
+UPDATE_294 = obj({"server": obj({**_UPDATE_219, "hostname": FQDN})}, ("server",))
 
 SET_METADATA = obj({"metadata": METADATA}, ("metadata",))
 SET_METADATA_ITEM = obj({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))
@@ -143,7 +163,8 @@ _LOCK_REASON = {
 LOCK_273 = obj({"lock": _LOCK_REASON}, ("lock",))
 UNLOCK = obj({"unlock": _NOTHING}, ("unlock",))
 RESET_STATE = obj({"os-resetState": obj({"state": {"enum": ["active", "error"]}}, ("state",))}, ("os-resetState",))
+INJECT_NETWORK = obj({"injectNetworkInfo": _NOTHING}, ("injectNetworkInfo",))
 ADD_GROUP = obj({"addSecurityGroup": obj({"name": NAME}, ("name",))}, ("addSecurityGroup",))
 REMOVE_GROUP = obj({"removeSecurityGroup": obj({"name": NAME}, ("name",))}, ("removeSecurityGroup",))
 
-CREATE_NEWEST = create(Microversion(2, 79))
+CREATE_NEWEST = create(Microversion(2, 100))

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from api.compute.operations.hosts import HypervisorPage
+from api.compute.operations.hosts import HostUse, HypervisorPage
 from api.compute.views.fields import Body, Field, Reader, micros, prune
 from common.db.models import Node, Service
 from common.db.nodes import COMPUTE_BINARY
 from common.db.services import Load, is_up
 
 SERVICE_FIELDS = (Field("forced_down", since="2.11"),)
+_GONE = (
+    "cpu_info", "current_workload", "disk_available_least", "free_disk_gb", "free_ram_mb", "local_gb", "local_gb_used",
+    "memory_mb", "memory_mb_used", "running_vms", "vcpus", "vcpus_used",
+)  # fmt: skip
+#: since 2.88 amounts are placement's to tell
+HYPERVISOR_FIELDS = (*(Field(name, until="2.87") for name in _GONE), Field("uptime", since="2.88"))
 INTERNAL_ZONE = "internal"
 
 
@@ -28,6 +35,42 @@ def service(row: Service, audience: Reader) -> Body:
         "forced_down": row.forced_down,
     }
     return prune(body, SERVICE_FIELDS, audience)
+
+
+def old_host(row: Service) -> Body:
+    return {"host_name": row.host, "service": row.binary.removeprefix("nova-"), "zone": row.availability_zone}
+
+
+def old_resources(use: HostUse) -> list[Body]:
+    """Rows of one node: all it has, all that is used, and what each project's servers use."""
+    node, claims = use.node, use.projects
+
+    def row(project: str, vcpus: int, memory_mib: int, disk_gib: int) -> Body:
+        amounts = {"cpu": vcpus, "memory_mb": memory_mib, "disk_gb": disk_gib}
+        return {"resource": {"host": node.name, "project": project, **amounts}}
+
+    taken = [sum(amounts) for amounts in zip(*claims.values(), strict=True)] or [0, 0, 0]
+    return [
+        row("(total)", node.vcpus, node.memory_mib, node.disk_gib),
+        row("(used_now)", node.used_vcpus, node.used_memory_mib + node.reserved_memory_mib, node.used_disk_gib),
+        row("(used_max)", taken[0], taken[1], taken[2]),
+        *(row(project_id, *amounts) for project_id, amounts in claims.items()),
+    ]
+
+
+def audit_log(names: Sequence[str], before: datetime) -> Body:
+    """The month before a time, of which no node has sent records."""
+    ending = before.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    beginning = (ending - timedelta(days=1)).replace(day=1)
+    return {
+        "period_beginning": _old_time(beginning), "period_ending": _old_time(ending), "num_hosts": len(names),
+        "num_hosts_done": 0, "num_hosts_running": 0, "num_hosts_not_run": len(names), "hosts_not_run": list(names),
+        "total_instances": 0, "total_errors": 0, "overall_status": f"0 of {len(names)} hosts done. 0 errors.", "log": {},
+    }  # fmt: skip
+
+
+def _old_time(at: datetime) -> str:
+    return at.replace(tzinfo=None).isoformat(sep=" ")
 
 
 def hypervisor_list(page: HypervisorPage, audience: Reader, *, detail: bool) -> list[Body]:
@@ -47,6 +90,8 @@ def hypervisor(node: Node, row: Service, page: HypervisorPage, audience: Reader,
         body["service"] = {
             "id": row.id if by_uuid else row.number, "host": row.host, "disabled_reason": row.disabled_reason,
         }  # fmt: skip
+        body["uptime"] = None  # nodes don't report it
+        body = prune(body, HYPERVISOR_FIELDS, audience)
     on_it = page.servers.get(node.id, ()) if page.servers is not None else ()
     if on_it or (page.servers is not None and audience.at_least("2.75")):
         body["servers"] = [{"uuid": instance_id, "name": name} for instance_id, name in on_it]

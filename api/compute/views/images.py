@@ -30,6 +30,24 @@ def detail(row: Image, audience: Reader) -> Body:
         "updated": seconds(row.updated_at),
         "minDisk": row.min_disk,
         "minRam": row.min_ram,
-        "metadata": {key: value for key, value in row.properties.items() if value is not None},
+        "metadata": metadata(row),
         "OS-EXT-IMG-SIZE:size": row.size,
+        **_server(row, audience),
     }
+
+
+def metadata(row: Image) -> Body:
+    return {key: value for key, value in row.properties.items() if value is not None}
+
+
+def statuses(shown: str) -> list[str]:
+    """The image service's words for one of ours."""
+    return [ours.value for ours, theirs in _STATUS.items() if theirs == shown.upper() and ours != ImageStatus.DELETED]
+
+
+def _server(row: Image, audience: Reader) -> Body:
+    """The server that the image is a snapshot of."""
+    server_id = row.properties.get("instance_uuid")
+    return (
+        {"server": {"id": server_id, "links": links.own(audience.base_url, "servers", server_id)}} if server_id else {}
+    )

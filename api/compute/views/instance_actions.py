@@ -16,6 +16,7 @@ EVENT_FIELDS = (
     Field("traceback", admin=True),
     Field("hostId", since="2.62"),
     Field("host", since="2.62", admin=True),
+    Field("details", since="2.84"),
 )
 
 
@@ -49,5 +50,6 @@ def _event(event: OperationEvent, operation: Operation, audience: Reader) -> Bod
         "traceback": event.detail or None,
         "hostId": host_id(operation.project_id, event.node_name),
         "host": event.node_name or "",
+        "details": event.message if event.result == "Error" and event.message else None,
     }
     return prune(body, EVENT_FIELDS, audience)

@@ -86,9 +86,9 @@ def detail(quota: Quota, version: Microversion) -> Body:
     return {"id": quota.project_id, **shown}
 
 
-def quota_class(quota: Quota, version: Microversion) -> Body:
+def quota_class(quota: Quota, version: Microversion, *, with_id: bool = True) -> Body:
     shown: Body = {row.name: _limit(quota, row.name) for row in RESOURCES if row.shown_in_class_at(version)}
-    return {"id": quota.project_id, **shown}
+    return {"id": quota.project_id, **shown} if with_id else shown
 
 
 def absolute(quota: Quota, version: Microversion) -> Body:

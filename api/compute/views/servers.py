@@ -37,6 +37,9 @@ FIELDS = (
     Field("trusted_image_certificates", since="2.63"),
     Field("server_groups", since="2.71"),
     Field("locked_reason", since="2.73"),
+    Field("OS-EXT-SRV-ATTR:hostname", since="2.90"),
+    Field("pinned_availability_zone", since="2.96"),
+    Field("scheduler_hints", since="2.100"),
 )
 #: The answer to an update was short until 2.75 made it the same as that of show.
 _LATE = (
@@ -87,7 +90,7 @@ def updated(page: ServerPage, audience: Reader) -> Body:
 
 
 def created(instance_id: str, disk_config: str, group_names: Sequence[str], audience: Reader) -> Body:
-    """adminPass is left out, as with Nova's enable_instance_password=False: no password is ever set in a guest."""
+    """Without adminPass, which is the handler's to add; no password is ever set in a guest."""
     return {
         "id": instance_id, "links": links.own(audience.base_url, "servers", instance_id),
         "OS-DCF:diskConfig": disk_config, "security_groups": [{"name": name} for name in group_names],
@@ -131,7 +134,9 @@ def _newest(row: Instance, page: ServerPage, audience: Reader) -> Body:
         "description": row.description,
         "tags": row.tags,
         "trusted_image_certificates": None,
-        "server_groups": [],
+        "pinned_availability_zone": row.availability_zone,
+        "scheduler_hints": row.scheduler_hints if audience.at_least("2.100") else None,
+        "server_groups": list(page.server_groups.get(row.id, ())),
     }
     if status in _PROGRESS_STATUSES:
         body["progress"] = row.progress
@@ -177,7 +182,10 @@ def _image(row: Instance, audience: Reader) -> Body | str:
     if not row.image_id:
         return ""
     href = links.bookmark(audience.base_url, "images", row.image_id)
-    return {"id": row.image_id, "links": [{"rel": "bookmark", "href": href}]}
+    body: Body = {"id": row.image_id, "links": [{"rel": "bookmark", "href": href}]}
+    if audience.at_least("2.98"):
+        body["properties"] = row.image.get("properties", {})
+    return body
 
 
 def _flavor(flavor: Mapping[str, Any], audience: Reader) -> Body:

@@ -12,7 +12,8 @@ from api.request import Services
 from common.context import RequestContext
 from common.db import nodes
 from common.db.nodes import Amounts
-from common.placement.request import PlacementRequest, amounts_of
+from common.placement import policy
+from common.placement.request import PlacementRequest, amounts_of, specs_of_aggregates
 from common.placement.select import choose
 from common.placement.view import NodeView, from_row
 
@@ -46,17 +47,19 @@ def dry_run(services: Services, context: RequestContext, question: Question) -> 
         server_references.check_zone(session, question.zone)
         server_references.check_node(session, question.node)
         views = [from_row(row) for row in nodes.for_placement(session, None) if row.is_compute]
-        amounts = amounts_of(server_references.flavor_copy(flavor), image)
+        wanted = server_references.flavor_copy(flavor)
+        amounts = amounts_of(wanted, image)
     request = PlacementRequest(
         instance_id="",
         amounts=amounts,
         availability_zone=question.zone,
         requested_node=question.node,
         arch=image.get("properties", {}).get("hw_architecture"),
+        aggregate_specs=specs_of_aggregates(wanted),
     )
     found = []
     for _ in range(question.count):
-        decision = choose(request, views, now, _rng)
+        decision = choose(request, views, now, _rng, policy.from_config(services.config.scheduler))
         chosen = decision.candidates[0] if decision.candidates else None
         found.append(decision.reasoning(chosen.name if chosen else None))
         if chosen is None:

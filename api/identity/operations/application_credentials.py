@@ -10,12 +10,13 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api.identity.operations.access import refused
+from api.identity.operations.times import future_time
 from api.request import Services
 from common import log
 from common.context import AccessRule as Rule
@@ -71,7 +72,7 @@ def create(services: Services, context: RequestContext, user_id: str, given: Map
     secret = Secret(given.get("secret") or secrets.token_urlsafe(_SECRET_BYTES))
     secret_hash = passwords_for(services.config.identity).hash(secret)  # before the transaction: it takes its time
     now = services.clock.now()
-    expires_at = _expiry(given.get("expires_at"), now)
+    expires_at = future_time(given.get("expires_at"), now, "an application credential")
 
     def work(session: Session) -> Shown:
         if stored.count_of(session, user_id) >= MAX_PER_USER:
@@ -173,20 +174,6 @@ def _narrowed(rules: list[str] | None, limited: ApplicationCredential | None) ->
 def _earlier(expires_at: datetime | None, limited: ApplicationCredential | None) -> datetime | None:
     ends = [time for time in (expires_at, limited.expires_at if limited else None) if time is not None]
     return min(ends, default=None)
-
-
-def _expiry(text: str | None, now: datetime) -> datetime | None:
-    """Raises InvalidRequest for no time, or a past one."""
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as err:
-        raise InvalidRequest("Invalid input for field/attribute expires_at: it is no ISO 8601 time.") from err
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    if time <= now:
-        raise InvalidRequest("The expiration time of an application credential must lie in the future.")
-    return time
 
 
 def _roles(

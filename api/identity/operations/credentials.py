@@ -154,14 +154,14 @@ def _create(services: Services, user_id: str, project_id: str | None, kind: str,
 
 
 def _check_made(context: RequestContext, user_id: str, key: str) -> None:
-    """Raises Forbidden for another user's, and for a token that was made with a credential itself."""
+    """Raises Forbidden for another user's, and for a token that was made with a credential or a trust itself."""
     _refuse_limited(context, key)
     if not (context.is_admin or user_id == context.user_id):
         raise refused(key)
 
 
 def _refuse_limited(context: RequestContext, key: str) -> None:
-    if context.application_credential_id is not None:
+    if context.application_credential_id is not None or context.trust_id is not None:
         raise refused(key)
 
 

@@ -21,7 +21,7 @@ from common.context import RequestContext
 from common.db import application_credentials, login_failures, users
 from common.db.models import ApplicationCredential, Domain, User
 from common.db.tokens import epoch_of
-from common.errors import InvalidRequest, Unauthenticated
+from common.errors import Forbidden, InvalidRequest, Unauthenticated
 from common.passwords import passwords_for
 from common.secret import Secret
 from common.tokens import TokenContent
@@ -81,6 +81,8 @@ def _by_token(services: Services, data: Mapping[str, Any]) -> Login:
     """The new token belongs to the old one's chain and dies no later (OSSA-2012-019)."""
     content = services.tokens.decode(data["id"])
     subject = verify(services, content)
+    if content.trust_id is not None:
+        raise Forbidden("Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
     credential = None
     if content.application_credential_id is not None:  # the new token may no more than the old one (AUTH-04)
         with services.db.read() as session:

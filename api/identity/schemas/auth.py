@@ -41,6 +41,7 @@ _SCOPE: Schema = {
                 "domain": _DOMAIN,
                 "system": obj({"all": {"enum": [True]}}, ("all",)),
                 "unscoped": obj({}),
+                "OS-TRUST:trust": obj({"id": _REFERENCE}, ("id",)),
             },
             minProperties=1,
             maxProperties=1,

@@ -34,6 +34,17 @@ def token(issued: Issued) -> dict[str, Any]:
             body["application_credential"]["access_rules"] = [
                 {"service": rule.service, "method": rule.method, "path": rule.path} for rule in used.rules
             ]
+    if (trust := subject.trust) is not None:
+        body["OS-TRUST:trust"] = {
+            "id": trust.id,
+            "impersonation": trust.impersonation,
+            "trustor_user": {"id": trust.trustor_user_id},
+            "trustee_user": {"id": trust.trustee_user_id},
+        }
+    if issued.service_providers:
+        body["service_providers"] = [
+            {"id": row.id, "auth_url": row.auth_url, "sp_url": row.sp_url} for row in issued.service_providers
+        ]
     if issued.catalog is not None:
         project_id = subject.project.id if subject.project else None
         body["catalog"] = catalog(issued.catalog, project_id, subject.user.id)

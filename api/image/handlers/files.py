@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from api.image.operations import downloads, uploads
+from api.image.operations import downloads, imports, uploads
+from api.image.schemas.images import IMPORT
 from api.request import ApiRequest, Reply
+from api.schema import validate
 from common.errors import InvalidRequest, UnsupportedMediaType
 
 BYTES = "application/octet-stream"
@@ -18,6 +20,24 @@ def upload(request: ApiRequest, image_id: str) -> Reply:
     announced = int(length) if length.isdigit() else None
     uploads.upload(request.services, request.context, image_id, request.stream, announced)
     return Reply(status=204)
+
+
+def stage(request: ApiRequest, image_id: str) -> Reply:
+    if request.content_type != BYTES:
+        raise UnsupportedMediaType(f"Send the image's data as {BYTES}.")
+    if request.stream is None:
+        raise InvalidRequest("The request has no body.")
+    length = request.headers.get("Content-Length", "")
+    announced = int(length) if length.isdigit() else None
+    imports.stage(request.services, request.context, image_id, request.stream, announced)
+    return Reply(status=204)
+
+
+def import_staged(request: ApiRequest, image_id: str) -> Reply:
+    """202, as Glance's, though all is done by then: what was wrong with the bytes the image and its task say."""
+    validate(request.body, IMPORT)
+    imports.import_staged(request.services, request.context, image_id, request.body)
+    return Reply(status=202)
 
 
 def download(request: ApiRequest, image_id: str) -> Reply:

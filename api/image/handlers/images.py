@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from api.image.operations import images as operations
+from api.image.operations import imports
 from api.image.schemas.filters import parse_filter, parse_page
 from api.image.schemas.images import CREATE
 from api.image.schemas.patch import parse_patch
-from api.image.views.images import image_body, list_body
+from api.image.views.images import image_body, list_body, task_body
 from api.request import ApiRequest, Reply
 from api.schema import validate
 from common.errors import InvalidRequest
@@ -18,7 +19,8 @@ def create(request: ApiRequest) -> Reply:
     operations.refuse_reserved(request.body)
     validate(request.body, CREATE)
     shown = operations.create(request.services, request.context, request.body)
-    return Reply(image_body(shown), 201, {"Location": f"{request.base_url}/images/{shown.image.id}"})
+    location = f"{request.base_url}/images/{shown.image.id}"
+    return Reply(image_body(shown), 201, {"Location": location, "OpenStack-image-import-methods": imports.METHOD})
 
 
 def list_images(request: ApiRequest) -> Reply:
@@ -54,6 +56,6 @@ def reactivate(request: ApiRequest, image_id: str) -> Reply:
 
 
 def list_tasks(request: ApiRequest, image_id: str) -> Reply:
-    """No image has tasks: an upload is one request."""
+    """Its imports; an upload is one request and no task."""
     operations.show(request.services, request.context, image_id)
-    return Reply({"tasks": []})
+    return Reply({"tasks": [task_body(task) for task in imports.list_tasks(request.services, image_id)]})

@@ -169,16 +169,19 @@ def delete(services: Services, context: RequestContext, image_id: str) -> None:
     """The row first, then the bytes: what fails between is cleaned up at the next start. Raises NotFound, Forbidden."""
     now = services.clock.now()
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> tuple[str, str | None]:
         image = owned(session, image_id, context, "delete")
+        waiting = image.upload_id if image.status == ImageStatus.UPLOADING else None
         if image.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
         if not images.mark_deleted(session, image.id, now):
             raise Conflict(f"Image {image.id} changed while it was being deleted; try again.")
-        return image.id
+        return image.id, waiting
 
-    deleted_id = services.db.run(work)
+    deleted_id, waiting = services.db.run(work)
     store_of(services).remove(deleted_id)
+    if waiting is not None:
+        store_of(services).discard(waiting)
     log.event(logger, "image.deleted", image_id=deleted_id)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, BinaryIO
@@ -31,6 +32,7 @@ from common.image_inspector import Inspector
 logger = logging.getLogger(__name__)
 INTERRUPTED = "The upload ended before all data had arrived; upload the data again."
 STALE_AFTER_S = 3600.0
+KEPT_FOR_S = 24 * 3600.0  # staged bytes that nobody imports
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,24 @@ def upload(services: Services, context: RequestContext, image_id: str, stream: I
     ImageRefused, StorageError (store full).
     """
     store, limits = store_of(services), services.config.image
-    _check_length(length or 0, limits)
+    check_length(length or 0, limits)
     begun = services.db.run(lambda session: _begin(session, services, context, image_id))
     published, failure = False, INTERRUPTED
     try:
         with store.stage(begun.id) as staging:
-            stored = _receive(stream, staging, begun.disk_format, length, limits)
-        services.db.run(lambda session: _publish(session, services, store, begun, stored))
+            stored = receive(stream, staging, begun.disk_format, length, limits)
+        services.db.run(
+            lambda session: publish_with(
+                session, services, begun.image_id, begun.id, stored, lambda: store.publish(begun.id, begun.image_id)
+            )
+        )
         published = True
     except CloudError as err:
         failure = err.message
         raise
     finally:
         if not published:
-            _give_up(services, store, begun, failure)
+            give_up(services, store, begun.id, begun.image_id, failure)
     log.event(logger, "image.uploaded", image_id=begun.image_id, size_bytes=stored.size, sha512=stored.sha512)
 
 
@@ -75,25 +81,44 @@ def _begin(session: Session, services: Services, context: RequestContext, image_
     return begun
 
 
-def _receive(
-    stream: IO[bytes], staging: BinaryIO, disk_format: str, length: int | None, limits: ImageConfig
+def receive(
+    stream: IO[bytes], staging: BinaryIO | None, disk_format: str, length: int | None, limits: ImageConfig
 ) -> StoredBytes:
-    """Write, hash and inspect the stream in one pass; memory is bounded by the chunk."""
+    """Write (unless it is stored already), hash and inspect the stream in one pass; memory is bounded by the chunk."""
     md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
     inspector = Inspector(max_virtual_bytes=limits.max_virtual_gib * 1024**3)
-    size = 0
-    while chunk := _next_chunk(stream):
-        size += len(chunk)
-        _check_length(size, limits)
+
+    def judge(chunk: bytes) -> None:
         md5.update(chunk)
         sha512.update(chunk)
         inspector.feed(chunk)
-        write_all(staging, chunk)
+
+    size = copy_in(stream, staging, length, limits, judge)
+    found = inspector.finish(disk_format)
+    if staging is not None:
+        sync_and_close(staging)
+    return StoredBytes(size, found.virtual_size_bytes, md5.hexdigest(), sha512.hexdigest())
+
+
+def copy_in(
+    stream: IO[bytes],
+    staging: BinaryIO | None,
+    length: int | None,
+    limits: ImageConfig,
+    judge: Callable[[bytes], None] | None = None,
+) -> int:
+    """The stream's size in bytes. Raises InvalidRequest when it is not what was announced, BodyTooLarge."""
+    size = 0
+    while chunk := _next_chunk(stream):
+        size += len(chunk)
+        check_length(size, limits)
+        if judge is not None:
+            judge(chunk)
+        if staging is not None:
+            write_all(staging, chunk)
     if length is not None and size != length:
         raise InvalidRequest(INTERRUPTED)
-    found = inspector.finish(disk_format)
-    sync_and_close(staging)
-    return StoredBytes(size, found.virtual_size_bytes, md5.hexdigest(), sha512.hexdigest())
+    return size
 
 
 def _next_chunk(stream: IO[bytes]) -> bytes:
@@ -103,25 +128,32 @@ def _next_chunk(stream: IO[bytes]) -> bytes:
         raise InvalidRequest(INTERRUPTED, detail=str(err)) from err
 
 
-def _publish(session: Session, services: Services, store: ImageStore, begun: _Upload, stored: StoredBytes) -> None:
+def publish_with(
+    session: Session,
+    services: Services,
+    image_id: str,
+    upload_id: str,
+    stored: StoredBytes,
+    move: Callable[[], None],
+) -> None:
     """The file moves inside the transaction: only the upload that holds the image can put bytes in its place."""
-    if not images.finish_upload(session, begun.image_id, begun.id, stored, services.clock.now()):
+    if not images.finish_upload(session, image_id, upload_id, stored, services.clock.now()):
         raise NotFound(
-            f"Image {begun.image_id} could not be found after upload; "
-            "the image may have been deleted during the upload.",
+            f"Image {image_id} could not be found after upload; the image may have been deleted during the upload.",
             http_status=410,
         )
-    store.publish(begun.id, begun.image_id)
+    move()
 
 
-def _give_up(services: Services, store: ImageStore, begun: _Upload, failure: str) -> None:
-    store.discard(begun.id)
+def give_up(services: Services, store: ImageStore, upload_id: str, image_id: str, failure: str) -> None:
+    """Throw away what has arrived; the image may be uploaded again."""
+    store.discard(upload_id)
     now = services.clock.now()
-    services.db.run(lambda session: images.return_to_queue(session, begun.id, failure, now))
-    log.event(logger, "image.upload_failed", logging.WARNING, image_id=begun.image_id, reason=failure)
+    services.db.run(lambda session: images.return_to_queue(session, upload_id, failure, now))
+    log.event(logger, "image.upload_failed", logging.WARNING, image_id=image_id, reason=failure)
 
 
-def _check_length(size: int, limits: ImageConfig) -> None:
+def check_length(size: int, limits: ImageConfig) -> None:
     limit = limits.max_size_mib * 1024**2
     if size > limit:
         raise BodyTooLarge(f"Denying attempt to upload image larger than {limit} bytes.")
@@ -136,6 +168,8 @@ def recover(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str
     store = store_of(services)
     before = services.clock.now() - timedelta(seconds=older_than_s)
     stale = store.stale_uploads(before.timestamp())
+    forgotten = services.clock.now() - timedelta(seconds=max(KEPT_FOR_S, older_than_s))
+    stale += store.kept_before(forgotten.timestamp())
     for upload_id in stale:
         store.discard(upload_id)
     with services.db.read() as session:
@@ -145,7 +179,7 @@ def recover(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str
         store.remove(image_id)
     returned = []
     for upload_id, image_id in begun.items():
-        if not store.has_upload(upload_id) and _return(services, upload_id):
+        if not (store.has_upload(upload_id) or store.has_kept(upload_id)) and _return(services, upload_id):
             returned.append(image_id)
     log.event(logger, "image.store_cleaned", staging=len(stale), deleted=len(leftovers), returned=returned)
     return returned

@@ -14,6 +14,7 @@ from common.image_inspector import FORMATS
 
 MAX_PROPERTIES = 128
 MAX_TAGS = 128
+STORE_ID = "local"
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 JSON_PATCH_TYPES = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch")
 
@@ -54,7 +55,7 @@ READ_ONLY = (
     "schema",
     "stores",
 )
-RESERVED = ("location", "locations", "deleted", "deleted_at")
+RESERVED = ("location", "locations", "stores", "deleted", "deleted_at")
 RESERVED_PREFIX = "os_glance"
 
 CREATE: Schema = {
@@ -103,3 +104,18 @@ _ANY_PROPERTY: Schema = {
     "additionalProperties": PROPERTY_VALUE,
     "maxProperties": 1,
 }
+
+#: what the methods that are not here would need: taken, so that the refusal can name the method
+_OF_OTHERS: dict[str, Schema] = {
+    name: {"type": "string", "maxLength": 2048}
+    for name in ("uri", "glance_region", "glance_image_id", "glance_service_interface")
+}
+IMPORT = obj(
+    {
+        "method": obj({"name": {"type": "string", "maxLength": 64}, **_OF_OTHERS}, ("name",)),
+        "all_stores": STRICT_BOOLEAN,
+        "all_stores_must_succeed": STRICT_BOOLEAN,
+        "stores": {"type": "array", "maxItems": 1, "items": {"enum": [STORE_ID]}},
+    },
+    ("method",),
+)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.image.schemas.images import CONTAINER_FORMATS
+from api.image.schemas.images import CONTAINER_FORMATS, STORE_ID
 from common.db.image_members import MemberStatus
 from common.db.images import Visibility
 from common.image_inspector import FORMATS
 
 NEWEST_MINOR = 16
-STORE_ID = "local"
 
 
 def versions_body(service_url: str) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def versions_body(service_url: str) -> dict[str, Any]:
 
 
 IMPORT_METHODS: dict[str, Any] = {
-    "import-methods": {"description": "Import methods available.", "type": "array", "value": []}
+    "import-methods": {"description": "Import methods available.", "type": "array", "value": ["glance-direct"]}
 }
 STORES: dict[str, Any] = {
     "stores": [{"id": STORE_ID, "description": "The folder that the API hosts share", "default": "true"}]

@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api.image.operations.images import ShownImage
-from common.db.models import ImageMember
+from api.image.schemas.images import STORE_ID
+from common.db.images import ImageStatus
+from common.db.models import ImageMember, ImageTask
 
 
 def image_body(shown: ShownImage) -> dict[str, Any]:
@@ -39,6 +41,8 @@ def image_body(shown: ShownImage) -> dict[str, Any]:
         "file": f"/v2/images/{image.id}/file",
         "schema": "/v2/schemas/image",
     }
+    if image.status in (ImageStatus.ACTIVE, ImageStatus.DEACTIVATED):
+        body["stores"] = STORE_ID
     if image.failure:
         body["os_glance_upload_failure"] = image.failure
     return body
@@ -65,6 +69,24 @@ def member_body(member: ImageMember) -> dict[str, Any]:
         "created_at": _time(member.created_at),
         "updated_at": _time(member.updated_at),
         "schema": "/v2/schemas/member",
+    }
+
+
+def task_body(task: ImageTask) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "image_id": task.image_id,
+        "type": "api_image_import",
+        "status": task.status,
+        "owner": task.owner,
+        "user_id": task.user_id,
+        "request_id": task.request_id,
+        "input": {"image_id": task.image_id, "import_req": task.request},
+        "result": {"image_id": task.image_id} if task.status == "success" else None,
+        "message": task.message,
+        "created_at": _time(task.created_at),
+        "updated_at": _time(task.updated_at),
+        "expires_at": None,
     }
 
 

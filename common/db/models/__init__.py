@@ -12,6 +12,16 @@ from common.db.models.compute import (
     QuotaUsage,
     Service,
 )
+from common.db.models.delegation import Trust
+from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
+from common.db.models.federation import (
+    FederationMapping,
+    FederationProtocol,
+    IdentityProvider,
+    RemoteId,
+    ServiceProvider,
+)
+from common.db.models.grouping import Aggregate, AggregateNode, ServerGroup, ServerGroupMember
 from common.db.models.identity import (
     AccessRule,
     ApplicationCredential,
@@ -32,7 +42,8 @@ from common.db.models.identity import (
     Role,
     User,
 )
-from common.db.models.image import Image, ImageMember, ImageTag, MetadefItem, MetadefNamespace
+from common.db.models.image import Image, ImageMember, ImageTag, ImageTask, MetadefItem, MetadefNamespace
+from common.db.models.limits import ProjectLimit, RegisteredLimit
 from common.db.models.network import (
     IpAllocation,
     Network,
@@ -46,20 +57,29 @@ from common.db.models.operation import Operation, OperationEvent
 
 __all__ = [
     "AccessRule",
+    "Aggregate",
+    "AggregateNode",
     "Allocation",
     "ApplicationCredential",
     "Assignment",
     "Credential",
     "Domain",
     "Endpoint",
+    "EndpointGroup",
+    "EndpointGroupProject",
+    "EndpointProject",
+    "FederationMapping",
+    "FederationProtocol",
     "Flavor",
     "FlavorAccess",
     "Group",
     "GroupMember",
+    "IdentityProvider",
     "IdentityService",
     "Image",
     "ImageMember",
     "ImageTag",
+    "ImageTask",
     "ImpliedRole",
     "Instance",
     "IpAllocation",
@@ -77,14 +97,21 @@ __all__ = [
     "Port",
     "PortSecurityGroup",
     "Project",
+    "ProjectLimit",
     "QuotaLimit",
     "QuotaUsage",
     "Region",
+    "RegisteredLimit",
+    "RemoteId",
     "RevokedToken",
     "Role",
     "SecurityGroup",
     "SecurityGroupRule",
+    "ServerGroup",
+    "ServerGroupMember",
     "Service",
+    "ServiceProvider",
     "Subnet",
+    "Trust",
     "User",
 ]

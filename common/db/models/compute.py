@@ -33,6 +33,7 @@ class Node(Base):
     """A hypervisor host. used_* change only together with a row of `allocations`.
 
     change_seq rises with every change that placement must see; readers fetch what is newer than they know.
+    *_ratio is what holds now: the aggregates' (common/db/aggregates.py), else own_ratios.
     network_wanted rises with every change of a port, rule or network that concerns the node; network_applied is what
     its agent reported. is_compute: it may get instances; is_gateway: it may be the way out for networks with NAT.
     broker_password_hash is RabbitMQ's own form of it, so that a wiped broker gets the node's user back as it was.
@@ -57,6 +58,10 @@ class Node(Base):
     cpu_ratio: Mapped[float] = mapped_column(default=4.0)
     memory_ratio: Mapped[float] = mapped_column(default=1.0)
     disk_ratio: Mapped[float] = mapped_column(default=1.0)
+    own_ratios: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {"cpu", …}: what holds outside of aggregates
+    aggregate_properties: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True)
+    )  # {key: [values]} of all its aggregates; None: it is in none
     reserved_memory_mib: Mapped[int] = mapped_column(default=512)
     reserved_disk_gib: Mapped[int] = mapped_column(default=2)
     inventory: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the last compute_v1.Inventory

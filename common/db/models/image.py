@@ -51,6 +51,22 @@ class ImageMember(Base):
     updated_at: Mapped[datetime]
 
 
+class ImageTask(Base):
+    """One import: what was asked for and how it ended. status: processing, success, failure."""
+
+    __tablename__ = "image_tasks"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("images.id", ondelete="CASCADE"), index=True)
+    owner: Mapped[str | None] = mapped_column(sa.String(64))
+    user_id: Mapped[str] = mapped_column(sa.String(64))
+    request_id: Mapped[str] = mapped_column(sa.String(64))
+    status: Mapped[str] = mapped_column(sa.String(16))
+    message: Mapped[str] = mapped_column(sa.Text, default="")
+    request: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
 class MetadefNamespace(Base):
     """A vocabulary of metadata: clients offer its words where users describe images, flavors and volumes."""
 

@@ -50,7 +50,7 @@ def test_a_killed_part_of_the_controller_comes_back(lab: Lab, part: str) -> None
     until(lambda: set(lab.try_hypervisors().values()) == {"up"}, "all nodes up", deadline_s=120, every_s=1.0)
 
 
-def test_a_fourth_node_joins_and_takes_servers(lab: Lab) -> None:
+def test_a_fourth_node_joins_and_takes_servers(lab: Lab, six: list[Guest]) -> None:
     lab.lab("node", "add")
     assert lab.hypervisors()["node4"] == "up"
     (made,) = lab.create("fourth")

@@ -18,7 +18,7 @@ from common.ids import new_id
 from common.states import VmState
 from tests.fixtures.api import ApiClient, project_id
 
-NEWEST = {"OpenStack-API-Version": "compute 2.79"}
+NEWEST = {"OpenStack-API-Version": "compute 2.100"}
 URL = "/compute/v2.1"
 
 
@@ -69,7 +69,7 @@ class Cloud:
                 task_state=None, node_id=self.node_id, node_name="node1", power_state=1, launched_at=now, **changes,
             )  # fmt: skip
 
-    def show(self, server_id: str, as_: str = "demo", microversion: str = "2.79") -> dict[str, Any]:
+    def show(self, server_id: str, as_: str = "demo", microversion: str = "2.100") -> dict[str, Any]:
         reply = self.api.get(f"{URL}/servers/{server_id}", as_, headers=version(microversion))
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json["server"]

@@ -9,6 +9,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ class StandInCloud:
         self.asked.append((path, body))
         return self.answers[path]
 
-    def server_id(self, name: str) -> str:
-        return f"id-of-{name}"
+    def pages(self, path: str, key: str, service_type: str, **query: Any) -> Iterator[dict[str, Any]]:
+        yield {"id": f"id-of-{query['name']}", "name": query["name"]}
 
 
 def _run(arguments: list[str], cloud: StandInCloud | None = None) -> tuple[int, str, str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.rpc.compute_v1 import DhcpRoute, FixedAddress, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.compute_v1 import DhcpRoute, FixedAddress, Neighbour, NetworkSpec, PortSpec, SubnetSpec
 from compute_agent.networking import dnsmasq
 from tests.unit.networking.samples import NETWORK, network, port
 
@@ -26,6 +26,16 @@ def test_hosts_and_names() -> None:
     files = render(ports=[port(4), port(3)])
     assert files.dhcp_hosts == "fa:16:3e:00:00:03,10.88.0.3,guest-3\nfa:16:3e:00:00:04,10.88.0.4,guest-4\n"
     assert files.names.splitlines()[0] == "10.88.0.3 guest-3.cumulet.internal guest-3"
+
+
+def test_servers_on_other_nodes_have_names_but_no_leases() -> None:
+    elsewhere = Neighbour(network_id=NETWORK, hostname="far", addresses=["10.88.0.9"])
+    files = dnsmasq.render(WHERE, network(), [port(3)], RESOLVER, [elsewhere])
+    assert files.names.splitlines()[-1] == "10.88.0.9 far.cumulet.internal far"
+    assert "10.88.0.9" not in files.dhcp_hosts
+    hostile_name = Neighbour(network_id=NETWORK, hostname="a\nserver=6.6.6.6", addresses=["10.88.0.9"])
+    with pytest.raises(ValueError, match="is not a host name"):
+        dnsmasq.render(WHERE, network(), [], RESOLVER, [hostile_name])
 
 
 def test_options_of_a_subnet() -> None:

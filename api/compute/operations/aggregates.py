@@ -1,0 +1,110 @@
+"""Aggregates of nodes, for administrators; each change is one transaction with what it means for the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from api.request import Services
+from common.db import aggregates
+from common.db.aggregates import RATIOS, ZONE, as_ratio
+from common.db.models import Aggregate
+from common.errors import InvalidRequest, NotFound
+
+
+@dataclass(frozen=True)
+class Shown:
+    aggregate: Aggregate
+    hosts: Sequence[str]
+
+
+def list_all(services: Services) -> list[Shown]:
+    with services.db.read() as session:
+        found = aggregates.list_all(session)
+        hosts = aggregates.hosts(session, [row.number for row in found])
+        return [Shown(row, hosts.get(row.number, ())) for row in found]
+
+
+def show(services: Services, aggregate_id: str) -> Shown:
+    """Raises NotFound."""
+    with services.db.read() as session:
+        return _shown(session, aggregates.get(session, _number(aggregate_id)))
+
+
+def create(services: Services, name: str, zone: str | None) -> Shown:
+    """Raises AlreadyExists."""
+    return services.db.run(lambda session: Shown(aggregates.create(session, name, zone, services.clock.now()), ()))
+
+
+def update(services: Services, aggregate_id: str, name: str | None, zone: Mapping[str, str | None]) -> Shown:
+    """`zone`: empty, or the key availability_zone with what it is to be. Raises NotFound, AlreadyExists, InvalidRequest."""
+
+    def change(session: Session, found: Aggregate) -> None:
+        if name is not None:
+            aggregates.rename(session, found, name, services.clock.now())
+        if zone:
+            aggregates.set_properties(session, found, zone, services.clock.now())
+
+    return _changed(services, aggregate_id, change)
+
+
+def set_metadata(services: Services, aggregate_id: str, metadata: Mapping[str, str | None]) -> Shown:
+    """Merge; None takes a key away. Raises NotFound, InvalidRequest for a zone or ratio that can't be."""
+    for key in RATIOS.keys() & metadata.keys():
+        value = metadata[key]
+        if value is not None and as_ratio(value) is None:
+            raise InvalidRequest(
+                f"Invalid input for field/attribute {key}. Value: {value}. A positive number is needed."
+            )
+    if ZONE in metadata and not metadata[ZONE] and metadata[ZONE] is not None:
+        raise InvalidRequest("Invalid input for field/attribute availability_zone. Value: . It can't be empty.")
+
+    def change(session: Session, found: Aggregate) -> None:
+        aggregates.set_properties(session, found, metadata, services.clock.now())
+
+    return _changed(services, aggregate_id, change)
+
+
+def delete(services: Services, aggregate_id: str) -> None:
+    """Raises NotFound, InvalidRequest for one that has nodes."""
+    services.db.run(lambda session: aggregates.delete(session, aggregates.get(session, _number(aggregate_id))))
+
+
+def add_host(services: Services, aggregate_id: str, host: str) -> Shown:
+    """Raises NotFound, Conflict."""
+    return _changed(services, aggregate_id, lambda session, found: aggregates.add_host(session, found, host))
+
+
+def remove_host(services: Services, aggregate_id: str, host: str) -> Shown:
+    """Raises NotFound, Conflict."""
+    return _changed(services, aggregate_id, lambda session, found: aggregates.remove_host(session, found, host))
+
+
+def refuse_image_cache(services: Services, aggregate_id: str) -> None:
+    """Raises NotFound, or InvalidRequest: nodes take images when a server needs them."""
+    show(services, aggregate_id)
+    raise InvalidRequest(
+        "Images can't be cached in advance: a node fetches an image with the first server that needs it.",
+        http_status=501,
+    )
+
+
+def _changed(services: Services, aggregate_id: str, change: Callable[[Session, Aggregate], None]) -> Shown:
+    def work(session: Session) -> Shown:
+        found = aggregates.get(session, _number(aggregate_id))
+        change(session, found)
+        return _shown(session, found)
+
+    return services.db.run(work)
+
+
+def _shown(session: Session, found: Aggregate) -> Shown:
+    return Shown(found, aggregates.hosts(session, [found.number]).get(found.number, ()))
+
+
+def _number(aggregate_id: str) -> int:
+    if not (aggregate_id.isascii() and aggregate_id.isdecimal() and len(aggregate_id) < 10):
+        raise NotFound(f"Aggregate {aggregate_id[:64]} could not be found.")
+    return int(aggregate_id)

@@ -1,0 +1,21 @@
+"""Networks in the forms that compute's own API had (until 2.35). What nova-network knew and Neutron doesn't is null."""
+
+from __future__ import annotations
+
+from api.compute.views.fields import Body
+from common.db.models import Network
+
+_UNKNOWN = (
+    "bridge", "bridge_interface", "broadcast", "cidr", "cidr_v6", "created_at", "deleted", "deleted_at", "dhcp_server",
+    "dhcp_start", "dns1", "dns2", "enable_dhcp", "gateway", "gateway_v6", "host", "injected", "multi_host", "netmask",
+    "netmask_v6", "priority", "project_id", "rxtx_base", "share_address", "updated_at", "vlan", "vpn_private_address",
+    "vpn_public_address", "vpn_public_port",
+)  # fmt: skip
+
+
+def network(row: Network) -> Body:
+    return {**dict.fromkeys(_UNKNOWN), "id": row.id, "label": row.name, "mtu": row.mtu}
+
+
+def tenant_network(row: Network) -> Body:
+    return {"id": row.id, "label": row.name, "cidr": None}
