@@ -164,7 +164,7 @@ def _from_bridge(table: Table) -> None:
         table.rule(
             "leaving", match(payload("ip", "daddr"), "@resolvers"), match(payload(protocol, "dport"), 53), RETURN
         )
-    table.rule("leaving", match(IIF, "@spanning_bridges"), match(payload("ip", "daddr"), "@underlay"), DROP)
+    table.rule("leaving", match(payload("ip", "daddr"), "@underlay"), DROP)
 
 
 def _namespace(table: Table) -> None:

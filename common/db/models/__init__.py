@@ -34,10 +34,13 @@ from common.db.models.identity import (
 )
 from common.db.models.image import Image, ImageMember, ImageTag, MetadefItem, MetadefNamespace
 from common.db.models.network import (
+    FloatingIp,
     IpAllocation,
     Network,
     Port,
+    PortForwarding,
     PortSecurityGroup,
+    Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
@@ -54,6 +57,7 @@ __all__ = [
     "Endpoint",
     "Flavor",
     "FlavorAccess",
+    "FloatingIp",
     "Group",
     "GroupMember",
     "IdentityService",
@@ -75,6 +79,7 @@ __all__ = [
     "Policy",
     "PolicyAssociation",
     "Port",
+    "PortForwarding",
     "PortSecurityGroup",
     "Project",
     "QuotaLimit",
@@ -82,6 +87,7 @@ __all__ = [
     "Region",
     "RevokedToken",
     "Role",
+    "Router",
     "SecurityGroup",
     "SecurityGroupRule",
     "Service",
