@@ -5,19 +5,21 @@ Whoever changes a port, rule, group or network calls one of the `touch` function
 older than the version it carries.
 
 The way out of a network with NAT is on one node, the gateway; it has such a network as long as any node has a port in
-it. Each node's `peers` are the tunnel endpoints of all others that have the network.
+it. Each node's `peers` are the tunnel endpoints of all others that have the network. A router's ports are bound to the
+node that has the router (router_places.py), so that its networks are there like any guest's.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common import protocols
+from common.db import router_state
 from common.db.models import (
     Instance,
     IpAllocation,
@@ -131,9 +133,11 @@ def for_node(session: Session, node_id: str) -> NetworkState:
     version = session.scalar(sa.select(Node.network_wanted).where(Node.id == node_id))
     if version is None:
         raise NotFound(f"Node {node_id} could not be found.")
-    chosen = sa.select(Port.id).where(Port.binding_node_id == node_id)
-    ports, networks, groups = _build(session, chosen, node_id)
-    return NetworkState(version=version, networks=networks, ports=ports, groups=groups)
+    chosen = sa.select(Port.id).where(Port.binding_node_id == node_id, Port.device_owner.not_like("network:%"))
+    routers = router_state.for_node(session, node_id)
+    plugged = [each for router in routers for each in (*router.interfaces, router.gateway) if each is not None]
+    ports, networks, groups = _build(session, chosen, node_id, {each.network_id for each in plugged})
+    return NetworkState(version=version, networks=networks, ports=ports, groups=groups, routers=routers)
 
 
 def for_instance(session: Session, instance_id: str) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
@@ -143,12 +147,16 @@ def for_instance(session: Session, instance_id: str) -> tuple[list[PortSpec], li
 
 
 def _build(
-    session: Session, chosen: Chosen, node_id: str | None
+    session: Session, chosen: Chosen, node_id: str | None, routed: Collection[str] = ()
 ) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
-    """For a node: also the networks that it has as the gateway. Without one: for the node the ports are bound to."""
+    """For a node: also the networks that it has as the gateway, and those of its routers (`routed`).
+
+    Without one: for the node the ports are bound to.
+    """
     rows = _port_rows(session, chosen)
     bound_to = next((row.port.binding_node_id for row in rows), None)
-    networks = _networks(session, {row.port.network_id for row in rows}, node_id or bound_to, whole=node_id is not None)
+    with_ports = {row.port.network_id for row in rows} | set(routed)
+    networks = _networks(session, with_ports, node_id or bound_to, whole=node_id is not None)
     if not rows:
         return [], networks, []
     groups_of = _groups_of(session, chosen)
@@ -286,8 +294,9 @@ def _members(session: Session, group_ids: set[str]) -> list[GroupMembers]:
 
 
 def gateway_id() -> sa.ScalarSelect[str]:
-    """The node that is the gateway of networks with NAT: of those enrolled as one, the first by name."""
-    return sa.select(Node.id).where(Node.is_gateway).order_by(Node.name).limit(1).scalar_subquery()
+    """The node that is the gateway of networks with NAT: of those enrolled as one and not lost, the first by name."""
+    lost = Node.gateway_lost_at.is_not(None)
+    return sa.select(Node.id).where(Node.is_gateway).order_by(lost, Node.name).limit(1).scalar_subquery()
 
 
 def _networks(session: Session, with_ports: set[str], node_id: str | None, *, whole: bool) -> list[NetworkSpec]:
@@ -315,10 +324,17 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
             gateway_elsewhere=network.nat and gateway_node is not None and gateway_node != node_id,
             subnets=[_subnet_spec(subnet, dhcp.addresses.get(subnet.id)) for subnet in subnets.get(network.id, [])],
             dhcp_mac=dhcp.macs.get(network.id, ""),
-            peers=peers.get(network.id, []),
+            peers=[] if _wired(network) else peers.get(network.id, []),
+            physical_network=(network.physical_network or "") if _wired(network) else "",
+            vlan_id=network.vlan_id or 0,
         )
         for network, gateway_node in rows
     ]
+
+
+def _wired(network: Network) -> bool:
+    """Nodes that have it meet on a wire, so that a tunnel beside it would close a loop."""
+    return network.physical_network is not None and not network.nat
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ class World:
 
     cloud: Cloud
     ids: dict[str, str] = field(default_factory=dict)
+    outside_id: str = ""  # an external network, which everybody sees
 
     @classmethod
     def furnish(cls, cloud: Cloud) -> World:
@@ -96,6 +97,7 @@ class World:
         ids["subnet_id"] = ok(api.post(f"{NETWORK}/subnets", json=subnet))["subnet"]["id"]
         ids["server_id"] = world.server("web", ids["network_id"])
         ids["port_id"] = world.port(ids["server_id"])
+        world.furnish_routers()
         ids["free_port_id"] = ok(api.post(f"{NETWORK}/ports", json={"port": {"network_id": ids["network_id"]}}))[
             "port"
         ]["id"]
@@ -120,6 +122,18 @@ class World:
         world.furnish_identity()
         world.furnish_metadefs()
         return world
+
+    def furnish_routers(self) -> None:
+        ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
+        outside = {"network": {"name": "outside", "router:external": True}}
+        outside_id = ok(api.post(f"{NETWORK}/networks", "admin", json=outside))["network"]["id"]
+        subnet = {"network_id": outside_id, "cidr": "172.24.9.0/24", "ip_version": 4, "enable_dhcp": False}
+        ok(api.post(f"{NETWORK}/subnets", "admin", json={"subnet": subnet}))
+        router = {"router": {"name": "demo's", "external_gateway_info": {"network_id": outside_id}}}
+        ids["router_id"] = ok(api.post(f"{NETWORK}/routers", json=router))["router"]["id"]
+        wish = {"floatingip": {"floating_network_id": outside_id}}
+        ids["floatingip_id"] = ok(api.post(f"{NETWORK}/floatingips", json=wish))["floatingip"]["id"]
+        self.outside_id = outside_id
 
     def furnish_metadefs(self) -> None:
         ok, api = self.cloud.ok, self.cloud.api
@@ -188,6 +202,7 @@ class World:
 VALUES: dict[str, str | Callable[[World], str]] = {
     "server_id": "server_id", "flavor_id": "flavor_id", "network_id": "network_id", "subnet_id": "subnet_id",
     "port_id": "port_id", "group_id": "group_id", "rule_id": "rule_id", "project_id": "project_id",
+    "router_id": "router_id", "floatingip_id": "floatingip_id",
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
@@ -257,6 +272,15 @@ BODIES: dict[str, Any] = {
     "network:security_group_rules:create": lambda world: {
         "security_group_rule": {"security_group_id": world.ids["group_id"], "direction": "egress", "protocol": "tcp"}
     },
+    "network:routers:create": {"router": _NAMED},
+    "network:routers:update": {"router": _NAMED},
+    "network:routers:add_router_interface": lambda world: {"subnet_id": world.ids["subnet_id"]},
+    "network:routers:remove_router_interface": lambda world: {"subnet_id": world.ids["subnet_id"]},
+    "network:routers:add_extraroutes": {"router": {"routes": []}},
+    "network:routers:remove_extraroutes": {"router": {"routes": []}},
+    "network:agents:l3_routers:create": lambda world: {"router_id": world.ids["router_id"]},
+    "network:floatingips:create": lambda world: {"floatingip": {"floating_network_id": world.outside_id}},
+    "network:floatingips:update": {"floatingip": {"description": "x"}},
     "network:quotas:update": {"quota": {"port": 3}},
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},
     "image:images:update": [{"op": "replace", "path": "/name", "value": "x"}],

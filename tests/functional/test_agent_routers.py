@@ -99,23 +99,24 @@ TWO = RouterSpec(
 
 
 class Node:
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.version = folder, 0
+    def __init__(self, folder: Path, physical: str = "physnet1:none") -> None:
+        self.folder, self.version, self.physical = folder, 0, physical
         self.networking = self.agent()
 
     def agent(self) -> LinuxNetworking:
         clock = SystemClock()
         return LinuxNetworking(
-            state_dir=self.folder / "state", run_dir=self.folder / "run", config=NetworkConfig(), clock=clock,
+            state_dir=self.folder / "state", run_dir=self.folder / "run", clock=clock,
+            config=NetworkConfig(physical_networks=self.physical),
             metadata=lambda network_id, listening: MetadataServer(
                 network_id, listening, lambda peer, method, path: (200, "text/plain", b"here"), clock
             ),
         )  # fmt: skip
 
-    def apply(self, *routers: RouterSpec) -> None:
+    def apply(self, *routers: RouterSpec, public: NetworkSpec | None = None) -> None:
         self.version += 1
         ports = [port(guest, network_id) for network_id, guests in HOMES.items() for guest in guests]
-        networks = [network(each) for each in CIDRS]
+        networks = [public if public and each == PUBLIC else network(each) for each in CIDRS]
         self.networking.apply(NetworkState(version=self.version, networks=networks, ports=ports, routers=list(routers)))
 
 

@@ -380,6 +380,7 @@ def upgrade() -> None:
     sa.Column('powered_off_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('is_compute', sa.Boolean(), nullable=False),
     sa.Column('is_gateway', sa.Boolean(), nullable=False),
+    sa.Column('gateway_lost_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('change_seq', sa.Integer(), nullable=False),
     sa.Column('network_wanted', sa.Integer(), nullable=False),
     sa.Column('network_applied', sa.Integer(), nullable=False),
