@@ -138,10 +138,10 @@ def associate(session: Session, floating: FloatingIp, port: Port, fixed: str | N
 
     Raises InvalidRequest (the port hasn't that address), NotFound (no router joins the two), Conflict (taken already).
     """
-    address = _fixed_address(session, port, fixed)
+    address = fixed_address(session, port, fixed)
     if session.scalar(sa.select(sa.exists().where(PortForwarding.floating_ip_id == floating.id))):
-        raise bad_request(
-            f"Floating IP {floating.id} cannot be associated with port {port.id}: it has port forwardings"
+        raise Conflict(
+            f"Floating IP {floating.id} in use by Port Forwarding resources.", neutron_type="FipInUseByPortForwarding"
         )
     router = router_for(session, port, address, floating.network_id)
     before = floating.router_id
@@ -162,7 +162,7 @@ def associate(session: Session, floating: FloatingIp, port: Port, fixed: str | N
     floating_links.touch_routers(session, {before, router.id})
 
 
-def _fixed_address(session: Session, port: Port, fixed: str | None) -> IpAllocation:
+def fixed_address(session: Session, port: Port, fixed: str | None) -> IpAllocation:
     """The address of the port that is meant."""
     given = [each for each in ports.addresses_for(session, [port.id]).get(port.id, []) if ":" not in each.ip_address]
     if fixed is not None:

@@ -19,13 +19,7 @@ LOOSE = {"port_id": None, "fixed_ip_address": None, "router_id": None, "status":
 
 def forget_port(session: Session, port_id: str, now: datetime, *, keep: Collection[str] = ()) -> None:
     """The port goes, or has only the addresses in `keep` left: nothing stands for what it had any more."""
-    _touch_forwarding(session, port_id, keep)
-    forwarded = PortForwarding.internal_port_id == port_id
-    session.execute(
-        sa.delete(PortForwarding)
-        .where(forwarded, PortForwarding.internal_ip_address.not_in(keep))
-        .execution_options(synchronize_session=False)
-    )
+    _forget_forwardings(session, port_id, keep)
     theirs = sa.and_(FloatingIp.port_id == port_id, FloatingIp.fixed_ip_address.not_in(keep))
     routers = set(session.scalars(sa.select(FloatingIp.router_id).where(theirs)))
     if not routers:
@@ -39,13 +33,26 @@ def forget_port(session: Session, port_id: str, now: datetime, *, keep: Collecti
     )
 
 
-def _touch_forwarding(session: Session, port_id: str, keep: Collection[str]) -> None:
-    routers = session.scalars(
-        sa.select(FloatingIp.router_id)
-        .join(PortForwarding, PortForwarding.floating_ip_id == FloatingIp.id)
-        .where(PortForwarding.internal_port_id == port_id, PortForwarding.internal_ip_address.not_in(keep))
+def loosen_unused(session: Session) -> None:
+    """Floating IPs whose last forwarding went need no router any more."""
+    forwards = sa.exists().where(PortForwarding.floating_ip_id == FloatingIp.id)
+    session.execute(
+        sa.update(FloatingIp)
+        .where(FloatingIp.router_id.is_not(None), FloatingIp.port_id.is_(None), ~forwards)
+        .values(**LOOSE)
+        .execution_options(synchronize_session=False)
     )
-    touch_routers(session, set(routers))
+
+
+def _forget_forwardings(session: Session, port_id: str, keep: Collection[str]) -> None:
+    gone = sa.and_(PortForwarding.internal_port_id == port_id, PortForwarding.internal_ip_address.not_in(keep))
+    forwarding = sa.select(FloatingIp.router_id).join(PortForwarding, PortForwarding.floating_ip_id == FloatingIp.id)
+    routers = set(session.scalars(forwarding.where(gone)))
+    if not routers:
+        return
+    touch_routers(session, routers)
+    session.execute(sa.delete(PortForwarding).where(gone).execution_options(synchronize_session=False))
+    loosen_unused(session)
 
 
 def touch_routers(session: Session, router_ids: Collection[str | None]) -> None:

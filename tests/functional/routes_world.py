@@ -133,7 +133,24 @@ class World:
         ids["router_id"] = ok(api.post(f"{NETWORK}/routers", json=router))["router"]["id"]
         wish = {"floatingip": {"floating_network_id": outside_id}}
         ids["floatingip_id"] = ok(api.post(f"{NETWORK}/floatingips", json=wish))["floatingip"]["id"]
+        port = {"port": {"network_id": ids["network_id"], "fixed_ips": [{"ip_address": "10.7.0.99"}]}}
+        ids["forwarded_port_id"] = ok(api.post(f"{NETWORK}/ports", json=port))["port"]["id"]
+        self.cloud.ok(
+            api.put(f"{NETWORK}/routers/{ids['router_id']}/add_router_interface", json={"subnet_id": ids["subnet_id"]})
+        )
+        forwarding = {"port_forwarding": self.forwarding(22)}
+        path = f"{NETWORK}/floatingips/{ids['floatingip_id']}/port_forwardings"
+        ids["port_forwarding_id"] = ok(api.post(path, json=forwarding))["port_forwarding"]["id"]
         self.outside_id = outside_id
+
+    def forwarding(self, number: int) -> dict[str, Any]:
+        return {
+            "protocol": "tcp",
+            "external_port": number,
+            "internal_port": number,
+            "internal_ip_address": "10.7.0.99",
+            "internal_port_id": self.ids["forwarded_port_id"],
+        }
 
     def furnish_metadefs(self) -> None:
         ok, api = self.cloud.ok, self.cloud.api
@@ -194,6 +211,9 @@ class World:
         server_id = self.server("twin", self.cloud.network_id)
         ids = {"server_id": server_id, "image_id": self.image("admin", "u"), "flavor_id": "c1.tiny"}
         ids["namespace"] = "twin's"
+        wish = {"floatingip": {"floating_network_id": self.outside_id}}
+        made = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/floatingips", json=wish))
+        ids["floatingip_id"] = made["floatingip"]["id"]
         others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
         return World(self.cloud, {**ids, **others})
 
@@ -203,6 +223,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "server_id": "server_id", "flavor_id": "flavor_id", "network_id": "network_id", "subnet_id": "subnet_id",
     "port_id": "port_id", "group_id": "group_id", "rule_id": "rule_id", "project_id": "project_id",
     "router_id": "router_id", "floatingip_id": "floatingip_id",
+    "port_forwarding_id": "port_forwarding_id",
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
@@ -280,6 +301,8 @@ BODIES: dict[str, Any] = {
     "network:routers:remove_extraroutes": {"router": {"routes": []}},
     "network:agents:l3_routers:create": lambda world: {"router_id": world.ids["router_id"]},
     "network:floatingips:create": lambda world: {"floatingip": {"floating_network_id": world.outside_id}},
+    "network:port_forwardings:create": lambda world: {"port_forwarding": world.forwarding(23)},
+    "network:port_forwardings:update": {"port_forwarding": {"description": "x"}},
     "network:floatingips:update": {"floatingip": {"description": "x"}},
     "network:quotas:update": {"quota": {"port": 3}},
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},

@@ -109,6 +109,24 @@ EXTENSIONS = (
         "2019-07-10T00:00:00+00:00",
     ),
     Extension(
+        "expose-port-forwarding-in-fip",
+        "Expose Floating IP port forwardings",
+        "port_forwardings in floating IPs.",
+        "2018-06-28T16:00:00-00:00",
+    ),
+    Extension(
+        "floating-ip-port-forwarding",
+        "Floating IP Port Forwarding",
+        "Single ports of a floating IP.",
+        "2018-01-19T10:00:00-00:00",
+    ),
+    Extension(
+        "floating-ip-port-forwarding-description",
+        "Floating IP Port Forwarding new attribute description",
+        "Descriptions of port forwardings.",
+        "2019-11-01T10:00:00-00:00",
+    ),
+    Extension(
         "fip-port-details",
         "Floating IP Port Details Extension",
         "port_details in floating IPs.",

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from api.network.problems import check_revision, neutron_quota
 from api.request import ApiRequest
-from common.db import addresses, floating_ips, network_quota, networks, port_lists
+from common.db import addresses, floating_ips, network_quota, networks, port_forwardings, port_lists
 from common.db.addresses import RequestedAddress
 from common.db.filters import Filters
 from common.db.floating_ips import NewFloatingIp
-from common.db.models import FloatingIp, Port
+from common.db.models import FloatingIp, Port, PortForwarding
 from common.db.paging import Page
 
 
@@ -22,6 +22,7 @@ from common.db.paging import Page
 class ShownFloatingIp:
     floating: FloatingIp
     port: Port | None
+    forwardings: Sequence[PortForwarding]
 
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownFloatingIp]:
@@ -86,8 +87,8 @@ def show(request: ApiRequest, floating_ip_id: str) -> ShownFloatingIp:
 
 
 def _shown(session: Session, rows: Sequence[FloatingIp]) -> list[ShownFloatingIp]:
-    known = floating_ips.ports_of(session, rows)
-    return [ShownFloatingIp(row, known.get(row.port_id or "")) for row in rows]
+    known, forwardings = floating_ips.ports_of(session, rows), port_forwardings.of_floating_ips(session, rows)
+    return [ShownFloatingIp(row, known.get(row.port_id or ""), forwardings.get(row.id, [])) for row in rows]
 
 
 def update(request: ApiRequest, floating_ip_id: str, changes: dict[str, Any]) -> ShownFloatingIp:

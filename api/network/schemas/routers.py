@@ -89,3 +89,28 @@ FLOATING_IP = Resource(
     server_owned=_OWNED | {"router_id", "port_details", "port_forwardings"},
     admin=frozenset({"floating_ip_address"}),
 )
+
+_PORT_NUMBER: Schema = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 65535},
+        {"type": "string", "maxLength": 5, "pattern": r"^[1-9][0-9]*\Z"},
+    ]
+}
+_FORWARDING: dict[str, Schema] = {
+    "external_port": _PORT_NUMBER,
+    "internal_port": _PORT_NUMBER,
+    "internal_ip_address": IP,
+    "internal_port_id": UUID,
+    "protocol": {"enum": ["tcp", "udp", "sctp", "TCP", "UDP", "SCTP"]},
+    "description": TEXT,
+}
+PORT_FORWARDING = Resource(
+    singular="port_forwarding",
+    plural="port_forwardings",
+    schema_create=obj(
+        {**_FORWARDING, "project_id": PROJECT, "tenant_id": PROJECT},
+        ("external_port", "internal_port", "internal_ip_address", "internal_port_id", "protocol"),
+    ),
+    schema_update=obj(_FORWARDING),
+    server_owned=frozenset({"id"}),
+)

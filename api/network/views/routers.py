@@ -8,7 +8,7 @@ from api.network.operations.floating_ips import ShownFloatingIp
 from api.network.operations.routers import ShownInterface, ShownRouter
 from api.network.views.times import shown
 from common.context import RequestContext
-from common.db.models import Port
+from common.db.models import Port, PortForwarding
 
 
 def router(item: ShownRouter, context: RequestContext) -> dict[str, Any]:
@@ -71,6 +71,7 @@ def floating_ip(item: ShownFloatingIp) -> dict[str, Any]:
         "fixed_ip_address": row.fixed_ip_address,
         "port_id": row.port_id,
         "port_details": _port_details(item.port) if item.port else None,
+        "port_forwardings": [_forwarding(each) for each in item.forwardings],
         "router_id": row.router_id,
         "status": row.status,
         "dns_name": row.dns_name,
@@ -79,6 +80,24 @@ def floating_ip(item: ShownFloatingIp) -> dict[str, Any]:
         "created_at": shown(row.created_at),
         "updated_at": shown(row.updated_at),
         "revision_number": row.revision_number,
+    }
+
+
+def port_forwarding(row: PortForwarding) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "internal_port_id": row.internal_port_id,
+        "description": row.description,
+        **_forwarding(row),
+    }
+
+
+def _forwarding(row: PortForwarding) -> dict[str, Any]:
+    return {
+        "protocol": row.protocol,
+        "external_port": row.external_port,
+        "internal_port": row.internal_port,
+        "internal_ip_address": row.internal_ip_address,
     }
 
 

@@ -160,6 +160,38 @@ def test_quota_counts_them(town: Town) -> None:
     town.float()
 
 
+def test_single_ports_are_forwarded(town: Town) -> None:
+    made, fixed = town.float(), town.port["fixed_ips"][0]["ip_address"]
+    path = f"/floatingips/{made['id']}/port_forwardings"
+    wish: dict[str, Any] = {
+        "protocol": "tcp", "external_port": 2222, "internal_port": 22, "internal_ip_address": fixed,
+        "internal_port_id": town.port["id"],
+    }  # fmt: skip
+    one = town.net.post(path, {"port_forwarding": wish})["port_forwarding"]
+    assert {key: one[key] for key in wish} == wish
+    (spec,) = state(town.net, town.node_id).routers
+    assert [(each.address, each.port, each.fixed_address, each.fixed_port) for each in spec.forwarded] == [
+        (made["floating_ip_address"], 2222, fixed, 22)
+    ]
+    shown = town.net.get(f"/floatingips/{made['id']}")["floatingip"]
+    assert (shown["status"], shown["router_id"], len(shown["port_forwardings"])) == ("ACTIVE", town.router_id, 1)
+    town.net.refused("POST", path, {"port_forwarding": {**wish, "internal_port": 23}}, 400, "BadRequest")
+    town.net.refused("POST", path, {"port_forwarding": {**wish, "external_port": 70000}}, 400, "HTTPBadRequest")
+    whole = {"floatingip": {"port_id": town.port["id"]}}
+    town.net.refused("PUT", f"/floatingips/{made['id']}", whole, 409, "FipInUseByPortForwarding")
+    changed = town.net.put(f"{path}/{one['id']}", {"port_forwarding": {"external_port": 2223, "description": "d"}})
+    assert changed["port_forwarding"]["external_port"] == 2223
+    assert [each["id"] for each in town.net.get(f"{path}?external_port=2223")["port_forwardings"]] == [one["id"]]
+    town.net.refused("GET", path, None, 404, "FloatingIPNotFound", "other")
+    town.net.delete(f"{path}/{one['id']}")
+    town.net.refused("GET", f"{path}/{one['id']}", None, 404, "PortForwardingNotFound")
+    assert town.net.get(f"/floatingips/{made['id']}")["floatingip"]["router_id"] is None
+    town.net.post(path, {"port_forwarding": wish})
+    town.net.delete(f"/ports/{town.port['id']}")
+    assert town.net.get(path)["port_forwardings"] == []
+    assert state(town.net, town.node_id).routers[0].forwarded == []
+
+
 def test_servers_show_it_beside_the_fixed_address(town: Town, add_instance: Callable[[str], str]) -> None:
     server_id = add_instance("demo")
     owner = {"device_id": server_id, "device_owner": "compute:nova"}
