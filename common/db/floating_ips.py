@@ -139,10 +139,7 @@ def associate(session: Session, floating: FloatingIp, port: Port, fixed: str | N
     Raises InvalidRequest (the port hasn't that address), NotFound (no router joins the two), Conflict (taken already).
     """
     address = fixed_address(session, port, fixed)
-    if session.scalar(sa.select(sa.exists().where(PortForwarding.floating_ip_id == floating.id))):
-        raise Conflict(
-            f"Floating IP {floating.id} in use by Port Forwarding resources.", neutron_type="FipInUseByPortForwarding"
-        )
+    _check_not_forwarding(session, floating)
     router = router_for(session, port, address, floating.network_id)
     before = floating.router_id
     taken = Conflict(
@@ -160,6 +157,13 @@ def associate(session: Session, floating: FloatingIp, port: Port, fixed: str | N
     except IntegrityError as err:  # another request at this moment
         raise taken from err
     floating_links.touch_routers(session, {before, router.id})
+
+
+def _check_not_forwarding(session: Session, floating: FloatingIp) -> None:
+    if session.scalar(sa.select(sa.exists().where(PortForwarding.floating_ip_id == floating.id))):
+        raise Conflict(
+            f"Floating IP {floating.id} in use by Port Forwarding resources.", neutron_type="FipInUseByPortForwarding"
+        )
 
 
 def fixed_address(session: Session, port: Port, fixed: str | None) -> IpAllocation:
@@ -226,15 +230,23 @@ def _revise(session: Session, floating: FloatingIp, now: datetime) -> None:
 
 
 def delete(session: Session, floating: FloatingIp, now: datetime) -> None:
-    """Give the address back. The caller holds the row."""
+    """Give the address back. The caller holds the row. Raises Conflict while ports of it are forwarded."""
+    _check_not_forwarding(session, floating)
     quotas.lock(session, [floating.project_id, ""])
     floating_links.touch_routers(session, {floating.router_id})
     project_id, port_id = floating.project_id, floating.external_port_id
-    session.execute(sa.delete(PortForwarding).where(PortForwarding.floating_ip_id == floating.id))
     session.delete(floating)
     session.flush()
     ports.delete(session, port_id, now)
     quotas.release(session, project_id, {"floatingip": 1})
+
+
+def delete_loose(session: Session, network_id: str, now: datetime) -> None:
+    """Give back those of an external network that stand for nothing: they don't keep it from being deleted."""
+    forwards = sa.exists().where(PortForwarding.floating_ip_id == FloatingIp.id)
+    loose = sa.select(FloatingIp).where(FloatingIp.network_id == network_id, FloatingIp.port_id.is_(None), ~forwards)
+    for floating in session.scalars(loose.order_by(FloatingIp.id).with_for_update()).all():
+        delete(session, floating, now)
 
 
 def ports_of(session: Session, rows: Sequence[FloatingIp]) -> dict[str, Port]:

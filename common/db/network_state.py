@@ -313,7 +313,7 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
     subnets: dict[str, list[Subnet]] = {}
     for subnet in session.scalars(sa.select(Subnet).where(Subnet.network_id.in_(network_ids)).order_by(Subnet.id)):
         subnets.setdefault(subnet.network_id, []).append(subnet)
-    dhcp = _dhcp(session, network_ids)
+    dhcp = _services(session, network_ids)
     peers = _peers(session, network_ids, node_id)
     return [
         NetworkSpec(
@@ -324,6 +324,7 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
             gateway_elsewhere=network.nat and gateway_node is not None and gateway_node != node_id,
             subnets=[_subnet_spec(subnet, dhcp.addresses.get(subnet.id)) for subnet in subnets.get(network.id, [])],
             dhcp_mac=dhcp.macs.get(network.id, ""),
+            router_macs=dhcp.routers.get(network.id, []),
             peers=[] if _wired(network) else peers.get(network.id, []),
             physical_network=(network.physical_network or "") if _wired(network) else "",
             vlan_id=network.vlan_id or 0,
@@ -338,27 +339,34 @@ def _wired(network: Network) -> bool:
 
 
 @dataclass(frozen=True)
-class _Dhcp:
-    macs: dict[str, str]  # by network
-    addresses: dict[str, str]  # by subnet
+class _Services:
+    """The ports of the cloud itself in networks."""
+
+    macs: dict[str, str]  # of DHCP, by network
+    addresses: dict[str, str]  # of DHCP, by subnet
+    routers: dict[str, list[str]]  # MACs of routers' interfaces, by network
 
 
-def _dhcp(session: Session, network_ids: Sequence[str]) -> _Dhcp:
+def _services(session: Session, network_ids: Sequence[str]) -> _Services:
+    dhcp = sa.and_(Port.device_owner == DHCP_OWNER, Port.device_id == sa.literal("dhcp-").concat(Port.network_id))
     rows = session.execute(
-        sa.select(Port.network_id, Port.mac_address, IpAllocation.subnet_id, IpAllocation.ip_address)
-        .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
-        .where(
-            Port.network_id.in_(network_ids),
-            Port.device_owner == DHCP_OWNER,
-            Port.device_id == sa.literal("dhcp-").concat(Port.network_id),
+        sa.select(
+            Port.network_id, Port.mac_address, Port.device_owner, IpAllocation.subnet_id, IpAllocation.ip_address
         )
-    )
-    macs, addresses = {}, {}
-    for network_id, mac, subnet_id, address in rows:
-        macs[network_id] = mac
+        .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
+        .where(Port.network_id.in_(network_ids), dhcp | (Port.device_owner == router_state.INTERFACE_OWNER))
+        .order_by(Port.id)
+    )  # fmt: skip
+    found = _Services({}, {}, {})
+    for network_id, mac, owner, subnet_id, address in rows:
+        if owner != DHCP_OWNER:
+            known = found.routers.setdefault(network_id, [])
+            known += [mac] if mac not in known else []
+            continue
+        found.macs[network_id] = mac
         if subnet_id is not None:
-            addresses[subnet_id] = address
-    return _Dhcp(macs, addresses)
+            found.addresses[subnet_id] = address
+    return found
 
 
 def _peers(session: Session, network_ids: Sequence[str], own: str | None) -> dict[str, list[str]]:

@@ -46,20 +46,20 @@ def move(session: Session, router: Router, node_id: str | None, now: datetime) -
 def _bind(session: Session, router: Router, now: datetime) -> None:
     theirs = sa.and_(Port.device_id == router.id, Port.device_owner.in_(ROUTER_OWNERS))
     networks = session.scalars(sa.select(Port.network_id).where(theirs)).all()
-    up = router.node_id is not None and router.admin_state_up
+    placed = router.node_id is not None  # a port is up where its router is placed, as with Neutron's drivers
     session.execute(
         sa.update(Port)
         .where(theirs)
         .values(
             binding_node_id=router.node_id, updated_at=now,
-            status=sa.case((Port.admin_state_up & sa.literal(up), "ACTIVE"), else_="DOWN"),
+            status=sa.case((Port.admin_state_up & sa.literal(placed), "ACTIVE"), else_="DOWN"),
         )
         .execution_options(synchronize_session=False)
     )  # fmt: skip
     session.execute(
         sa.update(FloatingIp)
         .where(FloatingIp.router_id == router.id)
-        .values(status="ACTIVE" if up else "DOWN")
+        .values(status="ACTIVE" if placed and router.admin_state_up else "DOWN")
         .execution_options(synchronize_session=False)
     )
     network_state.touch_for_networks(session, networks)

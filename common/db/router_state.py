@@ -10,7 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db.models import FloatingIp, IpAllocation, Network, Port, PortForwarding, Router, Subnet
-from common.rpc.compute_v1 import DhcpRoute, FloatingAddress, ForwardedPort, RouterInterface, RouterSpec
+from common.rpc.compute_v1 import (
+    AdvertisedPrefix,
+    DhcpRoute,
+    FloatingAddress,
+    ForwardedPort,
+    RouterInterface,
+    RouterSpec,
+)
 
 INTERFACE_OWNER = "network:router_interface"
 GATEWAY_OWNER = "network:router_gateway"
@@ -79,23 +86,40 @@ def _plugged(session: Session, router_ids: Sequence[str]) -> dict[str, list[_Plu
         given = addresses.get(port.id, [])
         interface = RouterInterface(
             port_id=port.id, network_id=port.network_id, mac_address=port.mac_address, mtu=mtu,
-            addresses=[f"{address}/{ipaddress.ip_network(cidr).prefixlen}" for address, cidr, _ in given],
+            addresses=[f"{each.address}/{ipaddress.ip_network(each.cidr).prefixlen}" for each in given],
+            advertised=[
+                AdvertisedPrefix(cidr=each.cidr, mode=each.ra_mode)
+                for each in given
+                if each.ra_mode and port.device_owner == INTERFACE_OWNER
+            ],
         )  # fmt: skip
-        hops = tuple(dict.fromkeys(hop for _, _, hop in given if hop))
+        hops = tuple(dict.fromkeys(each.hop for each in given if each.hop))
         found.setdefault(port.device_id, []).append(_Plugged(interface, port.device_owner, hops))
     return found
 
 
-def _addresses(session: Session, port_ids: Sequence[str]) -> dict[str, list[tuple[str, str, str | None]]]:
+@dataclass(frozen=True)
+class _Given:
+    """An address of a port with what its subnet says. hop: the subnet's gateway."""
+
+    address: str
+    cidr: str
+    hop: str | None
+    ra_mode: str | None
+
+
+def _addresses(session: Session, port_ids: Sequence[str]) -> dict[str, list[_Given]]:
     rows = session.execute(
-        sa.select(IpAllocation.port_id, IpAllocation.ip_address, Subnet.cidr, Subnet.gateway_ip)
+        sa.select(
+            IpAllocation.port_id, IpAllocation.ip_address, Subnet.cidr, Subnet.gateway_ip, Subnet.ipv6_ra_mode
+        )
         .join(Subnet, Subnet.id == IpAllocation.subnet_id)
         .where(IpAllocation.port_id.in_(port_ids))
         .order_by(IpAllocation.port_id, IpAllocation.position, IpAllocation.ip_address)
-    )
-    found: dict[str, list[tuple[str, str, str | None]]] = {}
-    for port_id, address, cidr, gateway in rows:
-        found.setdefault(port_id, []).append((address, cidr, gateway))
+    )  # fmt: skip
+    found: dict[str, list[_Given]] = {}
+    for port_id, address, cidr, hop, ra_mode in rows:
+        found.setdefault(port_id, []).append(_Given(address, cidr, hop, ra_mode))
     return found
 
 

@@ -85,6 +85,7 @@ class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
     gateway_elsewhere: bool = False
     physical_network: str = ""
     vlan_id: int = 0  # on the physical network; 0: untagged
+    router_macs: list[str] = []  # of routers' interfaces in the network, wherever they are
 
 
 class FilterRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +140,13 @@ class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
     addresses: list[str] = []
 
 
+class AdvertisedPrefix(msgspec.Struct, frozen=True, kw_only=True):
+    """An IPv6 range that a router tells hosts of. mode: how they get addresses in it, in Neutron's words."""
+
+    cidr: str
+    mode: str  # "slaac", "dhcpv6-stateless", "dhcpv6-stateful"
+
+
 class RouterInterface(msgspec.Struct, frozen=True, kw_only=True):
     """A router's port, as one device of its namespace. addresses: with prefix length, "10.0.0.1/24"."""
 
@@ -147,6 +155,7 @@ class RouterInterface(msgspec.Struct, frozen=True, kw_only=True):
     mac_address: str
     mtu: int
     addresses: list[str] = []
+    advertised: list[AdvertisedPrefix] = []
 
 
 class FloatingAddress(msgspec.Struct, frozen=True, kw_only=True):

@@ -90,6 +90,8 @@ def _tunnel_sets(table: Table, plan: FilterPlan) -> None:
     """
     table.set("tunnels", "ifname", [network.tunnel for network in plan.networks])
     table.set("gateway_tunnels", "ifname", [network.tunnel for network in plan.networks if network.gateways])
+    routers = [concat(net.tunnel, mac) for net in plan.networks for mac in net.router_macs]
+    table.set("router_macs", ["ifname", "ether_addr"], routers)
     macs = [(net.tunnel, net.service_mac) for net in plan.networks]
     here = [(net.tunnel, net.gateway_mac) for net in plan.networks if net.gateways]
     anywhere = [(net.tunnel, net.gateway_mac) for net in plan.networks if net.gateway_addresses]
@@ -133,6 +135,8 @@ def _from_tunnel(table: Table) -> None:
     table.rule(chain, match(concat(iif, payload("ip", "saddr")), "@own_addresses"), DROP)
     for side in ("sport", "dport"):
         table.rule(chain, one_of(payload("udp", side), DHCP_SERVERS), DROP)
+    advertised = match(payload("icmpv6", "type"), ROUTER_ADVERTISEMENT)
+    table.rule(chain, match(concat(iif, payload("ether", "saddr")), "@router_macs"), advertised, goto("tunnelled"))
     table.rule(chain, one_of(payload("icmpv6", "type"), [ROUTER_ADVERTISEMENT, REDIRECT]), DROP)
     by_type = [[kind, goto("tunnelled")] for kind in ("arp", "ip", "ip6")]
     table.rule(chain, vmap(payload("ether", "type"), {"set": by_type}))

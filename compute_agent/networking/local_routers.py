@@ -13,7 +13,17 @@ from pathlib import Path
 from common.errors import NetworkingError
 from common.log import event
 from common.rpc.compute_v1 import RouterInterface, RouterSpec
-from compute_agent.networking import announce, links, names, namespaces, nft, router_flows, router_tables, state
+from compute_agent.networking import (
+    announce,
+    links,
+    names,
+    namespaces,
+    nft,
+    router_adverts,
+    router_flows,
+    router_tables,
+    state,
+)
 
 _WHOLE = {4: "0.0.0.0/0", 6: "::/0"}
 _OWN_PREFIXES = (names.ROUTER_INSIDE_PREFIX, names.ROUTER_OUTSIDE_PREFIX)
@@ -35,6 +45,7 @@ class LocalRouters:
         namespace = names.router(router.id)
         (self._run_dir / namespace).mkdir(parents=True, exist_ok=True)
         if namespaces.ensure(namespace):
+            router_adverts.stop(self._run_dir, namespace)
             for device in _devices(router):
                 links.remove(device)  # its other end may be in a namespace that lost its name
         namespaces.call_in(namespace, lambda: nft.replace(router_tables.build(router)))
@@ -44,6 +55,10 @@ class LocalRouters:
                 inside=_inside(router, interface), mtu=interface.mtu,
             )  # fmt: skip
         added, cut = namespaces.call_in(namespace, lambda: _settle(router))
+        try:
+            router_adverts.ensure(self._run_dir, router)
+        except (ValueError, OSError) as err:
+            raise NetworkingError(f"router {router.id} can't advertise itself", detail=str(err)) from err
         self._made[router.id] = router
         event(logger, "networking.router_ready", router_id=router.id, namespace=namespace, added=added, flows_cut=cut)
 
@@ -62,6 +77,7 @@ class LocalRouters:
             f"table {family} {name} of {namespace}" for family, name in sorted(set(router_tables.TABLES) - present)
         ]
         wanted = [_inside(router, each) for each in _interfaces(router)]
+        found += [f"dnsmasq of {namespace}"] if router_adverts.is_missing(self._run_dir, router) else []
         return found + [f"device {device} of {namespace}" for device in wanted if device not in inside]
 
     def _missing_devices(self, router: RouterSpec, devices: Iterable[str]) -> list[str]:
@@ -76,6 +92,7 @@ class LocalRouters:
         for folder in self._run_dir.glob(f"{names.ROUTER_PREFIX}*"):
             if folder.name in keep:
                 continue
+            router_adverts.stop(self._run_dir, folder.name)
             namespaces.remove(folder.name)
             folder.rmdir()
             event(logger, "networking.router_removed", namespace=folder.name)

@@ -43,6 +43,7 @@ class FilterNetwork:
     gateway_addresses: tuple[str, ...] = ()  # as `gateways`, and also where the gateway is on another node
     peers: tuple[str, ...] = ()  # nodes that tunnelled frames may come from
     uplink: str = ""  # the machine's device that is part of the network
+    router_macs: tuple[str, ...] = ()  # who may advertise itself as an IPv6 router
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ def _filter_network(network: NetworkSpec, zone: int, uplink: str) -> FilterNetwo
         gateway_addresses=tuple(_ipv4(each.gateway_ip) for each in subnets if has_gateway and each.gateway_ip),
         peers=tuple(_ipv4(peer) for peer in network.peers),
         uplink=uplink,
+        router_macs=tuple(_mac(mac) for mac in network.router_macs),
     )
 
 

@@ -44,6 +44,9 @@ def _ipv4(interface: RouterInterface) -> str | None:
 def _filter_table(router: RouterSpec, outside: str) -> Table:
     table = Table("inet", FILTER)
     table.base_chain("forward", kind="filter", hook="forward", priority=FILTERING)
+    # Advertisements are the router's; addresses are given by the networks' own DHCP on every node.
+    table.base_chain("output", kind="filter", hook="output", priority=FILTERING)
+    table.rule("output", match(payload("udp", "sport"), 547), DROP)
     table.rule("forward", match(TARGET, LINK_LOCAL), DROP)  # metadata is the networks' own, never a router's
     if not outside:
         return table

@@ -29,7 +29,7 @@ def routers_of(request: ApiRequest, agent_id: str) -> Reply:
 def add_router(request: ApiRequest, agent_id: str) -> Reply:
     validate(request.body, AGENT_ROUTER)
     operations.add_router(request, agent_id, request.body["router_id"])
-    return Reply(None, 201)
+    return Reply(b"null", 201)  # clients read JSON
 
 
 def remove_router(request: ApiRequest, agent_id: str, router_id: str) -> Reply:

@@ -92,7 +92,10 @@ def _shown(session: Session, rows: Sequence[FloatingIp]) -> list[ShownFloatingIp
 
 
 def update(request: ApiRequest, floating_ip_id: str, changes: dict[str, Any]) -> ShownFloatingIp:
-    """`port_id` moves it, null takes it away from its port; without a word of it the association stays."""
+    """`port_id` moves it, null takes it away from its port; without a word of it the association stays.
+
+    An update of nothing takes it away, too: it meant that before there was anything else to say.
+    """
     now = request.services.clock.now()
 
     def work(session: Session) -> ShownFloatingIp:
@@ -101,7 +104,7 @@ def update(request: ApiRequest, floating_ip_id: str, changes: dict[str, Any]) ->
         _check_fixed(changes)
         if changes.get("port_id"):
             _associate(session, request, floating, changes)
-        elif "port_id" in changes:
+        elif "port_id" in changes or not changes:
             floating_ips.dissociate(session, floating, now)
         if "description" in changes:
             floating_ips.describe(session, floating, changes["description"], now)

@@ -14,7 +14,7 @@ from api.network.problems import check_revision, invalid, neutron_quota
 from api.request import ApiRequest
 from common import physical_networks
 from common.context import RequestContext
-from common.db import network_quota, networks, routers, security_groups
+from common.db import floating_ips, network_quota, networks, routers, security_groups
 from common.db.filters import Filters
 from common.db.models import Network
 from common.db.networks import NewNetwork
@@ -121,6 +121,7 @@ def delete(request: ApiRequest, network_id: str) -> None:
         network = networks.get_visible(session, network_id, request.context)
         check_owner(request.context, network.project_id, "delete_network")
         check_revision(request.headers, network.revision_number)
+        floating_ips.delete_loose(session, network_id, request.services.clock.now())
         networks.delete(session, network_id)
 
     request.services.db.run(work)

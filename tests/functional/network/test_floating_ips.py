@@ -84,6 +84,8 @@ def test_it_stands_for_a_port_moves_and_is_taken_away(town: Town) -> None:
     assert town.told() == [(made["floating_ip_address"], moved["fixed_ip_address"])]
     kept = town.net.put(path, {"floatingip": {"description": "still there"}})["floatingip"]
     assert kept["port_id"] == other["id"]
+    assert town.net.put(path, {"floatingip": {}})["floatingip"]["port_id"] is None
+    town.net.put(path, {"floatingip": {"port_id": other["id"]}})
     loose = town.net.put(path, {"floatingip": {"port_id": None}})["floatingip"]
     assert (loose["port_id"], loose["fixed_ip_address"], loose["router_id"], loose["status"]) == (
         None, None, None, "DOWN",
@@ -151,6 +153,16 @@ def test_strangers_ports_are_not_there(town: Town) -> None:
     town.net.refused("POST", "/floatingips", theirs, 404, "PortNotFound", "other")
 
 
+def test_those_that_stand_for_nothing_go_with_their_network(town: Town) -> None:
+    loose = town.float()
+    path = f"/networks/{town.outside_id}"
+    town.net.refused("DELETE", path, None, 409, "NetworkInUse", "admin")
+    assert town.net.get(f"/floatingips/{loose['id']}")["floatingip"]["id"] == loose["id"], "refused as a whole"
+    town.net.put(f"/routers/{town.router_id}", {"router": {"external_gateway_info": None}})
+    town.net.delete(path, "admin")
+    town.net.refused("GET", f"/floatingips/{loose['id']}", None, 404, "FloatingIPNotFound")
+
+
 def test_quota_counts_them(town: Town) -> None:
     town.net.put(f"/quotas/{town.net.api.project_id('demo')}", {"quota": {"floatingip": 1}}, "admin")
     made = town.float()
@@ -177,6 +189,7 @@ def test_single_ports_are_forwarded(town: Town) -> None:
     assert (shown["status"], shown["router_id"], len(shown["port_forwardings"])) == ("ACTIVE", town.router_id, 1)
     town.net.refused("POST", path, {"port_forwarding": {**wish, "internal_port": 23}}, 400, "BadRequest")
     town.net.refused("POST", path, {"port_forwarding": {**wish, "external_port": 70000}}, 400, "HTTPBadRequest")
+    town.net.refused("DELETE", f"/floatingips/{made['id']}", None, 409, "FipInUseByPortForwarding")
     whole = {"floatingip": {"port_id": town.port["id"]}}
     town.net.refused("PUT", f"/floatingips/{made['id']}", whole, 409, "FipInUseByPortForwarding")
     changed = town.net.put(f"{path}/{one['id']}", {"port_forwarding": {"external_port": 2223, "description": "d"}})
