@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Map, Rule
 
-from api import compute, cumulet, identity, image, network, placement
+from api import compression, compute, cors, cumulet, identity, image, network, placement
 from api.access_rules import check_access_rules
 from api.auth import authenticate
 from api.errors import status_of
@@ -29,7 +29,7 @@ from api.microversion import Microversion
 from api.policy import Rule as PolicyRule
 from api.policy import enforce, load_overrides
 from api.request import ApiRequest, Reply, Services
-from api.routing import Api, Route, choose, run
+from api.routing import Api, Route, allowed_methods, choose, run
 from common import log
 from common.context import RequestContext
 from common.errors import BodyTooLarge, CloudError, InvalidRequest, MalformedBody, NotFound, UnsupportedMediaType
@@ -60,6 +60,10 @@ def create_app(services: Services) -> flask.Flask:
     app.view_functions["healthz"] = partial(_healthz, services)
     app.view_functions["metrics"] = _metrics
     app.register_error_handler(HTTPException, _http_exception)
+    app.after_request(_compress)
+    origins = cors.allowed_origins(services.config.api.cors_allowed_origins)
+    app.before_request(partial(_preflight, origins))
+    app.after_request(partial(_admit_pages, origins))
     return app
 
 
@@ -137,6 +141,8 @@ def _handle(
     version: Microversion,
 ) -> Reply:
     request = flask.request
+    if request.method == "OPTIONS":  # says nothing about any resource, so that no token is needed
+        return Reply(headers={"Allow": ", ".join(allowed_methods(routes))})
     method = "GET" if request.method == "HEAD" and not any(r.method == "HEAD" for r in routes) else request.method
     token = request.headers.get("X-Auth-Token")
     if token:  # also for public routes: a wrong token is told, and the handler may need the caller
@@ -251,6 +257,31 @@ def _response(reply: Reply, api: Api, context: RequestContext, version: Microver
     return response
 
 
+def _compress(response: flask.Response) -> flask.Response:
+    if response.is_streamed:
+        return response
+    if compression.is_worth_it(response.status_code, response.mimetype or "", response.content_length or 0):
+        response.headers.add("Vary", "Accept-Encoding")
+        if compression.prefers_gzip(flask.request.headers.get("Accept-Encoding", "")):
+            response.set_data(compression.compress(response.get_data()))
+            response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _preflight(origins: frozenset[str]) -> flask.Response | None:
+    """Answers before any route, token or body is looked at: browsers send preflights without them."""
+    request = flask.request
+    if not origins or not cors.is_preflight(request.method, cast("Mapping[str, str]", request.headers)):
+        return None
+    return flask.Response(headers=cors.preflight_headers(origins, cast("Mapping[str, str]", request.headers)))
+
+
+def _admit_pages(origins: frozenset[str], response: flask.Response) -> flask.Response:
+    for name, value in cors.answer_headers(origins, cast("Mapping[str, str]", flask.request.headers)):
+        response.headers.add(name, value)
+    return response
+
+
 def _healthz(services: Services) -> tuple[dict[str, Any], int]:
     """Ready when the database answers; the broker is reported, but the API works without it (sweep)."""
     problems = {}
@@ -274,13 +305,18 @@ def _metrics() -> flask.Response:
 def _http_exception(err: HTTPException) -> flask.Response:
     """Paths that no API has: the form of the API whose prefix they begin with, else a plain one."""
     status = err.code or 500
+    message = "The resource could not be found." if status == 404 else err.description or err.name
+    request_id = new_request_id()
+    names: tuple[str, ...] = ("x-openstack-request-id",)
+    body: Any = {"error": {"code": status, "message": message}}
     for api in sorted(all_apis(), key=lambda a: -len(a.prefix)):
         if api.prefix and flask.request.path.startswith(api.prefix):
-            body = api.error_form(status, err.description or err.name, "")
+            body, names = api.error_form(status, message, ""), api.request_id_headers
             break
-    else:
-        body = {"error": {"code": status, "message": err.description or err.name}}
-    return flask.Response(msgspec.json.encode(body), status=status, content_type="application/json")
+    response = flask.Response(msgspec.json.encode(body), status=status, content_type="application/json")
+    for name in names:
+        response.headers[name] = request_id
+    return response
 
 
 def render_policy_sample() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import flask
 from gunicorn.app.base import BaseApplication
 
+from api import cors
 from api.app import create_app
 from api.image.operations import uploads
 from api.request import Services
@@ -117,6 +118,7 @@ def main() -> int:
         config = configuration.load()
         TokenCodec(config.identity.fernet_dir)
         binds(config.api)
+        cors.allowed_origins(config.api.cors_allowed_origins)
         Transport(config.bus)  # refuses here what would otherwise end every worker
     except CloudError as err:
         sys.stderr.write(f"cumulet-api: {err.message}\n")

@@ -80,8 +80,8 @@ def choose(candidates: Sequence[Route], request_method: str, version: Microversi
 
 
 def allowed_methods(candidates: Sequence[Route]) -> list[str]:
-    """For the header Allow: what a path answers to; GET answers HEAD too."""
-    methods = {route.method for route in candidates}
+    """For the header Allow: what a path answers to; GET answers HEAD too, and every path OPTIONS."""
+    methods = {route.method for route in candidates} | {"OPTIONS"}
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 

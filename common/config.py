@@ -88,6 +88,9 @@ class ApiConfig:
         True, "the answer to a new server bears adminPass, as Nova's does; nothing sets it in the guest"
     )
     policy_file: str = option("", "JSON file of action key to rule that overrides the built-in policy")
+    cors_allowed_origins: str = option(
+        "", "comma-separated origins of web pages that browsers may let use the APIs; *: any; empty: none"
+    )
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,10 @@ lab_packages() {
     echo postgresql rabbitmq-server
 }
 
-# What the tests need beside them.
+# What the tests need beside them; the Go ones are the client library gophercloud and what compiles it.
 test_packages() {
-    echo git $(lab_packages) mmdebstrap debootstrap busybox-static tcpdump
+    echo git $(lab_packages) mmdebstrap debootstrap busybox-static tcpdump \
+        golang-go golang-github-gophercloud-gophercloud-dev
 }
 
 install_packages() { # PACKAGES…: only what is missing
@@ -130,4 +131,43 @@ install_python() { # EXTRA: the virtual environment with this project and its re
     fi
     echo "$wanted" >"$stamp"
     echo "installed into $venv"
+}
+
+install_clients() { # what setup.cfg calls `clients`, without this project, and Ansible's collection openstack.cloud
+    local venv stamp wanted wheel
+    venv=$(venv_dir)-clients
+    stamp=$venv/.cumulet-clients
+    wanted=$(cat <(client_requirements) <(/usr/bin/python3 -V) <(echo "$venv") | sha256sum)
+    if [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+        echo "up to date"
+        return 0
+    fi
+    mkdir -p "$(dirname "$venv")"
+    [ -x "$venv/bin/python" ] || /usr/bin/python3 -m venv "$venv"
+    wheel=$(mktemp -d)
+    # Collections come from Galaxy or in the package `ansible`, all hundred of them: one megabyte of it is kept.
+    "$venv/bin/pip" install -q --disable-pip-version-check -r <(client_requirements) &&
+        "$venv/bin/pip" download -q --disable-pip-version-check --no-deps --only-binary :all: -d "$wheel" ansible &&
+        rm -rf "$venv/collections" &&
+        "$venv/bin/python" - "$wheel" "$venv/collections" <<'EOF' || {
+import pathlib, sys, zipfile
+for wheel in pathlib.Path(sys.argv[1]).glob("ansible-*.whl"):
+    with zipfile.ZipFile(wheel) as package:
+        package.extractall(sys.argv[2], [n for n in package.namelist() if n.startswith("ansible_collections/openstack/cloud/")])
+EOF
+        rm -rf "$wheel"
+        echo "pip could not install the clients that tests run. Check the network and the package index, then run this again."
+        return 1
+    }
+    rm -rf "$wheel"
+    echo "$wanted" >"$stamp"
+    echo "installed into $venv"
+}
+
+client_requirements() {
+    /usr/bin/python3 -c '
+import configparser, sys
+setup = configparser.ConfigParser()
+setup.read(sys.argv[1])
+print(setup["options.extras_require"]["clients"].strip())' "$top/setup.cfg"
 }

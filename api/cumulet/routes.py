@@ -33,5 +33,9 @@ V1 = (
     _get("/bus", Rule.ADMIN, bus.show, "bus:show"),
     _get("/bus/dead-letters", Rule.ADMIN, bus.dead_letters, "bus:dead_letters"),
 )
+VERSIONS = (_get("", Rule.PUBLIC, versions.list_versions, "versions:list"),)
 
-APIS = [Api("cumulet", "/cumulet/v1", V1, plain_form)]
+APIS = [
+    Api("cumulet", "/cumulet/v1", V1, plain_form),
+    Api("cumulet-versions", "/cumulet", VERSIONS, plain_form),
+]
