@@ -167,6 +167,11 @@ class NetworkConfig:
     dns_upstreams: str = option("", "comma-separated resolvers that guests' questions go to; empty: local names only")
     dns_domain: str = option("cumulet.internal", "domain of guests' names")
     mac_prefix: str = option("fa:16:3e", "first three bytes of port MAC addresses")
+    physical_networks: str = option(
+        "physnet1:none",
+        "comma-separated NAME:INTERFACE; of networks outside that external ones may be on. The interface becomes part of "
+        "their bridge on gateway nodes; none: there is no wire, and the gateway node itself is the way out, with NAT",
+    )
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,8 @@ class QuotaConfig:
     ports: int = option(500, "ports")
     security_groups: int = option(10, "security groups")
     security_group_rules: int = option(100, "security group rules")
+    routers: int = option(10, "routers")
+    floating_ips: int = option(50, "floating IPs")
 
 
 @dataclass(frozen=True)

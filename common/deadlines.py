@@ -24,6 +24,7 @@ HEARTBEAT_S: Final = 5.0
 NODE_DOWN_S: Final = 30.0
 SELF_FENCE_S: Final = 45.0  # T_self: a node that can't renew its lease for so long stops its evacuable guests
 CUT_OFF_S: Final = SELF_FENCE_S + 15.0  # silent for so long: peers drop the node, and creations move on without it
+GATEWAY_LOST_S: Final = 20.0  # a gateway node silent for so long: another one takes its routers
 WATCHDOG_LOOK_S: Final = 1.0
 AWAIT_NODE_S: Final = 365 * 24 * 3600.0  # what is left on a node waits for its return, or for `cumulet node forget`
 
@@ -61,6 +62,7 @@ METADATA_REQUEST_S: Final = 5.0
 # Reconcilers (scheduler), time between two passes
 RECONCILE_S: Final = 5.0
 LIVENESS_S: Final = 2.0
+ROUTER_PLACES_S: Final = 2.0
 BROKER_SYNC_S: Final = 3.0
 SWEEP_BATCH: Final = 64
 ORPHAN_DISK_KEEP_S: Final = 7 * 24 * 3600.0

@@ -16,6 +16,8 @@ from services import BINARIES
 
 IMAGE, NETWORK, KEYPAIR = "cumulet-guest", "shared", "demo"
 CIDR, GATEWAY = "10.88.0.0/24", "10.88.0.1"
+PUBLIC, PHYSICAL = "public", "physnet1"
+PUBLIC_CIDR, PUBLIC_GATEWAY, PUBLIC_POOL = "172.24.4.0/24", "172.24.4.1", ("172.24.4.2", "172.24.4.254")
 FLAVORS = (("c1.tiny", 1, 128, 1), ("c1.small", 1, 256, 2))  # name, vCPUs, MiB, GiB
 
 
@@ -98,6 +100,7 @@ class Registration:
             admin.network.create_subnet(
                 network_id=network.id, name=NETWORK, ip_version=4, cidr=CIDR, gateway_ip=GATEWAY
             )
+        self._register_public(admin)
         self._open_default_group(demo)
         public_key = (self.layout.client / "id_demo.pub").read_text().strip()
         keypair = demo.compute.find_keypair(KEYPAIR)
@@ -106,7 +109,25 @@ class Registration:
             keypair = None
         if keypair is None:
             demo.compute.create_keypair(name=KEYPAIR, public_key=public_key)
-        return f"{NETWORK} {CIDR}; default group lets in SSH and ping; keypair {KEYPAIR}"
+        return f"{NETWORK} {CIDR}, {PUBLIC} {PUBLIC_CIDR}; default group lets in SSH and ping; keypair {KEYPAIR}"
+
+    def _register_public(self, admin: Any) -> None:
+        """What floating IPs are of. There is no wire behind it: the gateway node is its way out, and answers from here."""
+        network = admin.network.find_network(PUBLIC)
+        if network is None:
+            outside = {"router:external": True, "is_default": True, "provider:network_type": "flat"}
+            network = admin.network.create_network(name=PUBLIC, **outside, **{"provider:physical_network": PHYSICAL})
+        if not network.subnet_ids:
+            start, end = PUBLIC_POOL
+            admin.network.create_subnet(
+                network_id=network.id,
+                name=PUBLIC,
+                ip_version=4,
+                cidr=PUBLIC_CIDR,
+                gateway_ip=PUBLIC_GATEWAY,
+                is_dhcp_enabled=False,
+                allocation_pools=[{"start": start, "end": end}],
+            )
 
     def _open_default_group(self, demo: Any) -> None:
         group = next(iter(demo.network.security_groups(name="default", project_id=demo.current_project_id)))

@@ -1,9 +1,21 @@
-"""The network API's table of contents: Neutron's v2.0 without routers and floating IPs, which come later."""
+"""The network API's table of contents: Neutron's v2.0."""
 
 from __future__ import annotations
 
 from api.errors import network_form
-from api.network.handlers import agents, networks, ports, quotas, security_groups, subnets, versions
+from api.network.handlers import (
+    agents,
+    floating_ips,
+    l3_agents,
+    networks,
+    port_forwardings,
+    ports,
+    quotas,
+    routers,
+    security_groups,
+    subnets,
+    versions,
+)
 from api.policy import Rule
 from api.routing import Api, Handler, Route
 
@@ -47,6 +59,83 @@ ROUTES = [
         Rule.MEMBER,
         security_groups.delete_rule,
         "security_group_rules:delete",
+    ),
+    _row("GET", "/routers", Rule.READER, routers.index, "routers:list"),
+    _row("POST", "/routers", Rule.MEMBER, routers.create, "routers:create"),
+    _row("GET", "/routers/<router_id>", Rule.READER, routers.show, "routers:show"),
+    _row("PUT", "/routers/<router_id>", Rule.MEMBER, routers.update, "routers:update"),
+    _row("DELETE", "/routers/<router_id>", Rule.MEMBER, routers.delete, "routers:delete"),
+    _row(
+        "PUT",
+        "/routers/<router_id>/add_router_interface",
+        Rule.MEMBER,
+        routers.add_interface,
+        "routers:add_router_interface",
+    ),
+    _row(
+        "PUT",
+        "/routers/<router_id>/remove_router_interface",
+        Rule.MEMBER,
+        routers.remove_interface,
+        "routers:remove_router_interface",
+    ),
+    _row("PUT", "/routers/<router_id>/add_extraroutes", Rule.MEMBER, routers.add_routes, "routers:add_extraroutes"),
+    _row(
+        "PUT",
+        "/routers/<router_id>/remove_extraroutes",
+        Rule.MEMBER,
+        routers.remove_routes,
+        "routers:remove_extraroutes",
+    ),
+    _row("GET", "/routers/<router_id>/l3-agents", Rule.ADMIN, l3_agents.of_router, "routers:l3_agents"),
+    _row("GET", "/agents/<agent_id>/l3-routers", Rule.ADMIN, l3_agents.routers_of, "agents:l3_routers:list"),
+    _row("POST", "/agents/<agent_id>/l3-routers", Rule.ADMIN, l3_agents.add_router, "agents:l3_routers:create"),
+    _row(
+        "DELETE",
+        "/agents/<agent_id>/l3-routers/<router_id>",
+        Rule.ADMIN,
+        l3_agents.remove_router,
+        "agents:l3_routers:delete",
+    ),
+    _row("GET", "/floatingips", Rule.READER, floating_ips.index, "floatingips:list"),
+    _row("POST", "/floatingips", Rule.MEMBER, floating_ips.create, "floatingips:create"),
+    _row("GET", "/floatingips/<floatingip_id>", Rule.READER, floating_ips.show, "floatingips:show"),
+    _row("PUT", "/floatingips/<floatingip_id>", Rule.MEMBER, floating_ips.update, "floatingips:update"),
+    _row("DELETE", "/floatingips/<floatingip_id>", Rule.MEMBER, floating_ips.delete, "floatingips:delete"),
+    _row(
+        "GET",
+        "/floatingips/<floatingip_id>/port_forwardings",
+        Rule.READER,
+        port_forwardings.index,
+        "port_forwardings:list",
+    ),
+    _row(
+        "POST",
+        "/floatingips/<floatingip_id>/port_forwardings",
+        Rule.MEMBER,
+        port_forwardings.create,
+        "port_forwardings:create",
+    ),
+    _row(
+        "GET",
+        "/floatingips/<floatingip_id>/port_forwardings/<port_forwarding_id>",
+        Rule.READER,
+        port_forwardings.show,
+        "port_forwardings:show",
+    ),
+    _row(
+        "PUT",
+        "/floatingips/<floatingip_id>/port_forwardings/<port_forwarding_id>",
+        Rule.MEMBER,
+        port_forwardings.update,
+        "port_forwardings:update",
+    ),
+    _row(
+        "DELETE",
+        "/floatingips/<floatingip_id>/port_forwardings/<port_forwarding_id>",
+        Rule.MEMBER,
+        port_forwardings.delete,
+        "port_forwardings:delete",
     ),
     _row("GET", "/quotas", Rule.ADMIN, quotas.index, "quotas:list"),
     _row("GET", "/quotas/tenant", Rule.READER, quotas.own_project, "quotas:tenant"),

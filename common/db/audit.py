@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from common.db.models import (
     Allocation,
+    FloatingIp,
     Instance,
     IpAllocation,
     Keypair,
@@ -25,6 +26,7 @@ from common.db.models import (
     Operation,
     Port,
     QuotaUsage,
+    Router,
     SecurityGroup,
     SecurityGroupRule,
     ServerGroup,
@@ -186,6 +188,8 @@ def quota_usage(session: Session) -> Iterator[Difference]:
         _count(SecurityGroup.project_id, "security_group"),
         _count(SecurityGroupRule.project_id, "security_group_rule"),
         _count(ServerGroup.project_id, "server_groups"),
+        _count(Router.project_id, "router"),
+        _count(FloatingIp.project_id, "floatingip"),
         _count(sa.func.substr(sa.literal("user:") + Keypair.user_id, 1, 64), "key_pairs"),
     ]
     kept = sa.select(

@@ -1,7 +1,8 @@
-"""Nodes as the network API's agents: who they are and whether they are heard of."""
+"""Nodes as the network API's agents: who they are and whether they are heard of. A gateway node is an L3 agent, too."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db.models import Node
+
+_L3_AGENTS = uuid.UUID("6f1c7a52-5a0e-4c0b-9d4e-0f5c6f0f3a11")
+
+
+def l3_agent_id(node_id: str | None) -> str:
+    """The same for the same node; an agent of another kind is another agent to Neutron's clients."""
+    return str(uuid.uuid5(_L3_AGENTS, node_id or ""))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from common.config import QuotaConfig
 from common.db.models import QuotaLimit
 
-RESOURCES = ("network", "subnet", "port", "security_group", "security_group_rule")
+RESOURCES = ("network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip")
 
 
 def defaults(config: QuotaConfig) -> dict[str, int]:
@@ -19,6 +19,8 @@ def defaults(config: QuotaConfig) -> dict[str, int]:
         "port": config.ports,
         "security_group": config.security_groups,
         "security_group_rule": config.security_group_rules,
+        "router": config.routers,
+        "floatingip": config.floating_ips,
     }
 
 

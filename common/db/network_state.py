@@ -5,19 +5,21 @@ Whoever changes a port, rule, group or network calls one of the `touch` function
 older than the version it carries.
 
 The way out of a network with NAT is on one node, the gateway; it has such a network as long as any node has a port in
-it. Each node's `peers` are the tunnel endpoints of all others that have the network.
+it. Each node's `peers` are the tunnel endpoints of all others that have the network. A router's ports are bound to the
+node that has the router (router_places.py), so that its networks are there like any guest's.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common import protocols
+from common.db import router_state
 from common.db.models import (
     Instance,
     IpAllocation,
@@ -146,14 +148,17 @@ def for_node(session: Session, node_id: str) -> NetworkState:
     version = session.scalar(sa.select(Node.network_wanted).where(Node.id == node_id))
     if version is None:
         raise NotFound(f"Node {node_id} could not be found.")
-    chosen = sa.select(Port.id).where(Port.binding_node_id == node_id)
-    ports, networks, groups = _build(session, chosen, node_id)
+    chosen = sa.select(Port.id).where(Port.binding_node_id == node_id, Port.device_owner.not_like("network:%"))
+    routers = router_state.for_node(session, node_id)
+    plugged = [each for router in routers for each in (*router.interfaces, router.gateway) if each is not None]
+    ports, networks, groups = _build(session, chosen, node_id, {each.network_id for each in plugged})
     return NetworkState(
         version=version,
         networks=networks,
         ports=ports,
         groups=groups,
         neighbours=_neighbours(session, {port.network_id for port in ports}, node_id),
+        routers=routers,
     )
 
 
@@ -164,12 +169,16 @@ def for_instance(session: Session, instance_id: str) -> tuple[list[PortSpec], li
 
 
 def _build(
-    session: Session, chosen: Chosen, node_id: str | None
+    session: Session, chosen: Chosen, node_id: str | None, routed: Collection[str] = ()
 ) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
-    """For a node: also the networks that it has as the gateway. Without one: for the node the ports are bound to."""
+    """For a node: also the networks that it has as the gateway, and those of its routers (`routed`).
+
+    Without one: for the node the ports are bound to.
+    """
     rows = _port_rows(session, chosen)
     bound_to = next((row.port.binding_node_id for row in rows), None)
-    networks = _networks(session, {row.port.network_id for row in rows}, node_id or bound_to, whole=node_id is not None)
+    with_ports = {row.port.network_id for row in rows} | set(routed)
+    networks = _networks(session, with_ports, node_id or bound_to, whole=node_id is not None)
     if not rows:
         return [], networks, []
     groups_of = _groups_of(session, chosen)
@@ -307,8 +316,9 @@ def _members(session: Session, group_ids: set[str]) -> list[GroupMembers]:
 
 
 def gateway_id() -> sa.ScalarSelect[str]:
-    """The node that is the gateway of networks with NAT: of those enrolled as one, the first by name."""
-    return sa.select(Node.id).where(Node.is_gateway).order_by(Node.name).limit(1).scalar_subquery()
+    """The node that is the gateway of networks with NAT: of those enrolled as one and not lost, the first by name."""
+    lost = Node.gateway_lost_at.is_not(None)
+    return sa.select(Node.id).where(Node.is_gateway).order_by(lost, Node.name).limit(1).scalar_subquery()
 
 
 def _networks(session: Session, with_ports: set[str], node_id: str | None, *, whole: bool) -> list[NetworkSpec]:
@@ -325,7 +335,7 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
     subnets: dict[str, list[Subnet]] = {}
     for subnet in session.scalars(sa.select(Subnet).where(Subnet.network_id.in_(network_ids)).order_by(Subnet.id)):
         subnets.setdefault(subnet.network_id, []).append(subnet)
-    dhcp = _dhcp(session, network_ids)
+    dhcp = _services(session, network_ids)
     peers = _peers(session, network_ids, node_id)
     return [
         NetworkSpec(
@@ -336,16 +346,27 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
             gateway_elsewhere=network.nat and gateway_node is not None and gateway_node != node_id,
             subnets=[_subnet_spec(subnet, dhcp.addresses.get(subnet.id)) for subnet in subnets.get(network.id, [])],
             dhcp_mac=dhcp.macs.get(network.id, ""),
-            peers=peers.get(network.id, []),
+            router_macs=dhcp.routers.get(network.id, []),
+            peers=[] if _wired(network) else peers.get(network.id, []),
+            physical_network=(network.physical_network or "") if _wired(network) else "",
+            vlan_id=network.vlan_id or 0,
         )
         for network, gateway_node in rows
     ]
 
 
+def _wired(network: Network) -> bool:
+    """Nodes that have it meet on a wire, so that a tunnel beside it would close a loop."""
+    return network.physical_network is not None and not network.nat
+
+
 @dataclass(frozen=True)
-class _Dhcp:
-    macs: dict[str, str]  # by network
-    addresses: dict[str, str]  # by subnet
+class _Services:
+    """The ports of the cloud itself in networks."""
+
+    macs: dict[str, str]  # of DHCP, by network
+    addresses: dict[str, str]  # of DHCP, by subnet
+    routers: dict[str, list[str]]  # MACs of routers' interfaces, by network
 
 
 def _neighbours(session: Session, network_ids: set[str], node_id: str) -> list[Neighbour]:
@@ -372,22 +393,26 @@ def _neighbours(session: Session, network_ids: set[str], node_id: str) -> list[N
     return list(found.values())
 
 
-def _dhcp(session: Session, network_ids: Sequence[str]) -> _Dhcp:
+def _services(session: Session, network_ids: Sequence[str]) -> _Services:
+    dhcp = sa.and_(Port.device_owner == DHCP_OWNER, Port.device_id == sa.literal("dhcp-").concat(Port.network_id))
     rows = session.execute(
-        sa.select(Port.network_id, Port.mac_address, IpAllocation.subnet_id, IpAllocation.ip_address)
-        .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
-        .where(
-            Port.network_id.in_(network_ids),
-            Port.device_owner == DHCP_OWNER,
-            Port.device_id == sa.literal("dhcp-").concat(Port.network_id),
+        sa.select(
+            Port.network_id, Port.mac_address, Port.device_owner, IpAllocation.subnet_id, IpAllocation.ip_address
         )
-    )
-    macs, addresses = {}, {}
-    for network_id, mac, subnet_id, address in rows:
-        macs[network_id] = mac
+        .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
+        .where(Port.network_id.in_(network_ids), dhcp | (Port.device_owner == router_state.INTERFACE_OWNER))
+        .order_by(Port.id)
+    )  # fmt: skip
+    found = _Services({}, {}, {})
+    for network_id, mac, owner, subnet_id, address in rows:
+        if owner != DHCP_OWNER:
+            known = found.routers.setdefault(network_id, [])
+            known += [mac] if mac not in known else []
+            continue
+        found.macs[network_id] = mac
         if subnet_id is not None:
-            addresses[subnet_id] = address
-    return _Dhcp(macs, addresses)
+            found.addresses[subnet_id] = address
+    return found
 
 
 def _peers(session: Session, network_ids: Sequence[str], own: str | None) -> dict[str, list[str]]:

@@ -66,6 +66,7 @@ class NewNetwork:
     port_security_enabled: bool = True
     network_type: str = "vxlan"
     physical_network: str | None = None
+    vlan_id: int | None = None
     segmentation_id: int | None = None
     dns_domain: str = ""
 
@@ -170,6 +171,7 @@ def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str
         "mtu": new.mtu,
         "network_type": new.network_type,
         "physical_network": new.physical_network,
+        "vlan_id": new.vlan_id,
         "dns_domain": new.dns_domain,
         "revision_number": 1,
         "created_at": now,
@@ -183,6 +185,8 @@ def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str
     for vni in tries:
         if insert_ignore(session, Network, [{**row, "segmentation_id": vni}]):
             return session.scalars(sa.select(Network).where(Network.id == network_id)).one()
+    if new.physical_network is not None:
+        raise _physical_in_use(new)
     if new.segmentation_id is not None:
         raise Conflict(
             f"Unable to create the network. The tunnel ID {new.segmentation_id} is in use.",
@@ -191,6 +195,19 @@ def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str
     raise Conflict(
         "Unable to create the network. No tenant network is available for allocation.",
         neutron_type="NoNetworkAvailable",
+    )
+
+
+def _physical_in_use(new: NewNetwork) -> Conflict:
+    if new.vlan_id:
+        return Conflict(
+            f"Unable to create the network. The VLAN {new.vlan_id} on physical network {new.physical_network} is in "
+            f"use.",
+            neutron_type="VlanIdInUse",
+        )
+    return Conflict(
+        f"Unable to create the flat network. Physical network {new.physical_network} is in use.",
+        neutron_type="FlatNetworkInUse",
     )
 
 

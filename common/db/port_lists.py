@@ -14,12 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import addresses, network_state, ports
+from common.db import addresses, floating_links, network_state, ports
 from common.db.addresses import Holder, RequestedAddress
 from common.db.filters import Filters, apply
-from common.db.models import Instance, IpAllocation, Network, Node, Port, PortSecurityGroup, Subnet
+from common.db.models import Instance, IpAllocation, Network, Node, Port, PortSecurityGroup, Router, Subnet
 from common.db.paging import Page, fetch
-from common.errors import NotFound
+from common.errors import Conflict, NotFound
 
 COLUMNS = {
     "id": Port.id,
@@ -95,7 +95,15 @@ def node_names(session: Session, rows: Sequence[Port]) -> dict[str, str]:
 
 
 def check_device(session: Session, device_id: str, context: RequestContext) -> None:
-    """Raises NotFound when the device is another project's server (RBAC-09)."""
+    """Raises NotFound when the device is another project's server (RBAC-09), Conflict when it is a router.
+
+    A port becomes a router's only by the router's own verbs, which look at what it would join.
+    """
+    if device_id and session.scalar(sa.select(sa.exists().where(Router.id == device_id))):
+        raise Conflict(
+            f"The following device_id {device_id} is not owned by your tenant or matches another tenants router.",
+            neutron_type="DeviceIDNotOwnedByTenant",
+        )
     if context.is_admin or not device_id:
         return
     owner = session.scalar(sa.select(Instance.project_id).where(Instance.id == device_id))
@@ -126,8 +134,8 @@ def update(session: Session, port: Port, changes: Mapping[str, Any], now: dateti
         network_state.touch_for_groups(session, ports.groups_for(session, [port.id]).get(port.id, []))
 
 
-def set_addresses(session: Session, port: Port, wanted: Sequence[RequestedAddress]) -> None:
-    """Make a port's addresses what is wanted. Raises as addresses.assign does."""
+def set_addresses(session: Session, port: Port, wanted: Sequence[RequestedAddress], now: datetime) -> None:
+    """Make a port's addresses what is wanted; floating IPs of those that go stand for none. Raises as addresses.assign."""
     subnets = list(
         session.scalars(
             sa.select(Subnet)
@@ -136,6 +144,7 @@ def set_addresses(session: Session, port: Port, wanted: Sequence[RequestedAddres
             .with_for_update(read=True, key_share=True)
         )
     )
-    addresses.replace(session, Holder(port.id, port.network_id, port.mac_address), subnets, wanted)
+    left = addresses.replace(session, Holder(port.id, port.network_id, port.mac_address), subnets, wanted)
+    floating_links.forget_port(session, port.id, now, keep=[each.ip_address for each in left])
     network_state.touch(session, [port.binding_node_id])
     network_state.touch_for_groups(session, ports.groups_for(session, [port.id]).get(port.id, []))

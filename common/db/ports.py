@@ -15,10 +15,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import addresses, network_state, networks, quotas, security_groups
+from common.db import addresses, floating_links, network_state, networks, quotas, security_groups
 from common.db.addresses import Holder, RequestedAddress
 from common.db.filters import among
-from common.db.models import IpAllocation, Network, Port, PortSecurityGroup, Subnet
+from common.db.models import FloatingIp, IpAllocation, Network, Port, PortSecurityGroup, Subnet
 from common.db.upsert import insert_ignore
 from common.errors import Conflict, NotFound
 
@@ -78,7 +78,7 @@ class NewPort:
 
 @dataclass(frozen=True)
 class InstanceAddress:
-    """One line of a server's `addresses`. ip_address is None for a port without any."""
+    """One line of a server's `addresses`, with the floating one. ip_address is None for a port without any."""
 
     port_id: str
     network_id: str
@@ -88,6 +88,7 @@ class InstanceAddress:
     subnet_id: str | None
     nic_order: int
     status: str
+    floating_ip: str | None = None
 
     @property
     def version(self) -> int:
@@ -104,7 +105,7 @@ def create(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, qu
     Raises QuotaExceeded, NotFound (network or group is gone), NoAddressLeft, Conflict (MAC or address in use),
     InvalidRequest (an address that doesn't belong here).
     """
-    if new.device_owner == network_state.DHCP_OWNER:
+    if new.device_owner == network_state.DHCP_OWNER or not new.project_id:
         quotas.count(session, new.project_id, {"port": 1})
     else:
         quotas.take(session, new.project_id, {"port": 1}, quota)
@@ -265,14 +266,20 @@ def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[st
             IpAllocation.subnet_id,
             Port.nic_order,
             Port.status,
+            FloatingIp.address,
         )
         .join(Network, Network.id == Port.network_id)
         .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
+        .outerjoin(
+            FloatingIp,
+            sa.and_(FloatingIp.port_id == Port.id, FloatingIp.fixed_ip_address == IpAllocation.ip_address),
+        )
         .where(among(session, Port.device_id, instance_ids), Port.device_owner.like("compute:%"))
         .order_by(Port.nic_order, Port.created_at, Port.id, IpAllocation.position, IpAllocation.ip_address)
     )
     for row in rows:
-        found[row[0]].append(InstanceAddress(*row[1:]))
+        device_id, *facts = tuple(row)
+        found[device_id].append(InstanceAddress(*facts))
     return found
 
 
@@ -386,8 +393,11 @@ def _unplug(session: Session, condition: sa.ColumnElement[bool], now: datetime, 
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
-def delete(session: Session, port_id: str, now: datetime) -> bool:  # noqa: ARG001 - called like its sisters
-    """Delete a port, its addresses and memberships, and give its quota back; False when it was gone already."""
+def delete(session: Session, port_id: str, now: datetime) -> bool:
+    """Delete a port, its addresses and memberships, and give its quota back; False when it was gone already.
+
+    Floating IPs that stood for its addresses stay, for none.
+    """
     quotas.lock(session, session.scalars(sa.select(Port.project_id).where(Port.id == port_id)).all())
     groups = groups_for(session, [port_id]).get(port_id, [])
     session.execute(
@@ -396,6 +406,7 @@ def delete(session: Session, port_id: str, now: datetime) -> bool:  # noqa: ARG0
         .execution_options(synchronize_session=False)
     )
     addresses.release(session, port_id)
+    floating_links.forget_port(session, port_id, now)
     gone = session.execute(
         sa.delete(Port)
         .where(Port.id == port_id)

@@ -160,9 +160,11 @@ def _check_overlap(session: Session, new: NewSubnet) -> None:
 def update(session: Session, subnet: Subnet, changes: Mapping[str, Any], now: datetime, *, mac_prefix: str) -> None:
     """Write changes by column name. Raises Conflict when the new gateway's address belongs to a port."""
     network = _lock_network(session, subnet.network_id)
-    gateway = changes.get("gateway_ip")
-    if gateway is not None and gateway != subnet.gateway_ip:
-        _check_gateway_free(session, subnet.id, gateway)
+    gateway = changes.get("gateway_ip", subnet.gateway_ip)
+    if gateway != subnet.gateway_ip:
+        for address in (gateway, subnet.gateway_ip):  # neither a port's, nor away from a router that has it
+            if address is not None:
+                _check_gateway_free(session, subnet.id, address)
     for key, value in changes.items():
         setattr(subnet, key, value)
     subnet.revision_number += 1

@@ -71,7 +71,8 @@ class SubnetSpec(msgspec.Struct, frozen=True, kw_only=True):
 class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A network as a node realises it. `nat` says that the gateway and source NAT to the outside are on this node.
 
-    gateway_elsewhere: they are on another node, one of `peers`.
+    gateway_elsewhere: they are on another node, one of `peers`. physical_network: the node's device of that name, if
+    the node's configuration has one, is part of the network.
     """
 
     id: str
@@ -82,6 +83,9 @@ class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
     dhcp_mac: str = ""
     peers: list[str] = []  # tunnel endpoints of the other nodes that have this network
     gateway_elsewhere: bool = False
+    physical_network: str = ""
+    vlan_id: int = 0  # on the physical network; 0: untagged
+    router_macs: list[str] = []  # of routers' interfaces in the network, wherever they are
 
 
 class FilterRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,8 +148,59 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     addresses: list[str]
 
 
+class AdvertisedPrefix(msgspec.Struct, frozen=True, kw_only=True):
+    """An IPv6 range that a router tells hosts of. mode: how they get addresses in it, in Neutron's words."""
+
+    cidr: str
+    mode: str  # "slaac", "dhcpv6-stateless", "dhcpv6-stateful"
+
+
+class RouterInterface(msgspec.Struct, frozen=True, kw_only=True):
+    """A router's port, as one device of its namespace. addresses: with prefix length, "10.0.0.1/24"."""
+
+    port_id: str
+    network_id: str
+    mac_address: str
+    mtu: int
+    addresses: list[str] = []
+    advertised: list[AdvertisedPrefix] = []
+
+
+class FloatingAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """`address` outside stands for `fixed_address` inside, in both directions."""
+
+    address: str
+    fixed_address: str
+
+
+class ForwardedPort(msgspec.Struct, frozen=True, kw_only=True):
+    """One port of a floating address that leads to a port of a fixed one."""
+
+    address: str
+    protocol: str  # "tcp", "udp", "sctp"
+    port: int
+    fixed_address: str
+    fixed_port: int
+
+
+class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A router that this node has. gateway: its interface to the outside; gateway_ips: next hops there, one per version.
+
+    source_nat: what leaves by the gateway without a floating address bears the gateway interface's own.
+    """
+
+    id: str
+    interfaces: list[RouterInterface] = []
+    gateway: RouterInterface | None = None
+    gateway_ips: list[str] = []
+    source_nat: bool = True
+    routes: list[DhcpRoute] = []
+    floating: list[FloatingAddress] = []
+    forwarded: list[ForwardedPort] = []
+
+
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
-    """The desired state of all networks, ports and groups that concern one node: whole and versioned.
+    """The desired state of all networks, ports, groups and routers that concern one node: whole and versioned.
 
     An agent applies the newest version it has seen and ignores older ones. Ports of an instance are here from the
     moment the instance is bound to the node; a tap that exists without a port here is dropped traffic.
@@ -156,6 +211,7 @@ class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     ports: list[PortSpec] = []
     groups: list[GroupMembers] = []
     neighbours: list[Neighbour] = []
+    routers: list[RouterSpec] = []
 
 
 class Guest(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,6 +140,12 @@ def domain(text: str) -> str:
     return ".".join(hostname(label) for label in labels)
 
 
+def process(where: Daemon) -> list[str]:
+    """Who it is and as whom it runs."""
+    group = grp.getgrgid(_user().pw_gid).gr_name
+    return [f"pid-file={_path(where.folder / 'pid')}", f"user={_user().pw_name}", f"group={group}"]
+
+
 def _config(where: Daemon, network: NetworkSpec, served: Sequence[SubnetSpec], resolver: Resolver) -> str:
     own = domain(resolver.domain)
     # Where the gateway is on another node only guests can pass through it: dnsmasq refuses what it does not know itself
@@ -147,9 +153,7 @@ def _config(where: Daemon, network: NetworkSpec, served: Sequence[SubnetSpec], r
     upstreams = () if network.gateway_elsewhere else resolver.upstreams
     others = resolver.upstreams if network.gateway_elsewhere else ()
     lines = [
-        f"pid-file={_path(where.folder / 'pid')}",
-        f"user={_user().pw_name}",
-        f"group={grp.getgrgid(_user().pw_gid).gr_name}",
+        *process(where),
         f"interface={where.device}",
         "except-interface=lo",
         "bind-interfaces",
@@ -175,7 +179,7 @@ def _config(where: Daemon, network: NetworkSpec, served: Sequence[SubnetSpec], r
             _ipv4(f"subnet{number}", subnet, others) if subnet.ip_version == 4 else _ipv6(f"subnet{number}", subnet)
         )
     if any(subnet.ipv6_ra_mode for subnet in served):
-        # No node routes IPv6 yet: router lifetime 0 says so, while prefixes and MTU are still advertised.
+        # The namespace is no router: lifetime 0 says so, while prefixes and MTU are still advertised (router_adverts.py).
         lines += ["enable-ra", f"ra-param={where.device},mtu:{int(network.mtu)},60,0"]
     return "\n".join(lines) + "\n"
 

@@ -98,12 +98,22 @@ def _sets(table: Table, plan: FilterPlan) -> None:
     table.set("resolvers", "ipv4_addr", list(plan.surroundings.resolvers))
     services = [concat(net.bridge, str(each)) for net in plan.networks for each in net.services if each.version == 4]
     table.set("services", ["ifname", "ipv4_addr"], services)
+    table.set("router_marks", "mark", _router_marks(plan))
     peers = sorted({peer for network in plan.networks for peer in network.peers})
     table.set("peers", "ipv4_addr", peers)
     for group_id, ranges in plan.groups.items():
         for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
             members = [prefix(each) for each in ranges if each.version == version]
             table.set(names.group_set(group_id, version), kind, members, interval=True)
+
+
+def _router_marks(plan: FilterPlan) -> list[int]:
+    """Sources that may advertise themselves as routers: the routers of this node, and what comes out of tunnels."""
+    routers = {(net.bridge, mac) for net in plan.networks for mac in net.router_macs}
+    here = [
+        port.index << 16 for port in plan.ports if port.open and routers & {(port.bridge, mac) for mac in port.macs}
+    ]
+    return [TUNNEL_INDEX << 16, *here]
 
 
 def _before_conntrack(table: Table, plan: FilterPlan) -> None:
@@ -151,6 +161,8 @@ def _from_bridge(table: Table) -> None:
     table.rule(chain, FROM_NAMESPACE, goto("from_namespace"))
     table.rule(chain, match(TARGET, NAMESPACE_INDEX), goto("to_namespace"))
     table.rule(chain, one_of(ICMPV6_TYPE, DISCOVERY_TYPES), ACCEPT)
+    # The guard lets advertisements of routers alone out of a tunnel.
+    table.rule(chain, match(SOURCE, "@router_marks"), match(ICMPV6_TYPE, guard.ROUTER_ADVERTISEMENT), ACCEPT)
     table.rule(chain, goto("source"))
 
     # Only what will be translated may leave; never to link-local addresses, and nothing that another node would
@@ -164,7 +176,7 @@ def _from_bridge(table: Table) -> None:
         table.rule(
             "leaving", match(payload("ip", "daddr"), "@resolvers"), match(payload(protocol, "dport"), 53), RETURN
         )
-    table.rule("leaving", match(IIF, "@spanning_bridges"), match(payload("ip", "daddr"), "@underlay"), DROP)
+    table.rule("leaving", match(payload("ip", "daddr"), "@underlay"), DROP)
 
 
 def _namespace(table: Table) -> None:

@@ -7,7 +7,8 @@ in the lower (this kernel family has no `ct` in bridge tables).
 
 A tap without a known port sends and receives nothing. Tunnels carry guests' frames, and on the gateway's node the
 gateway's: every node has a namespace with the same MAC and addresses for DHCP, DNS and metadata, which must never meet
-another node's, so that what is from it or for it stays on the node.
+another node's, so that what is from it or for it stays on the node. Behind an uplink, a physical interface that is part
+of an external network, is the world: nothing of it is checked, as all that guests send has passed their own port.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def _sets(table: Table, plan: FilterPlan) -> None:
     table.set("taps", "ifname", [port.tap for port in plan.ports])
     table.set("open_taps", "ifname", [port.tap for port in plan.ports if port.open])
     table.set("namespaces", "ifname", [network.veth for network in plan.networks])
+    table.set("uplinks", "ifname", [network.uplink for network in plan.networks if network.uplink])
     _tunnel_sets(table, plan)
     table.map("sources", "ifname", "mark", [[port.tap, port.index << 16] for port in plan.ports])
     table.set("macs", ["ifname", "ether_addr"], [concat(port.tap, mac) for port in guarded for mac in port.macs])
@@ -88,6 +90,8 @@ def _tunnel_sets(table: Table, plan: FilterPlan) -> None:
     """
     table.set("tunnels", "ifname", [network.tunnel for network in plan.networks])
     table.set("gateway_tunnels", "ifname", [network.tunnel for network in plan.networks if network.gateways])
+    routers = [concat(net.tunnel, mac) for net in plan.networks for mac in net.router_macs]
+    table.set("router_macs", ["ifname", "ether_addr"], routers)
     macs = [(net.tunnel, net.service_mac) for net in plan.networks]
     here = [(net.tunnel, net.gateway_mac) for net in plan.networks if net.gateways]
     anywhere = [(net.tunnel, net.gateway_mac) for net in plan.networks if net.gateway_addresses]
@@ -107,6 +111,7 @@ def _from_ports(table: Table) -> None:
     for chain in ("arp", "ipv4", "ipv6", "from_tunnel", "tunnelled"):
         table.chain(chain)
     iif = meta("iifname")
+    table.rule("prerouting", match(iif, "@uplinks"), set_mark(TUNNEL_INDEX << 16), ACCEPT)
     table.rule("prerouting", match(iif, names.ALL_DEVICES, "!="), ACCEPT)
     table.rule("prerouting", match(iif, "@namespaces"), set_mark(NAMESPACE_INDEX << 16), ACCEPT)
     table.rule("prerouting", match(iif, "@tunnels"), goto("from_tunnel"))
@@ -130,6 +135,8 @@ def _from_tunnel(table: Table) -> None:
     table.rule(chain, match(concat(iif, payload("ip", "saddr")), "@own_addresses"), DROP)
     for side in ("sport", "dport"):
         table.rule(chain, one_of(payload("udp", side), DHCP_SERVERS), DROP)
+    advertised = match(payload("icmpv6", "type"), ROUTER_ADVERTISEMENT)
+    table.rule(chain, match(concat(iif, payload("ether", "saddr")), "@router_macs"), advertised, goto("tunnelled"))
     table.rule(chain, one_of(payload("icmpv6", "type"), [ROUTER_ADVERTISEMENT, REDIRECT]), DROP)
     by_type = [[kind, goto("tunnelled")] for kind in ("arp", "ip", "ip6")]
     table.rule(chain, vmap(payload("ether", "type"), {"set": by_type}))
@@ -194,12 +201,17 @@ def _to_ports(table: Table, ports: Sequence[FilterPort]) -> None:
     """Between two ports of a bridge: stamp the destination; keep strange devices and unknown taps apart from guests."""
     table.base_chain("forward", kind="filter", hook="forward", priority=BEFORE_BR_NETFILTER)
     iif, oif = meta("iifname"), meta("oifname")
-    table.rule("forward", match(iif, names.ALL_DEVICES, "!="), match(oif, names.ALL_DEVICES, "!="), ACCEPT)
-    table.rule("forward", match(iif, names.ALL_DEVICES, "!="), DROP)
-    table.rule("forward", match(iif, "@namespaces"), match(oif, "@tunnels"), DROP)
+    strange_in = [match(iif, names.ALL_DEVICES, "!="), match(iif, "@uplinks", "!=")]
+    strange_out = [match(oif, names.ALL_DEVICES, "!="), match(oif, "@uplinks", "!=")]
+    table.rule("forward", *strange_in, *strange_out, ACCEPT)
+    table.rule("forward", *strange_in, DROP)
+    for outwards in ("@tunnels", "@uplinks"):
+        table.rule("forward", match(iif, "@namespaces"), match(oif, outwards), DROP)
+    table.rule("forward", match(iif, "@uplinks"), match(oif, "@namespaces"), DROP)
     table.rule("forward", match(iif, "@tunnels"), match(oif, "@namespaces"), DROP)
     table.rule("forward", match(oif, "@namespaces"), _stamp(NAMESPACE_INDEX), ACCEPT)
     table.rule("forward", match(oif, "@tunnels"), goto("to_tunnel"))
+    table.rule("forward", match(oif, "@uplinks"), _stamp(TUNNEL_INDEX), ACCEPT)
     for port in ports:
         table.chain(f"to_{port.index}")
         table.rule(f"to_{port.index}", _stamp(port.index), ACCEPT)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,10 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from common.errors import NetworkingError
+from common.log import event
 from compute_agent.networking import names, namespaces, sysctl
+
+logger = logging.getLogger(__name__)
 
 TUNNEL_PORT = 4789
 _NO_DAD = 0x02  # IFA_F_NODAD: our own addresses are assigned by the control plane, which knows that they are free
@@ -100,6 +104,75 @@ def ensure_tunnel(name: str, *, bridge: str, vni: int, local: str, peers: Sequen
         _sync_flooding(ip, name, set(peers))
 
 
+def ensure_uplink(device: str, *, bridge: str) -> None:
+    """A physical interface, or a device on one, as part of a bridge. Raises NetworkingError when there is none."""
+    with _netlink() as ip:
+        if _index(ip, device) is None:
+            raise NetworkingError(f"the machine has no device {device}, which [network] physical_networks names")
+        _set(ip, device, master=_index(ip, bridge), state="up")
+
+
+def ensure_vlan(name: str, *, device: str, tag: int) -> None:
+    """A device for the frames of one VLAN of a physical interface."""
+    with _netlink() as ip:
+        if _index(ip, name) is not None:
+            return
+        lower = _index(ip, device)
+        if lower is None:
+            raise NetworkingError(f"the machine has no device {device}, which [network] physical_networks names")
+        ip.link("add", ifname=name, **vlan_facts(lower, tag))
+    sysctl.without_ipv6(name)
+
+
+def vlan_facts(lower: int, tag: int) -> dict[str, Any]:
+    """What the kernel is asked for: a tagging device above the one with this index."""
+    return {"kind": "vlan", "link": lower, "vlan_id": tag}
+
+
+def ensure_router_device(name: str, *, mac: str, mtu: int, addresses: Sequence[str]) -> list[str]:
+    """A router's device, in its namespace, with these addresses and no others; returns those that were added."""
+    with _netlink() as ip:
+        sysctl.route(name)
+        _set(ip, "lo", state="up")
+        _set(ip, name, address=mac, mtu=mtu)
+        _set(ip, name, state="up")
+        return _sync_addresses(ip, name, addresses)
+
+
+def devices_here() -> list[str]:
+    """Names of all devices in the namespace of the calling thread."""
+    with _netlink() as ip:
+        return [link.get_attr("IFLA_IFNAME") for link in ip.get_links()]
+
+
+def sync_routes(wanted: Iterable[tuple[str, str]]) -> None:
+    """Have exactly these routes (range, next hop), beside those that come with addresses; next hops must be reachable.
+
+    One that the kernel refuses, because its next hop is on no device, is left out: the others must not suffer for it.
+    """
+    with _netlink() as ip:
+        has = {pair for family in (2, 10) for pair in _gateway_routes(ip, family)}
+        keep = {(str(ipaddress.ip_network(target)), str(ipaddress.ip_address(hop))) for target, hop in wanted}
+        for target, hop in sorted(has - keep):
+            ip.route("del", dst=target, gateway=hop)
+        for target, hop in sorted(keep - has):
+            try:
+                ip.route("add", dst=target, gateway=hop)
+            except NetlinkError as err:
+                if err.code not in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.EEXIST):
+                    raise
+                event(logger, "networking.route_refused", logging.WARNING, target=target, hop=hop, reason=str(err))
+
+
+def _gateway_routes(ip: Any, family: int) -> Iterator[tuple[str, str]]:
+    for route in ip.get_routes(family=family, table=254):
+        hop = route.get_attr("RTA_GATEWAY")
+        if hop is None:
+            continue
+        anywhere = "0.0.0.0" if family == 2 else "::"
+        yield f"{route.get_attr('RTA_DST') or anywhere}/{route['dst_len']}", hop
+
+
 def settle_tap(tap: str, bridge: str) -> bool:
     """Keep an existing tap, which QEMU made, on its bridge and without IPv6; True when it had to be put back."""
     with _netlink() as ip:
@@ -166,7 +239,7 @@ def _set(ip: Any, name: str, **wanted: Any) -> None:
         ip.link("set", index=index, **changed)
 
 
-def _sync_addresses(ip: Any, name: str, wanted: Sequence[str]) -> None:
+def _sync_addresses(ip: Any, name: str, wanted: Sequence[str]) -> list[str]:
     index = _index(ip, name)
     has = {
         f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
@@ -177,12 +250,12 @@ def _sync_addresses(ip: Any, name: str, wanted: Sequence[str]) -> None:
     for text in has - set(wanted):
         address, _, length = text.partition("/")
         ip.addr("del", index=index, address=address, prefixlen=int(length))
-    for text in wanted:
-        if text in has:
-            continue
+    added = [text for text in wanted if text not in has]
+    for text in added:
         address, _, length = text.partition("/")
         flags = {"flags": _NO_DAD} if ":" in address else {}
         ip.addr("add", index=index, address=address, prefixlen=int(length), **flags)
+    return added
 
 
 def _is_tunnel(ip: Any, name: str, vni: int, local: str) -> bool:

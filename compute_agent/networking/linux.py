@@ -1,4 +1,4 @@
-"""Networking of a Linux node: bridges, network namespaces, dnsmasq and nftables brought to the desired state.
+"""Networking of a Linux node: bridges, routers, network namespaces, dnsmasq and nftables brought to the desired state.
 
 The order of every change: write down what is wanted, then filters, then devices, then DHCP; so a crash leaves
 something that `heal` can finish and a tap never has a link before its filters. What takes power away (a rule, a
@@ -11,17 +11,19 @@ import dataclasses
 import ipaddress
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from common import physical_networks
 from common.clock import Clock
 from common.config import NetworkConfig
 from common.errors import NetworkingError
 from common.log import event
-from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec
+from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec, RouterSpec
 from compute_agent.hypervisor.base import Nic
 from compute_agent.networking import dnsmasq, filters, flows, guard, links, names, nft, plan, state, store, sysctl
 from compute_agent.networking.local_networks import ListenerFactory, LocalNetworks, Settings
+from compute_agent.networking.local_routers import LocalRouters
 from compute_agent.networking.plan import FilterPlan, Surroundings
 
 HIGHEST_ZONE = 65535
@@ -53,12 +55,14 @@ class LinuxNetworking:
         self._lock = threading.RLock()
         self._stored = store.load(self._path)
         self._floor = self._stored.floor
-        self._surroundings = _surroundings(tunnel_address, upstreams)
+        physical = physical_networks.devices(config.physical_networks)
+        self._surroundings = _surroundings(tunnel_address, upstreams, physical)
         self._plan = self._plan_of(self._stored)
         self._report_faults(FilterPlan())
         self._applied: FilterPlan | None = None  # the plan the kernel's tables are known to follow
         self._enforced: FilterPlan | None = None  # the plan that established flows are known to follow, too
-        self._local = LocalNetworks(Settings(run_dir, resolver, tunnel_address), metadata)
+        self._local = LocalNetworks(Settings(run_dir, resolver, tunnel_address, physical), metadata)
+        self._routers = LocalRouters(run_dir)
 
     def ensure_ports(
         self,
@@ -103,6 +107,7 @@ class LinuxNetworking:
         with self._lock:
             healed = self._missing()
             self._local.forget_links()
+            self._routers.forget()
             failures = self._bring(self._stored.state)
             healed += self._settle_taps()
         for what in healed:
@@ -120,6 +125,7 @@ class LinuxNetworking:
 
     def teardown(self) -> None:
         with self._lock:
+            self._routers.remove_others([])
             for network in self._stored.state.networks:
                 self._local.remove(network.id)
             self._local.remove_others([], links.existing())
@@ -154,17 +160,19 @@ class LinuxNetworking:
         return failures | {each: self._plan.faults[each] for each in left_out if each in self._plan.faults}
 
     def _numbered(self, wanted: NetworkState) -> store.Stored:
+        ports = [*wanted.ports, *state.router_ports(wanted.routers)]
         return store.Stored(
             state=wanted,
-            indices=store.number(self._stored.indices, [port.id for port in wanted.ports], guard.MAX_INDEX),
+            indices=store.number(self._stored.indices, [port.id for port in ports], guard.MAX_INDEX),
             zones=store.number(self._stored.zones, [network.id for network in wanted.networks], HIGHEST_ZONE),
             floor=self._floor,
         )
 
     def _plan_of(self, stored: store.Stored, closed: dict[str, str] | None = None) -> FilterPlan:
         wanted = stored.state
+        ports = [*wanted.ports, *state.router_ports(wanted.routers)]
         return plan.build(
-            wanted.networks, wanted.ports, wanted.groups, indices=stored.indices, zones=stored.zones, closed=closed,
+            wanted.networks, ports, wanted.groups, indices=stored.indices, zones=stored.zones, closed=closed,
             surroundings=self._surroundings,
         )  # fmt: skip
 
@@ -197,6 +205,8 @@ class LinuxNetworking:
         devices = links.existing()
         failures: dict[str, str] = {}
         usable = {network.id for network in self._plan.networks}
+        routed = {port.network_id for port in state.router_ports(wanted.routers)}
+        self._routers.remove_others([router.id for router in wanted.routers])
         self._local.remove_others([network.id for network in wanted.networks], devices)
         if any(network.gateways for network in self._plan.networks):
             sysctl.ensure_forwarding()
@@ -207,7 +217,7 @@ class LinuxNetworking:
             ports = [port for port in wanted.ports if port.network_id == network.id]
             neighbours = [each for each in wanted.neighbours if each.network_id == network.id]
             try:
-                self._local.ensure(network, ports, devices, neighbours=neighbours)
+                self._local.ensure(network, ports, devices, neighbours=neighbours, routed=network.id in routed)
             except NetworkingError as err:
                 failures[network.id] = f"{err.message}: {err.detail}"
                 event(
@@ -217,15 +227,38 @@ class LinuxNetworking:
                     network_id=network.id,
                     reason=failures[network.id],
                 )
+        return failures | self._realise_routers(wanted.routers, failures)
+
+    def _realise_routers(self, routers: Sequence[RouterSpec], failed: Mapping[str, str]) -> dict[str, str]:
+        """Each by itself; one with a network that failed waits until that is mended."""
+        failures: dict[str, str] = {}
+        devices, filtered = links.existing(), {port.id for port in self._plan.ports}
+        for router in routers:
+            ports = state.router_ports([router])
+            reasons = [failed[port.network_id] for port in ports if port.network_id in failed]
+            reasons += [self._plan.faults.get(port.id, "") for port in ports if port.id not in filtered]
+            if reasons:
+                failures[router.id] = reasons[0] or "one of its ports can't be filtered"
+                continue
+            try:
+                self._routers.ensure(router, devices)
+            except NetworkingError as err:
+                failures[router.id] = f"{err.message}: {err.detail}"
+                event(
+                    logger, "networking.router_failed", logging.ERROR, router_id=router.id, reason=failures[router.id]
+                )
         return failures
 
     def _missing(self) -> list[str]:
         devices, present = links.existing(), nft.tables()
         missing = [f"table {family} {name}" for family, name in filters.TABLES if (family, name) not in present]
         missing += [f"kernel switch {name}" for name in sysctl.ensure_filtering()]
+        routed = {port.network_id for port in state.router_ports(self._stored.state.routers)}
         for network in self._stored.state.networks:
             ports = [port for port in self._stored.state.ports if port.network_id == network.id]
-            missing += self._local.missing(network, ports, devices)
+            missing += self._local.missing(network, ports, devices, routed=network.id in routed)
+        for router in self._stored.state.routers:
+            missing += self._routers.missing(router, devices)
         if any(kind.startswith("table ") for kind in missing):
             self._applied = None
         return missing
@@ -249,6 +282,10 @@ class LinuxNetworking:
         )
 
 
-def _surroundings(tunnel_address: str, upstreams: Sequence[str]) -> Surroundings:
+def _surroundings(tunnel_address: str, upstreams: Sequence[str], physical: Mapping[str, str]) -> Surroundings:
     resolvers = tuple(each for each in upstreams if ipaddress.ip_address(each).version == 4)
-    return Surroundings(underlay=(links.range_of(tunnel_address),) if tunnel_address else (), resolvers=resolvers)
+    return Surroundings(
+        underlay=(links.range_of(tunnel_address),) if tunnel_address else (),
+        resolvers=resolvers,
+        physical=tuple(sorted(physical.items())),
+    )

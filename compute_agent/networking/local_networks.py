@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,7 @@ import msgspec
 from common.errors import NetworkingError
 from common.log import event
 from common.rpc.compute_v1 import Neighbour, NetworkSpec, PortSpec
-from compute_agent.networking import dnsmasq, links, names, namespaces
+from compute_agent.networking import dnsmasq, links, names, namespaces, plan
 
 METADATA_ADDRESS = "169.254.169.254"
 METADATA_PORT = 80
@@ -43,6 +43,7 @@ class Settings:
     run_dir: Path  # dnsmasq's folders; it gives up root, so others must be able to pass through
     resolver: dnsmasq.Resolver
     tunnel_address: str  # of this node, towards the others; "": networks end at this node
+    physical: Mapping[str, str] = field(default_factory=dict)  # the machine's device by physical network
 
 
 class LocalNetworks:
@@ -60,10 +61,15 @@ class LocalNetworks:
         network: NetworkSpec,
         ports: Sequence[PortSpec],
         devices: Iterable[str],
+        *,
         neighbours: Sequence[Neighbour] = (),
+        routed: bool = False,
     ) -> None:
-        """Make what is missing or different. `devices` are the names that exist now. Raises NetworkingError."""
-        served = is_served(network, ports)
+        """Make what is missing or different. `devices` are the names that exist now. Raises NetworkingError.
+
+        ports: of guests. neighbours: servers on other nodes. routed: a router of this node has a port in the network.
+        """
+        served = is_served(network, ports, routed=routed)
         made = self._linked.get(network.id) == (network, served)
         try:
             if not made or self._missing_devices(network, devices, served=served):
@@ -77,9 +83,11 @@ class LocalNetworks:
         """Look at every device again at the next `ensure`."""
         self._linked.clear()
 
-    def missing(self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str]) -> list[str]:
+    def missing(
+        self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str], *, routed: bool = False
+    ) -> list[str]:
         """What of a network is not there, in words."""
-        served = is_served(network, ports)
+        served = is_served(network, ports, routed=routed)
         namespace = names.namespace(network.id)
         found = self._missing_devices(network, devices, served=served)
         if not served:
@@ -124,7 +132,7 @@ class LocalNetworks:
             self._linked.pop(network_id, None)
             self._told.pop(network_id, None)
         self._unserve(identity)
-        for device in (names.tunnel(identity), names.bridge(identity)):
+        for device in (names.tunnel(identity), names.vlan(identity), names.bridge(identity)):
             links.remove(device)
         event(logger, "networking.network_removed", bridge=names.bridge(identity))
 
@@ -153,10 +161,20 @@ class LocalNetworks:
             names.tunnel(network.id), bridge=bridge, vni=network.vni, local=self._settings.tunnel_address,
             peers=self._peers(network), mtu=network.mtu,
         )  # fmt: skip
+        self._join_physical(network, bridge)
         self._linked[network.id] = (network, served)
         if self._told.get(network.id) != network:
             event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)
         self._told[network.id] = network
+
+    def _join_physical(self, network: NetworkSpec, bridge: str) -> None:
+        device = self._settings.physical.get(network.physical_network, "")
+        if not device:
+            return
+        joined = plan.uplink(network, self._settings.physical)
+        if network.vlan_id:
+            links.ensure_vlan(joined, device=device, tag=network.vlan_id)
+        links.ensure_uplink(joined, bridge=bridge)
 
     def _drop_former(self, network_id: str) -> None:
         """A namespace whose name was deleted lives on in its processes and sockets, and holds the other device."""
@@ -192,9 +210,9 @@ class LocalNetworks:
         self._listeners[network.id] = self._metadata(network.id, listening)
 
 
-def is_served(network: NetworkSpec, ports: Sequence[PortSpec]) -> bool:
-    """Whether the node has the network's DHCP, DNS and metadata: not where it is only the gateway of others' guests."""
-    return bool(ports) or not (network.nat and network.peers)
+def is_served(network: NetworkSpec, ports: Sequence[PortSpec], *, routed: bool = False) -> bool:
+    """Whether the node has the network's DHCP, DNS and metadata: not where it has only the gateway or a router of it."""
+    return bool(ports) or not (routed or (network.nat and network.peers))
 
 
 def _has_dhcp(network: NetworkSpec) -> bool:

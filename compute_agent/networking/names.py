@@ -17,6 +17,10 @@ VETH_PREFIX = "cmlve-"
 TUNNEL_PREFIX = "cmlvx-"
 NAMESPACE_PREFIX = "cmlns-"
 INSIDE_PREFIX = "cmlin-"
+ROUTER_PREFIX = "cmlrt-"
+ROUTER_INSIDE_PREFIX = "cmlqr-"
+ROUTER_OUTSIDE_PREFIX = "cmlqg-"
+VLAN_PREFIX = "cmlvl-"
 
 ALL_PREFIX = "cml"
 ALL_BRIDGES = "cmlbr-*"
@@ -51,6 +55,26 @@ def tunnel(network_id: str) -> str:
 
 def tap(port_id: str) -> str:
     return TAP_PREFIX + _tail(port_id)
+
+
+def router(router_id: str) -> str:
+    """The namespace of a router."""
+    return ROUTER_PREFIX + _tail(router_id)
+
+
+def router_inside(port_id: str) -> str:
+    """A router's device in a tenant network; its other end, on the bridge, is named as every port's: `tap`."""
+    return ROUTER_INSIDE_PREFIX + _tail(port_id)
+
+
+def router_outside(port_id: str) -> str:
+    """A router's device in its external network."""
+    return ROUTER_OUTSIDE_PREFIX + _tail(port_id)
+
+
+def vlan(network_id: str) -> str:
+    """The device that tags a VLAN network's frames on their way to the physical interface."""
+    return VLAN_PREFIX + _tail(network_id)
 
 
 def group_set(group_id: str, version: int) -> str:

@@ -42,6 +42,8 @@ class FilterNetwork:
     gateway_mac: str = ""
     gateway_addresses: tuple[str, ...] = ()  # as `gateways`, and also where the gateway is on another node
     peers: tuple[str, ...] = ()  # nodes that tunnelled frames may come from
+    uplink: str = ""  # the machine's device that is part of the network
+    router_macs: tuple[str, ...] = ()  # who may advertise itself as an IPv6 router
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,12 @@ class Surroundings:
     """What a node's place in the machine room adds to its filters.
 
     underlay: ranges that the nodes talk in, which guests must not reach by the gateway, whose address their packets
-    would bear. resolvers: guests may ask them nevertheless.
+    would bear. resolvers: guests may ask them nevertheless. physical: (physical network, the machine's device).
     """
 
     underlay: tuple[str, ...] = ()
     resolvers: tuple[str, ...] = ()
+    physical: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def build(
 ) -> FilterPlan:
     """The plan of a node. `indices` and `zones` number ports and networks; `closed` names ports to close, and why."""
     faults: dict[str, str] = dict(closed or {})
-    known = _networks(networks, zones, faults)
+    known = _networks(networks, zones, faults, dict(surroundings.physical))
     planned: dict[str, FilterPort] = {}
     for port in sorted(ports, key=lambda each: each.id):
         if not port.admin_up or port.network_id not in known:
@@ -119,13 +122,13 @@ def build(
 
 
 def _networks(
-    networks: Sequence[NetworkSpec], zones: Mapping[str, int], faults: dict[str, str]
+    networks: Sequence[NetworkSpec], zones: Mapping[str, int], faults: dict[str, str], physical: Mapping[str, str]
 ) -> dict[str, FilterNetwork]:
     known: dict[str, FilterNetwork] = {}
     bridges: set[str] = set()
     for network in sorted(networks, key=lambda each: each.id):
         try:
-            made = _filter_network(network, zones.get(network.id, NO_ZONE))
+            made = _filter_network(network, zones.get(network.id, NO_ZONE), uplink(network, physical))
         except (ValueError, NetworkingError) as err:
             faults[network.id] = str(err)
             continue
@@ -137,7 +140,13 @@ def _networks(
     return known
 
 
-def _filter_network(network: NetworkSpec, zone: int) -> FilterNetwork:
+def uplink(network: NetworkSpec, physical: Mapping[str, str]) -> str:
+    """The device by which a physical network is joined on this node; "": by none."""
+    device = physical.get(network.physical_network, "")
+    return names.vlan(network.id) if device and network.vlan_id else device
+
+
+def _filter_network(network: NetworkSpec, zone: int, uplink: str) -> FilterNetwork:
     subnets = [subnet for subnet in network.subnets if subnet.ip_version == 4]
     translated = subnets if network.nat else []
     has_gateway = network.nat or network.gateway_elsewhere
@@ -154,6 +163,8 @@ def _filter_network(network: NetworkSpec, zone: int) -> FilterNetwork:
         gateway_mac=names.bridge_mac(network.id, is_gateway=True) if has_gateway else "",
         gateway_addresses=tuple(_ipv4(each.gateway_ip) for each in subnets if has_gateway and each.gateway_ip),
         peers=tuple(_ipv4(peer) for peer in network.peers),
+        uplink=uplink,
+        router_macs=tuple(_mac(mac) for mac in network.router_macs),
     )
 
 

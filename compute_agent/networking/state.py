@@ -9,7 +9,15 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from common.errors import NetworkingError
-from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec
+from common.rpc.compute_v1 import (
+    AddressPair,
+    FixedAddress,
+    GroupMembers,
+    NetworkSpec,
+    NetworkState,
+    PortSpec,
+    RouterSpec,
+)
 from compute_agent.hypervisor.base import Nic
 from compute_agent.networking import names
 
@@ -55,7 +63,7 @@ def without_instance(state: NetworkState, instance_id: str) -> NetworkState:
     """
     gone = [port for port in state.ports if port.instance_id == instance_id]
     kept = [port for port in state.ports if port.instance_id != instance_id]
-    used = {port.network_id for port in kept}
+    used = {port.network_id for port in (*kept, *router_ports(state.routers))}
     left = {port.network_id for port in gone} - used
     named = {rule.remote_group for port in kept for rule in port.rules}
     dropped = {rule.remote_group for port in gone for rule in port.rules} - named
@@ -65,6 +73,34 @@ def without_instance(state: NetworkState, instance_id: str) -> NetworkState:
         ports=kept,
         groups=[group for group in state.groups if group.id not in dropped],
     )
+
+
+def router_ports(routers: Sequence[RouterSpec]) -> list[PortSpec]:
+    """The ports of these routers as the filters see them: open, and outside reachable at the floating addresses too."""
+    made = []
+    for router in routers:
+        for interface in (*router.interfaces, *([router.gateway] if router.gateway else [])):
+            pairs = floating_addresses(router) if interface is router.gateway else []
+            made.append(
+                PortSpec(
+                    id=interface.port_id,
+                    network_id=interface.network_id,
+                    mac_address=interface.mac_address,
+                    addresses=[
+                        FixedAddress(subnet_id="", ip_address=each.split("/")[0]) for each in interface.addresses
+                    ],
+                    instance_id=router.id,
+                    port_security=False,
+                    address_pairs=[AddressPair(ip_address=each, mac_address=interface.mac_address) for each in pairs],
+                )
+            )
+    return made
+
+
+def floating_addresses(router: RouterSpec) -> list[str]:
+    """The addresses, each once, that a router answers for outside beside its own."""
+    whole = [each.address for each in router.floating]
+    return list(dict.fromkeys([*whole, *(each.address for each in router.forwarded)]))
 
 
 def nics(state: NetworkState, ports: Sequence[PortSpec]) -> list[Nic]:

@@ -53,3 +53,15 @@ def end_host(device: str) -> None:
     if (ROOT / "ipv6/conf" / device).exists():
         ensure("ipv6/conf/all/forwarding", 0)
         ensure(f"ipv6/conf/{device}/accept_ra", 0)
+
+
+def route(device: str) -> None:
+    """Inside a router's namespace: forwards both families, answers ARP for a device's own addresses only, takes no routes."""
+    ensure("ipv4/ip_forward", 1)
+    for name, value in (("arp_ignore", 1), ("arp_announce", 2), ("rp_filter", 0), ("send_redirects", 0)):
+        ensure(f"ipv4/conf/{device}/{name}", value)
+    ensure("ipv4/conf/all/rp_filter", 0)  # the stricter of the two holds
+    if (ROOT / "ipv6/conf" / device).exists():
+        ensure("ipv6/conf/all/forwarding", 1)
+        for name, value in (("accept_ra", 0), ("accept_dad", 0), ("ndisc_notify", 1)):
+            ensure(f"ipv6/conf/{device}/{name}", value)

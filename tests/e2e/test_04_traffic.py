@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.conftest import WEB_PORT
-from tests.fixtures import e2e_probe
+from tests.fixtures import e2e_guest, e2e_probe
 from tests.fixtures.e2e_cloud import OUTSIDE, OUTSIDE_ADDRESS, UPLINK_ADDRESS, Cloud, host, note_time
 from tests.fixtures.e2e_guest import Guest
+from tests.fixtures.e2e_openstack import openstack, words
 from tests.fixtures.e2e_wait import until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.root]
@@ -131,3 +134,68 @@ def test_a_foreign_mac_gets_nowhere(pair: tuple[Guest, Guest]) -> None:
     assert echo_requests(other) == before, "frames with a foreign source came through"
     assert "100% packet loss" in web.ssh("cat /tmp/spoofed")
     web.ssh(f"ping -c 1 -W 2 {other.address}")
+
+
+@pytest.fixture(scope="module")
+def inner(cloud: Cloud) -> Iterator[tuple[Guest, str]]:
+    """A guest in a network of demo's own behind a router, and its floating address, all made by `openstack`."""
+    openstack(
+        cloud,
+        words("network create inner"),
+        words("subnet create --network inner --subnet-range 10.77.0.0/24 inner"),
+        words("router create --external-gateway public inner"),
+        words("router add subnet inner inner"),
+        words("server create --image cumulet-guest --flavor c1.tiny --network inner --key-name demo --wait inner"),
+        words("floating ip create public"),
+    )
+    guest, network = e2e_guest.find(cloud, "inner"), cloud.sdk().network
+    (floating,) = network.ips()
+    openstack(cloud, words(f"server add floating ip inner {floating.floating_ip_address}"))
+    yield dataclasses.replace(guest, address=floating.floating_ip_address), guest.address
+    cloud.sdk().delete_server(guest.id, wait=True, timeout=60)
+    for each in network.ips():
+        network.delete_ip(each)
+    openstack(
+        cloud,
+        words("router remove subnet inner inner"),
+        words("router delete inner"),
+        words("network delete inner"),
+    )
+
+
+def test_a_guest_behind_a_router_answers_at_its_floating_address(cloud: Cloud, inner: tuple[Guest, str]) -> None:
+    guest, fixed = inner
+    guest.wait_for_ssh()
+    assert f"inet {fixed}/24" in guest.ssh("ip -4 addr show dev eth0")
+    addresses = cloud.sdk().compute.get_server(guest.id).addresses["inner"]
+    assert [(each["OS-EXT-IPS:type"], each["addr"]) for each in addresses] == [
+        ("fixed", fixed), ("floating", guest.address),
+    ]  # fmt: skip
+    with e2e_probe.web_server(8080, namespace=OUTSIDE):
+        assert guest.ssh(f"timeout 10 wget -q -O - http://{OUTSIDE_ADDRESS}:8080/") == UPLINK_ADDRESS
+    with e2e_probe.web_server(9999):
+        done = guest.try_ssh("timeout 3 wget -q -O - http://172.24.4.1:9999/")
+        assert (done.stdout, done.returncode != 0) == ("", True), "the node's own services are not for guests"
+
+
+def test_a_floating_address_that_is_taken_away_is_silent(cloud: Cloud, inner: tuple[Guest, str]) -> None:
+    guest, _ = inner
+    connection = e2e_probe.connect(guest.address, 22, timeout_s=5)
+    assert connection is not None
+    begun = time.monotonic()
+    openstack(cloud, words(f"server remove floating ip inner {guest.address}"))
+    until(lambda: not e2e_probe.answers(guest.address, 22), "the address' end", deadline_s=RULE_S, every_s=0.05)
+    note_time("a floating address taken away", time.monotonic() - begun)
+    with connection:
+        connection.settimeout(1.0)
+        until(lambda: _is_silent(connection), "what was on its way", deadline_s=RULE_S)
+        connection.sendall(b"SSH-2.0-probe\r\n")
+        assert _is_silent(connection), "the flow that was there lives on"
+
+
+def _is_silent(connection: socket.socket) -> bool:
+    try:
+        connection.recv(4096)
+    except TimeoutError:
+        return True
+    return False

@@ -83,6 +83,7 @@ class World:
 
     cloud: Cloud
     ids: dict[str, str] = field(default_factory=dict)
+    outside_id: str = ""  # an external network, which everybody sees
 
     @classmethod
     def furnish(cls, cloud: Cloud) -> World:
@@ -97,6 +98,7 @@ class World:
         ids["subnet_id"] = ok(api.post(f"{NETWORK}/subnets", json=subnet))["subnet"]["id"]
         ids["server_id"] = world.server("web", ids["network_id"])
         ids["port_id"] = world.port(ids["server_id"])
+        world.furnish_routers()
         ids["free_port_id"] = ok(api.post(f"{NETWORK}/ports", json={"port": {"network_id": ids["network_id"]}}))[
             "port"
         ]["id"]
@@ -123,6 +125,35 @@ class World:
         world.furnish_identity()
         world.furnish_metadefs()
         return world
+
+    def furnish_routers(self) -> None:
+        ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
+        outside = {"network": {"name": "outside", "router:external": True}}
+        outside_id = ok(api.post(f"{NETWORK}/networks", "admin", json=outside))["network"]["id"]
+        subnet = {"network_id": outside_id, "cidr": "172.24.9.0/24", "ip_version": 4, "enable_dhcp": False}
+        ok(api.post(f"{NETWORK}/subnets", "admin", json={"subnet": subnet}))
+        router = {"router": {"name": "demo's", "external_gateway_info": {"network_id": outside_id}}}
+        ids["router_id"] = ok(api.post(f"{NETWORK}/routers", json=router))["router"]["id"]
+        wish = {"floatingip": {"floating_network_id": outside_id}}
+        ids["floatingip_id"] = ok(api.post(f"{NETWORK}/floatingips", json=wish))["floatingip"]["id"]
+        port = {"port": {"network_id": ids["network_id"], "fixed_ips": [{"ip_address": "10.7.0.99"}]}}
+        ids["forwarded_port_id"] = ok(api.post(f"{NETWORK}/ports", json=port))["port"]["id"]
+        self.cloud.ok(
+            api.put(f"{NETWORK}/routers/{ids['router_id']}/add_router_interface", json={"subnet_id": ids["subnet_id"]})
+        )
+        forwarding = {"port_forwarding": self.forwarding(22)}
+        path = f"{NETWORK}/floatingips/{ids['floatingip_id']}/port_forwardings"
+        ids["port_forwarding_id"] = ok(api.post(path, json=forwarding))["port_forwarding"]["id"]
+        self.outside_id = outside_id
+
+    def forwarding(self, number: int) -> dict[str, Any]:
+        return {
+            "protocol": "tcp",
+            "external_port": number,
+            "internal_port": number,
+            "internal_ip_address": "10.7.0.99",
+            "internal_port_id": self.ids["forwarded_port_id"],
+        }
 
     def furnish_metadefs(self) -> None:
         ok, api = self.cloud.ok, self.cloud.api
@@ -197,6 +228,9 @@ class World:
         server_id = self.server("twin", self.cloud.network_id)
         ids = {"server_id": server_id, "image_id": self.image("admin", "u"), "flavor_id": "c1.tiny"}
         ids["namespace"] = "twin's"
+        wish = {"floatingip": {"floating_network_id": self.outside_id}}
+        made = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/floatingips", json=wish))
+        ids["floatingip_id"] = made["floatingip"]["id"]
         others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
         return World(self.cloud, {**ids, **others})
 
@@ -205,6 +239,8 @@ class World:
 VALUES: dict[str, str | Callable[[World], str]] = {
     "server_id": "server_id", "flavor_id": "flavor_id", "network_id": "network_id", "subnet_id": "subnet_id",
     "port_id": "port_id", "group_id": "group_id", "rule_id": "rule_id", "project_id": "project_id",
+    "router_id": "router_id", "floatingip_id": "floatingip_id",
+    "port_forwarding_id": "port_forwarding_id",
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
@@ -303,6 +339,17 @@ BODIES: dict[str, Any] = {
     },
     "placement:inventories:update_all": {"resource_provider_generation": 1, "inventories": {"VCPU": {"total": 1}}},
     "placement:inventories:update": {"resource_provider_generation": 1, "total": 1},
+    "network:routers:create": {"router": _NAMED},
+    "network:routers:update": {"router": _NAMED},
+    "network:routers:add_router_interface": lambda world: {"subnet_id": world.ids["subnet_id"]},
+    "network:routers:remove_router_interface": lambda world: {"subnet_id": world.ids["subnet_id"]},
+    "network:routers:add_extraroutes": {"router": {"routes": []}},
+    "network:routers:remove_extraroutes": {"router": {"routes": []}},
+    "network:agents:l3_routers:create": lambda world: {"router_id": world.ids["router_id"]},
+    "network:floatingips:create": lambda world: {"floatingip": {"floating_network_id": world.outside_id}},
+    "network:port_forwardings:create": lambda world: {"port_forwarding": world.forwarding(23)},
+    "network:port_forwardings:update": {"port_forwarding": {"description": "x"}},
+    "network:floatingips:update": {"floatingip": {"description": "x"}},
     "network:quotas:update": {"quota": {"port": 3}},
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},
     "image:images:update": [{"op": "replace", "path": "/name", "value": "x"}],

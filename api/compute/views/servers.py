@@ -204,12 +204,16 @@ def _addresses(found: Sequence[InstanceAddress], *, extended: bool) -> Body:
     for address in found:
         if address.ip_address is None:
             continue
-        entry: Body = {"version": address.version, "addr": address.ip_address}
-        if extended:
-            entry["OS-EXT-IPS:type"] = "fixed"
-            entry["OS-EXT-IPS-MAC:mac_addr"] = address.mac_address
-        networks.setdefault(address.network_name, []).append(entry)
+        of_network = networks.setdefault(address.network_name, [])
+        of_network.append(_address(address, address.ip_address, "fixed", extended=extended))
+        if address.floating_ip is not None:
+            of_network.append(_address(address, address.floating_ip, "floating", extended=extended))
     return networks
+
+
+def _address(of: InstanceAddress, text: str, kind: str, *, extended: bool) -> Body:
+    entry: Body = {"version": 6 if ":" in text else 4, "addr": text}
+    return entry | ({"OS-EXT-IPS:type": kind, "OS-EXT-IPS-MAC:mac_addr": of.mac_address} if extended else {})
 
 
 def plain_addresses(found: Sequence[InstanceAddress]) -> Body:

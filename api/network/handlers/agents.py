@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.network import listing
-from api.network.views.agents import agent
+from api.network.views.agents import agent, l3_agent
 from api.request import ApiRequest, Reply
 from common.db import network_agents
 from common.errors import NotFound
@@ -31,15 +31,19 @@ def show(request: ApiRequest, agent_id: str) -> Reply:
     return listing.single(request, "agent", found[0])
 
 
-def _agents(request: ApiRequest, node_id: str | None) -> list[dict[str, Any]]:
+def _agents(request: ApiRequest, agent_id: str | None) -> list[dict[str, Any]]:
+    """Every node, and every gateway node once more as an L3 agent; or the one with this id."""
     services = request.services
+    now, down_after_s = services.clock.now(), services.config.scheduler.node_down_after_s
     with services.db.read() as session:
-        rows = network_agents.list_(session, node_id)
-    return [agent(row, services.clock.now(), services.config.scheduler.node_down_after_s) for row in rows]
+        rows = network_agents.list_(session)
+    found = [agent(row, now, down_after_s) for row in rows]
+    found += [l3_agent(row, now, down_after_s) for row in rows if row.is_gateway]
+    return [each for each in found if agent_id in (None, each["id"])]
 
 
 def zones(request: ApiRequest) -> Reply:
     asked = listing.parse(request, ("name", "resource", "state"))
-    zone = {"name": "nova", "resource": "network", "state": "available"}
-    shown = all(zone[name] in values for name, values in asked.filters.items())
-    return Reply({"availability_zones": [listing.prune(dict(zone), asked.fields)] if shown else []})
+    known = [{"name": "nova", "resource": kind, "state": "available"} for kind in ("network", "router")]
+    shown = [zone for zone in known if all(zone[name] in values for name, values in asked.filters.items())]
+    return Reply({"availability_zones": [listing.prune(dict(zone), asked.fields) for zone in shown]})

@@ -15,6 +15,8 @@ COLLECTIONS = {
     "port": "ports",
     "security_group": "security-groups",
     "security_group_rule": "security-group-rules",
+    "router": "routers",
+    "floatingip": "floatingips",
 }
 
 
@@ -92,6 +94,51 @@ EXTENSIONS = (
         "Security group rule belongs to the project's default security group",
         "belongs_to_default_sg in rules.",
         "2022-12-15T12:00:00-00:00",
+    ),
+    Extension(
+        "ext-gw-mode",
+        "Neutron L3 Configurable external gateway mode",
+        "Source NAT of a router can be switched off.",
+        "2013-03-28T10:00:00-00:00",
+    ),
+    Extension("extraroute", "Neutron Extra Route", "Static routes of routers.", "2013-02-01T10:00:00-00:00"),
+    Extension(
+        "extraroute-atomic",
+        "Atomically add/remove extra routes",
+        "Routes are added and removed one by one.",
+        "2019-07-10T00:00:00+00:00",
+    ),
+    Extension(
+        "expose-port-forwarding-in-fip",
+        "Expose Floating IP port forwardings",
+        "port_forwardings in floating IPs.",
+        "2018-06-28T16:00:00-00:00",
+    ),
+    Extension(
+        "floating-ip-port-forwarding",
+        "Floating IP Port Forwarding",
+        "Single ports of a floating IP.",
+        "2018-01-19T10:00:00-00:00",
+    ),
+    Extension(
+        "floating-ip-port-forwarding-description",
+        "Floating IP Port Forwarding new attribute description",
+        "Descriptions of port forwardings.",
+        "2019-11-01T10:00:00-00:00",
+    ),
+    Extension(
+        "fip-port-details",
+        "Floating IP Port Details Extension",
+        "port_details in floating IPs.",
+        "2018-04-09T10:00:00-00:00",
+    ),
+    Extension("l3_agent_scheduler", "L3 Agent Scheduler", "Which node has which router.", "2013-02-07T10:00:00-00:00"),
+    Extension("router", "Neutron L3 Router", "Routers and floating IPs.", "2012-07-20T10:00:00-00:00"),
+    Extension(
+        "router_availability_zone",
+        "Router Availability Zone",
+        "Availability zones of routers.",
+        "2015-01-01T10:00:00-00:00",
     ),
     Extension("sorting", "Sorting support", "Lists are sorted.", "2016-06-12T00:00:00-00:00"),
     Extension("standard-attr-description", "standard-attr-description", "Descriptions.", "2016-02-10T10:00:00-00:00"),

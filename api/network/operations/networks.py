@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from api.network.operations import provider
 from api.network.operations.common import check_owner
 from api.network.problems import check_revision, invalid, neutron_quota
 from api.request import ApiRequest
+from common import physical_networks
 from common.context import RequestContext
-from common.db import network_quota, networks, security_groups
+from common.db import floating_ips, network_quota, networks, routers, security_groups
 from common.db.filters import Filters
 from common.db.models import Network
 from common.db.networks import NewNetwork
@@ -33,7 +35,8 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownN
     """All or none."""
     config, now = request.services.config, request.services.clock.now()
     limits = network_quota.defaults(config.quota)
-    wanted = [_new(body, config.network.mtu) for body in bodies]
+    devices = physical_networks.devices(config.network.physical_networks)
+    wanted = [provider.applied(_new(body, config.network.mtu), body, devices) for body in bodies]
 
     def work(session: Session) -> list[ShownNetwork]:
         made = []
@@ -48,7 +51,7 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownN
 
 def _new(body: Mapping[str, Any], highest_mtu: int) -> NewNetwork:
     mtu = _mtu(body.get("mtu"), highest_mtu)
-    new = NewNetwork(
+    return NewNetwork(
         project_id=body["project_id"],
         mtu=mtu,
         name=body.get("name", ""),
@@ -61,10 +64,6 @@ def _new(body: Mapping[str, Any], highest_mtu: int) -> NewNetwork:
         port_security_enabled=body.get("port_security_enabled", True),
         dns_domain=body.get("dns_domain", ""),
     )
-    vni = body.get("provider:segmentation_id")
-    if vni is not None and not networks.VNI_LOWEST <= vni <= networks.VNI_HIGHEST:
-        raise invalid(f"provider:segmentation_id {vni} is not from {networks.VNI_LOWEST} to {networks.VNI_HIGHEST}.")
-    return replace(new, segmentation_id=vni)
 
 
 def _mtu(asked: int | None, highest: int) -> int:
@@ -105,6 +104,12 @@ def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> Sho
                 f"Unable to reconfigure sharing settings for network {network_id}. Multiple tenants are using it.",
                 neutron_type="InvalidSharedSetting",
             )
+        if network.external and values.get("external") is False and routers.has_gateway_ports(session, network_id):
+            raise Conflict(
+                f"External network {network_id} cannot be updated to be made non-external, since it has existing "
+                f"gateway ports.",
+                neutron_type="ExternalNetworkInUse",
+            )
         networks.update(session, network, values, now)
         return _shown(session, [network], request.context)[0]
 
@@ -116,6 +121,7 @@ def delete(request: ApiRequest, network_id: str) -> None:
         network = networks.get_visible(session, network_id, request.context)
         check_owner(request.context, network.project_id, "delete_network")
         check_revision(request.headers, network.revision_number)
+        floating_ips.delete_loose(session, network_id, request.services.clock.now())
         networks.delete(session, network_id)
 
     request.services.db.run(work)

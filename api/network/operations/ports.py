@@ -19,11 +19,13 @@ from common.db.filters import Filters
 from common.db.models import IpAllocation, Network, Port
 from common.db.paging import Page
 from common.db.ports import NewPort, RequestedAddress
+from common.db.router_state import FLOATING_OWNER, GATEWAY_OWNER, INTERFACE_OWNER
 from common.errors import Conflict, InvalidRequest
 from common.ids import new_id
 
 #: what only the network's owner may say about a port in it
 _NETWORK_OWNERS = ("mac_address", "port_security_enabled", "allowed_address_pairs")
+_ROUTED_OWNERS = (INTERFACE_OWNER, GATEWAY_OWNER, FLOATING_OWNER)
 _COLUMNS = {"binding:vnic_type": "vnic_type", "binding:profile": "binding_profile"}
 
 
@@ -180,7 +182,7 @@ def update(request: ApiRequest, port_id: str, changes: dict[str, Any]) -> ShownP
             ports.set_groups(session, port, groups, now)
         wanted = _requested(changes.get("fixed_ips"))
         if wanted is not None:
-            port_lists.set_addresses(session, port, wanted)
+            port_lists.set_addresses(session, port, wanted, now)
         return _shown(session, [ports.get(session, port_id)])[0]
 
     with neutron_quota():
@@ -195,12 +197,14 @@ def _check_service_port(port: Port, changes: Mapping[str, Any]) -> None:
         raise service_port(port.id)
     if port.device_owner == ports.HELD_OWNER:
         raise held_port(port.id)
+    free = {"name", "description"} | ({"fixed_ips"} if port.device_owner == INTERFACE_OWNER else set())
+    if port.device_owner in _ROUTED_OWNERS and set(changes) - free:
+        raise service_port(port.id, port.device_owner)
 
 
-def service_port(port_id: str) -> Conflict:
+def service_port(port_id: str, owner: str = network_state.DHCP_OWNER) -> Conflict:
     return Conflict(
-        f"Port {port_id} cannot be changed or deleted directly via the port API: has device owner "
-        f"{network_state.DHCP_OWNER}.",
+        f"Port {port_id} cannot be changed or deleted directly via the port API: has device owner {owner}.",
         neutron_type="ServicePortInUse",
     )
 
@@ -271,6 +275,8 @@ def delete(request: ApiRequest, port_id: str) -> None:
             raise service_port(port.id)
         if port.device_owner == ports.HELD_OWNER:
             raise held_port(port.id)
+        if port.device_owner in _ROUTED_OWNERS:
+            raise service_port(port.id, port.device_owner)
         ports.delete(session, port_id, now)
 
     request.services.db.run(work)

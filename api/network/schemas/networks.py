@@ -28,8 +28,8 @@ NETWORK = Resource(
             "project_id": PROJECT,
             "tenant_id": PROJECT,
             "availability_zone_hints": {"type": "array", "maxItems": 10, "items": NAME},
-            "provider:network_type": {"type": "string", "maxLength": 16, "enum": ["vxlan"]},
-            "provider:physical_network": {"type": "null"},
+            "provider:network_type": {"type": "string", "maxLength": 16, "enum": ["vxlan", "flat", "vlan"]},
+            "provider:physical_network": {"anyOf": [NAME, {"type": "null"}]},
             "provider:segmentation_id": INTEGER,
         }
     ),

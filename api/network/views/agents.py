@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from common.db.network_agents import NetworkAgent
+from common.db.network_agents import NetworkAgent, l3_agent_id
 
 
 def agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str, Any]:
@@ -29,6 +29,19 @@ def agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str, An
             "network_applied": row.network_applied,
             "gateway": row.is_gateway,
         },
+    }
+
+
+def l3_agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str, Any]:
+    """A gateway node, as what has routers."""
+    body = agent(row, now, down_after_s)
+    return body | {
+        "id": l3_agent_id(row.id),
+        "agent_type": "L3 agent",
+        "binary": "neutron-l3-agent",
+        "topic": "l3_agent",
+        "availability_zone": "nova",
+        "configurations": {"agent_mode": "legacy", **body["configurations"]},
     }
 
 

@@ -38,7 +38,7 @@ def network(item: ShownNetwork, context: RequestContext) -> dict[str, Any]:
         body |= {
             "provider:network_type": row.network_type,
             "provider:physical_network": row.physical_network,
-            "provider:segmentation_id": row.segmentation_id,
+            "provider:segmentation_id": row.segmentation_id if row.network_type == "vxlan" else row.vlan_id or None,
             "cumulet:nat": row.nat,
         }
     return body

@@ -45,10 +45,13 @@ from common.db.models.identity import (
 from common.db.models.image import Image, ImageMember, ImageTag, ImageTask, MetadefItem, MetadefNamespace
 from common.db.models.limits import ProjectLimit, RegisteredLimit
 from common.db.models.network import (
+    FloatingIp,
     IpAllocation,
     Network,
     Port,
+    PortForwarding,
     PortSecurityGroup,
+    Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
@@ -72,6 +75,7 @@ __all__ = [
     "FederationProtocol",
     "Flavor",
     "FlavorAccess",
+    "FloatingIp",
     "Group",
     "GroupMember",
     "IdentityProvider",
@@ -95,6 +99,7 @@ __all__ = [
     "Policy",
     "PolicyAssociation",
     "Port",
+    "PortForwarding",
     "PortSecurityGroup",
     "Project",
     "ProjectLimit",
@@ -105,6 +110,7 @@ __all__ = [
     "RemoteId",
     "RevokedToken",
     "Role",
+    "Router",
     "SecurityGroup",
     "SecurityGroupRule",
     "ServerGroup",

@@ -72,6 +72,7 @@ class Node(Base):
     powered_off_at: Mapped[datetime | None]  # an administrator said that it is; until it is heard of again
     is_compute: Mapped[bool] = mapped_column(default=True)
     is_gateway: Mapped[bool] = mapped_column(default=False)
+    gateway_lost_at: Mapped[datetime | None]  # silent, and other gateways have taken over; until it is heard of again
     change_seq: Mapped[int] = mapped_column(default=0, index=True)
     network_wanted: Mapped[int] = mapped_column(default=1)
     network_applied: Mapped[int] = mapped_column(default=0)

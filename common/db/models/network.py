@@ -1,4 +1,4 @@
-"""Networks, subnets, ports with their addresses and bindings, security groups and rules."""
+"""Networks, subnets, ports with their addresses and bindings, security groups and rules, routers, floating IPs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from common.db.base import Base, Id, Name
 
 class Network(Base):
     __tablename__ = "networks"
+    __table_args__ = (sa.UniqueConstraint("physical_network", "vlan_id"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
     name: Mapped[str] = mapped_column(Name, default="")
@@ -27,7 +28,8 @@ class Network(Base):
     mtu: Mapped[int] = mapped_column(default=1450)
     network_type: Mapped[str] = mapped_column(sa.String(16), default="vxlan")
     physical_network: Mapped[str | None] = mapped_column(sa.String(64))
-    segmentation_id: Mapped[int | None] = mapped_column(unique=True)  # VNI
+    vlan_id: Mapped[int | None]  # on physical_network; 0: untagged (flat)
+    segmentation_id: Mapped[int | None] = mapped_column(unique=True)  # VNI, also of a physical one: gateways share it
     dns_domain: Mapped[str] = mapped_column(Name, default="")
     revision_number: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
@@ -133,3 +135,68 @@ class PortSecurityGroup(Base):
     __tablename__ = "port_security_groups"
     port_id: Mapped[str] = mapped_column(sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True)
     security_group_id: Mapped[str] = mapped_column(sa.ForeignKey("security_groups.id"), primary_key=True, index=True)
+
+
+class Router(Base):
+    """Its ports are rows of `ports` with its id as device_id; gateway_port_id is the one that leads outside.
+
+    node_id: the gateway node that has it; chosen and changed only by common/db/router_places.py.
+    """
+
+    __tablename__ = "routers"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
+    name: Mapped[str] = mapped_column(Name, default="")
+    description: Mapped[str] = mapped_column(Name, default="")
+    admin_state_up: Mapped[bool] = mapped_column(default=True)
+    status: Mapped[str] = mapped_column(sa.String(16), default="ACTIVE")
+    gateway_port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"), unique=True)
+    gateway_network_id: Mapped[str | None] = mapped_column(sa.ForeignKey("networks.id"), index=True)
+    enable_snat: Mapped[bool] = mapped_column(default=True)
+    routes: Mapped[list[Any]] = mapped_column(default=list)  # [{"destination", "nexthop"}]
+    node_id: Mapped[str | None] = mapped_column(sa.ForeignKey("nodes.id"), index=True)
+    revision_number: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class FloatingIp(Base):
+    """An address of an external network, and the fixed address it stands for; one at most for each fixed address."""
+
+    __tablename__ = "floating_ips"
+    __table_args__ = (sa.UniqueConstraint("port_id", "fixed_ip_address"),)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
+    description: Mapped[str] = mapped_column(Name, default="")
+    network_id: Mapped[str] = mapped_column(sa.ForeignKey("networks.id"), index=True)  # the external one
+    address: Mapped[str] = mapped_column(sa.String(64))
+    external_port_id: Mapped[str] = mapped_column(sa.ForeignKey("ports.id"), unique=True)  # holds the address
+    port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"), index=True)
+    fixed_ip_address: Mapped[str | None] = mapped_column(sa.String(64))
+    router_id: Mapped[str | None] = mapped_column(sa.ForeignKey("routers.id"), index=True)
+    status: Mapped[str] = mapped_column(sa.String(16), default="DOWN")
+    dns_name: Mapped[str] = mapped_column(sa.String(63), default="")
+    dns_domain: Mapped[str] = mapped_column(Name, default="")
+    revision_number: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class PortForwarding(Base):
+    """One port of a floating address that leads to a port of a fixed one."""
+
+    __tablename__ = "port_forwardings"
+    __table_args__ = (
+        sa.UniqueConstraint("floating_ip_id", "protocol", "external_port"),
+        sa.UniqueConstraint("internal_port_id", "internal_ip_address", "protocol", "internal_port"),
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    floating_ip_id: Mapped[str] = mapped_column(sa.ForeignKey("floating_ips.id", ondelete="CASCADE"), index=True)
+    protocol: Mapped[str] = mapped_column(sa.String(16))
+    external_port: Mapped[int]
+    internal_port_id: Mapped[str] = mapped_column(sa.ForeignKey("ports.id", ondelete="CASCADE"), index=True)
+    internal_ip_address: Mapped[str] = mapped_column(sa.String(64))
+    internal_port: Mapped[int]
+    description: Mapped[str] = mapped_column(Name, default="")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

@@ -66,27 +66,31 @@ def test_version_documents(net: NetworkClient) -> None:
         assert version["links"] == [{"rel": "self", "href": "http://localhost/network/v2.0/"}]
     for path in ("", "/"):
         assert {item["collection"] for item in net.get(path)["resources"]} >= {"networks", "ports", "security-groups"}
-    net.get("/routers", expect=404)
+    net.get("/elephants", expect=404)
 
 
 def test_extensions(net: NetworkClient) -> None:
     aliases = {item["alias"] for item in net.get("/extensions")["extensions"]}
-    assert {"security-group", "provider", "binding", "quotas"} <= aliases
-    assert "router" not in aliases
+    assert {"security-group", "provider", "binding", "quotas", "router"} <= aliases
+    assert "dvr" not in aliases
     assert net.get("/extensions/provider")["extension"]["alias"] == "provider"
-    net.refused("GET", "/extensions/router", None, 404, "ExtensionNotFound")
+    net.refused("GET", "/extensions/dvr", None, 404, "ExtensionNotFound")
 
 
 def test_availability_zones(net: NetworkClient) -> None:
-    (zone,) = net.get("/availability_zones")["availability_zones"]
-    assert zone == {"name": "nova", "resource": "network", "state": "available"}
-    assert net.get("/availability_zones?resource=router")["availability_zones"] == []
+    zones = net.get("/availability_zones")["availability_zones"]
+    assert zones == [{"name": "nova", "resource": kind, "state": "available"} for kind in ("network", "router")]
+    assert net.get("/availability_zones?resource=router")["availability_zones"] == zones[1:]
+    assert net.get("/availability_zones?name=elsewhere")["availability_zones"] == []
 
 
 def test_quotas(net: NetworkClient) -> None:
     project = net.api.project_id("demo")
     default = net.get(f"/quotas/{project}")["quota"]
-    assert default == {"network": 100, "subnet": 100, "port": 500, "security_group": 10, "security_group_rule": 100}
+    assert default == {
+        "network": 100, "subnet": 100, "port": 500, "security_group": 10, "security_group_rule": 100,
+        "router": 10, "floatingip": 50,
+    }  # fmt: skip
     net.put(f"/quotas/{project}", {"quota": {"network": 5}}, expect=403)
     changed = net.put(f"/quotas/{project}", {"quota": {"network": 5, "port": "-1"}}, "admin")["quota"]
     assert (changed["network"], changed["port"], changed["subnet"]) == (5, -1, 100)

@@ -152,12 +152,14 @@ def upgrade() -> None:
     sa.Column('mtu', sa.Integer(), nullable=False),
     sa.Column('network_type', sa.String(length=16), nullable=False),
     sa.Column('physical_network', sa.String(length=64), nullable=True),
+    sa.Column('vlan_id', sa.Integer(), nullable=True),
     sa.Column('segmentation_id', sa.Integer(), nullable=True),
     sa.Column('dns_domain', sa.String(length=255), nullable=False),
     sa.Column('revision_number', sa.Integer(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_networks')),
+    sa.UniqueConstraint('physical_network', 'vlan_id', name=op.f('uq_networks_physical_network_vlan_id')),
     sa.UniqueConstraint('segmentation_id', name=op.f('uq_networks_segmentation_id'))
     )
     with op.batch_alter_table('networks', schema=None) as batch_op:
@@ -454,6 +456,7 @@ def upgrade() -> None:
     sa.Column('powered_off_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('is_compute', sa.Boolean(), nullable=False),
     sa.Column('is_gateway', sa.Boolean(), nullable=False),
+    sa.Column('gateway_lost_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('change_seq', sa.Integer(), nullable=False),
     sa.Column('network_wanted', sa.Integer(), nullable=False),
     sa.Column('network_applied', sa.Integer(), nullable=False),
@@ -879,6 +882,32 @@ def upgrade() -> None:
     with op.batch_alter_table('port_security_groups', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_port_security_groups_security_group_id'), ['security_group_id'], unique=False)
 
+    op.create_table('routers',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.String(length=255), nullable=False),
+    sa.Column('admin_state_up', sa.Boolean(), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('gateway_port_id', sa.String(length=36), nullable=True),
+    sa.Column('gateway_network_id', sa.String(length=36), nullable=True),
+    sa.Column('enable_snat', sa.Boolean(), nullable=False),
+    sa.Column('routes', sa.JSON(), nullable=False),
+    sa.Column('node_id', sa.String(length=36), nullable=True),
+    sa.Column('revision_number', sa.Integer(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['gateway_network_id'], ['networks.id'], name=op.f('fk_routers_gateway_network_id_networks')),
+    sa.ForeignKeyConstraint(['gateway_port_id'], ['ports.id'], name=op.f('fk_routers_gateway_port_id_ports')),
+    sa.ForeignKeyConstraint(['node_id'], ['nodes.id'], name=op.f('fk_routers_node_id_nodes')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_routers')),
+    sa.UniqueConstraint('gateway_port_id', name=op.f('uq_routers_gateway_port_id'))
+    )
+    with op.batch_alter_table('routers', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_routers_gateway_network_id'), ['gateway_network_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_routers_node_id'), ['node_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_routers_project_id'), ['project_id'], unique=False)
+
     op.create_table('server_group_members',
     sa.Column('instance_id', sa.String(length=36), nullable=False),
     sa.Column('group_id', sa.String(length=36), nullable=False),
@@ -889,15 +918,84 @@ def upgrade() -> None:
     with op.batch_alter_table('server_group_members', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_server_group_members_group_id'), ['group_id'], unique=False)
 
+    op.create_table('floating_ips',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.Column('description', sa.String(length=255), nullable=False),
+    sa.Column('network_id', sa.String(length=36), nullable=False),
+    sa.Column('address', sa.String(length=64), nullable=False),
+    sa.Column('external_port_id', sa.String(length=36), nullable=False),
+    sa.Column('port_id', sa.String(length=36), nullable=True),
+    sa.Column('fixed_ip_address', sa.String(length=64), nullable=True),
+    sa.Column('router_id', sa.String(length=36), nullable=True),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('dns_name', sa.String(length=63), nullable=False),
+    sa.Column('dns_domain', sa.String(length=255), nullable=False),
+    sa.Column('revision_number', sa.Integer(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['external_port_id'], ['ports.id'], name=op.f('fk_floating_ips_external_port_id_ports')),
+    sa.ForeignKeyConstraint(['network_id'], ['networks.id'], name=op.f('fk_floating_ips_network_id_networks')),
+    sa.ForeignKeyConstraint(['port_id'], ['ports.id'], name=op.f('fk_floating_ips_port_id_ports')),
+    sa.ForeignKeyConstraint(['router_id'], ['routers.id'], name=op.f('fk_floating_ips_router_id_routers')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_floating_ips')),
+    sa.UniqueConstraint('external_port_id', name=op.f('uq_floating_ips_external_port_id')),
+    sa.UniqueConstraint('port_id', 'fixed_ip_address', name=op.f('uq_floating_ips_port_id_fixed_ip_address'))
+    )
+    with op.batch_alter_table('floating_ips', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_floating_ips_network_id'), ['network_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_floating_ips_port_id'), ['port_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_floating_ips_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_floating_ips_router_id'), ['router_id'], unique=False)
+
+    op.create_table('port_forwardings',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('floating_ip_id', sa.String(length=36), nullable=False),
+    sa.Column('protocol', sa.String(length=16), nullable=False),
+    sa.Column('external_port', sa.Integer(), nullable=False),
+    sa.Column('internal_port_id', sa.String(length=36), nullable=False),
+    sa.Column('internal_ip_address', sa.String(length=64), nullable=False),
+    sa.Column('internal_port', sa.Integer(), nullable=False),
+    sa.Column('description', sa.String(length=255), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['floating_ip_id'], ['floating_ips.id'], name=op.f('fk_port_forwardings_floating_ip_id_floating_ips'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['internal_port_id'], ['ports.id'], name=op.f('fk_port_forwardings_internal_port_id_ports'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_port_forwardings')),
+    sa.UniqueConstraint('floating_ip_id', 'protocol', 'external_port', name=op.f('uq_port_forwardings_floating_ip_id_protocol_external_port')),
+    sa.UniqueConstraint('internal_port_id', 'internal_ip_address', 'protocol', 'internal_port', name=op.f('uq_port_forwardings_internal_port_id_internal_ip_address_protocol_internal_port'))
+    )
+    with op.batch_alter_table('port_forwardings', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_port_forwardings_floating_ip_id'), ['floating_ip_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_port_forwardings_internal_port_id'), ['internal_port_id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('port_forwardings', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_port_forwardings_internal_port_id'))
+        batch_op.drop_index(batch_op.f('ix_port_forwardings_floating_ip_id'))
+
+    op.drop_table('port_forwardings')
+    with op.batch_alter_table('floating_ips', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_floating_ips_router_id'))
+        batch_op.drop_index(batch_op.f('ix_floating_ips_project_id'))
+        batch_op.drop_index(batch_op.f('ix_floating_ips_port_id'))
+        batch_op.drop_index(batch_op.f('ix_floating_ips_network_id'))
+
+    op.drop_table('floating_ips')
     with op.batch_alter_table('server_group_members', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_server_group_members_group_id'))
 
     op.drop_table('server_group_members')
+    with op.batch_alter_table('routers', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_routers_project_id'))
+        batch_op.drop_index(batch_op.f('ix_routers_node_id'))
+        batch_op.drop_index(batch_op.f('ix_routers_gateway_network_id'))
+
+    op.drop_table('routers')
     with op.batch_alter_table('port_security_groups', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_port_security_groups_security_group_id'))
 

@@ -1,0 +1,39 @@
+"""/floatingips."""
+
+from __future__ import annotations
+
+from api.network import listing
+from api.network.operations import floating_ips as operations
+from api.network.resource import parse_create, parse_update
+from api.network.schemas.routers import FLOATING_IP
+from api.network.views.routers import floating_ip
+from api.request import ApiRequest, Reply
+from common.db.floating_ips import COLUMNS
+
+NAMES = (FLOATING_IP.singular, FLOATING_IP.plural)
+
+
+def create(request: ApiRequest) -> Reply:
+    bodies, bulk = parse_create(request, FLOATING_IP)
+    made = operations.create(request, bodies)
+    return listing.made(request, NAMES, [floating_ip(item) for item in made], bulk)
+
+
+def index(request: ApiRequest) -> Reply:
+    asked = listing.parse(request, COLUMNS)
+    found = operations.list_(request, asked.filters, asked.page)
+    return listing.reply(request, asked, FLOATING_IP.plural, [floating_ip(item) for item in found])
+
+
+def show(request: ApiRequest, floatingip_id: str) -> Reply:
+    return listing.single(request, FLOATING_IP.singular, floating_ip(operations.show(request, floatingip_id)))
+
+
+def update(request: ApiRequest, floatingip_id: str) -> Reply:
+    changed = operations.update(request, floatingip_id, parse_update(request, FLOATING_IP))
+    return listing.single(request, FLOATING_IP.singular, floating_ip(changed))
+
+
+def delete(request: ApiRequest, floatingip_id: str) -> Reply:
+    operations.delete(request, floatingip_id)
+    return Reply(status=204)
