@@ -58,6 +58,8 @@ def one(cloud: Cloud, kind: Kind, name_or_id: str, **narrowed: Any) -> dict[str,
         if found is not None:
             return found
     query = {"name": name_or_id} if kind.names else {}
+    if kind is FLAVOR:
+        query = {"is_public": "None"}  # for administrators private ones too; others see those they may use
     listed = cloud.pages(kind.lists_at or kind.path, kind.plural, kind.service, **query, **narrowed)
     named = [item for item in listed if item.get(kind.name_key) == name_or_id]
     if not named and kind is SERVICE:

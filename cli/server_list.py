@@ -27,6 +27,10 @@ _PLACE = (
     Field("Host", "OS-EXT-SRV-ATTR:hypervisor_hostname"),
 )
 _PROPERTIES = Field("Properties", "metadata", Dict)
+_ASKED = (
+    Field("Pinned Availability Zone", "pinned_availability_zone"),
+    Field("Scheduler Hints", "scheduler_hints", Dict),
+)
 _HOST_STATUS = Field("Host Status", "host_status")
 #: columns that -c may name beside those that are shown anyway
 _MORE = (
@@ -41,11 +45,13 @@ _SHOW = (
     *same("OS-EXT-SRV-ATTR:root_device_name", "OS-EXT-SRV-ATTR:user_data", "OS-EXT-STS:task_state"),
     *same("OS-EXT-STS:vm_state", "OS-SRV-USG:launched_at", "OS-SRV-USG:terminated_at", "accessIPv4", "accessIPv6"),
     *same("config_drive", "created", "description", "hostId", "host_status", "id", "key_name", "locked", "locked_reason"),
-    *same("name", "progress", "server_groups", "status", "trusted_image_certificates", "updated", "user_id"),
+    *same("name", "pinned_availability_zone", "progress", "server_groups", "status", "trusted_image_certificates"),
+    *same("updated", "user_id"),
     Field("OS-EXT-STS:power_state", "OS-EXT-STS:power_state", PowerState), Field("addresses", "addresses", Addresses),
     Field("flavor", "flavor", Dict), Field("image", "image_text"), Field("project_id", "tenant_id"),
     Field("properties", "metadata", Dict), Field("security_groups", "security_groups", Dicts),
-    Field("tags", "tags", List), Field("volumes_attached", "os-extended-volumes:volumes_attached", Dicts),
+    Field("tags", "tags", List), Field("scheduler_hints", "scheduler_hints", Dict),
+    Field("volumes_attached", "os-extended-volumes:volumes_attached", Dicts),
 )  # fmt: skip
 
 
@@ -162,6 +168,7 @@ def _columns(parsed_args: argparse.Namespace, servers: list[dict[str, Any]]) -> 
             _FLAVOR,
             *_PLACE,
             _PROPERTIES,
+            *_ASKED,
         ]
     else:
         columns = [*_ID, _STATUS, _NETWORKS, name, _FLAVOR]

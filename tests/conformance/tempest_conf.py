@@ -2,8 +2,7 @@
 
 `FEATURES` says what the tests may expect. What this cloud does not have stays switched on all the same, so that the tests of
 it run and count as failed; off is only what not-counted.txt takes out, what no cloud without special hardware has, what
-the choices below say, and `enable_instance_password`: Cumulet sets no password in a guest and so shows none, as Nova with
-that option off.
+the choices below say.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ FEATURES: dict[str, dict[str, bool]] = {
         "live_migration": True, "live_migrate_back_and_forth": True, "metadata_service": True,
         "block_migration_for_live_migration": True, "can_migrate_between_any_hosts": True, "vnc_console": True,
         "spice_console": False, "serial_console": False, "rescue": True, "stable_rescue": True,
-        "enable_instance_password": False, "interface_attach": True, "snapshot": True, "personality": True,
+        "enable_instance_password": True, "interface_attach": True, "snapshot": True, "personality": True,
         "attach_encrypted_volume": False, "config_drive": True, "swap_volume": True,
         "volume_backed_live_migration": True, "volume_multiattach": True, "ide_bus": True, "unified_limits": False,
         "vtpm_live_migration": False,
