@@ -128,7 +128,7 @@ def test_networks_subnets_and_ports(cloud: Cloud) -> None:
         words("subnet delete e2e"),
         words("network delete e2e"),
     )
-    assert names(networks.json) == {"shared", "e2e"}
+    assert names(networks.json) == {"shared", "public", "e2e"}
     assert names(subnets.json) == {"shared", "e2e"}
     assert subnet.json["network_id"] == network.json["id"]
     assert subnet.json["gateway_ip"] == "10.77.0.1"
