@@ -29,9 +29,9 @@ def list_all(session: Session) -> list[Aggregate]:
     return list(session.scalars(sa.select(Aggregate).order_by(Aggregate.number)))
 
 
-def get(session: Session, number: int) -> Aggregate:
-    """Raises NotFound."""
-    found = session.get(Aggregate, number, populate_existing=True)
+def get(session: Session, number: int, *, hold: bool = False) -> Aggregate:
+    """hold: nobody else may change it until the transaction ends. Raises NotFound."""
+    found = session.get(Aggregate, number, populate_existing=True, with_for_update=hold or None)
     if found is None:
         raise NotFound(f"Aggregate {number} could not be found.")
     return found
@@ -122,7 +122,12 @@ def remove_host(session: Session, aggregate: Aggregate, name: str) -> None:
 
 
 def derive(session: Session, node_ids: Sequence[str]) -> None:
-    """Write what the aggregates mean for these nodes, and let placement see it."""
+    """Write what the aggregates mean for these nodes, and let placement see it.
+
+    The nodes are held before the aggregates are read, so that of two changes at once the later one sees the earlier.
+    """
+    held = sa.select(Node).where(Node.id.in_(sorted(node_ids))).order_by(Node.id).with_for_update(key_share=True)
+    found = session.scalars(held.execution_options(populate_existing=True)).all()
     said: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     rows = session.execute(
         sa.select(AggregateNode.node_id, Aggregate.properties)
@@ -132,7 +137,7 @@ def derive(session: Session, node_ids: Sequence[str]) -> None:
     )
     for node_id, properties in rows:
         said[node_id].append(properties)
-    for node in session.scalars(sa.select(Node).where(Node.id.in_(sorted(node_ids))).order_by(Node.id)):
+    for node in found:
         _derive_one(session, node, said.get(node.id, []))
 
 

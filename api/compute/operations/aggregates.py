@@ -69,7 +69,9 @@ def set_metadata(services: Services, aggregate_id: str, metadata: Mapping[str, s
 
 def delete(services: Services, aggregate_id: str) -> None:
     """Raises NotFound, InvalidRequest for one that has nodes."""
-    services.db.run(lambda session: aggregates.delete(session, aggregates.get(session, _number(aggregate_id))))
+    services.db.run(
+        lambda session: aggregates.delete(session, aggregates.get(session, _number(aggregate_id), hold=True))
+    )
 
 
 def add_host(services: Services, aggregate_id: str, host: str) -> Shown:
@@ -93,7 +95,7 @@ def refuse_image_cache(services: Services, aggregate_id: str) -> None:
 
 def _changed(services: Services, aggregate_id: str, change: Callable[[Session, Aggregate], None]) -> Shown:
     def work(session: Session) -> Shown:
-        found = aggregates.get(session, _number(aggregate_id))
+        found = aggregates.get(session, _number(aggregate_id), hold=True)
         change(session, found)
         return _shown(session, found)
 
