@@ -14,6 +14,7 @@ from common import health, log
 from common.clock import SystemClock
 from common.db.session import Database
 from common.errors import CloudError
+from common.placement import policy
 from common.rpc.bus import Bus
 from common.rpc.transport import Transport
 from scheduler.service import Scheduler
@@ -25,6 +26,7 @@ def main() -> int:
     clock = SystemClock()
     try:
         config = configuration.load()
+        policy.from_config(config.scheduler)  # refuses here what would otherwise fail every claim
         log.setup(config.cloud, "scheduler")
         db = Database(config.database, clock)
         bus = Bus(Transport(config.bus), clock)
