@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -122,15 +122,21 @@ class Cloud:
             raise _refusal(response)
         return response
 
-    def pages(self, path: str, key: str, service_type: str, **query: Any) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, path: str, key: str, service_type: str, *, headers: Mapping[str, str] | None = None, **query: Any
+    ) -> Iterator[dict[str, Any]]:
         """Every item of a list, page after page; `limit` in the query means that one page is wanted."""
-        page = self.get(path, service_type, **query)
+
+        def asked(**more: Any) -> dict[str, Any]:
+            return dict(self.raw("GET", path, service_type=service_type, params=more, headers=headers or {}).json())
+
+        page = asked(**query)
         yield from page.get(key, ())
         while "limit" not in query or query["limit"] is None:
             following = _next_page(page, key)
             if not following or not page.get(key):
                 return
-            page = self.get(path, service_type, **{**query, **dict(parse_qsl(urlsplit(following).query))})
+            page = asked(**{**query, **dict(parse_qsl(urlsplit(following).query))})
             yield from page.get(key, ())
 
     def url(self, path: str, service_type: str) -> str:

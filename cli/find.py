@@ -57,7 +57,7 @@ def one(cloud: Cloud, kind: Kind, name_or_id: str, **narrowed: Any) -> dict[str,
         found = by_id(cloud, kind, name_or_id)
         if found is not None:
             return found
-    query = {"name": name_or_id} if kind.names else {}
+    query: dict[str, Any] = {"name": name_or_id} if kind.names else {}
     if kind is FLAVOR:
         query = {"is_public": "None"}  # for administrators private ones too; others see those they may use
     listed = cloud.pages(kind.lists_at or kind.path, kind.plural, kind.service, **query, **narrowed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from typing import Any
 
 from cliff.command import Command
@@ -54,24 +53,11 @@ class ListHypervisors(Lister):  # type: ignore[misc]
         pattern, page = parsed_args.matching, options.page(parsed_args)
         if pattern:  # a filter that the API takes no pages with
             page = {}
-        if parsed_args.long:
-            return table(_LIST + _LONG, _with_amounts(cloud, {"hypervisor_hostname_pattern": pattern, **page}))
         found = cloud.pages(
-            "/os-hypervisors/detail", "hypervisors", "compute", hypervisor_hostname_pattern=pattern, **page
-        )
-        return table(_LIST, found)
-
-
-def _with_amounts(cloud: Cloud, query: dict[str, Any]) -> Iterator[Item]:
-    """Every hypervisor, page after page, at the last microversion that says what they have."""
-    while True:
-        answer = cloud.raw(
-            "GET", "/os-hypervisors/detail", service_type="compute", params=query, headers=_WITH_AMOUNTS
-        ).json()["hypervisors"]  # fmt: skip
-        yield from answer
-        if not answer or query.get("limit") or query["hypervisor_hostname_pattern"]:
-            return
-        query = {**query, "marker": answer[-1]["id"]}
+            "/os-hypervisors/detail", "hypervisors", "compute", hypervisor_hostname_pattern=pattern,
+            headers=_WITH_AMOUNTS if parsed_args.long else None, **page,
+        )  # fmt: skip
+        return table(_LIST + _LONG if parsed_args.long else _LIST, found)
 
 
 class ShowHypervisor(ShowOne):  # type: ignore[misc]

@@ -46,9 +46,8 @@ class ListUsers(Lister):  # type: ignore[misc]
         )  # fmt: skip
         if parsed_args.project:
             project_id = find.identity_id(cloud, find.PROJECT, parsed_args.project, parsed_args.domain)
-            assigned = cloud.pages(
-                "/role_assignments", "role_assignments", "identity", **{"scope.project.id": project_id}
-            )
+            scope: dict[str, Any] = {"scope.project.id": project_id}
+            assigned = cloud.pages("/role_assignments", "role_assignments", "identity", **scope)
             there = {item["user"]["id"] for item in assigned if "user" in item}
             found = (user for user in list(found) if user["id"] in there)
         return table(_LIST + _LONG if parsed_args.long else _LIST, found)

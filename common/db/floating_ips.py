@@ -151,7 +151,7 @@ def associate(session: Session, floating: FloatingIp, port: Port, fixed: str | N
     if session.scalar(sa.select(sa.exists().where(other, FloatingIp.id != floating.id))):
         raise taken
     floating.port_id, floating.fixed_ip_address, floating.router_id = port.id, address.ip_address, router.id
-    floating.status = "ACTIVE" if router.node_id and router.admin_state_up else "DOWN"
+    floating.status = floating_links.status_by(router)
     try:
         _revise(session, floating, now)
     except IntegrityError as err:  # another request at this moment

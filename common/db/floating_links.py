@@ -55,6 +55,11 @@ def _forget_forwardings(session: Session, port_id: str, keep: Collection[str]) -
     loosen_unused(session)
 
 
+def status_by(router: Router) -> str:
+    """Of a floating IP that this router translates."""
+    return "ACTIVE" if router.node_id and router.admin_state_up else "DOWN"
+
+
 def touch_routers(session: Session, router_ids: Collection[str | None]) -> None:
     """The nodes of these routers must fetch their state again."""
     wanted = [each for each in router_ids if each]

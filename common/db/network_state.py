@@ -72,19 +72,21 @@ def touch_neighbours(session: Session, node_id: str) -> None:
     touch_for_networks(session, bound.all())
 
 
-def touch_for_networks(session: Session, network_ids: Iterable[str], *, also: Iterable[str] = ()) -> None:
+def touch_for_networks(session: Session, network_ids: Iterable[str], *, also: Iterable[str | None] = ()) -> None:
     """Something of these networks changed: all nodes with a port in them, and gateways, are concerned.
 
-    also: nodes that had one until now; named here so that all rows are locked in one order.
+    also: more nodes, such as one that had a port until now; named here so that all rows are locked in one order.
     """
-    wanted = sorted(set(network_ids))
-    if wanted:
-        bound = sa.select(Port.binding_node_id).where(Port.network_id.in_(wanted), Port.binding_node_id.is_not(None))
-        with_nat = sa.exists().where(Network.id.in_(wanted), Network.nat)
-        _raise_wanted(session, Node.id.in_(bound) | (Node.is_gateway & with_nat) | Node.id.in_(sorted(set(also))))
+    wanted, more = sorted(set(network_ids)), sorted({node_id for node_id in also if node_id})
+    if not wanted:
+        touch(session, more)
+        return
+    bound = sa.select(Port.binding_node_id).where(Port.network_id.in_(wanted), Port.binding_node_id.is_not(None))
+    with_nat = sa.exists().where(Network.id.in_(wanted), Network.nat)
+    _raise_wanted(session, Node.id.in_(bound) | (Node.is_gateway & with_nat) | Node.id.in_(more))
 
 
-def touch_neighbours_of(session: Session, instance_id: str) -> None:
+def touch_for_name_of(session: Session, instance_id: str) -> None:
     """The instance is up: the resolvers of its networks on other nodes must know its name."""
     own = sa.select(Port.network_id, Port.binding_node_id).where(Port.device_id == instance_id).subquery()
     others = (

@@ -111,7 +111,7 @@ def _target(session: Session, floating: FloatingIp, port: Port, fixed: str | Non
     if floating.router_id not in (None, router.id):
         raise floating_ips.bad_request(f"Floating IP {floating.id} forwards by router {floating.router_id} already")
     floating.router_id = router.id
-    floating.status = "ACTIVE" if router.node_id and router.admin_state_up else "DOWN"
+    floating.status = floating_links.status_by(router)
     session.flush()
     return chosen.ip_address
 

@@ -317,8 +317,7 @@ def bind(session: Session, instance_id: str, node_id: str, epoch: int, now: date
         )
         .execution_options(synchronize_session=False)
     )
-    network_state.touch(session, {node_id, *previous})
-    network_state.touch_for_networks(session, fresh)
+    network_state.touch_for_networks(session, fresh, also={node_id, *previous})
     return Bound(int(done.rowcount), tuple(sorted(fresh)))  # type: ignore[attr-defined]
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import network_state
+from common.db import floating_links, network_state
 from common.db.models import FloatingIp, Node, Port, Router
 from common.db.router_state import ROUTER_OWNERS
 from common.deadlines import GATEWAY_LOST_S
@@ -39,11 +39,10 @@ def move(session: Session, router: Router, node_id: str | None, now: datetime) -
     """Have another node take a router. None: no node has it."""
     before, router.node_id = router.node_id, node_id
     session.flush()
-    network_state.touch(session, [before])
-    _bind(session, router, now)
+    _bind(session, router, now, former=before)
 
 
-def _bind(session: Session, router: Router, now: datetime) -> None:
+def _bind(session: Session, router: Router, now: datetime, *, former: str | None = None) -> None:
     theirs = sa.and_(Port.device_id == router.id, Port.device_owner.in_(ROUTER_OWNERS))
     networks = session.scalars(sa.select(Port.network_id).where(theirs)).all()
     placed = router.node_id is not None  # a port is up where its router is placed, as with Neutron's drivers
@@ -59,11 +58,10 @@ def _bind(session: Session, router: Router, now: datetime) -> None:
     session.execute(
         sa.update(FloatingIp)
         .where(FloatingIp.router_id == router.id)
-        .values(status="ACTIVE" if placed and router.admin_state_up else "DOWN")
+        .values(status=floating_links.status_by(router))
         .execution_options(synchronize_session=False)
     )
-    network_state.touch_for_networks(session, networks)
-    network_state.touch(session, [router.node_id])
+    network_state.touch_for_networks(session, networks, also=[former, router.node_id])
 
 
 def stranded(session: Session, now: datetime) -> list[str]:

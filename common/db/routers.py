@@ -22,7 +22,7 @@ from common.db.filters import Filters, apply
 from common.db.models import FloatingIp, IpAllocation, Network, Port, Router, Subnet
 from common.db.paging import Page, fetch
 from common.db.ports import NewPort
-from common.db.router_state import GATEWAY_OWNER, INTERFACE_OWNER, ROUTER_OWNERS
+from common.db.router_state import FLOATING_OWNER, GATEWAY_OWNER, INTERFACE_OWNER, ROUTER_OWNERS
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
 
@@ -361,5 +361,5 @@ def interface_in(session: Session, router_id: str, subnet_id: str) -> Port:
 
 def has_gateway_ports(session: Session, network_id: str) -> bool:
     """Whether routers or floating IPs make use of an external network."""
-    owners = Port.device_owner.in_((GATEWAY_OWNER, "network:floatingip"))
+    owners = Port.device_owner.in_((GATEWAY_OWNER, FLOATING_OWNER))
     return bool(session.scalar(sa.select(sa.exists().where(Port.network_id == network_id, owners))))

@@ -165,7 +165,12 @@ def _held(on: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
     A domain's own roles are never in tokens; what they imply is.
     """
-    held = sa.select(Assignment.role_id).where(_OF_USER, on).cte("held", recursive=True)
+    return in_tokens(sa.select(Assignment.role_id).where(_OF_USER, on))
+
+
+def in_tokens(role_ids: sa.Select[str]) -> sa.ColumnElement[bool]:
+    """Roles that these (one column, `role_id`) and all that they imply bring into a token."""
+    held = role_ids.cte("held", recursive=True)
     held = held.union(sa.select(ImpliedRole.implied_role_id).join(held, ImpliedRole.prior_role_id == held.c.role_id))
     return sa.and_(Role.id.in_(sa.select(held.c.role_id)), Role.domain_id == "")
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db import paging
-from common.db.models import ImpliedRole, Role, Trust
-from common.db.tokens import Scope, Subject, TrustUsed, load_subject
+from common.db.models import Role, Trust
+from common.db.tokens import Scope, Subject, TrustUsed, in_tokens, load_subject
 from common.errors import NotFound
 from common.ids import new_hex_id
 
@@ -69,10 +69,8 @@ def use(session: Session, trust_id: str) -> bool:
 
 def with_implied(session: Session, role_ids: Sequence[str]) -> set[str]:
     """These and all that they imply, without the roles of single domains, which are never in tokens."""
-    held = sa.select(Role.id.label("role_id")).where(Role.id.in_(role_ids)).cte("held", recursive=True)
-    held = held.union(sa.select(ImpliedRole.implied_role_id).join(held, ImpliedRole.prior_role_id == held.c.role_id))
-    query = sa.select(Role.id).where(Role.id.in_(sa.select(held.c.role_id)), Role.domain_id == "")
-    return set(session.scalars(query))
+    named = sa.select(Role.id.label("role_id")).where(Role.id.in_(role_ids))
+    return set(session.scalars(sa.select(Role.id).where(in_tokens(named))))
 
 
 def load_subject_of(

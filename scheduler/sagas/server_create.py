@@ -177,5 +177,5 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         if joined:
             network_state.touch_for_networks(session, joined)
         else:
-            network_state.touch_neighbours_of(session, context.instance_id)
+            network_state.touch_for_name_of(session, context.instance_id)
     return {}

@@ -255,7 +255,7 @@ def test_a_nodes_resolver_knows_the_names_of_servers_on_other_nodes(cloud: Cloud
 
     def up(instance_id: str) -> str:
         return cloud.touched_by(
-            lambda: cloud.database.run(lambda session: network_state.touch_neighbours_of(session, instance_id))
+            lambda: cloud.database.run(lambda session: network_state.touch_for_name_of(session, instance_id))
         )
 
     assert (up(here), up(there)) == ("b", "a")

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from api.identity import listing
 from api.identity.operations import endpoint_filter as operations
 from api.identity.schemas.catalog import CREATE_ENDPOINT_GROUP, UPDATE_ENDPOINT_GROUP
 from api.identity.views import catalog as catalog_views
+from api.identity.views import endpoint_filter as views
 from api.identity.views import projects as project_views
 from api.request import ApiRequest, Reply
 from api.schema import validate
-from common.db.models import Endpoint, EndpointGroup, Project
+from common.db.models import Endpoint, Project
 
 
 def list_groups(request: ApiRequest) -> Reply:
     filters = listing.text_filters(request, "name")
     rows = operations.list_groups(request.services, filters, listing.page_of(request))
-    return listing.listed(request, "endpoint_groups", rows, _shown, lambda row: row.id)
+    return listing.listed(request, "endpoint_groups", rows, views.endpoint_group, lambda row: row.id)
 
 
 def create(request: ApiRequest) -> Reply:
     validate(request.body, CREATE_ENDPOINT_GROUP)
     row = operations.create(request.services, request.body["endpoint_group"])
-    return Reply({"endpoint_group": _shown(row, request.base_url)}, 201)
+    return Reply({"endpoint_group": views.endpoint_group(row, request.base_url)}, 201)
 
 
 def show(request: ApiRequest, endpoint_group_id: str) -> Reply:
-    return Reply({"endpoint_group": _shown(operations.show(request.services, endpoint_group_id), request.base_url)})
+    return Reply(
+        {"endpoint_group": views.endpoint_group(operations.show(request.services, endpoint_group_id), request.base_url)}
+    )
 
 
 def update(request: ApiRequest, endpoint_group_id: str) -> Reply:
     validate(request.body, UPDATE_ENDPOINT_GROUP)
     row = operations.update(request.services, endpoint_group_id, request.body["endpoint_group"])
-    return Reply({"endpoint_group": _shown(row, request.base_url)})
+    return Reply({"endpoint_group": views.endpoint_group(row, request.base_url)})
 
 
 def delete(request: ApiRequest, endpoint_group_id: str) -> Reply:
@@ -52,12 +54,7 @@ def projects_of_group(request: ApiRequest, endpoint_group_id: str) -> Reply:
 
 def show_association(request: ApiRequest, endpoint_group_id: str, project_id: str) -> Reply:
     row = operations.show_association(request.services, endpoint_group_id, project_id)
-    shown = {
-        "endpoint_group_id": row.endpoint_group_id,
-        "project_id": row.project_id,
-        "links": {"self": listing.self_url(request)},
-    }
-    return Reply({"project_endpoint_group": shown})
+    return Reply({"project_endpoint_group": views.association(row, listing.self_url(request))})
 
 
 def associate(request: ApiRequest, endpoint_group_id: str, project_id: str) -> Reply:
@@ -80,7 +77,7 @@ def endpoints_of_project(request: ApiRequest, project_id: str) -> Reply:
 
 def groups_of_project(request: ApiRequest, project_id: str) -> Reply:
     rows = operations.groups_of_project(request.services, project_id)
-    return listing.collection(request, "endpoint_groups", (_shown(row, request.base_url) for row in rows))
+    return listing.collection(request, "endpoint_groups", (views.endpoint_group(row, request.base_url) for row in rows))
 
 
 def check_endpoint(request: ApiRequest, project_id: str, endpoint_id: str) -> Reply:
@@ -104,13 +101,3 @@ def _endpoints(request: ApiRequest, rows: Iterable[Endpoint]) -> Reply:
 
 def _projects(request: ApiRequest, rows: Iterable[Project]) -> Reply:
     return listing.collection(request, "projects", (project_views.project(row, request.base_url) for row in rows))
-
-
-def _shown(row: EndpointGroup, base_url: str) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "description": row.description,
-        "filters": row.filters,
-        "links": {"self": f"{base_url}/OS-EP-FILTER/endpoint_groups/{row.id}"},
-    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 from api.image.operations import downloads, imports, uploads
 from api.image.schemas.images import IMPORT
 from api.request import ApiRequest, Reply
@@ -12,25 +14,25 @@ BYTES = "application/octet-stream"
 
 
 def upload(request: ApiRequest, image_id: str) -> Reply:
-    if request.content_type != BYTES:
-        raise UnsupportedMediaType(f"Send the image's data as {BYTES}.")
-    if request.stream is None:
-        raise InvalidRequest("The request has no body.")
-    length = request.headers.get("Content-Length", "")
-    announced = int(length) if length.isdigit() else None
-    uploads.upload(request.services, request.context, image_id, request.stream, announced)
+    stream, announced = _sent(request)
+    uploads.upload(request.services, request.context, image_id, stream, announced)
     return Reply(status=204)
 
 
 def stage(request: ApiRequest, image_id: str) -> Reply:
+    stream, announced = _sent(request)
+    imports.stage(request.services, request.context, image_id, stream, announced)
+    return Reply(status=204)
+
+
+def _sent(request: ApiRequest) -> tuple[IO[bytes], int | None]:
+    """The body, and its length if the client announced one. Raises UnsupportedMediaType, InvalidRequest."""
     if request.content_type != BYTES:
         raise UnsupportedMediaType(f"Send the image's data as {BYTES}.")
     if request.stream is None:
         raise InvalidRequest("The request has no body.")
     length = request.headers.get("Content-Length", "")
-    announced = int(length) if length.isdigit() else None
-    imports.stage(request.services, request.context, image_id, request.stream, announced)
-    return Reply(status=204)
+    return request.stream, int(length) if length.isdigit() else None
 
 
 def import_staged(request: ApiRequest, image_id: str) -> Reply:

@@ -66,14 +66,20 @@ def _wanted(body: Mapping[str, Any]) -> RequestedAddress | None:
 
 
 def _associate(session: Session, request: ApiRequest, floating: FloatingIp, body: Mapping[str, Any]) -> None:
-    port = port_lists.get_visible(session, body["port_id"], request.context, lock=True)
+    port = held_port(session, request, floating, body["port_id"])
+    fixed = body.get("fixed_ip_address")
+    now = request.services.clock.now()
+    floating_ips.associate(session, floating, port, addresses.canonical(fixed) if fixed else None, now)
+
+
+def held_port(session: Session, request: ApiRequest, floating: FloatingIp, port_id: str) -> Port:
+    """The port that the floating IP is to lead to. Raises NotFound, InvalidRequest for one of another project."""
+    port = port_lists.get_visible(session, port_id, request.context, lock=True)
     if port.project_id != floating.project_id and not request.context.is_admin:
         raise floating_ips.bad_request(
             f"Cannot process floating IP association with Port {port.id}, since that port is owned by a different tenant"
         )
-    fixed = body.get("fixed_ip_address")
-    now = request.services.clock.now()
-    floating_ips.associate(session, floating, port, addresses.canonical(fixed) if fixed else None, now)
+    return port
 
 
 def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownFloatingIp]:

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from api.network.operations.floating_ips import held_port
 from api.network.problems import invalid
 from api.request import ApiRequest
-from common.db import addresses, floating_ips, port_forwardings, port_lists
+from common.db import addresses, floating_ips, port_forwardings
 from common.db.filters import Filters
-from common.db.models import FloatingIp, Port, PortForwarding
+from common.db.models import FloatingIp, PortForwarding
 from common.db.paging import Page
 from common.db.port_forwardings import Forwarding
 
@@ -30,7 +31,7 @@ def create(request: ApiRequest, floating_ip_id: str, body: Mapping[str, Any]) ->
     )
 
     def work(session: Session, floating: FloatingIp) -> PortForwarding:
-        port = _port(session, request, floating, body["internal_port_id"])
+        port = held_port(session, request, floating, body["internal_port_id"])
         return port_forwardings.create(session, floating, port, wanted, request.services.clock.now())
 
     return _held(request, floating_ip_id, work)
@@ -54,7 +55,7 @@ def update(request: ApiRequest, floating_ip_id: str, forwarding_id: str, changes
     def work(session: Session, floating: FloatingIp) -> PortForwarding:
         row = port_forwardings.get(session, floating, forwarding_id)
         if "internal_port_id" in values:
-            _port(session, request, floating, values["internal_port_id"])
+            held_port(session, request, floating, values["internal_port_id"])
         port_forwardings.update(session, floating, row, values, request.services.clock.now())
         return row
 
@@ -73,15 +74,6 @@ def _held(request: ApiRequest, floating_ip_id: str, work: Callable[[Session, Flo
         return work(session, floating_ips.get_visible(session, floating_ip_id, request.context, lock=True))
 
     return request.services.db.run(hold)
-
-
-def _port(session: Session, request: ApiRequest, floating: FloatingIp, port_id: str) -> Port:
-    port = port_lists.get_visible(session, port_id, request.context, lock=True)
-    if port.project_id != floating.project_id and not request.context.is_admin:
-        raise floating_ips.bad_request(
-            f"Cannot process floating IP association with Port {port.id}, since that port is owned by a different tenant"
-        )
-    return port
 
 
 def _values(body: Mapping[str, Any]) -> dict[str, Any]:

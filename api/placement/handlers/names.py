@@ -5,6 +5,7 @@ from __future__ import annotations
 from api.placement import query
 from api.placement.handlers.fresh import reply
 from api.placement.operations import providers
+from api.placement.views import providers as views
 from api.request import ApiRequest, Reply
 from api.schema import as_boolean
 from common.db.providers import ProviderQuery, ResourceClass
@@ -14,17 +15,13 @@ from common.placement import traits as known_traits
 
 def resource_classes(request: ApiRequest) -> Reply:
     path = request.path.partition("/resource_classes")[0]
-    return reply(request, {"resource_classes": [_resource_class(path, name) for name in ResourceClass]})
+    return reply(request, {"resource_classes": [views.resource_class(path, name) for name in ResourceClass]})
 
 
 def resource_class(request: ApiRequest, name: str) -> Reply:
     if name not in ResourceClass.__members__:
         raise NotFound(f"No such resource class {name[:80]}.")
-    return reply(request, _resource_class(request.path.partition("/resource_classes")[0], name))
-
-
-def _resource_class(path: str, name: str) -> dict[str, object]:
-    return {"name": name, "links": [{"rel": "self", "href": f"{path}/resource_classes/{name}"}]}
+    return reply(request, views.resource_class(request.path.partition("/resource_classes")[0], name))
 
 
 def traits(request: ApiRequest) -> Reply:

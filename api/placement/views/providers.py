@@ -12,6 +12,7 @@ _LINKS = (("", None), ("inventories", None), ("usages", None), ("traits", Microv
           ("allocations", Microversion(1, 11)))  # fmt: skip
 NESTED = Microversion(1, 14)
 CONSUMER_GENERATIONS = Microversion(1, 28)
+CONSUMER_TYPE = "INSTANCE"
 
 
 def provider(found: Provider, version: Microversion, path: str) -> Body:
@@ -73,7 +74,8 @@ def claims_of(claims: list[Claim], version: Microversion) -> Body:
     return body
 
 
-CONSUMER_TYPE = "INSTANCE"
+def resource_class(path: str, name: str) -> Body:
+    return {"name": name, "links": [{"rel": "self", "href": f"{path}/resource_classes/{name}"}]}
 
 
 def _generation(claim: Claim, version: Microversion) -> Body:
