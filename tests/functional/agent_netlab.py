@@ -26,7 +26,8 @@ TEST_ETHERTYPE_MARKER = b"cumulet-marker"
 
 
 def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
 
 
 @dataclass

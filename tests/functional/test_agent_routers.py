@@ -97,6 +97,8 @@ TWO = RouterSpec(
     gateway_ips=[HOST_ON_PUBLIC],
 )
 
+TWO_KNOWING_ONE = msgspec.structs.replace(TWO, routes=[DhcpRoute(destination="10.2.0.0/24", nexthop=ONE_OUTSIDE)])
+
 
 class Node:
     def __init__(self, folder: Path, physical: str = "physnet1:none") -> None:
@@ -202,7 +204,7 @@ def test_tenants_with_the_same_range_meet_only_by_floating_addresses(node: Node)
     assert peer_of(listening, D.name, FLOATING, 7000) == TWO_OUTSIDE
     D.listen(7000)
     assert peer_of(listening, C.name, A.ipv4, 7000) == C.ipv4, "C speaks to its own neighbour, not to D"
-    lab.ip("-n", names.router(TWO.id), "route", "add", "10.2.0.0/24", "via", ONE_OUTSIDE)
+    node.apply(ONE, TWO_KNOWING_ONE)
     C.listen(7002)
     assert not lab.reaches(D.name, C.ipv4, 7002), "a route to another tenant's router leads nowhere"
 
@@ -243,12 +245,10 @@ def test_moving_a_floating_address_moves_new_connections(node: Node) -> None:
 
 
 def test_without_source_nat_fixed_addresses_go_out_as_they_are(node: Node) -> None:
-    node.apply(msgspec.structs.replace(ONE, source_nat=False), TWO)
-    lab.ip("-n", names.router(TWO.id), "route", "add", "10.2.0.0/24", "via", ONE_OUTSIDE)
+    node.apply(msgspec.structs.replace(ONE, source_nat=False), TWO_KNOWING_ONE)
     assert peer_of(C.listen(7000), D.name, C.ipv4, 7000) == TWO_OUTSIDE  # routed, as both tenants wished
     with lab.listen(OUTSIDE, OUTSIDE_ADDRESS, 7100):
         assert not lab.reaches(C.name, OUTSIDE_ADDRESS, 7100), "the node lets nothing out that it can't translate"
-    lab.ip("-n", names.router(TWO.id), "route", "del", "10.2.0.0/24")
 
 
 def test_one_port_of_an_address_can_be_forwarded(node: Node) -> None:
