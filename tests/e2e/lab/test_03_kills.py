@@ -21,12 +21,17 @@ from tests.fixtures.e2e_wait import until
 from tests.fixtures.lab import Lab
 from tests.fixtures.survived import survived
 
-pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full]
+pytestmark = [pytest.mark.qemu, pytest.mark.root]
 
 KILLED_S = 60.0
 RESTED_S = 150.0  # for a lab under emulation to get over one death
 SOUND_S = 60.0
 NUMBERS = count(1)
+SHORT = (
+    "api:server_create:after_commit",
+    "scheduler:server_create.claim:done:after_commit",
+    "agent:ensure_instance:domain:after",
+)
 MAKING = (
     "api:server_create:before_commit",
     "api:server_create:after_commit",
@@ -121,6 +126,24 @@ def wait_sound(lab: Lab) -> None:
     until(sound, f"an audit without difference: {seen}", deadline_s=SOUND_S, every_s=1.0)
 
 
+def test_all_three_services_are_killed_while_one_server_is_made(lab: Lab, bystanders: list[Guest]) -> None:
+    """The short form for every run: three kills, one boot."""
+    with unharmed(bystanders):
+        for point in SHORT:
+            lab.arm(point)
+        server_id = made(lab, "short")
+        for point in SHORT:
+            wait_killed(lab, point)
+        wait_status(lab, server_id, "ACTIVE")
+        e2e_guest.find(lab, server_id).wait_for_ssh()
+        assert len(lab.qemu_pids(server_id)) == 1
+        wait_sound(lab)
+    lab.sdk().delete_server(server_id, wait=True, timeout=90)
+    assert lab.qemu_pids(server_id) == []
+    survived("kills on real QEMU guests", len(SHORT))
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("point", MAKING)
 def test_a_kill_while_a_server_is_made(lab: Lab, bystanders: list[Guest], point: str) -> None:
     name = f"k{next(NUMBERS)}"
@@ -139,6 +162,7 @@ def test_a_kill_while_a_server_is_made(lab: Lab, bystanders: list[Guest], point:
     survived("kills on real QEMU guests")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("point", [*STOPPING, *STARTING, *REBOOTING])
 def test_a_kill_while_a_server_is_stopped_started_or_rebooted(
     lab: Lab, bystanders: list[Guest], walked: Guest, point: str
@@ -167,6 +191,7 @@ def test_a_kill_while_a_server_is_stopped_started_or_rebooted(
     survived("kills on real QEMU guests")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("point", DELETING)
 def test_a_kill_while_a_server_is_deleted(lab: Lab, bystanders: list[Guest], point: str) -> None:
     server_id = made(lab, f"k{next(NUMBERS)}")
@@ -181,6 +206,7 @@ def test_a_kill_while_a_server_is_deleted(lab: Lab, bystanders: list[Guest], poi
     survived("kills on real QEMU guests")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("fate", ["cut", "freeze"])
 def test_a_node_that_is_cut_off_or_hangs_in_the_middle_of_boots(lab: Lab, bystanders: list[Guest], fate: str) -> None:
     """It is back after it was called down; until then what it was making waits, or goes elsewhere."""
@@ -198,6 +224,7 @@ def test_a_node_that_is_cut_off_or_hangs_in_the_middle_of_boots(lab: Lab, bystan
     survived(f"nodes {fate} in the middle of boots")
 
 
+@pytest.mark.full
 def test_a_node_crashes_while_ten_servers_are_created(lab: Lab, bystanders: list[Guest]) -> None:
     others = [guest for guest in bystanders if lab.node_of(guest) != 2]
     assert others
