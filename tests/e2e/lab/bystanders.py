@@ -8,8 +8,14 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 from tests.fixtures.e2e_guest import Guest
+from tests.fixtures.e2e_wait import until
 
+ANSWER_S = 60.0  # of SSH into a guest that shares a core with ten others
 GAP_S = 20.0  # between two counts a second apart: emulated guests beside ten others that boot on two cores
+
+
+def _boot_of(guest: Guest) -> str:
+    return until(guest.boot_id, f"an answer of {guest.name}", deadline_s=ANSWER_S)
 
 
 @contextmanager
@@ -18,15 +24,14 @@ def unharmed(guests: Sequence[Guest]) -> Iterator[None]:
 
     The last shows a guest that was paused, since its own clock stands still meanwhile.
     """
-    boots = [guest.boot_id() for guest in guests]
+    boots = [_boot_of(guest) for guest in guests]
     pids = [guest.cloud.qemu_pid(guest.id) for guest in guests]
-    assert all(boots)
     assert all(pids)
     for guest in guests:
         guest.start_counting()
     begun = [(guest.beats()[-1].uptime_s, time.monotonic()) for guest in guests]
     yield
-    assert [guest.boot_id() for guest in guests] == boots
+    assert [_boot_of(guest) for guest in guests] == boots
     assert [guest.cloud.qemu_pid(guest.id) for guest in guests] == pids
     for guest, (uptime_s, at_s) in zip(guests, begun, strict=True):
         beats = guest.beats()
