@@ -281,7 +281,7 @@ class LibvirtHost:
     def _on_running(
         self, instance_id: str, what: str, action: Callable[[Any], object], deadline_s: float = LIBVIRT_QUICK_S
     ) -> None:
-        """Do it if the domain runs; one that stops or vanishes meanwhile counts as not running."""
+        """Do it if the domain runs; one that vanishes meanwhile, or goes down, counts as not running."""
 
         def do(connection: Any) -> None:
             domain = _find(connection, instance_id)
@@ -292,7 +292,7 @@ class LibvirtHost:
                     action(domain)
             except libvirt.libvirtError as err:
                 gone = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
-                if err.get_error_code() not in gone or _is_active(connection, instance_id):
+                if err.get_error_code() not in gone or _runs(connection, instance_id):
                     raise
 
         self._run(instance_id, what, do, deadline_s)
@@ -335,9 +335,10 @@ def _find(connection: Any, instance_id: str) -> Any:
         raise
 
 
-def _is_active(connection: Any, instance_id: str) -> bool:
+def _runs(connection: Any, instance_id: str) -> bool:
+    """False also for a guest that has powered off while its QEMU is still there: libvirt takes no more orders for it."""
     domain = _find(connection, instance_id)
-    return domain is not None and bool(domain.isActive())
+    return domain is not None and domain.isActive() and domain.state()[0] != libvirt.VIR_DOMAIN_SHUTDOWN
 
 
 def _is_broken(connection: Any, error: Any) -> bool:
