@@ -225,7 +225,7 @@ func main() {
 	network(neutron, project.ID)
 	nova, err := openstack.NewComputeV2(provider, region)
 	check("compute endpoint", err)
-	for _, version := range []string{"2.1", "2.26", "2.53", "2.60", "2.73", "2.79"} {
+	for _, version := range []string{"2.1", "2.26", "2.53", "2.60", "2.73", "2.79", "2.87"} {
 		nova.Microversion = version
 		compute(nova, project.ID)
 	}

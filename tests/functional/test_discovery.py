@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from api.compute.views.versions import HIGHEST as NEWEST
 from common.ids import is_request_id
 from tests.fixtures.api import BASE_URL, ApiClient
 
 FLAVORS = "/compute/v2.1/flavors"
-NEWEST = "2.79"
 STANDARD, LEGACY = "OpenStack-API-Version", "X-OpenStack-Nova-API-Version"
 
 
@@ -32,6 +32,7 @@ def _ids(document: Any) -> set[str]:
         ("/image/v2", 300, "v2.16", "/image/v2/"),
         ("/image/versions", 200, "v2.16", "/image/v2/"),
         ("/network", 200, "v2.0", "/network/v2.0/"),
+        ("/placement", 200, "v1.0", "/placement/"),
         ("/cumulet", 200, "v1.0", "/cumulet/v1/"),
         ("/cumulet/v1", 200, "v1.0", "/cumulet/v1/"),
     ],
