@@ -52,6 +52,7 @@ def all_apis() -> list[Api]:
 
 def create_app(services: Services) -> flask.Flask:
     """The WSGI application for one worker process; called after fork."""
+    services.db.tell_by(services.bus.tell)
     app = flask.Flask("cumulet", static_folder=None)
     app.url_map = _url_map()
     overrides = load_overrides(services.config.api.policy_file)

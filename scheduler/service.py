@@ -48,6 +48,7 @@ class Scheduler:
         self.config, self.db, self.bus, self.clock = config, db, bus, clock
         self.name = config.scheduler.name or socket.gethostname()
         self.placement = NodeViews()
+        db.tell_by(bus.tell)
         self.engine = Engine(
             db=db,
             bus=bus,

@@ -1,7 +1,8 @@
 """Instances: the only writer of vm_state and task_state, and the queries about servers.
 
 `begin` starts an action (compare-and-set of task_state, operation row, event), `transition` moves state, `finish` ends
-the action. Each writes its event in the same transaction and logs one line.
+the action. Each writes its event row in the same transaction and logs one line; what vm_state became is also published,
+after the commit (common/rpc/events_v1.py).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from common import log
 from common.context import RequestContext
 from common.db import operations, quotas
 from common.db.models import Instance, Operation
+from common.db.session import tell
 from common.errors import CloudError, NotFound, StateConflict
 from common.rpc.compute_v1 import PowerState
+from common.rpc.events_v1 import InstanceChanged
 from common.states import ACTIONS, MOVES, Action, OperationClass, PowerCode, TaskState, VmState
 
 logger = logging.getLogger(__name__)
@@ -80,6 +83,7 @@ def create(
         log.event(
             logger, "instance.action_begun", instance_id=row["id"], action=Action.CREATE.value, operation_id=its["id"]
         )
+        _tell(session, (row["id"], row["project_id"], None), VmState.BUILDING, its["id"], now, "create")
     return [its["id"] for its in made]
 
 
@@ -183,12 +187,17 @@ def _move(
         if to not in MOVES[start]:
             raise AssertionError(f"{start} -> {to} is not in the state table")
     columns = _INSTANCES.c
-    moved = session.connection().execute(
-        sa.update(_INSTANCES)
-        .where(columns.id == instance_id, columns.vm_state.in_(expect), columns.deleted.is_(False))
-        .values(vm_state=to, updated_at=now, **changes)
+    moved = (
+        session.connection()
+        .execute(
+            sa.update(_INSTANCES)
+            .where(columns.id == instance_id, columns.vm_state.in_(expect), columns.deleted.is_(False))
+            .values(vm_state=to, updated_at=now, **changes)
+            .returning(columns.id, columns.project_id, columns.node_name)
+        )
+        .one_or_none()
     )
-    if moved.rowcount == 0:
+    if moved is None:
         return False
     operations.add_event(
         session,
@@ -199,8 +208,21 @@ def _move(
         result="Success",
         message=f"{'/'.join(expect)} -> {to}: {reason}",
     )
+    _tell(session, moved, to, operation_id, now, reason)
     log.event(logger, "instance.transition", instance_id=instance_id, to=to.value, reason=reason)
     return True
+
+
+def _tell(
+    session: Session, row: Sequence[Any], to: VmState, operation_id: str | None, now: datetime, reason: str
+) -> None:
+    """row: id, project_id, node_name."""
+    instance_id, project_id, node = row
+    event = InstanceChanged(
+        instance_id=instance_id, project_id=project_id, vm_state=to.value, at=now, reason=reason, node=node,
+        operation_id=operation_id,
+    )  # fmt: skip
+    tell(session, event)
 
 
 def finish(
@@ -316,5 +338,7 @@ def mark_deleted(session: Session, instance: Instance, operation_id: str, now: d
         result="Success",
         message=f"{instance.vm_state} -> deleted",
     )
+    where = instance.id, instance.project_id, instance.node_name
+    _tell(session, where, VmState.DELETED, operation_id, now, "delete")
     log.event(logger, "instance.transition", instance_id=instance.id, to="deleted", reason="delete")
     return True

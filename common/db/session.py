@@ -23,6 +23,7 @@ from common import log
 from common.clock import Clock, SystemClock
 from common.config import DatabaseConfig
 from common.errors import DatabaseUnavailable, InvalidRequest
+from common.rpc.events_v1 import Event
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,6 +34,7 @@ _LOST_RACE = {"40001", "40P01"}
 #: admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read only (a standby that is not promoted)
 _UNAVAILABLE = {"57P01", "57P02", "57P03", "53300", "25006"}
 _CONNECTION_CLASS = "08"
+_EVENTS = "cumulet_events"  # in a session's info: what to tell of once it is committed
 #: The tables fit in memory and every query is short: an index costs next to nothing, a second process or a compiler much.
 #: Without it the thousand ports of a list are looked for by three processes in all ports there are.
 _PLANNER = "-c random_page_cost=1.1 -c max_parallel_workers_per_gather=0 -c jit=off"
@@ -49,6 +51,7 @@ class Database:
     def __init__(self, config: DatabaseConfig, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
         self.statements = 0
+        self._tell: Callable[[Event], None] | None = None
         self.is_sqlite = config.url.startswith("sqlite")
         self.engine = _sqlite_engine(config) if self.is_sqlite else _postgresql_engine(config, self.clock)
         self._writer = self.engine.execution_options(cumulet_begin="BEGIN IMMEDIATE")
@@ -80,6 +83,10 @@ class Database:
             session.expunge_all()  # a rollback expires what the session holds; rows leave as plain values
             session.rollback()
 
+    def tell_by(self, publish: Callable[[Event], None]) -> None:
+        """Have the events of each transaction (`tell`) published after its commit. `publish` must not raise."""
+        self._tell = publish
+
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises.
@@ -88,6 +95,9 @@ class Database:
         """
         with _values_checked(), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+        if self._tell is not None:
+            for event in session.info.get(_EVENTS, ()):
+                self._tell(event)
 
     def run(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a write transaction, again when the database says that it lost a race or its connection.
@@ -120,6 +130,11 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def tell(session: Session, event: Event) -> None:
+    """Have an event published once this transaction is committed; never, if it is rolled back."""
+    session.info.setdefault(_EVENTS, []).append(event)
 
 
 @contextmanager

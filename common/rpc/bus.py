@@ -1,4 +1,5 @@
-"""The bus in Cumulet's own words: commands to a node, hints to the schedulers, reports back, questions to an agent."""
+"""The bus in Cumulet's own words: commands to a node, hints to the schedulers, reports back, questions to an agent,
+events to anyone."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from common.clock import Clock
 from common.deadlines import QUERY_S
 from common.errors import BusUnavailable, NodeUnreachable
 from common.ids import new_id
-from common.rpc import compute_v1, queries_v1
+from common.rpc import compute_v1, events_v1, queries_v1
 from common.rpc.topology import REPORTS, SCHEDULERS, node_queue, node_user, query_queue, reply_queue
 from common.rpc.transport import Callback, Incoming, Transport
 
@@ -54,6 +55,13 @@ class Bus:
             self.transport.hint(SCHEDULERS, b'{"operation_id":"%s"}' % operation_id.encode())
         except BusUnavailable as err:
             log.event(logger, "bus.hint_lost", logging.WARNING, operation_id=operation_id, reason=err.detail)
+
+    def tell(self, event: events_v1.Event) -> None:
+        """Publish what has been committed. Never raises, never waits long: the row is the truth, this may be lost."""
+        try:
+            self.transport.announce(events_v1.routing_key(event), events_v1.encode(event))
+        except BusUnavailable as err:
+            log.event(logger, "bus.event_lost", logging.DEBUG, key=events_v1.routing_key(event), reason=err.detail)
 
     def consume(self, queue: str, callback: Callback, stop: threading.Event, prefetch: int = 32) -> None:
         self.transport.consume([queue], callback, stop, prefetch)

@@ -158,13 +158,24 @@ class _Publisher:
         return self._producer
 
     def send(self, queue: str, body: bytes, properties: dict[str, Any]) -> None:
-        producer = self.ready()
+        self.ready()
         if self._declares:
             self.declare([queue])
-        producer.publish(
+        self._publish(topology.spec(queue).exchange if self._wire.is_rabbitmq else "", queue, body, properties)
+
+    def announce(self, key: str, body: bytes) -> None:
+        """On RabbitMQ only: to whoever has bound a queue to topology.EVENTS."""
+        channel = self.ready().channel
+        if self._declares and topology.EVENTS not in self._declared:
+            self._wire.exchange(topology.EVENTS)(channel).declare()
+            self._declared.add(topology.EVENTS)
+        self._publish(topology.EVENTS, key, body, {"delivery_mode": 2})
+
+    def _publish(self, exchange: str, key: str, body: bytes, properties: dict[str, Any]) -> None:
+        self.ready().publish(
             body,
-            routing_key=queue,
-            exchange=topology.spec(queue).exchange if self._wire.is_rabbitmq else "",
+            routing_key=key,
+            exchange=exchange,
             content_type="application/json",
             content_encoding="utf-8",
             retry=False,
@@ -257,37 +268,41 @@ class Transport:
 
         Raises BusUnavailable when it is known to be: at once for HINT_PAUSE_S after a failure, since a client waits.
         """
-        self._refuse_hint_while_paused(queue)
+        self._try(f"can't publish to {queue}", lambda: self._hints.send(queue, body, {"delivery_mode": 1}))
+
+    def announce(self, key: str, body: bytes) -> None:
+        """Publish on topology.EVENTS by routing key, as `hint` does: it may get lost. Nothing without RabbitMQ, since
+        only there anyone can listen. Raises BusUnavailable as `hint` does."""
+        if self.is_rabbitmq:
+            self._try(f"can't tell of {key}", lambda: self._hints.announce(key, body))
+
+    def _try(self, failure: str, send: Callable[[], None]) -> None:
+        self._refuse_while_paused(failure)
         if not self._hints.lock.acquire(timeout=HINT_CONNECT_S):
-            raise BusUnavailable(f"can't publish to {queue}: the connection is busy")
+            raise BusUnavailable(f"{failure}: the connection is busy")
         try:
-            self._refuse_hint_while_paused(queue)  # another may have failed while this one waited
+            self._refuse_while_paused(failure)  # another may have failed while this one waited
             was_connected = self._hints.connected
             try:
-                self._send_hint(queue, body)
+                self._hints.look()
+                send()
             except self._wire.errors:
                 self._hints.drop()
                 if not was_connected:
                     raise
-                self._send_hint(queue, body)
+                send()
         except self._wire.errors as err:
             self._hints.drop()
             self._no_hint_before = time.monotonic() + HINT_PAUSE_S
             raise BusUnavailable(
-                f"can't publish to {queue}: the message broker does not answer", detail=str(err) or type(err).__name__
+                f"{failure}: the message broker does not answer", detail=str(err) or type(err).__name__
             ) from err
         finally:
             self._hints.lock.release()
 
-    def _refuse_hint_while_paused(self, queue: str) -> None:
+    def _refuse_while_paused(self, failure: str) -> None:
         if time.monotonic() < self._no_hint_before:
-            raise BusUnavailable(
-                f"can't publish to {queue}: the message broker does not answer", detail="it did not a moment ago"
-            )
-
-    def _send_hint(self, queue: str, body: bytes) -> None:
-        self._hints.look()
-        self._hints.send(queue, body, {"delivery_mode": 1})
+            raise BusUnavailable(f"{failure}: the message broker does not answer", detail="it did not a moment ago")
 
     def declare(self, queues: Sequence[str]) -> None:
         """Make queues with their exchanges and bindings, where that has not been done on this connection.

@@ -17,6 +17,7 @@ from common.db.session import Database
 from common.deadlines import CUT_OFF_S
 from common.errors import BusUnavailable
 from common.rpc.bus import Bus
+from common.rpc.events_v1 import NodeChanged, NodeState
 
 logger = logging.getLogger(__name__)
 NODES = Gauge("cumulet_nodes", "Nodes by state: up, down, cut_off", ["state"])
@@ -54,5 +55,12 @@ class Liveness:
         told = {**changed, **{node_id: down[node_id] for node_id in cut}}
         if told:
             self._db.run(lambda session: node_life.wake_waiting(session, list(told), list(told.values()), now))
+        for node_id, name in changed.items():
+            self._tell(node_id, name, NodeState.DOWN if node_id in down else NodeState.UP)
+        for node_id in cut:
+            self._tell(node_id, down[node_id], NodeState.CUT_OFF)
         self._down = down
         return len(told)
+
+    def _tell(self, node_id: str, name: str, state: NodeState) -> None:
+        self._bus.tell(NodeChanged(node_id=node_id, node=name, state=state, at=self._clock.now()))

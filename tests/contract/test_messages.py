@@ -15,15 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.rpc import compute_v1, queries_v1
+from common.rpc import compute_v1, events_v1, queries_v1
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PROTOCOLS: dict[str, tuple[Any, ...]] = {
     "compute_v1": (compute_v1.Command, compute_v1.FromAgent),
     "queries_v1": (queries_v1.Query, queries_v1.Answer),
+    "events_v1": (events_v1.Event,),
 }
 DECODERS = [
     compute_v1.decode_command, compute_v1.decode_from_agent, queries_v1.decode_query, queries_v1.decode_answer,
+    events_v1.decode,
 ]  # fmt: skip
 EXPECTED = (msgspec.ValidationError, msgspec.DecodeError)
 

@@ -61,7 +61,7 @@ def test_a_boot_goes_on_when_the_scheduler_is_killed(cloud: Cloud) -> None:
     former = cloud.kill("scheduler")
     server = e2e_guest.find(cloud, made.id)
     server.wait_for_status("ACTIVE", deadline_s=120)
-    assert cloud.pid("scheduler") not in (0, former)
+    until(lambda: cloud.pid("scheduler") not in (0, former), "the scheduler's successor", deadline_s=RESTART_S)
     (operation,) = cloud.cumulet("operation", "list", "--resource", made.id, cloud="cumulet")
     assert (operation["State"], operation["Attempt"]) == ("done", 1)
     demo.delete_server(made.id, wait=True, timeout=90)
