@@ -54,7 +54,8 @@ OPENSTACK: Final[dict[str, str]] = {
     **_noun("server", "server_ssh", ssh="Ssh"),
     **_noun(
         "server", "server_actions", delete="DeleteServers", start="StartServers", stop="StopServers",
-        reboot="RebootServer", set="SetServer", unset="UnsetServer", lock="LockServers", unlock="UnlockServers",
+        reboot="RebootServer", pause="PauseServers", unpause="UnpauseServers", suspend="SuspendServers",
+        resume="ResumeServers", set="SetServer", unset="UnsetServer", lock="LockServers", unlock="UnlockServers",
         add_security_group="AddGroups", remove_security_group="RemoveGroups",
     ),
     **_noun("server event", "server_event", list="ListEvents", show="ShowEvent"),

@@ -13,6 +13,8 @@ ENSURE_INSTANCE_S: Final = 600.0  # image download included
 ENSURE_RUNNING_S: Final = 120.0
 ENSURE_STOPPED_S: Final = 180.0
 REBOOT_S: Final = 240.0
+PAUSE_S: Final = 60.0
+SAVE_MEMORY_S: Final = 900.0  # all of a guest's memory written to, or read from, the node's disk
 ENSURE_ABSENT_S: Final = 180.0
 WAIT_FOR_CANCELLED_S: Final = 900.0
 WAIT_FOR_NODES_S: Final = 180.0  # no node at all is heard of: the broker is away; new servers wait so long
@@ -49,6 +51,7 @@ JOIN_REQUEST_S: Final = 30.0
 # Libvirt calls (agent); past these the domain is marked busy and its thread counted as lost
 LIBVIRT_QUICK_S: Final = 15.0
 LIBVIRT_START_S: Final = 90.0
+LIBVIRT_SAVE_S: Final = 600.0  # the guest's memory goes to, or comes from, the disk
 
 # Child processes
 QEMU_IMG_S: Final = 300.0

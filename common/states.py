@@ -16,6 +16,8 @@ class VmState(StrEnum):
     BUILDING = "building"
     ACTIVE = "active"
     STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
     ERROR = "error"
     DELETED = "deleted"
 
@@ -27,6 +29,10 @@ class TaskState(StrEnum):
     POWERING_ON = "powering-on"
     REBOOTING = "rebooting"
     REBOOTING_HARD = "rebooting_hard"
+    PAUSING = "pausing"
+    UNPAUSING = "unpausing"
+    SUSPENDING = "suspending"
+    RESUMING = "resuming"
     DELETING = "deleting"
     RESTORING = "restoring"
 
@@ -70,6 +76,10 @@ class Action(StrEnum):
     STOP = "stop"
     REBOOT = "reboot"
     REBOOT_HARD = "reboot_hard"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
     RESTORE = "restore"
     HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
 
@@ -141,7 +151,7 @@ ACTIONS: dict[Action, Rule] = {
         shown_as="reboot",
     ),
     Action.REBOOT_HARD: Rule(
-        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.ERROR}),
         task=TaskState.REBOOTING_HARD,
         leads_to=VmState.ACTIVE,
         on_failure=None,
@@ -149,6 +159,42 @@ ACTIONS: dict[Action, Rule] = {
         saga="server_reboot",
         shown_as="reboot",
         replaces=frozenset({TaskState.REBOOTING}),
+    ),
+    Action.PAUSE: Rule(
+        allowed=frozenset({VmState.ACTIVE}),
+        task=TaskState.PAUSING,
+        leads_to=VmState.PAUSED,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_pause",
+        shown_as="pause",
+    ),
+    Action.UNPAUSE: Rule(
+        allowed=frozenset({VmState.PAUSED}),
+        task=TaskState.UNPAUSING,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_pause",
+        shown_as="unpause",
+    ),
+    Action.SUSPEND: Rule(
+        allowed=frozenset({VmState.ACTIVE}),
+        task=TaskState.SUSPENDING,
+        leads_to=VmState.SUSPENDED,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_suspend",
+        shown_as="suspend",
+    ),
+    Action.RESUME: Rule(
+        allowed=frozenset({VmState.SUSPENDED}),
+        task=TaskState.RESUMING,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_resume",
+        shown_as="resume",
     ),
     Action.RESTORE: Rule(
         allowed=frozenset({VmState.ACTIVE, VmState.STOPPED}),
@@ -170,10 +216,17 @@ ACTIONS: dict[Action, Rule] = {
     ),
 }
 
+#: vm_states of servers that have a guest on a node, running or not
+ON_NODE = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED})
+#: vm_states in which what the guest held in memory is kept, and is lost when the guest is found off, or gone
+KEEPS_MEMORY = frozenset({VmState.PAUSED, VmState.SUSPENDED})
+
 #: Moves of vm_state that no action of a user asks for: what a reconciler may write after looking at a node.
 OBSERVED: dict[VmState, frozenset[VmState]] = {
     VmState.ACTIVE: frozenset({VmState.STOPPED, VmState.ERROR}),
     VmState.STOPPED: frozenset({VmState.ACTIVE, VmState.ERROR}),
+    VmState.PAUSED: frozenset({VmState.STOPPED, VmState.ERROR}),  # its memory is gone: the guest was killed
+    VmState.SUSPENDED: frozenset({VmState.STOPPED, VmState.ERROR}),
     VmState.BUILDING: frozenset({VmState.ERROR}),
 }
 
@@ -207,6 +260,8 @@ _STATUS = {
     VmState.BUILDING: "BUILD",
     VmState.ACTIVE: "ACTIVE",
     VmState.STOPPED: "SHUTOFF",
+    VmState.PAUSED: "PAUSED",
+    VmState.SUSPENDED: "SUSPENDED",
     VmState.ERROR: "ERROR",
     VmState.DELETED: "DELETED",
 }

@@ -23,6 +23,7 @@ from common.rpc.transport import Incoming
 from compute_agent import identity
 from compute_agent.health import Health, HealthServer
 from compute_agent.heartbeat import Heartbeats, NodeFacts
+from compute_agent.held_memory import HeldMemory
 from compute_agent.hypervisor.base import Hypervisor
 from compute_agent.inbox import Inbox
 from compute_agent.instances import Instances, Parts
@@ -185,9 +186,12 @@ class Agent:
             clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, instances=instances,
             note_phase=self.inbox.note_phase, superseded=self._superseded,
         )  # fmt: skip
+        held_memory = HeldMemory(
+            clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, instances=instances
+        )  # fmt: skip
         self._obey = Obey(
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, networking=self.networking,
-            specs=self.specs, instances=instances, power=power, inbox=self.inbox, outbox=self.outbox,
+            specs=self.specs, instances=instances, power=power, held_memory=held_memory, inbox=self.inbox, outbox=self.outbox,
             metrics=self.metrics,
         )  # fmt: skip
         self._recovery = Recovery(

@@ -112,7 +112,9 @@ class Instances:
         with task.measure("ports", parts.clock):
             nics = parts.networking.ensure_ports(*_plugging(command.spec))
         with task.measure("domain", parts.clock):
-            parts.hypervisor.ensure_running(self._domain(command.spec, task.pair, disks, nics))
+            domain = self._domain(command.spec, task.pair, disks, nics)
+            from_memory = isinstance(command, EnsureRunning) and command.from_memory
+            parts.hypervisor.ensure_running(domain, from_memory=from_memory)
         return Outcome(power=self.power(command.instance_id))
 
     def ensure_absent(self, task: Task, command: EnsureAbsent, state: DomainState | None) -> Outcome:

@@ -16,12 +16,15 @@ from common.rpc.compute_v1 import (
     AckReports,
     EnsureAbsent,
     EnsureInstance,
+    EnsurePaused,
     EnsureRunning,
+    EnsureSaved,
     EnsureStopped,
     LeaseRenewed,
     RebootInstance,
     SyncNetwork,
 )
+from compute_agent.held_memory import HeldMemory
 from compute_agent.hypervisor.base import DomainState, Hypervisor
 from compute_agent.inbox import Inbox
 from compute_agent.instances import CreationUndone, Instances, Interrupted
@@ -58,6 +61,7 @@ class Obey:
         specs: Specs,
         instances: Instances,
         power: Power,
+        held_memory: HeldMemory,
         inbox: Inbox,
         outbox: Outbox,
         metrics: Metrics,
@@ -69,6 +73,7 @@ class Obey:
         self._specs = specs
         self._instances = instances
         self._power = power
+        self._held_memory = held_memory
         self._inbox = inbox
         self._outbox = outbox
         self._metrics = metrics
@@ -140,6 +145,10 @@ class Obey:
                 return self._power.ensure_stopped(task, command, state)
             case RebootInstance() as command:
                 return self._power.reboot(task, command, state)
+            case EnsurePaused() as command:
+                return self._held_memory.ensure_paused(task, command, state)
+            case EnsureSaved() as command:
+                return self._held_memory.ensure_saved(task, command, state)
             case EnsureAbsent() as command:
                 return self._instances.ensure_absent(task, command, state)
         raise InvalidRequest(f"command {task.command.id} is of a kind this agent does not know")

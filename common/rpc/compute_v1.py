@@ -209,9 +209,13 @@ class EnsureInstance(_Command, frozen=True, kw_only=True, tag="ensure_instance")
 
 
 class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
-    """Start the guest, its domain defined afresh from the spec (never from what the node has stored)."""
+    """Start the guest, its domain defined afresh from the spec (never from what the node has stored).
+
+    from_memory: let it go on from the memory that EnsureSaved wrote, where there is any.
+    """
 
     spec: InstanceSpec
+    from_memory: bool = False
 
 
 class EnsureStopped(_Command, frozen=True, kw_only=True, tag="ensure_stopped"):
@@ -226,6 +230,16 @@ class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance")
     spec: InstanceSpec
     mode: RebootMode
     timeout_s: int = 60
+
+
+class EnsurePaused(_Command, frozen=True, kw_only=True, tag="ensure_paused"):
+    """Hold the running guest's processors, its memory kept as it is; paused False: let them go on."""
+
+    paused: bool = True
+
+
+class EnsureSaved(_Command, frozen=True, kw_only=True, tag="ensure_saved"):
+    """Write the guest's memory to the node's disk and switch it off."""
 
 
 class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
@@ -261,6 +275,8 @@ Command = (
     | EnsureRunning
     | EnsureStopped
     | RebootInstance
+    | EnsurePaused
+    | EnsureSaved
     | EnsureAbsent
     | SyncNetwork
     | AckReports

@@ -96,8 +96,23 @@ class Hypervisor(Protocol):
         """Define (or redefine) the persistent domain; a running one keeps running as it is."""
         ...
 
-    def ensure_running(self, domain: Domain) -> None:
-        """Define afresh and start, unless it already runs at this epoch."""
+    def ensure_running(self, domain: Domain, *, from_memory: bool = False) -> None:
+        """Define afresh and start, unless it already runs at this epoch.
+
+        from_memory: go on from what `ensure_saved` wrote, if there is any; else that is thrown away.
+        """
+        ...
+
+    def ensure_paused(self, instance_id: str) -> None:
+        """Hold the processors of a running guest. Raises HypervisorError when it is off."""
+        ...
+
+    def ensure_unpaused(self, instance_id: str) -> None:
+        """Let a paused guest go on. Raises HypervisorError when it is off."""
+        ...
+
+    def ensure_saved(self, instance_id: str) -> None:
+        """Write the guest's memory to the disk and switch it off. Raises HypervisorError when it is off unsaved."""
         ...
 
     def request_shutdown(self, instance_id: str) -> None:

@@ -105,7 +105,7 @@ class LibvirtHypervisor:
         self._host.define(domain.instance_id, self._render(domain), domain_xml.mark_text(mark))
         self._remember(mark)
 
-    def ensure_running(self, domain: Domain) -> None:
+    def ensure_running(self, domain: Domain, *, from_memory: bool = False) -> None:
         now = self._present(domain.instance_id, refuse_foreign=True)
         if now is not None and now.power is PowerState.RUNNING and now.epoch == domain.epoch:
             if now.generation != domain.generation:
@@ -116,8 +116,39 @@ class LibvirtHypervisor:
             return
         if now is not None and now.power not in (PowerState.SHUTDOWN, PowerState.CRASHED):
             self._host.destroy(domain.instance_id)  # of another epoch: not what is wanted
+        elif from_memory and now is not None and now.epoch == domain.epoch and self._host.is_saved(domain.instance_id):
+            self._host.start_saved(domain.instance_id)
+            self.ensure_defined(domain)
+            return
         self._host.start(domain.instance_id, self._render(domain))
         self._remember(domain_xml.mark_of(domain))
+
+    def ensure_paused(self, instance_id: str) -> None:
+        if self._power_of(instance_id) is PowerState.RUNNING:
+            self._host.pause(instance_id)
+        self._require(instance_id, PowerState.PAUSED)
+
+    def ensure_unpaused(self, instance_id: str) -> None:
+        if self._power_of(instance_id) is PowerState.PAUSED:
+            self._host.resume(instance_id)
+        self._require(instance_id, PowerState.RUNNING)
+
+    def ensure_saved(self, instance_id: str) -> None:
+        if self._power_of(instance_id) in (PowerState.RUNNING, PowerState.PAUSED):
+            self._host.save(instance_id)
+        if not self._host.is_saved(instance_id):
+            raise HypervisorError(f"server {instance_id} is off, and its memory was not saved", instance_id=instance_id)
+
+    def _power_of(self, instance_id: str) -> PowerState:
+        now = self._present(instance_id)
+        return now.power if now else PowerState.ABSENT
+
+    def _require(self, instance_id: str, wanted: PowerState) -> None:
+        power = self._power_of(instance_id)
+        if power is not wanted:
+            raise HypervisorError(
+                f"the guest of server {instance_id} is {power.value}, not {wanted.value}", instance_id=instance_id
+            )
 
     def request_shutdown(self, instance_id: str) -> None:
         if self._present(instance_id):

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import libvirt
 
 from common import log
-from common.deadlines import LIBVIRT_QUICK_S, LIBVIRT_START_S
+from common.deadlines import LIBVIRT_QUICK_S, LIBVIRT_SAVE_S, LIBVIRT_START_S
 from common.errors import CloudError, HypervisorError
 from common.rpc.compute_v1 import PowerState
 from compute_agent.hypervisor.call_pool import CallPool
@@ -140,12 +140,15 @@ class LibvirtHost:
         self._run(instance_id, "defining the guest", do)
 
     def start(self, instance_id: str, xml: str) -> None:
-        """Define afresh and start; nothing is kept from the definition there was."""
+        """Define afresh and start; nothing is kept from the definition there was, nor of memory saved with it."""
 
         def do(connection: Any) -> None:
             domain = connection.defineXML(xml)
-            if not domain.isActive():
-                domain.create()
+            if domain.isActive():
+                return
+            if domain.hasManagedSaveImage():
+                domain.managedSaveRemove()
+            domain.create()
 
         self._run(instance_id, "starting the guest", do, LIBVIRT_START_S)
 
@@ -162,6 +165,33 @@ class LibvirtHost:
     def resume(self, instance_id: str) -> None:
         """Let a paused domain go on; QEMU pauses guests whose disk could not be written."""
         self._on_running(instance_id, "resuming the guest", lambda domain: domain.resume())
+
+    def pause(self, instance_id: str) -> None:
+        self._on_running(instance_id, "pausing the guest", lambda domain: domain.suspend())
+
+    def save(self, instance_id: str) -> None:
+        """Write the memory to libvirt's folder and end the domain; it will run when it is started from that."""
+        flags = libvirt.VIR_DOMAIN_SAVE_RUNNING
+        self._on_running(
+            instance_id, "saving the guest's memory", lambda domain: domain.managedSave(flags), LIBVIRT_SAVE_S
+        )
+
+    def is_saved(self, instance_id: str) -> bool:
+        def ask(connection: Any) -> bool:
+            domain = _find(connection, instance_id)
+            return domain is not None and bool(domain.hasManagedSaveImage())
+
+        return self._run(instance_id, "looking for the guest's saved memory", ask)
+
+    def start_saved(self, instance_id: str) -> None:
+        """Let the guest go on from its saved memory, which is gone afterwards."""
+
+        def do(connection: Any) -> None:
+            domain = connection.lookupByUUIDString(instance_id)
+            if not domain.isActive():
+                domain.create()
+
+        self._run(instance_id, "starting the guest from its saved memory", do, LIBVIRT_SAVE_S)
 
     def destroy(self, instance_id: str) -> None:
         """Cut power. QEMU gets up to 15 s from libvirt to end, hence the long deadline."""

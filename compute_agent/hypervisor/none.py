@@ -26,8 +26,17 @@ class NoHypervisor:
     def ensure_defined(self, domain: Domain) -> None:
         raise _refusal(domain.instance_id)
 
-    def ensure_running(self, domain: Domain) -> None:
+    def ensure_running(self, domain: Domain, *, from_memory: bool = False) -> None:  # noqa: ARG002 - the interface's
         raise _refusal(domain.instance_id)
+
+    def ensure_paused(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
+
+    def ensure_unpaused(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
+
+    def ensure_saved(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
 
     def request_shutdown(self, instance_id: str) -> None:
         """Nothing runs."""

@@ -272,6 +272,54 @@ def test_reboot_keeps_it_running(rig: Rig) -> None:
     assert rig.power(domain) is PowerState.RUNNING
 
 
+def test_pausing_and_going_on(rig: Rig) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_running(domain)
+    for _ in range(2):
+        rig.driver.ensure_paused(domain.instance_id)
+        assert rig.power(domain) is PowerState.PAUSED
+    for _ in range(2):
+        rig.driver.ensure_unpaused(domain.instance_id)
+        assert rig.power(domain) is PowerState.RUNNING
+    rig.driver.ensure_stopped(domain.instance_id)
+    for verb in (rig.driver.ensure_paused, rig.driver.ensure_unpaused, rig.driver.ensure_saved):
+        with pytest.raises(HypervisorError, match=domain.instance_id):
+            verb(domain.instance_id)
+
+
+def test_power_can_be_cut_while_paused(rig: Rig) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_running(domain)
+    rig.driver.ensure_paused(domain.instance_id)
+    rig.driver.ensure_stopped(domain.instance_id)
+    assert rig.power(domain) is PowerState.SHUTDOWN
+
+
+def test_saving_memory_and_going_on(rig: Rig) -> None:
+    domain = rig.domain(generation=1)
+    rig.driver.ensure_running(domain)
+    for _ in range(2):
+        rig.driver.ensure_saved(domain.instance_id)
+        assert rig.power(domain) is PowerState.SHUTDOWN
+    again = replace(domain, generation=2)
+    for _ in range(2):
+        rig.driver.ensure_running(again, from_memory=True)
+        assert rig.driver.state(domain.instance_id) == DomainState(domain.instance_id, 1, 2, PowerState.RUNNING)
+    rig.driver.ensure_stopped(domain.instance_id)
+    with pytest.raises(HypervisorError, match=domain.instance_id):
+        rig.driver.ensure_saved(domain.instance_id)  # what was saved is used up
+
+
+def test_an_ordinary_start_throws_saved_memory_away(rig: Rig) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_running(domain)
+    rig.driver.ensure_saved(domain.instance_id)
+    rig.driver.ensure_running(domain)
+    rig.driver.ensure_stopped(domain.instance_id)
+    with pytest.raises(HypervisorError, match=domain.instance_id):
+        rig.driver.ensure_saved(domain.instance_id)
+
+
 @only_libvirt
 def test_foreign_domains_are_not_touched(rig: Rig) -> None:
     """HYP-11: a domain that bears another cloud's UUID is left alone by every verb."""

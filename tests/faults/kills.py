@@ -23,6 +23,8 @@ class Begin(StrEnum):
     NOTHING = "nothing"
     ACTIVE = "active"
     STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ SCENARIOS = (
     Scenario("server_reboot", "server_reboot", Begin.ACTIVE, "active", Action.REBOOT),
     Scenario("server_reboot_hard", "server_reboot", Begin.ACTIVE, "active", Action.REBOOT_HARD),
     Scenario("server_restore", "server_restore", Begin.ACTIVE, "active", Action.RESTORE, asked=False),
+    Scenario("server_pause", "server_pause", Begin.ACTIVE, "paused", Action.PAUSE),
+    Scenario("server_unpause", "server_pause", Begin.PAUSED, "active", Action.UNPAUSE),
+    Scenario("server_suspend", "server_suspend", Begin.ACTIVE, "suspended", Action.SUSPEND),
+    Scenario("server_resume", "server_resume", Begin.SUSPENDED, "active", Action.RESUME),
     Scenario("server_delete", "server_delete", Begin.ACTIVE, "deleted", Action.DELETE),
 )
 #: places in the agent by which every command comes
@@ -70,6 +76,8 @@ AGENT_WORK = {
         "domain:after",
     ),
     "ensure_stopped": (),
+    "ensure_paused": ("domain:before", "domain:after"),
+    "ensure_saved": ("domain:before", "domain:after"),
 }  # fmt: skip
 
 

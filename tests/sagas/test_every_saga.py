@@ -25,6 +25,9 @@ STARTED_BY = {
     "server_stop": Action.STOP,
     "server_reboot": Action.REBOOT,
     "server_restore": Action.RESTORE,
+    "server_pause": Action.PAUSE,
+    "server_suspend": Action.SUSPEND,
+    "server_resume": Action.RESUME,
     "server_remains": Action.DELETE,  # of a server whose node is down
 }
 STEPS = [(kind, step.name) for kind, saga in SAGAS.items() for step in saga.steps]

@@ -28,7 +28,9 @@ from common.rpc.compute_v1 import (
     Command,
     EnsureAbsent,
     EnsureInstance,
+    EnsurePaused,
     EnsureRunning,
+    EnsureSaved,
     EnsureStopped,
     PowerState,
     RebootInstance,
@@ -42,6 +44,8 @@ from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
 from scheduler.sagas import SAGAS
 
 PROJECT, USER = "a" * 32, "b" * 32
+#: what brings an active server into a state
+LEADS_THERE = {VmState.STOPPED: Action.STOP, VmState.PAUSED: Action.PAUSE, VmState.SUSPENDED: Action.SUSPEND}
 
 
 @dataclass
@@ -76,7 +80,10 @@ class SimNode:
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
             power = PowerState.ABSENT
-        elif isinstance(command, EnsureStopped):
+        elif isinstance(command, EnsurePaused):
+            power = PowerState.PAUSED if command.paused else PowerState.RUNNING
+            self.domains[command.instance_id] = (command.epoch, power)
+        elif isinstance(command, EnsureStopped | EnsureSaved):
             power = PowerState.SHUTDOWN
             self.domains[command.instance_id] = (command.epoch, power)
         elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance):
@@ -263,8 +270,8 @@ class World:
         instance_id = self.new_instance()
         self.begin(instance_id, Action.CREATE)
         self.run()
-        if state == VmState.STOPPED:
-            self.begin(instance_id, Action.STOP)
+        if state in LEADS_THERE:
+            self.begin(instance_id, LEADS_THERE[state])
             self.run()
         assert self.instance(instance_id).vm_state == state
         return instance_id
@@ -274,7 +281,7 @@ class World:
         if action == Action.CREATE:
             return self.new_instance()
         allowed = ACTIONS[action].allowed
-        return self.placed_instance(VmState.ACTIVE if VmState.ACTIVE in allowed else VmState.STOPPED)
+        return self.placed_instance(next(state for state in (VmState.ACTIVE, *LEADS_THERE) if state in allowed))
 
     def deleted_while_down(self, instance_id: str) -> str:
         """Delete an instance whose node is silent, then let the node be back: the operation that clears up there."""

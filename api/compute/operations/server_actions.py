@@ -20,7 +20,7 @@ from common.states import ACTIONS, MOVES, Action, VmState
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # everything but tab and newline: no terminal escapes (CON-07)
 ADMIN, OWNER = "admin", "owner"
-_DONE_BY_THE_NODE = (Action.START, Action.STOP, Action.REBOOT, Action.REBOOT_HARD)
+_DONE_WITHOUT_THE_NODE = (Action.DELETE,)
 
 
 def begin(services: Services, context: RequestContext, server_id: str, action: Action) -> None:
@@ -42,7 +42,7 @@ def begin(services: Services, context: RequestContext, server_id: str, action: A
 def _check_node(session: Session, instance: Instance, action: Action, now: datetime) -> None:
     """Raises Conflict at once for what a node that is down could not do; deleting needs none."""
     if (
-        action not in _DONE_BY_THE_NODE
+        action in _DONE_WITHOUT_THE_NODE
         or instance.node_id is None
         or not node_life.is_down(session, instance.node_id, now)
     ):

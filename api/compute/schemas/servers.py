@@ -124,6 +124,10 @@ SET_TAGS = obj({"tags": TAGS}, ("tags",))
 _NOTHING: Schema = {"type": ["object", "null"], "maxProperties": 0}
 START = obj({"os-start": _NOTHING}, ("os-start",))
 STOP = obj({"os-stop": _NOTHING}, ("os-stop",))
+PAUSE = obj({"pause": _NOTHING}, ("pause",))
+UNPAUSE = obj({"unpause": _NOTHING}, ("unpause",))
+SUSPEND = obj({"suspend": _NOTHING}, ("suspend",))
+RESUME = obj({"resume": _NOTHING}, ("resume",))
 FORCE_DELETE = obj({"forceDelete": _NOTHING}, ("forceDelete",))
 REBOOT = obj(
     {"reboot": obj({"type": {"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, ("type",))}, ("reboot",)

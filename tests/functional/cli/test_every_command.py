@@ -52,6 +52,8 @@ LINES: tuple[tuple[str, str, int], ...] = (
     ("demo", "server set --name web2 --property c=d --tag u --description d web", 0),
     ("demo", "server unset --property a --tag t --description web2", 0),
     ("demo", "server stop --wait web2", 0), ("demo", "server start --wait web2", 0),
+    ("demo", "server pause --wait web2", 0), ("demo", "server unpause --wait web2", 0),
+    ("demo", "server suspend --wait web2", 0), ("demo", "server resume --wait web2", 0),
     ("demo", "server reboot --hard --wait web2", 0), ("demo", "server lock --reason r web2", 0),
     ("demo", "server unlock web2", 0), ("demo", "console log show --lines 5 web2", 0),
     ("demo", "server event list web2 -f json", 0), ("demo", "server event show web2 {event}", 0),
