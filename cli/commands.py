@@ -58,6 +58,7 @@ OPENSTACK: Final[dict[str, str]] = {
         resume="ResumeServers", set="SetServer", unset="UnsetServer", lock="LockServers", unlock="UnlockServers",
         add_security_group="AddGroups", remove_security_group="RemoveGroups",
     ),
+    **_noun("server", "server_rebuild", rebuild="RebuildServer"),
     **_noun("server event", "server_event", list="ListEvents", show="ShowEvent"),
     **_noun("service", "catalog", list="ListServices", show="ShowService", create="CreateService", delete="DeleteServices"),
     **_noun(

@@ -10,6 +10,7 @@ RESEND_FIRST_S: Final = 5.0  # an unaccepted command is sent again after this, d
 RESEND_MAX_S: Final = 30.0  # … up to this; an accepted one is asked after at this pace
 UNDO_DEADLINE_S: Final = 600.0  # after it the operation is `stuck`
 ENSURE_INSTANCE_S: Final = 600.0  # image download included
+REBUILD_S: Final = 600.0  # image download included
 ENSURE_RUNNING_S: Final = 120.0
 ENSURE_STOPPED_S: Final = 180.0
 REBOOT_S: Final = 240.0

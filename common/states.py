@@ -33,6 +33,7 @@ class TaskState(StrEnum):
     UNPAUSING = "unpausing"
     SUSPENDING = "suspending"
     RESUMING = "resuming"
+    REBUILDING = "rebuilding"
     DELETING = "deleting"
     RESTORING = "restoring"
 
@@ -80,6 +81,7 @@ class Action(StrEnum):
     UNPAUSE = "unpause"
     SUSPEND = "suspend"
     RESUME = "resume"
+    REBUILD = "rebuild"
     RESTORE = "restore"
     HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
 
@@ -196,6 +198,15 @@ ACTIONS: dict[Action, Rule] = {
         saga="server_resume",
         shown_as="resume",
     ),
+    Action.REBUILD: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+        task=TaskState.REBUILDING,
+        leads_to=VmState.ACTIVE,  # STOPPED, if that is where it was
+        on_failure=VmState.ERROR,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_rebuild",
+        shown_as="rebuild",
+    ),
     Action.RESTORE: Rule(
         allowed=frozenset({VmState.ACTIVE, VmState.STOPPED}),
         task=TaskState.RESTORING,
@@ -253,6 +264,8 @@ def server_status(vm_state: str, task_state: str | None) -> str:
         return "REBOOT"
     if vm_state == VmState.ACTIVE and task_state == TaskState.REBOOTING_HARD:
         return "HARD_REBOOT"
+    if task_state == TaskState.REBUILDING and vm_state in ACTIONS[Action.REBUILD].allowed:
+        return "REBUILD"
     return _STATUS[VmState(vm_state)]
 
 

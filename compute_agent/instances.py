@@ -24,6 +24,7 @@ from common.rpc.compute_v1 import (
     PortSpec,
     PowerState,
     RebootInstance,
+    RebuildInstance,
     WantedPower,
 )
 from compute_agent import guest_domain
@@ -35,7 +36,7 @@ from compute_agent.task import Outcome, Task
 from compute_agent.undo import Undo
 
 logger = logging.getLogger(__name__)
-SpecCommand = EnsureInstance | EnsureRunning | RebootInstance
+SpecCommand = EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance
 
 
 class Interrupted(Exception):
@@ -93,6 +94,20 @@ class Instances:
                 raise
             self._parts.specs.bury(command.instance_id, task.pair, command.id)
             raise CreationUndone(err) from err
+
+    def rebuild(self, task: Task, command: RebuildInstance) -> Outcome:
+        """The old guest and its disks go only when the new image is here; what was removed is never removed twice."""
+        parts, instance_id = self._parts, command.instance_id
+        self._checkpoint(task)
+        if parts.storage.discarded_by(instance_id) != command.id:
+            with task.measure("image", parts.clock):
+                parts.storage.fetch(command.spec)
+            self._checkpoint(task)
+            self.remember(command, command.power, command.spec)
+            with task.measure("domain", parts.clock):
+                parts.hypervisor.ensure_absent(instance_id)
+            parts.storage.discard(instance_id, command.id, keep_ephemeral=command.keep_ephemeral)
+        return self._make(task, command, Undo())
 
     def ensure_running(self, task: Task, command: EnsureRunning, state: DomainState | None) -> Outcome:
         self.require_disks(command.spec)
@@ -181,7 +196,7 @@ class Instances:
             return known.epoch > epoch
         return not here or state is not None
 
-    def _make(self, task: Task, command: EnsureInstance, undo: Undo) -> Outcome:
+    def _make(self, task: Task, command: EnsureInstance | RebuildInstance, undo: Undo) -> Outcome:
         parts, spec, instance_id = self._parts, command.spec, command.instance_id
         self._checkpoint(task)
         undo.push("disks", lambda: parts.storage.remove(instance_id))

@@ -22,6 +22,7 @@ from common.rpc.compute_v1 import (
     EnsureStopped,
     LeaseRenewed,
     RebootInstance,
+    RebuildInstance,
     SyncNetwork,
 )
 from compute_agent.held_memory import HeldMemory
@@ -145,6 +146,8 @@ class Obey:
                 return self._power.ensure_stopped(task, command, state)
             case RebootInstance() as command:
                 return self._power.reboot(task, command, state)
+            case RebuildInstance() as command:
+                return self._instances.rebuild(task, command)
             case EnsurePaused() as command:
                 return self._held_memory.ensure_paused(task, command, state)
             case EnsureSaved() as command:

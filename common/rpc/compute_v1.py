@@ -232,6 +232,17 @@ class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance")
     timeout_s: int = 60
 
 
+class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance"):
+    """Replace the instance's disks by new ones made from the spec, once per command id, and give it the wanted power.
+
+    keep_ephemeral: all disks but the ephemeral one. The image is fetched before anything of the old guest goes.
+    """
+
+    spec: InstanceSpec
+    power: WantedPower = WantedPower.RUNNING
+    keep_ephemeral: bool = False
+
+
 class EnsurePaused(_Command, frozen=True, kw_only=True, tag="ensure_paused"):
     """Hold the running guest's processors, its memory kept as it is; paused False: let them go on."""
 
@@ -275,6 +286,7 @@ Command = (
     | EnsureRunning
     | EnsureStopped
     | RebootInstance
+    | RebuildInstance
     | EnsurePaused
     | EnsureSaved
     | EnsureAbsent

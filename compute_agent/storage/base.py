@@ -33,6 +33,18 @@ class Storage(Protocol):
         """True when anything of the instance is here, even a part."""
         ...
 
+    def fetch(self, spec: InstanceSpec) -> None:
+        """Have the spec's image at hand, so that making disks from it can hardly fail. Raises as `ensure`."""
+        ...
+
+    def discarded_by(self, instance_id: str) -> str:
+        """The id of the last command that `discard` was called for; "" for none."""
+        ...
+
+    def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
+        """Remove the disks, so that `ensure` makes new ones; the serial log stays. The command's id is noted last."""
+        ...
+
     def remove(self, instance_id: str) -> None:
         """Remove all of the instance's disks and its serial log. Succeeds when there is nothing."""
         ...

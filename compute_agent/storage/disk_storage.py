@@ -57,6 +57,16 @@ class DiskStorage:
             )
         return _as_disks(files, drive, _bus(spec))
 
+    def fetch(self, spec: InstanceSpec) -> None:
+        with self._cache.hold(spec.image, self._disks.images_in_use):
+            return
+
+    def discarded_by(self, instance_id: str) -> str:
+        return self._disks.discarded_by(instance_id)
+
+    def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
+        self._disks.discard(instance_id, command_id, keep_ephemeral=keep_ephemeral)
+
     def exists(self, instance_id: str) -> bool:
         return self._disks.folder(instance_id).exists()
 

@@ -34,6 +34,26 @@ class NoStorage:
             raise StorageError(f"the disks of server {spec.id} are not on this node", instance_id=spec.id)
         return ()
 
+    def fetch(self, spec: InstanceSpec) -> None:
+        """There is no image."""
+
+    def discarded_by(self, instance_id: str) -> str:
+        try:
+            return (self._instances / instance_id / "discarded").read_text()
+        except FileNotFoundError:
+            return ""
+
+    def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:  # noqa: ARG002 - the interface's
+        folder = self._instances / instance_id
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for path in folder.iterdir():
+                if path.name != "console.log":
+                    path.unlink()
+            (folder / "discarded").write_text(command_id)
+        except OSError as err:
+            raise StorageError(f"the folder of server {instance_id} could not be emptied", detail=str(err)) from err
+
     def exists(self, instance_id: str) -> bool:
         return (self._instances / instance_id).exists()
 

@@ -82,13 +82,15 @@ def report_error(_context: StepContext, report: Report) -> CloudError:
     )
 
 
-def end_action(session: Session, context: StepContext, power: PowerState, **changes: Any) -> None:
-    """The action succeeded: vm_state as the table says, power as the node reported, and the instance is free again."""
+def end_action(
+    session: Session, context: StepContext, power: PowerState, *, to: VmState | None = None, **changes: Any
+) -> None:
+    """The action succeeded: vm_state as the table says (or `to`), power as the node reported, the instance is free again."""
     rule = ACTIONS[Action(context.params["action"])]
     instances.finish(
         session,
         context.instance_id,
-        rule.leads_to,
+        to or rule.leads_to,
         expect=tuple(rule.allowed),
         operation_id=context.operation.id,
         now=context.now,

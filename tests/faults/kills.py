@@ -60,6 +60,7 @@ SCENARIOS = (
     Scenario("server_unpause", "server_pause", Begin.PAUSED, "active", Action.UNPAUSE),
     Scenario("server_suspend", "server_suspend", Begin.ACTIVE, "suspended", Action.SUSPEND),
     Scenario("server_resume", "server_resume", Begin.SUSPENDED, "active", Action.RESUME),
+    Scenario("server_rebuild", "server_rebuild", Begin.ACTIVE, "active", Action.REBUILD),
     Scenario("server_delete", "server_delete", Begin.ACTIVE, "deleted", Action.DELETE),
 )
 #: places in the agent by which every command comes
@@ -76,6 +77,9 @@ AGENT_WORK = {
         "domain:after",
     ),
     "ensure_stopped": (),
+    "rebuild_instance": (
+        "image:before", "image:after", "disks:after", "ports:before", "ports:after", "domain:before", "domain:after",
+    ),
     "ensure_paused": ("domain:before", "domain:after"),
     "ensure_saved": ("domain:before", "domain:after"),
 }  # fmt: skip

@@ -28,6 +28,7 @@ STARTED_BY = {
     "server_pause": Action.PAUSE,
     "server_suspend": Action.SUSPEND,
     "server_resume": Action.RESUME,
+    "server_rebuild": Action.REBUILD,
     "server_remains": Action.DELETE,  # of a server whose node is down
 }
 STEPS = [(kind, step.name) for kind, saga in SAGAS.items() for step in saga.steps]

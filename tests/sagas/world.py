@@ -34,6 +34,7 @@ from common.rpc.compute_v1 import (
     EnsureStopped,
     PowerState,
     RebootInstance,
+    RebuildInstance,
     Report,
     ReportKind,
     WantedPower,
@@ -86,8 +87,8 @@ class SimNode:
         elif isinstance(command, EnsureStopped | EnsureSaved):
             power = PowerState.SHUTDOWN
             self.domains[command.instance_id] = (command.epoch, power)
-        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance):
-            stopped = isinstance(command, EnsureInstance) and command.power == WantedPower.STOPPED
+        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance):
+            stopped = isinstance(command, EnsureInstance | RebuildInstance) and command.power == WantedPower.STOPPED
             power = PowerState.SHUTDOWN if stopped else PowerState.RUNNING
             self.domains[command.instance_id] = (command.epoch, power)
         return self.report(command, ReportKind.DONE, power=power, absent=power == PowerState.ABSENT)

@@ -72,17 +72,22 @@ def image_copy(row: Image) -> dict[str, Any]:
 
 def check_fits(wanted: Flavor, source: Image) -> None:
     """Raises InvalidRequest when the image needs more memory or disk than the flavor has; root 0 is as the image."""
-    if wanted.memory_mib < source.min_ram:
+    check_room(wanted.memory_mib, wanted.root_gib, source)
+
+
+def check_room(memory_mib: int, root_gib: int, source: Image) -> None:
+    """As `check_fits`, for a server that has its flavor's amounts already."""
+    if memory_mib < source.min_ram:
         raise InvalidRequest("Flavor's memory is too small for requested image.")
-    if wanted.root_gib == 0:
+    if root_gib == 0:
         return
-    has = wanted.root_gib * _GIB
+    has = root_gib * _GIB
     needs = max(source.size or 0, source.virtual_size or 0)
     if needs > has:
         raise InvalidRequest(
             f"Flavor's disk is too small for requested image. Flavor disk is {has} bytes, image is {needs} bytes."
         )
-    if source.min_disk > wanted.root_gib:
+    if source.min_disk > root_gib:
         raise InvalidRequest(
             "Flavor's disk is smaller than the minimum size specified in image metadata. "
             f"Flavor disk is {has} bytes, minimum size is {source.min_disk * _GIB} bytes."

@@ -113,6 +113,27 @@ _ADDED: dict[str, dict[str, Schema]] = {
     "2.74": {"host": NAME, "hypervisor_hostname": NAME},
 }
 
+
+@lru_cache(maxsize=128)
+def rebuild(version: Microversion) -> Schema:
+    """The body of the action rebuild at this microversion."""
+    wanted: dict[str, Schema] = {
+        "imageRef": UUID, "name": NAME, "adminPass": _BASE["adminPass"], "metadata": METADATA,
+        "preserve_ephemeral": BOOLEAN, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS,
+    }  # fmt: skip
+    if version >= Microversion(2, 19):
+        wanted["description"] = TEXT
+    if version >= Microversion(2, 54):
+        wanted["key_name"] = {"anyOf": [NAME, {"type": "null"}]}
+    if version >= Microversion(2, 57):
+        wanted["user_data"] = _BASE["user_data"]
+    else:
+        wanted["personality"] = {"type": "array", "items": _FILE, "maxItems": 5}
+    if version >= Microversion(2, 63):
+        wanted |= _ADDED["2.63"]
+    return obj({"rebuild": obj(wanted, ("imageRef",))}, ("rebuild",))
+
+
 _UPDATE = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS}
 UPDATE = obj({"server": obj(_UPDATE, minProperties=1)}, ("server",))
 UPDATE_219 = obj({"server": obj({**_UPDATE, "description": TEXT}, minProperties=1)}, ("server",))

@@ -54,6 +54,8 @@ LINES: tuple[tuple[str, str, int], ...] = (
     ("demo", "server stop --wait web2", 0), ("demo", "server start --wait web2", 0),
     ("demo", "server pause --wait web2", 0), ("demo", "server unpause --wait web2", 0),
     ("demo", "server suspend --wait web2", 0), ("demo", "server resume --wait web2", 0),
+    ("demo", "server rebuild --image guest --name web2 --description r --user-data {folder}/key.pub --wait web2", 0),
+    ("demo", "server rebuild --no-key-name --property c=d --preserve-ephemeral --wait web2", 0),
     ("demo", "server reboot --hard --wait web2", 0), ("demo", "server lock --reason r web2", 0),
     ("demo", "server unlock web2", 0), ("demo", "console log show --lines 5 web2", 0),
     ("demo", "server event list web2 -f json", 0), ("demo", "server event show web2 {event}", 0),

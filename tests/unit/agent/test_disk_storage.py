@@ -80,6 +80,28 @@ def test_remove(storage: DiskStorage, spec: InstanceSpec) -> None:
     assert not storage.exists(spec.id)
 
 
+def test_new_disks_for_old_ones(storage: DiskStorage, spec: InstanceSpec, server: ImageServer) -> None:
+    spec = msgspec.structs.replace(spec, ephemeral_gib=1, config_drive=True)
+    root, ephemeral, drive = (disk.path for disk in storage.ensure(spec, unmeasured))
+    storage.console_log(spec.id).write_text("kept")
+    before = {path: path.stat().st_ino for path in (root, ephemeral, drive)}
+    other = msgspec.structs.replace(spec, image=server.add(image_headers.qcow2(size=6 * MIB), "qcow2"))
+    storage.fetch(other)
+    assert storage.discarded_by(spec.id) == ""
+    for _ in range(2):
+        storage.discard(spec.id, "a command", keep_ephemeral=True)
+        assert storage.discarded_by(spec.id) == "a command"
+    assert not root.exists()
+    assert ephemeral.stat().st_ino == before[ephemeral]
+    storage.ensure(other, unmeasured)
+    assert root.stat().st_ino != before[root]
+    assert drive.stat().st_ino != before[drive]
+    assert storage.discarded_by(spec.id) == "a command"
+    storage.discard(spec.id, "another", keep_ephemeral=False)
+    assert not ephemeral.exists()
+    assert storage.console_log(spec.id).read_text() == "kept"
+
+
 def test_the_image_chooses_the_bus(storage: DiskStorage, spec: InstanceSpec) -> None:
     ide = msgspec.structs.replace(spec, image_properties={"hw_disk_bus": "ide"})
     [root] = storage.ensure(ide, unmeasured)
