@@ -14,6 +14,8 @@ REBUILD_S: Final = 600.0  # image download included
 ENSURE_RUNNING_S: Final = 120.0
 ENSURE_STOPPED_S: Final = 180.0
 REBOOT_S: Final = 240.0
+SNAPSHOT_S: Final = 3600.0  # a copy of a whole disk
+UPLOAD_S: Final = 3600.0  # of that copy to the image service
 PAUSE_S: Final = 60.0
 SAVE_MEMORY_S: Final = 900.0  # all of a guest's memory written to, or read from, the node's disk
 ENSURE_ABSENT_S: Final = 180.0
@@ -56,10 +58,12 @@ LIBVIRT_SAVE_S: Final = 600.0  # the guest's memory goes to, or comes from, the 
 
 # Child processes
 QEMU_IMG_S: Final = 300.0
+QEMU_IMG_COPY_S: Final = 3000.0  # of a whole disk; below SNAPSHOT_S
 TOOL_S: Final = 15.0
 
 # HTTP
 IMAGE_DOWNLOAD_IDLE_S: Final = 30.0
+IMAGE_UPLOAD_ANSWER_S: Final = 120.0  # after the last byte: it is looked into and put on the disk
 METADATA_REQUEST_S: Final = 5.0
 
 # Reconcilers (scheduler), time between two passes

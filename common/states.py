@@ -34,6 +34,10 @@ class TaskState(StrEnum):
     SUSPENDING = "suspending"
     RESUMING = "resuming"
     REBUILDING = "rebuilding"
+    IMAGE_SNAPSHOT = "image_snapshot"
+    IMAGE_BACKUP = "image_backup"
+    IMAGE_PENDING_UPLOAD = "image_pending_upload"
+    IMAGE_UPLOADING = "image_uploading"
     DELETING = "deleting"
     RESTORING = "restoring"
 
@@ -82,6 +86,8 @@ class Action(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     REBUILD = "rebuild"
+    CREATE_IMAGE = "createImage"
+    CREATE_BACKUP = "createBackup"
     RESTORE = "restore"
     HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
 
@@ -95,7 +101,7 @@ class Rule:
 
     allowed: frozenset[VmState]
     task: TaskState
-    leads_to: VmState
+    leads_to: VmState | None  # None: where it is
     on_failure: VmState | None  # None: back to where it was
     operation_class: OperationClass
     saga: str
@@ -207,6 +213,24 @@ ACTIONS: dict[Action, Rule] = {
         saga="server_rebuild",
         shown_as="rebuild",
     ),
+    Action.CREATE_IMAGE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
+        task=TaskState.IMAGE_SNAPSHOT,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_snapshot",
+        shown_as="createImage",
+    ),
+    Action.CREATE_BACKUP: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
+        task=TaskState.IMAGE_BACKUP,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_snapshot",
+        shown_as="createBackup",
+    ),
     Action.RESTORE: Rule(
         allowed=frozenset({VmState.ACTIVE, VmState.STOPPED}),
         task=TaskState.RESTORING,
@@ -247,7 +271,7 @@ def allowed_moves() -> dict[VmState, frozenset[VmState]]:
     moves: dict[VmState, set[VmState]] = {state: {state} for state in VmState}
     for rule in ACTIONS.values():
         for start in rule.allowed:
-            moves[start].add(rule.leads_to)
+            moves[start].add(rule.leads_to or start)
             if rule.on_failure:
                 moves[start].add(rule.on_failure)
     for start, ends in OBSERVED.items():
@@ -285,7 +309,7 @@ def render_picture() -> str:
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> building"]
     for action, rule in ACTIONS.items():
         for start in sorted(rule.allowed):
-            lines.append(f"    {start} --> {rule.leads_to}: {action}")
+            lines.append(f"    {start} --> {rule.leads_to or start}: {action}")
             if rule.on_failure not in (None, start):
                 lines.append(f"    {start} --> {rule.on_failure}: {action} fails")
     for start, ends in OBSERVED.items():

@@ -14,6 +14,7 @@ from common.errors import CloudError, CommandExpired, ConfigError, InvalidReques
 from common.killpoints import reach
 from common.rpc.compute_v1 import (
     AckReports,
+    DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
     EnsurePaused,
@@ -23,7 +24,9 @@ from common.rpc.compute_v1 import (
     LeaseRenewed,
     RebootInstance,
     RebuildInstance,
+    SnapshotInstance,
     SyncNetwork,
+    UploadSnapshot,
 )
 from compute_agent.held_memory import HeldMemory
 from compute_agent.hypervisor.base import DomainState, Hypervisor
@@ -34,6 +37,7 @@ from compute_agent.networking.base import Networking
 from compute_agent.ordering import Verdict, judge
 from compute_agent.outbox import Outbox
 from compute_agent.power import Power
+from compute_agent.snapshots import Snapshots
 from compute_agent.specs import Specs
 from compute_agent.task import Again, Outcome, Phase, Task, final_report
 
@@ -63,6 +67,7 @@ class Obey:
         instances: Instances,
         power: Power,
         held_memory: HeldMemory,
+        snapshots: Snapshots,
         inbox: Inbox,
         outbox: Outbox,
         metrics: Metrics,
@@ -75,6 +80,7 @@ class Obey:
         self._instances = instances
         self._power = power
         self._held_memory = held_memory
+        self._snapshots = snapshots
         self._inbox = inbox
         self._outbox = outbox
         self._metrics = metrics
@@ -148,6 +154,12 @@ class Obey:
                 return self._power.reboot(task, command, state)
             case RebuildInstance() as command:
                 return self._instances.rebuild(task, command)
+            case SnapshotInstance() as command:
+                return self._snapshots.take(task, command, state)
+            case UploadSnapshot() as command:
+                return self._snapshots.upload(task, command)
+            case DiscardSnapshot() as command:
+                return self._snapshots.discard(command)
             case EnsurePaused() as command:
                 return self._held_memory.ensure_paused(task, command, state)
             case EnsureSaved() as command:

@@ -218,6 +218,15 @@ def begin_upload(session: Session, image_id: str, upload_id: str, now: datetime)
     )
 
 
+def begin_node_upload(session: Session, image_id: str, upload_id: str, now: datetime) -> bool:
+    """As `begin_upload`, but a node that begins again ends its own former try, whatever became of that."""
+    return _move(
+        session,
+        [Image.id == image_id, Image.status.in_((ImageStatus.QUEUED, ImageStatus.SAVING))],
+        {"status": ImageStatus.SAVING, "upload_id": upload_id, "failure": None, "updated_at": now},
+    )
+
+
 def finish_upload(session: Session, image_id: str, upload_id: str, stored: StoredBytes, now: datetime) -> bool:
     """saving -> active. False: the image was deleted meanwhile, or this upload was given up for dead."""
     return _move(
@@ -279,6 +288,38 @@ def mark_deleted(session: Session, image_id: str, now: datetime) -> bool:
         session.execute(sa.delete(ImageMember).where(ImageMember.image_id == image_id))
         session.execute(sa.delete(ImageTag).where(ImageTag.image_id == image_id))
     return done
+
+
+def give_up(session: Session, image_id: str, now: datetime) -> bool:
+    """Delete an image whose bytes will never come; one that has them stays. False: there was none to delete."""
+    waiting = (ImageStatus.QUEUED, ImageStatus.SAVING)
+    return _move(
+        session,
+        [Image.id == image_id, Image.status.in_(waiting)],
+        {"status": ImageStatus.DELETED, "upload_id": None, "updated_at": now},
+    )
+
+
+def backups(session: Session, instance_id: str, backup_type: str) -> list[Image]:
+    """A server's finished backups of a type, newest first."""
+    wanted = {"image_type": "backup", "instance_uuid": instance_id, "backup_type": backup_type}
+    same = [Image.properties[name].as_string() == value for name, value in wanted.items()]
+    query = sa.select(Image).where(Image.status == ImageStatus.ACTIVE, *same)
+    return list(session.scalars(query.order_by(Image.created_at.desc(), Image.id)))
+
+
+def snapshot_for_node(session: Session, image_id: str, node_id: str) -> Operation | None:
+    """The open operation that makes this image of an instance on this node."""
+    query = (
+        sa.select(Operation)
+        .join(Instance, Instance.id == Operation.resource_id)
+        .where(
+            Operation.state.in_(OPEN_OPERATION_STATES),
+            Operation.params["image_id"].as_string() == image_id,
+            Instance.node_id == node_id,
+        )
+    )
+    return session.scalars(query.limit(1)).one_or_none()
 
 
 def deleted_among(session: Session, image_ids: Sequence[str]) -> list[str]:

@@ -243,6 +243,30 @@ class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance
     keep_ephemeral: bool = False
 
 
+class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instance"):
+    """Keep a copy of the root disk as it is at one moment, for UploadSnapshot; the guest goes on meanwhile.
+
+    quiesce: the guest's file systems are frozen for that moment, or it fails; else so they are if the guest's agent
+    answers.
+    """
+
+    image_id: str
+    quiesce: bool = False
+
+
+class UploadSnapshot(_Command, frozen=True, kw_only=True, tag="upload_snapshot"):
+    """Send the copy to the image service, and remove it then. url: absolute; sent with the node's secret."""
+
+    image_id: str
+    url: str
+
+
+class DiscardSnapshot(_Command, frozen=True, kw_only=True, tag="discard_snapshot"):
+    """Remove the copy, whole or not. Succeeds when there is none."""
+
+    image_id: str
+
+
 class EnsurePaused(_Command, frozen=True, kw_only=True, tag="ensure_paused"):
     """Hold the running guest's processors, its memory kept as it is; paused False: let them go on."""
 
@@ -287,6 +311,9 @@ Command = (
     | EnsureStopped
     | RebootInstance
     | RebuildInstance
+    | SnapshotInstance
+    | UploadSnapshot
+    | DiscardSnapshot
     | EnsurePaused
     | EnsureSaved
     | EnsureAbsent

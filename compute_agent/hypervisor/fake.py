@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import threading
 from pathlib import Path
 
@@ -19,11 +20,16 @@ from common.clock import Clock
 from common.errors import HypervisorError
 from common.ids import is_uuid
 from common.rpc.compute_v1 import PowerState
-from compute_agent.hypervisor.base import Domain, DomainState, EventHandler, HypervisorFacts
+from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
 from compute_agent.hypervisor.fake_faults import Faults
 
 TRIGGER_POLL_S = 0.02
 _VERSION = 1_000_000
+#: what copies of disks are, of guests that have none: an empty qcow2 of 1 MiB that any image service takes
+EMPTY_COPY = struct.pack(
+    ">4sIQIIQIIQQIIQQQQII",
+    b"QFI\xfb", 3, 0, 0, 16, 2**20, 0, 1, 0x30000, 0x10000, 1, 0, 0, 0, 0, 0, 4, 104,
+).ljust(0x40000, b"\0")  # fmt: skip
 _ON = (PowerState.RUNNING, PowerState.PAUSED)
 
 
@@ -125,6 +131,23 @@ class FakeHypervisor:
                 raise HypervisorError(
                     f"server {instance_id} is off, and its memory was not saved", instance_id=instance_id
                 )
+
+    def begin_copy(self, instance_id: str, device: str, target: Path, *, quiesce: bool) -> None:  # noqa: ARG002 - no agents in these guests
+        with self._faults.around("begin_copy", instance_id):
+            guest = self._guests.get(instance_id)
+            if guest is None or guest.power not in _ON:
+                raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)
+            if quiesce:
+                raise HypervisorError(f"the guest of server {instance_id} has no agent", instance_id=instance_id)
+            target.write_bytes(EMPTY_COPY)
+
+    def copy_state(self, instance_id: str) -> CopyState:
+        with self._faults.around("copy_state", instance_id):
+            guest = self._guests.get(instance_id)
+            return CopyState.DONE if guest and guest.power in _ON else CopyState.FAILED
+
+    def end_copy(self, instance_id: str) -> None:
+        """A copy ends as soon as it has begun."""
 
     def request_shutdown(self, instance_id: str) -> None:
         with self._faults.around("request_shutdown", instance_id) as obeyed:

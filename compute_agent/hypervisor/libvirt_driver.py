@@ -15,7 +15,7 @@ from common import log
 from common.errors import CloudError, HypervisorError
 from common.rpc.compute_v1 import PowerState
 from compute_agent.hypervisor import domain_xml
-from compute_agent.hypervisor.base import Domain, DomainState, EventHandler, HypervisorFacts
+from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
 from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark, VirtType
 from compute_agent.hypervisor.libvirt_host import DomainRow, LibvirtHost
 
@@ -138,6 +138,35 @@ class LibvirtHypervisor:
             self._host.save(instance_id)
         if not self._host.is_saved(instance_id):
             raise HypervisorError(f"server {instance_id} is off, and its memory was not saved", instance_id=instance_id)
+
+    def begin_copy(self, instance_id: str, device: str, target: Path, *, quiesce: bool) -> None:
+        if self._present(instance_id) is None:
+            raise HypervisorError(f"server {instance_id} has no guest on this node", instance_id=instance_id)
+        self._host.end_job(instance_id)
+        target.unlink(missing_ok=True)
+        frozen = self._freeze(instance_id, must=quiesce)
+        try:
+            self._host.begin_backup(instance_id, domain_xml.render_backup(device, target))
+        finally:
+            if frozen:
+                self._host.thaw(instance_id)
+
+    def _freeze(self, instance_id: str, *, must: bool) -> bool:
+        try:
+            self._host.freeze(instance_id)
+        except HypervisorError as err:
+            if must:
+                raise
+            log.event(logger, "copy.not_quiesced", instance_id=instance_id, detail=err.detail)
+            return False
+        return True
+
+    def copy_state(self, instance_id: str) -> CopyState:
+        return self._host.backup_state(instance_id)
+
+    def end_copy(self, instance_id: str) -> None:
+        if self._present(instance_id):
+            self._host.end_job(instance_id)
 
     def _power_of(self, instance_id: str) -> PowerState:
         now = self._present(instance_id)

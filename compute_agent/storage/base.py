@@ -45,6 +45,18 @@ class Storage(Protocol):
         """Remove the disks, so that `ensure` makes new ones; the serial log stays. The command's id is noted last."""
         ...
 
+    def snapshot(self, instance_id: str, image_id: str) -> Path:
+        """Where the copy for an image is, or will be, when it is whole."""
+        ...
+
+    def copy_root(self, spec: InstanceSpec, target: Path) -> None:
+        """Copy the root disk of a guest that is off, as it is, to a new qcow2 that stands alone."""
+        ...
+
+    def upload(self, url: str, path: Path, checkpoint: Callable[[], None]) -> None:
+        """Send a file to the image service. `checkpoint` is called now and then, and may raise to give up."""
+        ...
+
     def remove(self, instance_id: str) -> None:
         """Remove all of the instance's disks and its serial log. Succeeds when there is nothing."""
         ...

@@ -172,6 +172,18 @@ class InstanceDisks:
         """The ids of the instances that have a folder here."""
         return sorted(place.name for place in self._instances.iterdir() if is_uuid(place.name))
 
+    def snapshot(self, instance_id: str, image_id: str) -> Path:
+        """The file of the copy for an image. Raises StorageError for what is no id."""
+        if not is_uuid(image_id) or len(image_id) != 36:
+            raise StorageError(f"{image_id!r} is not an image id", instance_id=instance_id)
+        return self.folder(instance_id) / f"snapshot-{image_id}.qcow2"
+
+    def copy_root(self, instance_id: str, target: Path) -> None:
+        """Copy the root disk, its base included, to a new qcow2."""
+        with _explained("a copy of the root disk", instance_id):
+            target.unlink(missing_ok=True)
+            qemu_img.copy(self.folder(instance_id) / ROOT_NAME, target)
+
     def discarded_by(self, instance_id: str) -> str:
         """The command whose `discard` was the last that ended; "" for none."""
         try:

@@ -10,6 +10,7 @@ from scheduler.sagas import (
     server_remains,
     server_restore,
     server_resume,
+    server_snapshot,
     server_start,
     server_stop,
     server_suspend,
@@ -17,7 +18,7 @@ from scheduler.sagas import (
 
 _MODULES = (
     server_create, server_delete, server_pause, server_rebuild, server_reboot, server_remains, server_restore,
-    server_resume, server_start, server_stop, server_suspend,
+    server_resume, server_snapshot, server_start, server_stop, server_suspend,
 )  # fmt: skip
 
 SAGAS: dict[str, Saga] = {found.kind: found for found in (module.saga() for module in _MODULES)}

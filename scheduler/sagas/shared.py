@@ -15,7 +15,7 @@ from common.db.models import Instance
 from common.errors import CloudError, HypervisorError, StateConflict
 from common.rpc.compute_v1 import PowerState, Report
 from common.saga.model import StepContext
-from common.states import ACTIONS, Action, VmState
+from common.states import ACTIONS, Action, Rule, VmState
 
 logger = logging.getLogger(__name__)
 
@@ -82,16 +82,22 @@ def report_error(_context: StepContext, report: Report) -> CloudError:
     )
 
 
+def _may_be_in(rule: Rule, to: VmState) -> tuple[VmState, ...]:
+    """The states an action may end from: where it leads to itself, only the same state may it be in still."""
+    return tuple(rule.allowed) if rule.leads_to else (to,)
+
+
 def end_action(
     session: Session, context: StepContext, power: PowerState, *, to: VmState | None = None, **changes: Any
 ) -> None:
     """The action succeeded: vm_state as the table says (or `to`), power as the node reported, the instance is free again."""
     rule = ACTIONS[Action(context.params["action"])]
+    to = to or rule.leads_to or VmState(context.params["from_vm_state"])
     instances.finish(
         session,
         context.instance_id,
-        to or rule.leads_to,
-        expect=tuple(rule.allowed),
+        to,
+        expect=_may_be_in(rule, to),
         operation_id=context.operation.id,
         now=context.now,
         reason=rule.shown_as,

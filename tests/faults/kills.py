@@ -61,6 +61,7 @@ SCENARIOS = (
     Scenario("server_suspend", "server_suspend", Begin.ACTIVE, "suspended", Action.SUSPEND),
     Scenario("server_resume", "server_resume", Begin.SUSPENDED, "active", Action.RESUME),
     Scenario("server_rebuild", "server_rebuild", Begin.ACTIVE, "active", Action.REBUILD),
+    Scenario("server_createImage", "server_snapshot", Begin.ACTIVE, "active", Action.CREATE_IMAGE),
     Scenario("server_delete", "server_delete", Begin.ACTIVE, "deleted", Action.DELETE),
 )
 #: places in the agent by which every command comes
@@ -80,6 +81,8 @@ AGENT_WORK = {
     "rebuild_instance": (
         "image:before", "image:after", "disks:after", "ports:before", "ports:after", "domain:before", "domain:after",
     ),
+    "snapshot_instance": ("domain:before", "domain:after"),
+    "upload_snapshot": ("upload:before", "upload:after"),
     "ensure_paused": ("domain:before", "domain:after"),
     "ensure_saved": ("domain:before", "domain:after"),
 }  # fmt: skip

@@ -118,6 +118,8 @@ def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str) -> None:
             cloud.act(server_id, scenario.name.removeprefix("server_"))
         case "server_rebuild":
             cloud.act(server_id, "rebuild", {"imageRef": cloud.row(server_id).image_id})
+        case "server_createImage":
+            cloud.act(server_id, "createImage", {"name": "made"})
         case "server_delete":
             cloud.delete(server_id)
         case _:

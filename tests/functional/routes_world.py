@@ -218,7 +218,8 @@ CONTENT_TYPES = {
 ACTION_BODIES: dict[str, Any] = {
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
     "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
-    "rebuild": {"imageRef": UNKNOWN},
+    "rebuild": {"imageRef": UNKNOWN}, "createImage": {"name": "x"},
+    "createBackup": {"name": "x", "backup_type": "daily", "rotation": 1},
     "addTenantAccess": {"tenant": "0" * 32}, "removeTenantAccess": {"tenant": "0" * 32},
 }  # fmt: skip
 _NAMED = {"name": "renamed"}

@@ -29,6 +29,7 @@ STARTED_BY = {
     "server_suspend": Action.SUSPEND,
     "server_resume": Action.RESUME,
     "server_rebuild": Action.REBUILD,
+    "server_snapshot": Action.CREATE_IMAGE,
     "server_remains": Action.DELETE,  # of a server whose node is down
 }
 STEPS = [(kind, step.name) for kind, saga in SAGAS.items() for step in saga.steps]
@@ -58,7 +59,7 @@ def start(world: World, kind: str) -> tuple[str, str]:
 def assert_reached(world: World, instance_id: str, operation_id: str, kind: str) -> None:
     operation, instance = world.operation(operation_id), world.instance(instance_id)
     assert operation.state == OperationState.DONE, operation.error
-    wanted = ACTIONS[STARTED_BY[kind]].leads_to
+    wanted = ACTIONS[STARTED_BY[kind]].leads_to or VmState.ACTIVE
     assert instance.vm_state == wanted
     assert instance.task_state is None
     living = 0 if wanted == VmState.DELETED else 1

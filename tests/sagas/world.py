@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from common.clock import ManualClock
 from common.config import Config, DatabaseConfig
 from common.context import RequestContext
 from common.db import instances, node_life, nodes, ports, quotas, remains
 from common.db.base import Base
-from common.db.models import Allocation, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
+from common.db.models import Allocation, Image, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
 from common.db.session import Database
 from common.deadlines import NODE_DOWN_S
 from common.ids import new_id, new_request_id
 from common.placement.view import NodeViews
 from common.rpc.compute_v1 import (
     Command,
+    DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
     EnsurePaused,
@@ -37,6 +39,8 @@ from common.rpc.compute_v1 import (
     RebuildInstance,
     Report,
     ReportKind,
+    SnapshotInstance,
+    UploadSnapshot,
     WantedPower,
 )
 from common.saga.engine import Engine
@@ -81,6 +85,8 @@ class SimNode:
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
             power = PowerState.ABSENT
+        elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot):
+            _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
         elif isinstance(command, EnsurePaused):
             power = PowerState.PAUSED if command.paused else PowerState.RUNNING
             self.domains[command.instance_id] = (command.epoch, power)
@@ -262,9 +268,21 @@ class World:
 
     def begin(self, instance_id: str, action: Action, **params: Any) -> str:
         with self.db.write() as session:
+            if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP):
+                params = {"image_id": self._image(session)} | params
             return instances.begin(
                 session, instances.get(session, instance_id), action, self.context(), self.clock.now(), params
             ).id
+
+    def _image(self, session: Session) -> str:
+        """An image as the API registers it for the bytes that a node will send."""
+        now = self.clock.now()
+        image = Image(
+            id=new_id(), name="x", owner=PROJECT, status="queued", visibility="private", created_at=now, updated_at=now
+        )
+        session.add(image)
+        session.flush()
+        return image.id
 
     def placed_instance(self, state: VmState = VmState.ACTIVE) -> str:
         """An instance that was created on a node and brought to a state, by the sagas themselves."""

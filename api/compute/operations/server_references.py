@@ -20,7 +20,15 @@ from common.errors import Conflict, InvalidRequest, NotFound
 BOOTABLE_FORMATS = ("qcow2", "raw")
 DEFAULT_ZONE = "nova"
 _GIB = 1024**3
-_PROPERTY_PREFIXES = ("hw_", "os_type", "os_distro", "os_version", "os_admin_user", "architecture")
+_PROPERTY_PREFIXES = (
+    "hw_",
+    "os_type",
+    "os_distro",
+    "os_version",
+    "os_admin_user",
+    "os_require_quiesce",
+    "architecture",
+)
 
 
 def flavor(session: Session, flavor_id: str, context: RequestContext) -> Flavor:

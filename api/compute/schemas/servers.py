@@ -149,6 +149,14 @@ PAUSE = obj({"pause": _NOTHING}, ("pause",))
 UNPAUSE = obj({"unpause": _NOTHING}, ("unpause",))
 SUSPEND = obj({"suspend": _NOTHING}, ("suspend",))
 RESUME = obj({"resume": _NOTHING}, ("resume",))
+CREATE_IMAGE = obj({"createImage": obj({"name": NAME, "metadata": METADATA}, ("name",))}, ("createImage",))
+CREATE_BACKUP = obj(
+    {"createBackup": obj(
+        {"name": NAME, "backup_type": {"type": "string", "maxLength": 255}, "rotation": integer(0), "metadata": METADATA},
+        ("name", "backup_type", "rotation"),
+    )},
+    ("createBackup",),
+)  # fmt: skip
 FORCE_DELETE = obj({"forceDelete": _NOTHING}, ("forceDelete",))
 REBOOT = obj(
     {"reboot": obj({"type": {"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, ("type",))}, ("reboot",)

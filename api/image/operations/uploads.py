@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, BinaryIO
@@ -34,7 +35,9 @@ STALE_AFTER_S = 3600.0
 
 
 @dataclass(frozen=True)
-class _Upload:
+class Upload:
+    """One try to give an image its bytes; only the one that the image names may finish."""
+
     id: str
     image_id: str
     disk_format: str
@@ -46,9 +49,16 @@ def upload(services: Services, context: RequestContext, image_id: str, stream: I
     Raises NotFound, Forbidden, Conflict (not queued), InvalidRequest (no format set, or cut off), BodyTooLarge,
     ImageRefused, StorageError (store full).
     """
+    receive(services, lambda session: _begin(session, services, context, image_id), stream, length)
+
+
+def receive(
+    services: Services, begin: Callable[[Session], Upload], stream: IO[bytes], length: int | None
+) -> StoredBytes:
+    """Receive the bytes of the upload that `begin` begins in a transaction of its own. Raises what `upload` raises."""
     store, limits = store_of(services), services.config.image
     _check_length(length or 0, limits)
-    begun = services.db.run(lambda session: _begin(session, services, context, image_id))
+    begun = services.db.run(begin)
     published, failure = False, INTERRUPTED
     try:
         with store.stage(begun.id) as staging:
@@ -62,14 +72,15 @@ def upload(services: Services, context: RequestContext, image_id: str, stream: I
         if not published:
             _give_up(services, store, begun, failure)
     log.event(logger, "image.uploaded", image_id=begun.image_id, size_bytes=stored.size, sha512=stored.sha512)
+    return stored
 
 
-def _begin(session: Session, services: Services, context: RequestContext, image_id: str) -> _Upload:
+def _begin(session: Session, services: Services, context: RequestContext, image_id: str) -> Upload:
     image = owned(session, image_id, context, "upload data to")
     missing = [name for name in ("disk_format", "container_format") if getattr(image, name) is None]
     if missing or image.disk_format is None:
         raise InvalidRequest(f"Properties {', '.join(missing)} must be set prior to saving data.")
-    begun = _Upload(new_id(), image.id, image.disk_format)
+    begun = Upload(new_id(), image.id, image.disk_format)
     if not images.begin_upload(session, image.id, begun.id, services.clock.now()):
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed; image {image.id}.")
     return begun
@@ -103,7 +114,7 @@ def _next_chunk(stream: IO[bytes]) -> bytes:
         raise InvalidRequest(INTERRUPTED, detail=str(err)) from err
 
 
-def _publish(session: Session, services: Services, store: ImageStore, begun: _Upload, stored: StoredBytes) -> None:
+def _publish(session: Session, services: Services, store: ImageStore, begun: Upload, stored: StoredBytes) -> None:
     """The file moves inside the transaction: only the upload that holds the image can put bytes in its place."""
     if not images.finish_upload(session, begun.image_id, begun.id, stored, services.clock.now()):
         raise NotFound(
@@ -114,7 +125,7 @@ def _publish(session: Session, services: Services, store: ImageStore, begun: _Up
     store.publish(begun.id, begun.image_id)
 
 
-def _give_up(services: Services, store: ImageStore, begun: _Upload, failure: str) -> None:
+def _give_up(services: Services, store: ImageStore, begun: Upload, failure: str) -> None:
     store.discard(begun.id)
     now = services.clock.now()
     services.db.run(lambda session: images.return_to_queue(session, begun.id, failure, now))

@@ -17,6 +17,7 @@ from common.secret import Secret
 from compute_agent.storage.disk_storage import DiskStorage
 from compute_agent.storage.disks import InstanceDisks
 from compute_agent.storage.image_cache import ImageCache
+from compute_agent.storage.uploader import Uploader
 from tests.unit import image_headers
 from tests.unit.agent.box import instance_spec
 from tests.unit.storage.image_server import ImageServer, image_server
@@ -33,11 +34,12 @@ def server() -> Iterator[ImageServer]:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> DiskStorage:
+    uploader = Uploader(node="node1", secret=Secret("a secret"))
     cache = ImageCache(
         tmp_path / "images", node="node1", secret=Secret("a secret"), max_bytes=64 * MIB, max_virtual_bytes=GIB,
         clock=SystemClock(),
     )  # fmt: skip
-    return DiskStorage(InstanceDisks(tmp_path, SystemClock()), cache, domain="cumulet.internal")
+    return DiskStorage(InstanceDisks(tmp_path, SystemClock()), cache, uploader, domain="cumulet.internal")
 
 
 @pytest.fixture
