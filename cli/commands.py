@@ -59,6 +59,7 @@ OPENSTACK: Final[dict[str, str]] = {
         add_security_group="AddGroups", remove_security_group="RemoveGroups",
     ),
     **_noun("server", "server_rebuild", rebuild="RebuildServer"),
+    **_noun("server", "server_shelf", shelve="ShelveServers", unshelve="UnshelveServers"),
     **_noun("server image", "server_image", create="CreateServerImage"),
     **_noun("server backup", "server_image", create="CreateServerBackup"),
     **_noun("server event", "server_event", list="ListEvents", show="ShowEvent"),

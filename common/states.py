@@ -18,6 +18,8 @@ class VmState(StrEnum):
     STOPPED = "stopped"
     PAUSED = "paused"
     SUSPENDED = "suspended"
+    SHELVED = "shelved"
+    SHELVED_OFFLOADED = "shelved_offloaded"
     ERROR = "error"
     DELETED = "deleted"
 
@@ -34,6 +36,11 @@ class TaskState(StrEnum):
     SUSPENDING = "suspending"
     RESUMING = "resuming"
     REBUILDING = "rebuilding"
+    SHELVING = "shelving"
+    SHELVING_IMAGE_PENDING_UPLOAD = "shelving_image_pending_upload"
+    SHELVING_IMAGE_UPLOADING = "shelving_image_uploading"
+    SHELVING_OFFLOADING = "shelving_offloading"
+    UNSHELVING = "unshelving"
     IMAGE_SNAPSHOT = "image_snapshot"
     IMAGE_BACKUP = "image_backup"
     IMAGE_PENDING_UPLOAD = "image_pending_upload"
@@ -86,6 +93,9 @@ class Action(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     REBUILD = "rebuild"
+    SHELVE = "shelve"
+    SHELVE_OFFLOAD = "shelveOffload"
+    UNSHELVE = "unshelve"
     CREATE_IMAGE = "createImage"
     CREATE_BACKUP = "createBackup"
     RESTORE = "restore"
@@ -213,6 +223,33 @@ ACTIONS: dict[Action, Rule] = {
         saga="server_rebuild",
         shown_as="rebuild",
     ),
+    Action.SHELVE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
+        task=TaskState.SHELVING,
+        leads_to=VmState.SHELVED,
+        on_failure=None,  # a guest that is off by then is found so by its node's next heartbeat
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_shelve",
+        shown_as="shelve",
+    ),
+    Action.SHELVE_OFFLOAD: Rule(
+        allowed=frozenset({VmState.SHELVED}),
+        task=TaskState.SHELVING_OFFLOADING,
+        leads_to=VmState.SHELVED_OFFLOADED,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_offload",
+        shown_as="shelveOffload",
+    ),
+    Action.UNSHELVE: Rule(
+        allowed=frozenset({VmState.SHELVED, VmState.SHELVED_OFFLOADED}),
+        task=TaskState.UNSHELVING,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_unshelve",
+        shown_as="unshelve",
+    ),
     Action.CREATE_IMAGE: Rule(
         allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
         task=TaskState.IMAGE_SNAPSHOT,
@@ -252,7 +289,7 @@ ACTIONS: dict[Action, Rule] = {
 }
 
 #: vm_states of servers that have a guest on a node, running or not
-ON_NODE = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED})
+ON_NODE = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.SHELVED})
 #: vm_states in which what the guest held in memory is kept, and is lost when the guest is found off, or gone
 KEEPS_MEMORY = frozenset({VmState.PAUSED, VmState.SUSPENDED})
 
@@ -262,6 +299,7 @@ OBSERVED: dict[VmState, frozenset[VmState]] = {
     VmState.STOPPED: frozenset({VmState.ACTIVE, VmState.ERROR}),
     VmState.PAUSED: frozenset({VmState.STOPPED, VmState.ERROR}),  # its memory is gone: the guest was killed
     VmState.SUSPENDED: frozenset({VmState.STOPPED, VmState.ERROR}),
+    VmState.SHELVED: frozenset({VmState.SHELVED_OFFLOADED, VmState.ERROR}),  # its node is lost; the image is not
     VmState.BUILDING: frozenset({VmState.ERROR}),
 }
 
@@ -299,6 +337,8 @@ _STATUS = {
     VmState.STOPPED: "SHUTOFF",
     VmState.PAUSED: "PAUSED",
     VmState.SUSPENDED: "SUSPENDED",
+    VmState.SHELVED: "SHELVED",
+    VmState.SHELVED_OFFLOADED: "SHELVED_OFFLOADED",
     VmState.ERROR: "ERROR",
     VmState.DELETED: "DELETED",
 }

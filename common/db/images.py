@@ -290,6 +290,21 @@ def mark_deleted(session: Session, image_id: str, now: datetime) -> bool:
     return done
 
 
+_KEPT_PREFIXES = (
+    "hw_", "os_type", "os_distro", "os_version", "os_admin_user", "os_require_quiesce", "architecture",
+)  # fmt: skip
+
+
+def copy_for_server(row: Image) -> dict[str, Any]:
+    """What a server keeps of its image. Sizes are bytes, min_disk GiB, min_ram MiB; properties the harmless ones."""
+    properties = {key: str(value) for key, value in row.properties.items() if key.startswith(_KEPT_PREFIXES)}
+    return {
+        "id": row.id, "name": row.name, "sha512": row.os_hash_value, "size_bytes": row.size,
+        "disk_format": row.disk_format, "virtual_size_bytes": row.virtual_size or row.size, "min_disk": row.min_disk,
+        "min_ram": row.min_ram, "properties": properties,
+    }  # fmt: skip
+
+
 def give_up(session: Session, image_id: str, now: datetime) -> bool:
     """Delete an image whose bytes will never come; one that has them stays. False: there was none to delete."""
     waiting = (ImageStatus.QUEUED, ImageStatus.SAVING)
@@ -340,7 +355,7 @@ def is_needed_by_node(session: Session, image_id: str, node_id: str) -> bool:
         )
     )
     query = sa.select(Instance.id).where(
-        Instance.image_id == image_id,
+        sa.or_(Instance.image_id == image_id, Instance.image["id"].as_string() == image_id),
         Instance.deleted.is_(False),
         sa.or_(Instance.node_id == node_id, claimed.exists()),
     )

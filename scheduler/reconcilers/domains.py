@@ -169,6 +169,8 @@ def _powered_off(session: Session, instance: Instance, generation: int, power: P
 def _missing(session: Session, instance: Instance, config: Config, mending: Mending, now: datetime) -> None:
     if instance.vm_state not in ON_NODE or instance.task_state is not None:
         return
+    if instance.vm_state == VmState.SHELVED:
+        return  # its image is what counts; it is taken from the node, or made anew, with the next action
     log.event(
         logger, "reconcile.domain_missing", logging.WARNING, missing=instance.id, policy=config.scheduler.missing_domain
     )

@@ -13,7 +13,7 @@ from common.db import images, instances, node_life
 from common.deadlines import SNAPSHOT_S, UPLOAD_S
 from common.rpc.compute_v1 import DiscardSnapshot, PowerState, SnapshotInstance, UploadSnapshot
 from common.saga.model import Local, Remote, Saga, Send, StepContext
-from common.states import TaskState
+from common.states import Action, TaskState
 from scheduler.instance_spec import image_url
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
 
@@ -39,7 +39,7 @@ def saga() -> Saga:
 
 def snapshot_instance(session: Session, context: StepContext) -> Send:
     instance = instances.get(session, context.instance_id)
-    task(session, context, TaskState.IMAGE_PENDING_UPLOAD)
+    _task(session, context, TaskState.IMAGE_PENDING_UPLOAD, TaskState.SHELVING_IMAGE_PENDING_UPLOAD)
     command = SnapshotInstance(
         image_id=context.params["image_id"],
         quiesce=bool(context.params.get("quiesce")),
@@ -50,7 +50,7 @@ def snapshot_instance(session: Session, context: StepContext) -> Send:
 
 def upload_snapshot(session: Session, context: StepContext) -> Send:
     instance = instances.get(session, context.instance_id)
-    task(session, context, TaskState.IMAGE_UPLOADING)
+    _task(session, context, TaskState.IMAGE_UPLOADING, TaskState.SHELVING_IMAGE_UPLOADING)
     image_id = context.params["image_id"]
     url = image_url(image_id, context.config)
     return Send(
@@ -78,5 +78,7 @@ def unwound(session: Session, context: StepContext, error: dict[str, Any], cance
     action_unwound(session, context, error, cancelled)
 
 
-def task(session: Session, context: StepContext, wanted: TaskState) -> None:
-    instances.set_task(session, context.instance_id, context.operation.id, wanted, context.now)
+def _task(session: Session, context: StepContext, wanted: TaskState, when_shelving: TaskState) -> None:
+    shelving = context.params["action"] == Action.SHELVE
+    task = when_shelving if shelving else wanted
+    instances.set_task(session, context.instance_id, context.operation.id, task, context.now)

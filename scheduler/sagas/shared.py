@@ -53,6 +53,15 @@ def hand_over(session: Session, context: StepContext, instance: Instance, *, wit
     log.event(logger, "instance.left_behind", logging.WARNING, node=instance.node_name, cleared_by=operation_id)
 
 
+def asked_by(context: StepContext) -> RequestContext:
+    """Who asked for the operation, for another one that follows from it."""
+    operation = context.operation
+    return RequestContext(
+        request_id=operation.request_id, user_id=operation.user_id, project_id=operation.project_id,
+        global_request_id=operation.global_request_id,
+    )  # fmt: skip
+
+
 def command_fields(context: StepContext, instance: Instance, step: str) -> CommandFields:
     """A repeated command keeps the generation it was first sent with, so that repeating changes nothing."""
     assert context.command_deadline is not None

@@ -25,6 +25,7 @@ class Begin(StrEnum):
     STOPPED = "stopped"
     PAUSED = "paused"
     SUSPENDED = "suspended"
+    SHELVED_OFFLOADED = "shelved_offloaded"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ SCENARIOS = (
     Scenario("server_resume", "server_resume", Begin.SUSPENDED, "active", Action.RESUME),
     Scenario("server_rebuild", "server_rebuild", Begin.ACTIVE, "active", Action.REBUILD),
     Scenario("server_createImage", "server_snapshot", Begin.ACTIVE, "active", Action.CREATE_IMAGE),
+    Scenario("server_shelve", "server_shelve", Begin.ACTIVE, "shelved_offloaded", Action.SHELVE),
+    Scenario("server_shelve then", "server_offload", Begin.ACTIVE, "shelved_offloaded", Action.SHELVE),
+    Scenario("server_unshelve", "server_unshelve", Begin.SHELVED_OFFLOADED, "active", Action.UNSHELVE),
     Scenario("server_delete", "server_delete", Begin.ACTIVE, "deleted", Action.DELETE),
 )
 #: places in the agent by which every command comes

@@ -29,7 +29,12 @@ SHORT = {
     "server_delete-agent:ensure_absent:kept",
 }
 ANSWER_S = 60.0
-BROUGHT_BY = {Begin.STOPPED: "os-stop", Begin.PAUSED: "pause", Begin.SUSPENDED: "suspend"}
+BROUGHT_BY = {
+    Begin.STOPPED: "os-stop",
+    Begin.PAUSED: "pause",
+    Begin.SUSPENDED: "suspend",
+    Begin.SHELVED_OFFLOADED: "shelve",
+}
 
 
 def _parameters() -> Iterator[object]:
@@ -114,8 +119,12 @@ def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str) -> None:
             cloud.act(server_id, "reboot", {"type": "SOFT"})
         case "server_reboot_hard":
             cloud.act(server_id, "reboot", {"type": "HARD"})
-        case "server_pause" | "server_unpause" | "server_suspend" | "server_resume":
+        case (
+            "server_pause" | "server_unpause" | "server_suspend" | "server_resume" | "server_shelve" | "server_unshelve"
+        ):
             cloud.act(server_id, scenario.name.removeprefix("server_"))
+        case "server_shelve then":  # what follows by itself
+            cloud.act(server_id, "shelve")
         case "server_rebuild":
             cloud.act(server_id, "rebuild", {"imageRef": cloud.row(server_id).image_id})
         case "server_createImage":

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.clock import ManualClock
-from common.config import Config, DatabaseConfig
+from common.config import ComputeConfig, Config, DatabaseConfig
 from common.context import RequestContext
 from common.db import instances, node_life, nodes, ports, quotas, remains
 from common.db.base import Base
@@ -50,7 +50,12 @@ from scheduler.sagas import SAGAS
 
 PROJECT, USER = "a" * 32, "b" * 32
 #: what brings an active server into a state
-LEADS_THERE = {VmState.STOPPED: Action.STOP, VmState.PAUSED: Action.PAUSE, VmState.SUSPENDED: Action.SUSPEND}
+LEADS_THERE = {
+    VmState.STOPPED: Action.STOP,
+    VmState.PAUSED: Action.PAUSE,
+    VmState.SUSPENDED: Action.SUSPEND,
+    VmState.SHELVED: Action.SHELVE,
+}
 
 
 @dataclass
@@ -134,7 +139,7 @@ class World:
         self.clock = ManualClock()
         self.db = Database(DatabaseConfig(url=url or f"sqlite:///{folder}/world.sqlite"), self.clock)
         Base.metadata.create_all(self.db.engine)
-        self.config = Config()
+        self.config = Config(compute=ComputeConfig(shelved_offload_time_s=-1))
         self.bus = RecordingBus()
         self.sagas = sagas or SAGAS
         self.nodes = {f"n{i}": SimNode(f"n{i}") for i in range(1, node_count + 1)}
@@ -268,17 +273,29 @@ class World:
 
     def begin(self, instance_id: str, action: Action, **params: Any) -> str:
         with self.db.write() as session:
-            if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP):
+            if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.SHELVE):
                 params = {"image_id": self._image(session)} | params
             return instances.begin(
                 session, instances.get(session, instance_id), action, self.context(), self.clock.now(), params
             ).id
 
     def _image(self, session: Session) -> str:
-        """An image as the API registers it for the bytes that a node will send."""
+        """An image as the API registers it, with the bytes that no node sends here."""
         now = self.clock.now()
         image = Image(
-            id=new_id(), name="x", owner=PROJECT, status="queued", visibility="private", created_at=now, updated_at=now
+            id=new_id(),
+            name="x",
+            owner=PROJECT,
+            status="active",
+            visibility="private",
+            disk_format="qcow2",
+            container_format="bare",
+            size=1,
+            virtual_size=1,
+            os_hash_value="0" * 128,
+            properties={},
+            created_at=now,
+            updated_at=now,
         )
         session.add(image)
         session.flush()

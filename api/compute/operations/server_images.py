@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -47,7 +47,15 @@ class NewImage:
 def create(services: Services, context: RequestContext, server_id: str, wanted: NewImage) -> str:
     """Begin to make an image of the root disk; its id. Raises NotFound, Conflict, StateConflict, InvalidRequest."""
     action = Action.CREATE_IMAGE if wanted.backup_type is None else Action.CREATE_BACKUP
+    return _create(services, context, server_id, action, wanted)
 
+
+def shelve(services: Services, context: RequestContext, server_id: str) -> None:
+    """Begin to shelve a server, which leaves an image of it. Raises NotFound, Conflict, StateConflict."""
+    _create(services, context, server_id, Action.SHELVE, NewImage(name=""))
+
+
+def _create(services: Services, context: RequestContext, server_id: str, action: Action, wanted: NewImage) -> str:
     def work(session: Session) -> tuple[str, str]:
         now = services.clock.now()
         instance = instances.get_visible(session, server_id, context)
@@ -56,7 +64,8 @@ def create(services: Services, context: RequestContext, server_id: str, wanted: 
         check_metadata(session, instance.project_id, wanted.metadata, defaults(services.config.quota))
         image_id = new_id()
         operation_id = instances.begin(session, instance, action, context, now, _params(instance, image_id, wanted)).id
-        images.add(session, _image(session, instance, context, image_id, wanted, now))
+        named = wanted if wanted.name else replace(wanted, name=f"{instance.name}-shelved"[:255])
+        images.add(session, _image(session, instance, context, image_id, named, now))
         return operation_id, image_id
 
     return begun(services, action, work)

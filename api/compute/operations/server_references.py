@@ -20,15 +20,6 @@ from common.errors import Conflict, InvalidRequest, NotFound
 BOOTABLE_FORMATS = ("qcow2", "raw")
 DEFAULT_ZONE = "nova"
 _GIB = 1024**3
-_PROPERTY_PREFIXES = (
-    "hw_",
-    "os_type",
-    "os_distro",
-    "os_version",
-    "os_admin_user",
-    "os_require_quiesce",
-    "architecture",
-)
 
 
 def flavor(session: Session, flavor_id: str, context: RequestContext) -> Flavor:
@@ -69,13 +60,8 @@ def image(session: Session, image_id: str, context: RequestContext) -> Image:
 
 
 def image_copy(row: Image) -> dict[str, Any]:
-    """What a server keeps of its image. Sizes are bytes, min_disk GiB, min_ram MiB; properties the harmless ones."""
-    properties = {key: str(value) for key, value in row.properties.items() if key.startswith(_PROPERTY_PREFIXES)}
-    return {
-        "id": row.id, "name": row.name, "sha512": row.os_hash_value, "size_bytes": row.size,
-        "disk_format": row.disk_format, "virtual_size_bytes": row.virtual_size or row.size, "min_disk": row.min_disk,
-        "min_ram": row.min_ram, "properties": properties,
-    }  # fmt: skip
+    """What a server keeps of its image."""
+    return images.copy_for_server(row)
 
 
 def check_fits(wanted: Flavor, source: Image) -> None:

@@ -157,6 +157,16 @@ CREATE_BACKUP = obj(
     )},
     ("createBackup",),
 )  # fmt: skip
+SHELVE = obj({"shelve": _NOTHING}, ("shelve",))
+SHELVE_OFFLOAD = obj({"shelveOffload": _NOTHING}, ("shelveOffload",))
+UNSHELVE = obj({"unshelve": _NOTHING}, ("unshelve",))
+UNSHELVE_277 = obj(
+    {"unshelve": {
+        "type": ["object", "null"], "additionalProperties": False, "properties": {"availability_zone": NAME},
+        "required": ["availability_zone"],
+    }},
+    ("unshelve",),
+)  # fmt: skip
 FORCE_DELETE = obj({"forceDelete": _NOTHING}, ("forceDelete",))
 REBOOT = obj(
     {"reboot": obj({"type": {"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, ("type",))}, ("reboot",)

@@ -43,6 +43,7 @@ def receive(services: Services, name: str, secret: str, image_id: str, stream: I
         return begun
 
     uploads.receive(services, begin, stream, length)
+    drop_deleted(services)
     if "rotation" in params:
         rotate(services, image.properties["instance_uuid"], params["backup_type"], int(params["rotation"]))
 
@@ -54,6 +55,15 @@ def _expected(session: Session, name: str, secret: str, image_id: str) -> tuple[
     if operation is None:
         raise NotFound(f"No image found with ID {image_id[:64]}")
     return image, operation.params
+
+
+def drop_deleted(services: Services) -> None:
+    """Remove the bytes of images that a scheduler has deleted, which reaches rows only."""
+    store = store_of(services)
+    with services.db.read() as session:
+        gone = images.deleted_among(session, store.image_ids())
+    for image_id in gone:
+        store.remove(image_id)
 
 
 def rotate(services: Services, instance_id: str, backup_type: str, keep: int) -> None:

@@ -59,6 +59,7 @@ LINES: tuple[tuple[str, str, int], ...] = (
     ("demo", "server image create --name snap --property a=b --wait web2", 0),
     ("demo", "server backup create --name back --type daily --rotate 1 --wait web2", 0),
     ("demo", "image delete snap back", 0),
+    ("demo", "server shelve --wait web2", 0), ("demo", "server unshelve --wait web2", 0),
     ("demo", "server reboot --hard --wait web2", 0), ("demo", "server lock --reason r web2", 0),
     ("demo", "server unlock web2", 0), ("demo", "console log show --lines 5 web2", 0),
     ("demo", "server event list web2 -f json", 0), ("demo", "server event show web2 {event}", 0),

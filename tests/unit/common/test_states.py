@@ -38,6 +38,7 @@ def test_only_delete_is_pre_empting_so_far() -> None:
     ("building", "spawning", "BUILD"), ("active", None, "ACTIVE"), ("active", "rebooting", "REBOOT"),
     ("active", "rebooting_hard", "HARD_REBOOT"), ("stopped", None, "SHUTOFF"), ("error", None, "ERROR"),
     ("active", "rebuilding", "REBUILD"), ("stopped", "rebuilding", "REBUILD"), ("error", "rebuilding", "REBUILD"),
+    ("shelved", None, "SHELVED"), ("shelved_offloaded", "unshelving", "SHELVED_OFFLOADED"),
     ("paused", None, "PAUSED"), ("suspended", "resuming", "SUSPENDED"),
     ("deleted", None, "DELETED"), ("active", "powering-off", "ACTIVE"),
 ])  # fmt: skip
