@@ -15,7 +15,7 @@ from common.ids import new_id
 from common.rpc.compute_v1 import InstanceSpec
 from common.secret import Secret
 from compute_agent.storage.disk_storage import DiskStorage
-from compute_agent.storage.disks import InstanceDisks
+from compute_agent.storage.disks import InstanceDisks, recorded_base
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
 from tests.unit import image_headers
@@ -86,7 +86,9 @@ def test_new_disks_for_old_ones(storage: DiskStorage, spec: InstanceSpec, server
     spec = msgspec.structs.replace(spec, ephemeral_gib=1, config_drive=True)
     root, ephemeral, drive = (disk.path for disk in storage.ensure(spec, unmeasured))
     storage.console_log(spec.id).write_text("kept")
-    before = {path: path.stat().st_ino for path in (root, ephemeral, drive)}
+    kept = ephemeral.stat().st_ino
+    for path in (root, drive):
+        path.write_bytes(b"written by the guest")
     other = msgspec.structs.replace(spec, image=server.add(image_headers.qcow2(size=6 * MIB), "qcow2"))
     storage.fetch(other)
     assert storage.discarded_by(spec.id) == ""
@@ -94,10 +96,12 @@ def test_new_disks_for_old_ones(storage: DiskStorage, spec: InstanceSpec, server
         storage.discard(spec.id, "a command", keep_ephemeral=True)
         assert storage.discarded_by(spec.id) == "a command"
     assert not root.exists()
-    assert ephemeral.stat().st_ino == before[ephemeral]
+    assert ephemeral.stat().st_ino == kept
     storage.ensure(other, unmeasured)
-    assert root.stat().st_ino != before[root]
-    assert drive.stat().st_ino != before[drive]
+    assert b"written by the guest" not in root.read_bytes() + drive.read_bytes()
+    base = recorded_base(root)
+    assert base is not None
+    assert base.path.name == other.image.sha512
     assert storage.discarded_by(spec.id) == "a command"
     storage.discard(spec.id, "another", keep_ephemeral=False)
     assert not ephemeral.exists()
