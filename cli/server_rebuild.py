@@ -40,7 +40,9 @@ class RebuildServer(Command):  # type: ignore[misc]
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cloud: Cloud = self.app.cloud()
         server = one(cloud, parsed_args.server)
-        image_id = find.one(cloud, find.IMAGE, parsed_args.image)["id"] if parsed_args.image else server["image"]["id"]
+        image_id = (
+            find.one(cloud, find.IMAGE, parsed_args.image)["id"] if parsed_args.image else _own_image(cloud, server)
+        )
         wanted: dict[str, Any] = {"imageRef": image_id} | options.given(
             name=parsed_args.name, description=parsed_args.description, key_name=parsed_args.key_name
         )
@@ -56,3 +58,8 @@ class RebuildServer(Command):  # type: ignore[misc]
         cloud.send("POST", at, {"rebuild": wanted}, service_type="compute")
         if parsed_args.wait:
             wait.for_operation(cloud, self.app.stderr, f"server {parsed_args.server}", server["id"])
+
+
+def _own_image(cloud: Cloud, server: dict[str, Any]) -> str:
+    found = cloud.get(f"/servers/{server['id']}", "compute")["server"]
+    return str(found["image"]["id"])

@@ -29,11 +29,11 @@ class ShelveServers(Command):  # type: ignore[misc]
 
         def shelve(name: str) -> None:
             server = one(cloud, name)
-            if not server["status"].startswith("SHELVED"):
+            if not _status(cloud, server["id"]).startswith("SHELVED"):
                 _act(cloud, server["id"], "shelve")
                 if parsed_args.wait or parsed_args.offload:
                     wait.for_operation(cloud, self.app.stderr, f"server {name}", server["id"])
-            if parsed_args.offload and one(cloud, name)["status"] == "SHELVED":
+            if parsed_args.offload and _status(cloud, server["id"]) == "SHELVED":
                 _act(cloud, server["id"], "shelveOffload")
                 if parsed_args.wait:
                     wait.for_operation(cloud, self.app.stderr, f"server {name}", server["id"])
@@ -66,3 +66,7 @@ class UnshelveServers(Command):  # type: ignore[misc]
 
 def _act(cloud: Cloud, server_id: str, action: str, value: Any = None) -> None:
     cloud.send("POST", f"/servers/{server_id}/action", {action: value}, service_type="compute")
+
+
+def _status(cloud: Cloud, server_id: str) -> str:
+    return str(cloud.get(f"/servers/{server_id}", "compute")["server"]["status"])
