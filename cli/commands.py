@@ -54,9 +54,14 @@ OPENSTACK: Final[dict[str, str]] = {
     **_noun("server", "server_ssh", ssh="Ssh"),
     **_noun(
         "server", "server_actions", delete="DeleteServers", start="StartServers", stop="StopServers",
-        reboot="RebootServer", set="SetServer", unset="UnsetServer", lock="LockServers", unlock="UnlockServers",
+        reboot="RebootServer", pause="PauseServers", unpause="UnpauseServers", suspend="SuspendServers",
+        resume="ResumeServers", set="SetServer", unset="UnsetServer", lock="LockServers", unlock="UnlockServers",
         add_security_group="AddGroups", remove_security_group="RemoveGroups",
     ),
+    **_noun("server", "server_rebuild", rebuild="RebuildServer"),
+    **_noun("server", "server_shelf", shelve="ShelveServers", unshelve="UnshelveServers"),
+    **_noun("server image", "server_image", create="CreateServerImage"),
+    **_noun("server backup", "server_image", create="CreateServerBackup"),
     **_noun("server event", "server_event", list="ListEvents", show="ShowEvent"),
     **_noun("service", "catalog", list="ListServices", show="ShowService", create="CreateService", delete="DeleteServices"),
     **_noun(

@@ -71,6 +71,47 @@ class StopServers(StartServers):
     verb, action = "stopped", "os-stop"
 
 
+class PauseServers(Command):  # type: ignore[misc]
+    """Hold servers, with what they have in memory."""
+
+    verb, action = "paused", "pause"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        options.names(parser, "server")
+        parser.add_argument("--wait", action="store_true", help="until it is done")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        cloud: Cloud = self.app.cloud()
+
+        def act(name: str) -> None:
+            server_id = one(cloud, name)["id"]
+            _act(cloud, server_id, self.action)
+            if parsed_args.wait:
+                wait.for_operation(cloud, self.app.stderr, f"server {name}", server_id)
+
+        options.each(parsed_args.names, f"servers could not be {self.verb}", act)
+
+
+class UnpauseServers(PauseServers):
+    """Let paused servers go on."""
+
+    verb, action = "unpaused", "unpause"
+
+
+class SuspendServers(PauseServers):
+    """Write what servers have in memory to the disk, and switch them off."""
+
+    verb, action = "suspended", "suspend"
+
+
+class ResumeServers(PauseServers):
+    """Let suspended servers go on where they were."""
+
+    verb, action = "resumed", "resume"
+
+
 class RebootServer(Command):  # type: ignore[misc]
     """Restart a server."""
 

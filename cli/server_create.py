@@ -102,7 +102,7 @@ def _server(cloud: Cloud, parsed_args: argparse.Namespace) -> tuple[dict[str, An
         name=parsed_args.name, flavorRef=flavor_id, imageRef=image["id"], networks=networks, key_name=key_name,
         metadata=parsed_args.properties, description=parsed_args.description, tags=parsed_args.tags,
         availability_zone=parsed_args.availability_zone, host=parsed_args.host, config_drive=parsed_args.config_drive,
-        hypervisor_hostname=parsed_args.hypervisor_hostname, user_data=_user_data(parsed_args.user_data),
+        hypervisor_hostname=parsed_args.hypervisor_hostname, user_data=user_data(parsed_args.user_data),
     )  # fmt: skip
     if parsed_args.security_group:
         server["security_groups"] = [{"name": name} for name in parsed_args.security_group]
@@ -205,7 +205,7 @@ def _nic(text: str) -> tuple[str, Any]:
     return "nic", found
 
 
-def _user_data(name: str | None) -> str | None:
+def user_data(name: str | None) -> str | None:
     if name is None:
         return None
     try:

@@ -110,6 +110,13 @@ class ImageConfig:
 
 
 @dataclass(frozen=True)
+class ComputeConfig:
+    shelved_offload_time_s: int = option(
+        0, "how long a shelved server keeps its place on its node; 0: no time, -1: until it is unshelved"
+    )
+
+
+@dataclass(frozen=True)
 class SchedulerConfig:
     name: str = option("", "name of this scheduler; empty: the machine's host name")
     workers: int = option(4, "operations worked on at once in this process")
@@ -202,6 +209,7 @@ class Config:
     api: ApiConfig = ApiConfig()
     identity: IdentityConfig = IdentityConfig()
     image: ImageConfig = ImageConfig()
+    compute: ComputeConfig = ComputeConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     agent: AgentConfig = AgentConfig()
     network: NetworkConfig = NetworkConfig()

@@ -10,9 +10,14 @@ RESEND_FIRST_S: Final = 5.0  # an unaccepted command is sent again after this, d
 RESEND_MAX_S: Final = 30.0  # … up to this; an accepted one is asked after at this pace
 UNDO_DEADLINE_S: Final = 600.0  # after it the operation is `stuck`
 ENSURE_INSTANCE_S: Final = 600.0  # image download included
+REBUILD_S: Final = 600.0  # image download included
 ENSURE_RUNNING_S: Final = 120.0
 ENSURE_STOPPED_S: Final = 180.0
 REBOOT_S: Final = 240.0
+SNAPSHOT_S: Final = 3600.0  # a copy of a whole disk
+UPLOAD_S: Final = 3600.0  # of that copy to the image service
+PAUSE_S: Final = 60.0
+SAVE_MEMORY_S: Final = 900.0  # all of a guest's memory written to, or read from, the node's disk
 ENSURE_ABSENT_S: Final = 180.0
 WAIT_FOR_CANCELLED_S: Final = 900.0
 WAIT_FOR_NODES_S: Final = 180.0  # no node at all is heard of: the broker is away; new servers wait so long
@@ -50,13 +55,16 @@ JOIN_REQUEST_S: Final = 30.0
 # Libvirt calls (agent); past these the domain is marked busy and its thread counted as lost
 LIBVIRT_QUICK_S: Final = 15.0
 LIBVIRT_START_S: Final = 90.0
+LIBVIRT_SAVE_S: Final = 600.0  # the guest's memory goes to, or comes from, the disk
 
 # Child processes
 QEMU_IMG_S: Final = 300.0
+QEMU_IMG_COPY_S: Final = 3000.0  # of a whole disk; below SNAPSHOT_S
 TOOL_S: Final = 15.0
 
 # HTTP
 IMAGE_DOWNLOAD_IDLE_S: Final = 30.0
+IMAGE_UPLOAD_ANSWER_S: Final = 120.0  # after the last byte: it is looked into and put on the disk
 METADATA_REQUEST_S: Final = 5.0
 
 # Reconcilers (scheduler), time between two passes

@@ -16,6 +16,10 @@ class VmState(StrEnum):
     BUILDING = "building"
     ACTIVE = "active"
     STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    SHELVED = "shelved"
+    SHELVED_OFFLOADED = "shelved_offloaded"
     ERROR = "error"
     DELETED = "deleted"
 
@@ -27,6 +31,20 @@ class TaskState(StrEnum):
     POWERING_ON = "powering-on"
     REBOOTING = "rebooting"
     REBOOTING_HARD = "rebooting_hard"
+    PAUSING = "pausing"
+    UNPAUSING = "unpausing"
+    SUSPENDING = "suspending"
+    RESUMING = "resuming"
+    REBUILDING = "rebuilding"
+    SHELVING = "shelving"
+    SHELVING_IMAGE_PENDING_UPLOAD = "shelving_image_pending_upload"
+    SHELVING_IMAGE_UPLOADING = "shelving_image_uploading"
+    SHELVING_OFFLOADING = "shelving_offloading"
+    UNSHELVING = "unshelving"
+    IMAGE_SNAPSHOT = "image_snapshot"
+    IMAGE_BACKUP = "image_backup"
+    IMAGE_PENDING_UPLOAD = "image_pending_upload"
+    IMAGE_UPLOADING = "image_uploading"
     DELETING = "deleting"
     RESTORING = "restoring"
 
@@ -70,6 +88,16 @@ class Action(StrEnum):
     STOP = "stop"
     REBOOT = "reboot"
     REBOOT_HARD = "reboot_hard"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REBUILD = "rebuild"
+    SHELVE = "shelve"
+    SHELVE_OFFLOAD = "shelveOffload"
+    UNSHELVE = "unshelve"
+    CREATE_IMAGE = "createImage"
+    CREATE_BACKUP = "createBackup"
     RESTORE = "restore"
     HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
 
@@ -83,7 +111,7 @@ class Rule:
 
     allowed: frozenset[VmState]
     task: TaskState
-    leads_to: VmState
+    leads_to: VmState | None  # None: where it is
     on_failure: VmState | None  # None: back to where it was
     operation_class: OperationClass
     saga: str
@@ -141,7 +169,7 @@ ACTIONS: dict[Action, Rule] = {
         shown_as="reboot",
     ),
     Action.REBOOT_HARD: Rule(
-        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.ERROR}),
         task=TaskState.REBOOTING_HARD,
         leads_to=VmState.ACTIVE,
         on_failure=None,
@@ -149,6 +177,96 @@ ACTIONS: dict[Action, Rule] = {
         saga="server_reboot",
         shown_as="reboot",
         replaces=frozenset({TaskState.REBOOTING}),
+    ),
+    Action.PAUSE: Rule(
+        allowed=frozenset({VmState.ACTIVE}),
+        task=TaskState.PAUSING,
+        leads_to=VmState.PAUSED,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_pause",
+        shown_as="pause",
+    ),
+    Action.UNPAUSE: Rule(
+        allowed=frozenset({VmState.PAUSED}),
+        task=TaskState.UNPAUSING,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_pause",
+        shown_as="unpause",
+    ),
+    Action.SUSPEND: Rule(
+        allowed=frozenset({VmState.ACTIVE}),
+        task=TaskState.SUSPENDING,
+        leads_to=VmState.SUSPENDED,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_suspend",
+        shown_as="suspend",
+    ),
+    Action.RESUME: Rule(
+        allowed=frozenset({VmState.SUSPENDED}),
+        task=TaskState.RESUMING,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_resume",
+        shown_as="resume",
+    ),
+    Action.REBUILD: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+        task=TaskState.REBUILDING,
+        leads_to=VmState.ACTIVE,  # STOPPED, if that is where it was
+        on_failure=VmState.ERROR,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_rebuild",
+        shown_as="rebuild",
+    ),
+    Action.SHELVE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
+        task=TaskState.SHELVING,
+        leads_to=VmState.SHELVED,
+        on_failure=None,  # a guest that is off by then is found so by its node's next heartbeat
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_shelve",
+        shown_as="shelve",
+    ),
+    Action.SHELVE_OFFLOAD: Rule(
+        allowed=frozenset({VmState.SHELVED}),
+        task=TaskState.SHELVING_OFFLOADING,
+        leads_to=VmState.SHELVED_OFFLOADED,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_offload",
+        shown_as="shelveOffload",
+    ),
+    Action.UNSHELVE: Rule(
+        allowed=frozenset({VmState.SHELVED, VmState.SHELVED_OFFLOADED}),
+        task=TaskState.UNSHELVING,
+        leads_to=VmState.ACTIVE,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_unshelve",
+        shown_as="unshelve",
+    ),
+    Action.CREATE_IMAGE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
+        task=TaskState.IMAGE_SNAPSHOT,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_snapshot",
+        shown_as="createImage",
+    ),
+    Action.CREATE_BACKUP: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED}),
+        task=TaskState.IMAGE_BACKUP,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.EXCLUSIVE,
+        saga="server_snapshot",
+        shown_as="createBackup",
     ),
     Action.RESTORE: Rule(
         allowed=frozenset({VmState.ACTIVE, VmState.STOPPED}),
@@ -170,10 +288,18 @@ ACTIONS: dict[Action, Rule] = {
     ),
 }
 
+#: vm_states of servers that have a guest on a node, running or not
+ON_NODE = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.SHELVED})
+#: vm_states in which what the guest held in memory is kept, and is lost when the guest is found off, or gone
+KEEPS_MEMORY = frozenset({VmState.PAUSED, VmState.SUSPENDED})
+
 #: Moves of vm_state that no action of a user asks for: what a reconciler may write after looking at a node.
 OBSERVED: dict[VmState, frozenset[VmState]] = {
     VmState.ACTIVE: frozenset({VmState.STOPPED, VmState.ERROR}),
     VmState.STOPPED: frozenset({VmState.ACTIVE, VmState.ERROR}),
+    VmState.PAUSED: frozenset({VmState.STOPPED, VmState.ERROR}),  # its memory is gone: the guest was killed
+    VmState.SUSPENDED: frozenset({VmState.STOPPED, VmState.ERROR}),
+    VmState.SHELVED: frozenset({VmState.SHELVED_OFFLOADED, VmState.ERROR}),  # its node is lost; the image is not
     VmState.BUILDING: frozenset({VmState.ERROR}),
 }
 
@@ -183,7 +309,7 @@ def allowed_moves() -> dict[VmState, frozenset[VmState]]:
     moves: dict[VmState, set[VmState]] = {state: {state} for state in VmState}
     for rule in ACTIONS.values():
         for start in rule.allowed:
-            moves[start].add(rule.leads_to)
+            moves[start].add(rule.leads_to or start)
             if rule.on_failure:
                 moves[start].add(rule.on_failure)
     for start, ends in OBSERVED.items():
@@ -200,6 +326,8 @@ def server_status(vm_state: str, task_state: str | None) -> str:
         return "REBOOT"
     if vm_state == VmState.ACTIVE and task_state == TaskState.REBOOTING_HARD:
         return "HARD_REBOOT"
+    if task_state == TaskState.REBUILDING and vm_state in ACTIONS[Action.REBUILD].allowed:
+        return "REBUILD"
     return _STATUS[VmState(vm_state)]
 
 
@@ -207,6 +335,10 @@ _STATUS = {
     VmState.BUILDING: "BUILD",
     VmState.ACTIVE: "ACTIVE",
     VmState.STOPPED: "SHUTOFF",
+    VmState.PAUSED: "PAUSED",
+    VmState.SUSPENDED: "SUSPENDED",
+    VmState.SHELVED: "SHELVED",
+    VmState.SHELVED_OFFLOADED: "SHELVED_OFFLOADED",
     VmState.ERROR: "ERROR",
     VmState.DELETED: "DELETED",
 }
@@ -217,7 +349,7 @@ def render_picture() -> str:
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> building"]
     for action, rule in ACTIONS.items():
         for start in sorted(rule.allowed):
-            lines.append(f"    {start} --> {rule.leads_to}: {action}")
+            lines.append(f"    {start} --> {rule.leads_to or start}: {action}")
             if rule.on_failure not in (None, start):
                 lines.append(f"    {start} --> {rule.on_failure}: {action} fails")
     for start, ends in OBSERVED.items():

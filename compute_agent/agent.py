@@ -17,12 +17,20 @@ from common.clock import Clock
 from common.config import Config
 from common.errors import BusUnavailable
 from common.rpc.bus import Bus, node_queue, query_queue
-from common.rpc.compute_v1 import EnsureAbsent, EnsureStopped, LeaseRenewed, RebootInstance
+from common.rpc.compute_v1 import (
+    EnsureAbsent,
+    EnsureStopped,
+    LeaseRenewed,
+    RebootInstance,
+    SnapshotInstance,
+    UploadSnapshot,
+)
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
 from compute_agent import identity
 from compute_agent.health import Health, HealthServer
 from compute_agent.heartbeat import Heartbeats, NodeFacts
+from compute_agent.held_memory import HeldMemory
 from compute_agent.hypervisor.base import Hypervisor
 from compute_agent.inbox import Inbox
 from compute_agent.instances import Instances, Parts
@@ -36,6 +44,7 @@ from compute_agent.power import Power
 from compute_agent.power_events import PowerEvents
 from compute_agent.queries import Queries
 from compute_agent.recovery import Recovery
+from compute_agent.snapshots import Snapshots
 from compute_agent.specs import Specs
 from compute_agent.storage.base import Storage
 from compute_agent.task import Job, Restart, Task
@@ -185,9 +194,17 @@ class Agent:
             clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, instances=instances,
             note_phase=self.inbox.note_phase, superseded=self._superseded,
         )  # fmt: skip
+        held_memory = HeldMemory(
+            clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, instances=instances
+        )  # fmt: skip
+        snapshots = Snapshots(
+            clock=self.clock, hypervisor=self.hypervisor, storage=self.storage, specs=self.specs, instances=instances,
+            superseded=self._superseded, stopping=self._stop.is_set,
+        )  # fmt: skip
         self._obey = Obey(
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, networking=self.networking,
-            specs=self.specs, instances=instances, power=power, inbox=self.inbox, outbox=self.outbox,
+            specs=self.specs, instances=instances, power=power, held_memory=held_memory,
+            snapshots=snapshots, inbox=self.inbox, outbox=self.outbox,
             metrics=self.metrics,
         )  # fmt: skip
         self._recovery = Recovery(
@@ -231,7 +248,7 @@ class Agent:
 
     def _superseded(self, task: Task) -> bool:
         """A removal of what a task makes, or, for one that only waits for a guest, any later command, is queued."""
-        waits = isinstance(task.command, EnsureStopped | RebootInstance)
+        waits = isinstance(task.command, EnsureStopped | RebootInstance | SnapshotInstance | UploadSnapshot)
         for other in self.lanes.waiting(task.lane):
             if (
                 isinstance(other, Task)

@@ -23,6 +23,7 @@ from compute_agent.storage.disk_storage import DiskStorage
 from compute_agent.storage.disks import InstanceDisks
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.none import NoStorage
+from compute_agent.storage.uploader import Uploader
 
 _GIB = 1024**3
 _DISKLESS = ("fake", "test", "none")
@@ -62,18 +63,20 @@ def node_name(config: Config) -> str:
 def make_storage(config: Config, node: str, clock: Clock) -> Storage:
     """Real disks, or none for drivers whose guests need none."""
     state_dir = Path(config.agent.state_dir)
+    secret = identity.image_secret(Path(config.agent.image_secret_file))
+    uploader = Uploader(node=node, secret=secret, ca_file=config.agent.api_ca_file)
     if choose_driver(config.agent.driver) in _DISKLESS:
-        return NoStorage(state_dir)
+        return NoStorage(state_dir, uploader)
     cache = ImageCache(
         state_dir / "images",
         node=node,
-        secret=identity.image_secret(Path(config.agent.image_secret_file)),
+        secret=secret,
         max_bytes=config.agent.image_cache_gib * _GIB,
         max_virtual_bytes=config.image.max_virtual_gib * _GIB,
         clock=clock,
         ca_file=config.agent.api_ca_file,
     )
-    return DiskStorage(InstanceDisks(state_dir, clock), cache, domain=config.network.dns_domain)
+    return DiskStorage(InstanceDisks(state_dir, clock), cache, uploader, domain=config.network.dns_domain)
 
 
 def make_networking(config: Config, specs: Specs, clock: Clock) -> Networking:

@@ -14,6 +14,8 @@ from common.rpc.compute_v1 import InstanceSpec
 from compute_agent.hypervisor.base import Disk, Domain, Nic
 
 _NIC_PROPERTY = "hw_vif_model"
+_AGENT_PROPERTY = "hw_qemu_guest_agent"
+_YES = ("yes", "true", "on", "1")
 _NIC_MODELS = ("virtio", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet")
 
 
@@ -37,5 +39,6 @@ def build(
         disks=tuple(disks),
         nics=tuple(replace(nic, model=model) for nic in nics),
         console_log=console_log,
+        guest_agent=spec.image_properties.get(_AGENT_PROPERTY, "").lower() in _YES,
         evacuable=spec.evacuable,
     )

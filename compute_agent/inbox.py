@@ -29,6 +29,7 @@ from common.rpc.compute_v1 import (
     EnsureRunning,
     LeaseRenewed,
     RebootInstance,
+    RebuildInstance,
     SyncNetwork,
 )
 from compute_agent import durable
@@ -158,7 +159,7 @@ def check(command: Command) -> None:
         or command.instance_id.lower() != command.instance_id
     ):
         raise InvalidRequest(f"command {command.id}: {command.instance_id[:200]!r} is not an instance id")
-    if isinstance(command, EnsureInstance | EnsureRunning | RebootInstance):
+    if isinstance(command, EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance):
         named = {command.spec.id, *(port.instance_id for port in command.spec.ports)}
         if named != {command.instance_id}:
             raise InvalidRequest(f"command {command.id} for instance {command.instance_id} has the spec of another")

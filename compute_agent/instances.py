@@ -24,6 +24,7 @@ from common.rpc.compute_v1 import (
     PortSpec,
     PowerState,
     RebootInstance,
+    RebuildInstance,
     WantedPower,
 )
 from compute_agent import guest_domain
@@ -35,7 +36,7 @@ from compute_agent.task import Outcome, Task
 from compute_agent.undo import Undo
 
 logger = logging.getLogger(__name__)
-SpecCommand = EnsureInstance | EnsureRunning | RebootInstance
+SpecCommand = EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance
 
 
 class Interrupted(Exception):
@@ -94,6 +95,20 @@ class Instances:
             self._parts.specs.bury(command.instance_id, task.pair, command.id)
             raise CreationUndone(err) from err
 
+    def rebuild(self, task: Task, command: RebuildInstance) -> Outcome:
+        """The old guest and its disks go only when the new image is here; what was removed is never removed twice."""
+        parts, instance_id = self._parts, command.instance_id
+        self._checkpoint(task)
+        if parts.storage.discarded_by(instance_id) != command.id:
+            with task.measure("image", parts.clock):
+                parts.storage.fetch(command.spec)
+            self._checkpoint(task)
+            self.remember(command, command.power, command.spec)
+            with task.measure("domain", parts.clock):
+                parts.hypervisor.ensure_absent(instance_id)
+            parts.storage.discard(instance_id, command.id, keep_ephemeral=command.keep_ephemeral)
+        return self._make(task, command, Undo())
+
     def ensure_running(self, task: Task, command: EnsureRunning, state: DomainState | None) -> Outcome:
         self.require_disks(command.spec)
         self._checkpoint(task)
@@ -112,7 +127,9 @@ class Instances:
         with task.measure("ports", parts.clock):
             nics = parts.networking.ensure_ports(*_plugging(command.spec))
         with task.measure("domain", parts.clock):
-            parts.hypervisor.ensure_running(self._domain(command.spec, task.pair, disks, nics))
+            domain = self._domain(command.spec, task.pair, disks, nics)
+            from_memory = isinstance(command, EnsureRunning) and command.from_memory
+            parts.hypervisor.ensure_running(domain, from_memory=from_memory)
         return Outcome(power=self.power(command.instance_id))
 
     def ensure_absent(self, task: Task, command: EnsureAbsent, state: DomainState | None) -> Outcome:
@@ -179,7 +196,7 @@ class Instances:
             return known.epoch > epoch
         return not here or state is not None
 
-    def _make(self, task: Task, command: EnsureInstance, undo: Undo) -> Outcome:
+    def _make(self, task: Task, command: EnsureInstance | RebuildInstance, undo: Undo) -> Outcome:
         parts, spec, instance_id = self._parts, command.spec, command.instance_id
         self._checkpoint(task)
         undo.push("disks", lambda: parts.storage.remove(instance_id))

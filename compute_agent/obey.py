@@ -14,14 +14,21 @@ from common.errors import CloudError, CommandExpired, ConfigError, InvalidReques
 from common.killpoints import reach
 from common.rpc.compute_v1 import (
     AckReports,
+    DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
+    EnsurePaused,
     EnsureRunning,
+    EnsureSaved,
     EnsureStopped,
     LeaseRenewed,
     RebootInstance,
+    RebuildInstance,
+    SnapshotInstance,
     SyncNetwork,
+    UploadSnapshot,
 )
+from compute_agent.held_memory import HeldMemory
 from compute_agent.hypervisor.base import DomainState, Hypervisor
 from compute_agent.inbox import Inbox
 from compute_agent.instances import CreationUndone, Instances, Interrupted
@@ -30,6 +37,7 @@ from compute_agent.networking.base import Networking
 from compute_agent.ordering import Verdict, judge
 from compute_agent.outbox import Outbox
 from compute_agent.power import Power
+from compute_agent.snapshots import Snapshots
 from compute_agent.specs import Specs
 from compute_agent.task import Again, Outcome, Phase, Task, final_report
 
@@ -58,6 +66,8 @@ class Obey:
         specs: Specs,
         instances: Instances,
         power: Power,
+        held_memory: HeldMemory,
+        snapshots: Snapshots,
         inbox: Inbox,
         outbox: Outbox,
         metrics: Metrics,
@@ -69,6 +79,8 @@ class Obey:
         self._specs = specs
         self._instances = instances
         self._power = power
+        self._held_memory = held_memory
+        self._snapshots = snapshots
         self._inbox = inbox
         self._outbox = outbox
         self._metrics = metrics
@@ -140,6 +152,18 @@ class Obey:
                 return self._power.ensure_stopped(task, command, state)
             case RebootInstance() as command:
                 return self._power.reboot(task, command, state)
+            case RebuildInstance() as command:
+                return self._instances.rebuild(task, command)
+            case SnapshotInstance() as command:
+                return self._snapshots.take(task, command, state)
+            case UploadSnapshot() as command:
+                return self._snapshots.upload(task, command)
+            case DiscardSnapshot() as command:
+                return self._snapshots.discard(command)
+            case EnsurePaused() as command:
+                return self._held_memory.ensure_paused(task, command, state)
+            case EnsureSaved() as command:
+                return self._held_memory.ensure_saved(task, command, state)
             case EnsureAbsent() as command:
                 return self._instances.ensure_absent(task, command, state)
         raise InvalidRequest(f"command {task.command.id} is of a kind this agent does not know")

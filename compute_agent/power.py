@@ -15,7 +15,7 @@ from common.errors import NotFound, StaleCommand
 from common.rpc.compute_v1 import EnsureStopped, PowerState, RebootInstance, RebootMode, WantedPower
 from compute_agent.hypervisor.base import DomainState, Hypervisor
 from compute_agent.instances import Instances
-from compute_agent.specs import Known, Specs
+from compute_agent.specs import Specs
 from compute_agent.task import Again, Outcome, Phase, Task
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Power:
         known = self._specs.get(command.instance_id)
         if state is None and (known is None or known.gone):
             raise NotFound(f"server {command.instance_id} has no guest on this node")
-        self._want_stopped(command, known)
+        self._specs.obeyed(command, WantedPower.STOPPED)  # from here on a reboot of the host leaves the guest off
         if task.phase_at is None:
             task.phase_at = self._clock.now()  # not written down: a restarted agent gives the guest its time again
         if _is_off(state):
@@ -84,16 +84,6 @@ class Power:
         self._instances.require_disks(command.spec)
         self._instances.remember(command, WantedPower.RUNNING, command.spec)
         self._note_phase(task, Phase.ASKED if command.mode is RebootMode.SOFT else Phase.CUTTING)
-
-    def _want_stopped(self, command: EnsureStopped, known: Known | None) -> None:
-        """From here on a reboot of the host leaves the guest off."""
-        wanted = Known(
-            instance_id=command.instance_id, epoch=command.epoch, generation=command.generation,
-            command_id=command.id, wanted=WantedPower.STOPPED, spec=known.spec if known else None,
-            created_by=known.created_by if known else "",
-        )  # fmt: skip
-        if wanted != known:
-            self._specs.put(wanted)
 
     def _give_way(self, task: Task) -> None:
         if self._superseded(task):

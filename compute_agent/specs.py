@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from common.clock import Clock
-from common.rpc.compute_v1 import InstanceSpec, WantedPower
+from common.rpc.compute_v1 import Command, InstanceSpec, WantedPower
 from compute_agent import durable
 
 TOMBSTONE_KEEP_S = 7 * 24 * 3600.0
@@ -71,6 +71,17 @@ class Specs:
         durable.write(self._path(known.instance_id), msgspec.json.encode(known))
         with self._lock:
             self._known[known.instance_id] = known
+
+    def obeyed(self, command: Command, wanted: WantedPower | None = None) -> None:
+        """Note that a command was obeyed that brought no new spec. wanted None: as it was. Raises OSError."""
+        last = self.get(command.instance_id)
+        spec, created_by = (last.spec, last.created_by) if last else (None, "")
+        new = Known(
+            instance_id=command.instance_id, epoch=command.epoch, generation=command.generation, command_id=command.id,
+            wanted=wanted or (last.wanted if last else None), spec=spec, created_by=created_by,
+        )  # fmt: skip
+        if new != last:
+            self.put(new)
 
     def bury(self, instance_id: str, pair: tuple[int, int], command_id: str) -> None:
         """Leave a tombstone: nothing up to this pair will be obeyed any more, but its own removal."""

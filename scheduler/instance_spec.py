@@ -43,8 +43,13 @@ def image_spec(image: dict[str, Any], config: Config) -> ImageSpec:
         size_bytes=int(image["size_bytes"]),
         disk_format=image["disk_format"],
         virtual_size_bytes=int(image["virtual_size_bytes"]),
-        url=f"{config.api.public_url.rstrip('/')}/cumulet/v1/nodes/images/{image['id']}/file",
+        url=image_url(image["id"], config),
     )
+
+
+def image_url(image_id: str, config: Config) -> str:
+    """Where nodes fetch an image's bytes from, and send a snapshot's to."""
+    return f"{config.api.public_url.rstrip('/')}/cumulet/v1/nodes/images/{image_id}/file"
 
 
 def _guest(instance: Instance) -> Guest:

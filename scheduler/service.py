@@ -19,7 +19,15 @@ from common.clock import Clock
 from common.config import Config
 from common.db import operations, scheduler_services
 from common.db.session import Database
-from common.deadlines import ACK_BATCH_S, BROKER_SYNC_S, HEARTBEAT_S, LIVENESS_S, ROUTER_PLACES_S, SWEEP_BATCH
+from common.deadlines import (
+    ACK_BATCH_S,
+    BROKER_SYNC_S,
+    HEARTBEAT_S,
+    LIVENESS_S,
+    RECONCILE_S,
+    ROUTER_PLACES_S,
+    SWEEP_BATCH,
+)
 from common.errors import DatabaseUnavailable
 from common.ids import new_id
 from common.placement.view import NodeViews
@@ -30,6 +38,7 @@ from scheduler.reconcilers.broker import BrokerSync
 from scheduler.reconcilers.liveness import Liveness
 from scheduler.reconcilers.network_sync import NetworkSync
 from scheduler.reconcilers.router_places import RouterPlaces
+from scheduler.reconcilers.shelved import Shelved
 from scheduler.reports import ReportHandler
 from scheduler.sagas import SAGAS
 
@@ -59,6 +68,7 @@ class Scheduler:
             owner=f"{self.name}/{new_id()[:8]}",
         )
         self.network_sync = NetworkSync(db=db, bus=bus, clock=clock)
+        self.shelved = Shelved(db=db, bus=bus, clock=clock, config=config)
         self.liveness = Liveness(db=db, bus=bus, clock=clock)
         self.router_places = RouterPlaces(db=db, clock=clock)
         self.broker_sync = BrokerSync(db=db, bus=bus, config=config)
@@ -121,6 +131,7 @@ class Scheduler:
             self._forever("beat", self.beat, HEARTBEAT_S),
             self._forever("router_places", self.router_places.run, ROUTER_PLACES_S),
             self._forever("liveness", self.liveness.run, LIVENESS_S),
+            self._forever("shelved", self.shelved.run, RECONCILE_S),
             self._forever("acks", self.reports.acks.send, ACK_BATCH_S),
         ]
         consumers = [

@@ -30,6 +30,17 @@ V1 = (
     _post("/schedule", Rule.ADMIN, schedule.dry_run, "schedule:dry_run"),
     _post("/nodes/<node>/forget", Rule.ADMIN, nodes.forget, "nodes:forget"),
     _get("/nodes/images/<image_id>/file", Rule.NODE, nodes.image_file, "nodes:image_file"),
+    Route(
+        "PUT",
+        "/nodes/images/<image_id>/file",
+        None,
+        None,
+        None,
+        Rule.NODE,
+        nodes.receive_snapshot,
+        "cumulet:nodes:receive_snapshot",
+        raw_body=True,
+    ),
     _get("/bus", Rule.ADMIN, bus.show, "bus:show"),
     _get("/bus/dead-letters", Rule.ADMIN, bus.dead_letters, "bus:dead_letters"),
 )

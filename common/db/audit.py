@@ -32,7 +32,7 @@ from common.db.models import (
     ServerGroup,
     Subnet,
 )
-from common.states import OPEN_OPERATION_STATES, OperationClass, VmState
+from common.states import ON_NODE, OPEN_OPERATION_STATES, OperationClass, VmState
 
 INSTANCE = "instance"  # the purpose of the allocation that every placed instance has
 _GIB = 2**30
@@ -327,7 +327,7 @@ def states(session: Session) -> Iterator[Difference]:
                     sa.or_(
                         sa.and_(Instance.vm_state == VmState.BUILDING, Instance.task_state.is_(None)),
                         sa.func.coalesce(Node.name, "") != sa.func.coalesce(Instance.node_name, ""),
-                        sa.and_(Instance.vm_state.in_((VmState.ACTIVE, VmState.STOPPED)), Instance.node_id.is_(None)),
+                        sa.and_(Instance.vm_state.in_(ON_NODE), Instance.node_id.is_(None)),
                     ),
                 ),
             )

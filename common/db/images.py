@@ -225,6 +225,15 @@ def begin_upload(
     )
 
 
+def begin_node_upload(session: Session, image_id: str, upload_id: str, now: datetime) -> bool:
+    """As `begin_upload`, but a node that begins again ends its own former try, whatever became of that."""
+    return _move(
+        session,
+        [Image.id == image_id, Image.status.in_((ImageStatus.QUEUED, ImageStatus.SAVING))],
+        {"status": ImageStatus.SAVING, "upload_id": upload_id, "failure": None, "updated_at": now},
+    )
+
+
 def begin_import(session: Session, image_id: str, upload_id: str, now: datetime) -> bool:
     """uploading -> importing. False: another import was quicker, or the image is gone."""
     return _move(
@@ -297,6 +306,53 @@ def mark_deleted(session: Session, image_id: str, now: datetime) -> bool:
     return done
 
 
+_KEPT_PREFIXES = (
+    "hw_", "os_type", "os_distro", "os_version", "os_admin_user", "os_require_quiesce", "architecture",
+)  # fmt: skip
+
+
+def copy_for_server(row: Image) -> dict[str, Any]:
+    """What a server keeps of its image. Sizes are bytes, min_disk GiB, min_ram MiB; properties the harmless ones."""
+    properties = {key: str(value) for key, value in row.properties.items() if key.startswith(_KEPT_PREFIXES)}
+    return {
+        "id": row.id, "name": row.name, "sha512": row.os_hash_value, "size_bytes": row.size,
+        "disk_format": row.disk_format, "virtual_size_bytes": row.virtual_size or row.size, "min_disk": row.min_disk,
+        "min_ram": row.min_ram, "properties": properties,
+    }  # fmt: skip
+
+
+def give_up(session: Session, image_id: str, now: datetime) -> bool:
+    """Delete an image whose bytes will never come; one that has them stays. False: there was none to delete."""
+    waiting = (ImageStatus.QUEUED, ImageStatus.SAVING)
+    return _move(
+        session,
+        [Image.id == image_id, Image.status.in_(waiting)],
+        {"status": ImageStatus.DELETED, "upload_id": None, "updated_at": now},
+    )
+
+
+def backups(session: Session, instance_id: str, backup_type: str) -> list[Image]:
+    """A server's finished backups of a type, newest first."""
+    wanted = {"image_type": "backup", "instance_uuid": instance_id, "backup_type": backup_type}
+    same = [Image.properties[name].as_string() == value for name, value in wanted.items()]
+    query = sa.select(Image).where(Image.status == ImageStatus.ACTIVE, *same)
+    return list(session.scalars(query.order_by(Image.created_at.desc(), Image.id)))
+
+
+def snapshot_for_node(session: Session, image_id: str, node_id: str) -> Operation | None:
+    """The open operation that makes this image of an instance on this node."""
+    query = (
+        sa.select(Operation)
+        .join(Instance, Instance.id == Operation.resource_id)
+        .where(
+            Operation.state.in_(OPEN_OPERATION_STATES),
+            Operation.params["image_id"].as_string() == image_id,
+            Instance.node_id == node_id,
+        )
+    )
+    return session.scalars(query.limit(1)).one_or_none()
+
+
 def deleted_among(session: Session, image_ids: Sequence[str]) -> list[str]:
     """Those of the ids whose image is known and deleted; unknown ones are not ours to judge."""
     query = sa.select(Image.id).where(Image.id.in_(image_ids), Image.status == ImageStatus.DELETED)
@@ -315,7 +371,7 @@ def is_needed_by_node(session: Session, image_id: str, node_id: str) -> bool:
         )
     )
     query = sa.select(Instance.id).where(
-        Instance.image_id == image_id,
+        sa.or_(Instance.image_id == image_id, Instance.image["id"].as_string() == image_id),
         Instance.deleted.is_(False),
         sa.or_(Instance.node_id == node_id, claimed.exists()),
     )

@@ -274,9 +274,13 @@ class EnsureInstance(_Command, frozen=True, kw_only=True, tag="ensure_instance")
 
 
 class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
-    """Start the guest, its domain defined afresh from the spec (never from what the node has stored)."""
+    """Start the guest, its domain defined afresh from the spec (never from what the node has stored).
+
+    from_memory: let it go on from the memory that EnsureSaved wrote, where there is any.
+    """
 
     spec: InstanceSpec
+    from_memory: bool = False
 
 
 class EnsureStopped(_Command, frozen=True, kw_only=True, tag="ensure_stopped"):
@@ -291,6 +295,51 @@ class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance")
     spec: InstanceSpec
     mode: RebootMode
     timeout_s: int = 60
+
+
+class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance"):
+    """Replace the instance's disks by new ones made from the spec, once per command id, and give it the wanted power.
+
+    keep_ephemeral: all disks but the ephemeral one. The image is fetched before anything of the old guest goes.
+    """
+
+    spec: InstanceSpec
+    power: WantedPower = WantedPower.RUNNING
+    keep_ephemeral: bool = False
+
+
+class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instance"):
+    """Keep a copy of the root disk as it is at one moment, for UploadSnapshot; the guest goes on meanwhile.
+
+    quiesce: the guest's file systems are frozen for that moment, or it fails; else so they are if the guest's agent
+    answers.
+    """
+
+    image_id: str
+    quiesce: bool = False
+
+
+class UploadSnapshot(_Command, frozen=True, kw_only=True, tag="upload_snapshot"):
+    """Send the copy to the image service, and remove it then. url: absolute; sent with the node's secret."""
+
+    image_id: str
+    url: str
+
+
+class DiscardSnapshot(_Command, frozen=True, kw_only=True, tag="discard_snapshot"):
+    """Remove the copy, whole or not. Succeeds when there is none."""
+
+    image_id: str
+
+
+class EnsurePaused(_Command, frozen=True, kw_only=True, tag="ensure_paused"):
+    """Hold the running guest's processors, its memory kept as it is; paused False: let them go on."""
+
+    paused: bool = True
+
+
+class EnsureSaved(_Command, frozen=True, kw_only=True, tag="ensure_saved"):
+    """Write the guest's memory to the node's disk and switch it off."""
 
 
 class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
@@ -326,6 +375,12 @@ Command = (
     | EnsureRunning
     | EnsureStopped
     | RebootInstance
+    | RebuildInstance
+    | SnapshotInstance
+    | UploadSnapshot
+    | DiscardSnapshot
+    | EnsurePaused
+    | EnsureSaved
     | EnsureAbsent
     | SyncNetwork
     | AckReports

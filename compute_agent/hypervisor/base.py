@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -48,6 +49,7 @@ class Domain:
     disks: tuple[Disk, ...]
     nics: tuple[Nic, ...]
     console_log: Path
+    guest_agent: bool = False  # a channel to an agent in the guest
     evacuable: bool = False  # another node could run it: to be stopped when this one's lease runs out
 
 
@@ -58,6 +60,12 @@ class DomainState:
     generation: int
     power: PowerState
     evacuable: bool = False
+
+
+class CopyState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # or there was none
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,39 @@ class Hypervisor(Protocol):
         """Define (or redefine) the persistent domain; a running one keeps running as it is."""
         ...
 
-    def ensure_running(self, domain: Domain) -> None:
-        """Define afresh and start, unless it already runs at this epoch."""
+    def ensure_running(self, domain: Domain, *, from_memory: bool = False) -> None:
+        """Define afresh and start, unless it already runs at this epoch.
+
+        from_memory: go on from what `ensure_saved` wrote, if there is any; else that is thrown away.
+        """
+        ...
+
+    def ensure_paused(self, instance_id: str) -> None:
+        """Hold the processors of a running guest. Raises HypervisorError when it is off."""
+        ...
+
+    def ensure_unpaused(self, instance_id: str) -> None:
+        """Let a paused guest go on. Raises HypervisorError when it is off."""
+        ...
+
+    def ensure_saved(self, instance_id: str) -> None:
+        """Write the guest's memory to the disk and switch it off. Raises HypervisorError when it is off unsaved."""
+        ...
+
+    def begin_copy(self, instance_id: str, device: str, target: Path, *, quiesce: bool) -> None:
+        """Begin to copy a disk of a guest that runs or is paused, as it is now, to a new qcow2 that stands alone.
+
+        A copy that was going on is given up. quiesce: raises HypervisorError when the guest's file systems can't be
+        frozen for that moment; else that is only tried, where the guest has an agent.
+        """
+        ...
+
+    def copy_state(self, instance_id: str) -> CopyState:
+        """How the last copy stands."""
+        ...
+
+    def end_copy(self, instance_id: str) -> None:
+        """Give up a copy that is going on, if there is one."""
         ...
 
     def request_shutdown(self, instance_id: str) -> None:

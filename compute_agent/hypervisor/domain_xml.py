@@ -69,6 +69,17 @@ def render(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mapp
     return ET.tostring(build(domain, virt_type, cache, backings), encoding="unicode")
 
 
+def render_backup(device: str, target: Path) -> str:
+    """What libvirt's backup job takes: this one disk, pushed whole into a new qcow2. Raises HypervisorError."""
+    if not _DEVICE.fullmatch(device) or not target.is_absolute() or not _PLAIN.fullmatch(str(target)):
+        raise HypervisorError(f"{device!r} can't be copied: its name or the copy's is not sound")
+    root = ET.Element("domainbackup", mode="push")
+    disk = _add(_add(root, "disks"), "disk", name=device, type="file", backup="yes")
+    _add(disk, "driver", type="qcow2")
+    _add(disk, "target", file=str(target))
+    return ET.tostring(root, encoding="unicode")
+
+
 def build(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mapping[Path, Backing]) -> ET.Element:
     _check(domain, backings)
     root = ET.Element("domain", type=virt_type.value)
@@ -224,6 +235,9 @@ def _add_consoles(devices: ET.Element, domain: Domain) -> None:
     _add(serial, "target", type="isa-serial", port="0")
     console = _add(devices, "console", type="pty")
     _add(console, "target", type="serial", port="0")
+    if domain.guest_agent:
+        channel = _add(devices, "channel", type="unix")
+        _add(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
     graphics = _add(devices, "graphics", type="vnc")
     _add(graphics, "listen", type="socket")
     _add(_add(devices, "video"), "model", type="vga")

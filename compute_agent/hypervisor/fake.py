@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import threading
 from pathlib import Path
 
@@ -19,11 +20,17 @@ from common.clock import Clock
 from common.errors import HypervisorError
 from common.ids import is_uuid
 from common.rpc.compute_v1 import PowerState
-from compute_agent.hypervisor.base import Domain, DomainState, EventHandler, HypervisorFacts
+from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
 from compute_agent.hypervisor.fake_faults import Faults
 
 TRIGGER_POLL_S = 0.02
 _VERSION = 1_000_000
+#: what copies of disks are, of guests that have none: an empty qcow2 of 1 MiB that any image service takes
+EMPTY_COPY = struct.pack(
+    ">4sIQIIQIIQQIIQQQQII",
+    b"QFI\xfb", 3, 0, 0, 16, 2**20, 0, 1, 0x30000, 0x10000, 1, 0, 0, 0, 0, 0, 4, 104,
+).ljust(0x40000, b"\0")  # fmt: skip
+_ON = (PowerState.RUNNING, PowerState.PAUSED)
 
 
 class _Guest(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +48,7 @@ class _Guest(msgspec.Struct, frozen=True, kw_only=True):
     console_log: str
     boots: int = 0
     evacuable: bool = False
+    saved: bool = False  # off, with its memory kept
 
 
 _encoder = msgspec.json.Encoder()
@@ -87,12 +95,17 @@ class FakeHypervisor:
         with self._faults.around("ensure_defined", domain.instance_id), self._lock:
             self._keep(self._described(domain))
 
-    def ensure_running(self, domain: Domain) -> None:
+    def ensure_running(self, domain: Domain, *, from_memory: bool = False) -> None:
         with self._faults.around("ensure_running", domain.instance_id):
             old = self._guests.get(domain.instance_id)
             guest = self._described(domain)
             if old and old.power is PowerState.RUNNING and old.epoch == domain.epoch:
                 self._keep(guest)
+                return
+            kept = old and (old.power is PowerState.PAUSED or (old.saved and from_memory))
+            if old and kept and old.epoch == domain.epoch:
+                self._keep(msgspec.structs.replace(guest, power=PowerState.RUNNING))
+                self._tell(domain.instance_id)
                 return
             if self._boot_s:
                 self._clock.sleep(self._boot_s)
@@ -100,9 +113,45 @@ class FakeHypervisor:
             self._print(guest, "started", append=False)
             self._tell(domain.instance_id)
 
+    def ensure_paused(self, instance_id: str) -> None:
+        with self._faults.around("ensure_paused", instance_id):
+            self._switch(instance_id, PowerState.RUNNING, PowerState.PAUSED)
+
+    def ensure_unpaused(self, instance_id: str) -> None:
+        with self._faults.around("ensure_unpaused", instance_id):
+            self._switch(instance_id, PowerState.PAUSED, PowerState.RUNNING)
+
+    def ensure_saved(self, instance_id: str) -> None:
+        with self._faults.around("ensure_saved", instance_id), self._lock:
+            guest = self._guests.get(instance_id)
+            if guest is not None and guest.power in _ON:
+                self._keep(msgspec.structs.replace(guest, power=PowerState.SHUTDOWN, saved=True))
+                self._tell(instance_id)
+            elif guest is None or not guest.saved:
+                raise HypervisorError(
+                    f"server {instance_id} is off, and its memory was not saved", instance_id=instance_id
+                )
+
+    def begin_copy(self, instance_id: str, device: str, target: Path, *, quiesce: bool) -> None:  # noqa: ARG002 - no agents in these guests
+        with self._faults.around("begin_copy", instance_id):
+            guest = self._guests.get(instance_id)
+            if guest is None or guest.power not in _ON:
+                raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)
+            if quiesce:
+                raise HypervisorError(f"the guest of server {instance_id} has no agent", instance_id=instance_id)
+            target.write_bytes(EMPTY_COPY)
+
+    def copy_state(self, instance_id: str) -> CopyState:
+        with self._faults.around("copy_state", instance_id):
+            guest = self._guests.get(instance_id)
+            return CopyState.DONE if guest and guest.power in _ON else CopyState.FAILED
+
+    def end_copy(self, instance_id: str) -> None:
+        """A copy ends as soon as it has begun."""
+
     def request_shutdown(self, instance_id: str) -> None:
         with self._faults.around("request_shutdown", instance_id) as obeyed:
-            if obeyed:
+            if obeyed and self._runs(instance_id):
                 self.power_off_from_inside(instance_id)
 
     def request_reboot(self, instance_id: str) -> None:
@@ -153,6 +202,10 @@ class FakeHypervisor:
         """The guest powers itself off, as after `poweroff` in it. Nothing happens when it is not running."""
         self._become(instance_id, PowerState.SHUTDOWN)
 
+    def _runs(self, instance_id: str) -> bool:
+        guest = self._guests.get(instance_id)
+        return guest is not None and guest.power is PowerState.RUNNING
+
     def boots(self, instance_id: str) -> int:
         """How often the guest has started or rebooted since it was defined."""
         guest = self._guests.get(instance_id)
@@ -197,10 +250,22 @@ class FakeHypervisor:
             evacuable=domain.evacuable,
         )
 
+    def _switch(self, instance_id: str, before: PowerState, after: PowerState) -> None:
+        with self._lock:
+            guest = self._guests.get(instance_id)
+            if guest is not None and guest.power is before:
+                self._keep(msgspec.structs.replace(guest, power=after))
+                self._tell(instance_id)
+            elif guest is None or guest.power is not after:
+                power = guest.power if guest else PowerState.ABSENT
+                raise HypervisorError(
+                    f"the guest of server {instance_id} is {power.value}, not {after.value}", instance_id=instance_id
+                )
+
     def _become(self, instance_id: str, power: PowerState) -> None:
         with self._lock:
             guest = self._guests.get(instance_id)
-            if guest is None or guest.power is not PowerState.RUNNING:
+            if guest is None or guest.power not in _ON:
                 return
             self._keep(msgspec.structs.replace(guest, power=power))
             self._print(guest, "powered off", append=True)

@@ -15,7 +15,7 @@ from common import log
 from common.errors import CloudError, HypervisorError
 from common.rpc.compute_v1 import PowerState
 from compute_agent.hypervisor import domain_xml
-from compute_agent.hypervisor.base import Domain, DomainState, EventHandler, HypervisorFacts
+from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
 from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark, VirtType
 from compute_agent.hypervisor.libvirt_host import DomainRow, LibvirtHost
 
@@ -105,7 +105,7 @@ class LibvirtHypervisor:
         self._host.define(domain.instance_id, self._render(domain), domain_xml.mark_text(mark))
         self._remember(mark)
 
-    def ensure_running(self, domain: Domain) -> None:
+    def ensure_running(self, domain: Domain, *, from_memory: bool = False) -> None:
         now = self._present(domain.instance_id, refuse_foreign=True)
         if now is not None and now.power is PowerState.RUNNING and now.epoch == domain.epoch:
             if now.generation != domain.generation:
@@ -116,8 +116,68 @@ class LibvirtHypervisor:
             return
         if now is not None and now.power not in (PowerState.SHUTDOWN, PowerState.CRASHED):
             self._host.destroy(domain.instance_id)  # of another epoch: not what is wanted
+        elif from_memory and now is not None and now.epoch == domain.epoch and self._host.is_saved(domain.instance_id):
+            self._host.start_saved(domain.instance_id)
+            self.ensure_defined(domain)
+            return
         self._host.start(domain.instance_id, self._render(domain))
         self._remember(domain_xml.mark_of(domain))
+
+    def ensure_paused(self, instance_id: str) -> None:
+        if self._power_of(instance_id) is PowerState.RUNNING:
+            self._host.pause(instance_id)
+        self._require(instance_id, PowerState.PAUSED)
+
+    def ensure_unpaused(self, instance_id: str) -> None:
+        if self._power_of(instance_id) is PowerState.PAUSED:
+            self._host.resume(instance_id)
+        self._require(instance_id, PowerState.RUNNING)
+
+    def ensure_saved(self, instance_id: str) -> None:
+        if self._power_of(instance_id) in (PowerState.RUNNING, PowerState.PAUSED):
+            self._host.save(instance_id)
+        if not self._host.is_saved(instance_id):
+            raise HypervisorError(f"server {instance_id} is off, and its memory was not saved", instance_id=instance_id)
+
+    def begin_copy(self, instance_id: str, device: str, target: Path, *, quiesce: bool) -> None:
+        if self._present(instance_id) is None:
+            raise HypervisorError(f"server {instance_id} has no guest on this node", instance_id=instance_id)
+        self._host.end_job(instance_id)
+        target.unlink(missing_ok=True)
+        frozen = self._freeze(instance_id, must=quiesce)
+        try:
+            self._host.begin_backup(instance_id, domain_xml.render_backup(device, target))
+        finally:
+            if frozen:
+                self._host.thaw(instance_id)
+
+    def _freeze(self, instance_id: str, *, must: bool) -> bool:
+        try:
+            self._host.freeze(instance_id)
+        except HypervisorError as err:
+            if must:
+                raise
+            log.event(logger, "copy.not_quiesced", instance_id=instance_id, detail=err.detail)
+            return False
+        return True
+
+    def copy_state(self, instance_id: str) -> CopyState:
+        return self._host.backup_state(instance_id)
+
+    def end_copy(self, instance_id: str) -> None:
+        if self._present(instance_id):
+            self._host.end_job(instance_id)
+
+    def _power_of(self, instance_id: str) -> PowerState:
+        now = self._present(instance_id)
+        return now.power if now else PowerState.ABSENT
+
+    def _require(self, instance_id: str, wanted: PowerState) -> None:
+        power = self._power_of(instance_id)
+        if power is not wanted:
+            raise HypervisorError(
+                f"the guest of server {instance_id} is {power.value}, not {wanted.value}", instance_id=instance_id
+            )
 
     def request_shutdown(self, instance_id: str) -> None:
         if self._present(instance_id):

@@ -16,9 +16,10 @@ from typing import Any, Final, TypeVar
 import libvirt
 
 from common import log
-from common.deadlines import LIBVIRT_QUICK_S, LIBVIRT_START_S
+from common.deadlines import LIBVIRT_QUICK_S, LIBVIRT_SAVE_S, LIBVIRT_START_S
 from common.errors import CloudError, HypervisorError
 from common.rpc.compute_v1 import PowerState
+from compute_agent.hypervisor.base import CopyState
 from compute_agent.hypervisor.call_pool import CallPool
 
 logger = logging.getLogger(__name__)
@@ -140,12 +141,15 @@ class LibvirtHost:
         self._run(instance_id, "defining the guest", do)
 
     def start(self, instance_id: str, xml: str) -> None:
-        """Define afresh and start; nothing is kept from the definition there was."""
+        """Define afresh and start; nothing is kept from the definition there was, nor of memory saved with it."""
 
         def do(connection: Any) -> None:
             domain = connection.defineXML(xml)
-            if not domain.isActive():
-                domain.create()
+            if domain.isActive():
+                return
+            if domain.hasManagedSaveImage():
+                domain.managedSaveRemove()
+            domain.create()
 
         self._run(instance_id, "starting the guest", do, LIBVIRT_START_S)
 
@@ -162,6 +166,80 @@ class LibvirtHost:
     def resume(self, instance_id: str) -> None:
         """Let a paused domain go on; QEMU pauses guests whose disk could not be written."""
         self._on_running(instance_id, "resuming the guest", lambda domain: domain.resume())
+
+    def pause(self, instance_id: str) -> None:
+        self._on_running(instance_id, "pausing the guest", lambda domain: domain.suspend())
+
+    def save(self, instance_id: str) -> None:
+        """Write the memory to libvirt's folder and end the domain; it will run when it is started from that."""
+        flags = libvirt.VIR_DOMAIN_SAVE_RUNNING
+        self._on_running(
+            instance_id, "saving the guest's memory", lambda domain: domain.managedSave(flags), LIBVIRT_SAVE_S
+        )
+
+    def is_saved(self, instance_id: str) -> bool:
+        def ask(connection: Any) -> bool:
+            domain = _find(connection, instance_id)
+            return domain is not None and bool(domain.hasManagedSaveImage())
+
+        return self._run(instance_id, "looking for the guest's saved memory", ask)
+
+    def start_saved(self, instance_id: str) -> None:
+        """Let the guest go on from its saved memory, which is gone afterwards."""
+
+        def do(connection: Any) -> None:
+            domain = connection.lookupByUUIDString(instance_id)
+            if not domain.isActive():
+                domain.create()
+
+        self._run(instance_id, "starting the guest from its saved memory", do, LIBVIRT_SAVE_S)
+
+    def begin_backup(self, instance_id: str, xml: str) -> None:
+        """Begin a backup job; it goes on by itself and ends by itself."""
+
+        def do(connection: Any) -> None:
+            connection.lookupByUUIDString(instance_id).backupBegin(xml, None, 0)
+
+        self._run(instance_id, "beginning a copy of the guest's disk", do, LIBVIRT_START_S)
+
+    def backup_state(self, instance_id: str) -> CopyState:
+        def ask(connection: Any) -> CopyState:
+            domain = _find(connection, instance_id)
+            if domain is None or not domain.isActive():
+                return CopyState.FAILED
+            if domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE:
+                return CopyState.RUNNING
+            last = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+            found = domain.jobStats(last)
+            ended = found.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP
+            done = ended and found.get("type") == libvirt.VIR_DOMAIN_JOB_COMPLETED
+            return CopyState.DONE if done else CopyState.FAILED
+
+        return self._run(instance_id, "looking at the copy of the guest's disk", ask)
+
+    def end_job(self, instance_id: str) -> None:
+        """Abort whatever job goes on; one that ends by itself meanwhile is as good."""
+
+        def abort(domain: Any) -> None:
+            try:
+                domain.abortJob()
+            except libvirt.libvirtError as err:
+                no_job = err.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID
+                if not no_job or domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE:
+                    raise
+
+        self._on_running(instance_id, "giving up a copy of the guest's disk", abort)
+
+    def freeze(self, instance_id: str) -> None:
+        """Have the guest's agent freeze its file systems. Raises HypervisorError when none answers."""
+
+        def do(connection: Any) -> None:
+            connection.lookupByUUIDString(instance_id).fsFreeze()
+
+        self._run(instance_id, "freezing the guest's file systems", do, LIBVIRT_START_S)
+
+    def thaw(self, instance_id: str) -> None:
+        self._on_running(instance_id, "thawing the guest's file systems", lambda domain: domain.fsThaw())
 
     def destroy(self, instance_id: str) -> None:
         """Cut power. QEMU gets up to 15 s from libvirt to end, hence the long deadline."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from common.errors import HypervisorError
-from compute_agent.hypervisor.base import Domain, DomainState, EventHandler, HypervisorFacts
+from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
 
 
 class NoHypervisor:
@@ -26,8 +27,26 @@ class NoHypervisor:
     def ensure_defined(self, domain: Domain) -> None:
         raise _refusal(domain.instance_id)
 
-    def ensure_running(self, domain: Domain) -> None:
+    def ensure_running(self, domain: Domain, *, from_memory: bool = False) -> None:  # noqa: ARG002 - the interface's
         raise _refusal(domain.instance_id)
+
+    def ensure_paused(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
+
+    def ensure_unpaused(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
+
+    def ensure_saved(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
+
+    def begin_copy(self, instance_id: str, device: str, target: Path, *, quiesce: bool) -> None:  # noqa: ARG002 - the interface's
+        raise _refusal(instance_id)
+
+    def copy_state(self, instance_id: str) -> CopyState:  # noqa: ARG002 - the interface's
+        return CopyState.FAILED
+
+    def end_copy(self, instance_id: str) -> None:
+        """Nothing is copied."""
 
     def request_shutdown(self, instance_id: str) -> None:
         """Nothing runs."""

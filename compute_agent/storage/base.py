@@ -33,6 +33,30 @@ class Storage(Protocol):
         """True when anything of the instance is here, even a part."""
         ...
 
+    def fetch(self, spec: InstanceSpec) -> None:
+        """Have the spec's image at hand, so that making disks from it can hardly fail. Raises as `ensure`."""
+        ...
+
+    def discarded_by(self, instance_id: str) -> str:
+        """The id of the last command that `discard` was called for; "" for none."""
+        ...
+
+    def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
+        """Remove the disks, so that `ensure` makes new ones; the serial log stays. The command's id is noted last."""
+        ...
+
+    def snapshot(self, instance_id: str, image_id: str) -> Path:
+        """Where the copy for an image is, or will be, when it is whole."""
+        ...
+
+    def copy_root(self, spec: InstanceSpec, target: Path) -> None:
+        """Copy the root disk of a guest that is off, as it is, to a new qcow2 that stands alone."""
+        ...
+
+    def upload(self, url: str, path: Path, checkpoint: Callable[[], None]) -> None:
+        """Send a file to the image service. `checkpoint` is called now and then, and may raise to give up."""
+        ...
+
     def remove(self, instance_id: str) -> None:
         """Remove all of the instance's disks and its serial log. Succeeds when there is nothing."""
         ...

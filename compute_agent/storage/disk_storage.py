@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
 from compute_agent.storage.disks import ROOT_NAME, DiskFile, InstanceDisks
 from compute_agent.storage.image_cache import ImageCache
+from compute_agent.storage.uploader import Uploader
 
 _DEVICE_LETTERS = {"virtio": "vd", "ide": "hd", "sata": "sd", "scsi": "sd"}
 _BUS_PROPERTY = "hw_disk_bus"
@@ -23,9 +24,10 @@ _SEED_BYTES = 512
 class DiskStorage:
     """Implements base.Storage. `domain` is what guests' DNS names end in, for the config drive."""
 
-    def __init__(self, disks: InstanceDisks, cache: ImageCache, *, domain: str) -> None:
+    def __init__(self, disks: InstanceDisks, cache: ImageCache, uploader: Uploader, *, domain: str) -> None:
         self._disks = disks
         self._cache = cache
+        self._uploader = uploader
         self._domain = domain
 
     def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
@@ -56,6 +58,25 @@ class DiskStorage:
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
         return _as_disks(files, drive, _bus(spec))
+
+    def fetch(self, spec: InstanceSpec) -> None:
+        with self._cache.hold(spec.image, self._disks.images_in_use):
+            return
+
+    def discarded_by(self, instance_id: str) -> str:
+        return self._disks.discarded_by(instance_id)
+
+    def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
+        self._disks.discard(instance_id, command_id, keep_ephemeral=keep_ephemeral)
+
+    def snapshot(self, instance_id: str, image_id: str) -> Path:
+        return self._disks.snapshot(instance_id, image_id)
+
+    def copy_root(self, spec: InstanceSpec, target: Path) -> None:
+        self._disks.copy_root(spec.id, target)
+
+    def upload(self, url: str, path: Path, checkpoint: Callable[[], None]) -> None:
+        self._uploader.put(url, path, checkpoint)
 
     def exists(self, instance_id: str) -> bool:
         return self._disks.folder(instance_id).exists()

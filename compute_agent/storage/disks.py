@@ -33,6 +33,8 @@ GIB = 1024**3
 MIB = 1024**2
 ROOT_NAME = "root.qcow2"
 BASE_NAME = "base.json"
+DISCARDED_NAME = "discarded"  # holds the id of the command that had the disks before these removed
+_EPHEMERAL_NAME = "ephemeral.raw"
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -119,7 +121,7 @@ class InstanceDisks:
 
     def ensure_ephemeral(self, instance_id: str, size_gib: int) -> DiskFile:
         """The second disk, with an empty ext4 labelled ephemeral0, where cloud-init looks for it."""
-        path = self.ensure_folder(instance_id) / "ephemeral.raw"
+        path = self.ensure_folder(instance_id) / _EPHEMERAL_NAME
         with _explained("the ephemeral disk", instance_id):
             if not path.exists():
                 with _made(path) as new:
@@ -169,6 +171,36 @@ class InstanceDisks:
     def known(self) -> list[str]:
         """The ids of the instances that have a folder here."""
         return sorted(place.name for place in self._instances.iterdir() if is_uuid(place.name))
+
+    def snapshot(self, instance_id: str, image_id: str) -> Path:
+        """The file of the copy for an image. Raises StorageError for what is no id."""
+        if not is_uuid(image_id) or len(image_id) != 36:
+            raise StorageError(f"{image_id!r} is not an image id", instance_id=instance_id)
+        return self.folder(instance_id) / f"snapshot-{image_id}.qcow2"
+
+    def copy_root(self, instance_id: str, target: Path) -> None:
+        """Copy the root disk, its base included, to a new qcow2."""
+        with _explained("a copy of the root disk", instance_id):
+            target.unlink(missing_ok=True)
+            qemu_img.copy(self.folder(instance_id) / ROOT_NAME, target)
+
+    def discarded_by(self, instance_id: str) -> str:
+        """The command whose `discard` was the last that ended; "" for none."""
+        try:
+            return (self.folder(instance_id) / DISCARDED_NAME).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
+        """Remove the disks, all but the ephemeral one if that is kept, and note which command asked for it."""
+        folder = self.ensure_folder(instance_id)
+        kept = {_EPHEMERAL_NAME} if keep_ephemeral else set()
+        with _explained("the disks", instance_id):
+            for disk in (ROOT_NAME, BASE_NAME, _EPHEMERAL_NAME, "swap.raw", "config.iso"):
+                if disk not in kept:
+                    (folder / disk).unlink(missing_ok=True)
+            with _made(folder / DISCARDED_NAME) as new:
+                new.write_text(command_id)
 
     def remove(self, instance_id: str) -> None:
         """Remove all of the instance's files. Succeeds when there are none."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import StorageError
 from common.rpc.compute_v1 import InstanceSpec
 from compute_agent.hypervisor.base import Disk
+from compute_agent.hypervisor.fake import EMPTY_COPY
 from compute_agent.storage.base import Measure
+from compute_agent.storage.uploader import Uploader
 
 
 class NoStorage:
     """Implements base.Storage. The folder stands for the disks: an instance whose folder is gone can't be started."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, uploader: Uploader) -> None:
+        self._uploader = uploader
         self._instances = state_dir / "instances"
         self._instances.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._orphans = state_dir / "orphans"
@@ -33,6 +37,36 @@ class NoStorage:
         if not self.exists(spec.id):
             raise StorageError(f"the disks of server {spec.id} are not on this node", instance_id=spec.id)
         return ()
+
+    def fetch(self, spec: InstanceSpec) -> None:
+        """There is no image."""
+
+    def discarded_by(self, instance_id: str) -> str:
+        try:
+            return (self._instances / instance_id / "discarded").read_text()
+        except FileNotFoundError:
+            return ""
+
+    def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:  # noqa: ARG002 - the interface's
+        folder = self._instances / instance_id
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for path in folder.iterdir():
+                if path.name != "console.log":
+                    path.unlink()
+            (folder / "discarded").write_text(command_id)
+        except OSError as err:
+            raise StorageError(f"the folder of server {instance_id} could not be emptied", detail=str(err)) from err
+
+    def snapshot(self, instance_id: str, image_id: str) -> Path:
+        return self._instances / instance_id / f"snapshot-{image_id}.qcow2"
+
+    def copy_root(self, spec: InstanceSpec, target: Path) -> None:
+        self.disks(spec)
+        target.write_bytes(EMPTY_COPY)
+
+    def upload(self, url: str, path: Path, checkpoint: Callable[[], None]) -> None:
+        self._uploader.put(url, path, checkpoint)
 
     def exists(self, instance_id: str) -> bool:
         return (self._instances / instance_id).exists()

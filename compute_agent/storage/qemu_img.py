@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common import tool
-from common.deadlines import QEMU_IMG_S
+from common.deadlines import QEMU_IMG_COPY_S, QEMU_IMG_S
 
 
 def create_overlay(path: Path, *, base: Path, base_format: str, size_bytes: int) -> None:
@@ -22,6 +22,15 @@ def create_overlay(path: Path, *, base: Path, base_format: str, size_bytes: int)
 def create_empty(path: Path, *, disk_format: str, size_bytes: int) -> None:
     """Make an empty, sparse disk of size_bytes. Raises ToolFailed."""
     _create(["-f", disk_format, str(path), str(size_bytes)])
+
+
+def copy(disk: Path, target: Path) -> None:
+    """Make a qcow2 that stands alone of one of ours that nobody writes to. Raises ToolFailed.
+
+    Without a bound on the processor's time: it is the disk's length that counts.
+    """
+    words = ["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2", str(disk), str(target)]
+    tool.run(words, timeout_s=QEMU_IMG_COPY_S, limits=tool.Limits(address_space_mib=2048))
 
 
 def _create(arguments: list[str]) -> None:

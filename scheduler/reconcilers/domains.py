@@ -1,9 +1,9 @@
 """The database says what should be, a heartbeat what is: compare the two and mend the difference.
 
-A guest that powered itself off becomes SHUTOFF; a guest that should be off and runs is stopped; a missing domain is
-restored or set to ERROR by policy; a domain that nobody knows is removed and its disks set aside for seven days. A pass
-that would remove more than a tenth of a node's domains (and at least three) removes none and raises an alarm: an old
-database restored must not destroy a cloud.
+A guest that powered itself off becomes SHUTOFF, and so does a paused one that was killed: what it held is lost. A guest
+that should be off and runs is stopped; a missing domain is restored or set to ERROR by policy; a domain that nobody
+knows is removed and its disks set aside for seven days. A pass that would remove more than a tenth of a node's domains
+(and at least three) removes none and raises an alarm: an old database restored must not destroy a cloud.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from common.deadlines import ENSURE_ABSENT_S, NODE_DOWN_S
 from common.errors import CloudError
 from common.ids import new_id, new_request_id
 from common.rpc.compute_v1 import Command, DomainDigest, EnsureAbsent, Heartbeat, LeaseRenewed, PowerEvent, PowerState
-from common.states import Action, VmState
+from common.states import KEEPS_MEMORY, ON_NODE, Action, VmState
 
 logger = logging.getLogger(__name__)
 SETTLE_S = 15.0  # a difference counts only when the instance has been left alone for so long
 ALARM_SHARE = 10
 ALARM_LEAST = 3
+_OFF_IS_NEWS = (VmState.ACTIVE, VmState.PAUSED)  # states in which a guest that is off was not expected to be
 
 
 @dataclass
@@ -122,7 +123,7 @@ def _compare_power(
     if instance.vm_state == VmState.ACTIVE and digest.stopped_by_node:
         operation = instances.begin(session, instance, Action.RESTORE, system_context(instance), now)
         mending.operation_ids.append(operation.id)
-    elif instance.vm_state == VmState.ACTIVE and digest.power in (PowerState.SHUTDOWN, PowerState.CRASHED):
+    elif instance.vm_state in _OFF_IS_NEWS and digest.power in (PowerState.SHUTDOWN, PowerState.CRASHED):
         _powered_off(session, instance, digest.generation, digest.power, now)
     elif instance.vm_state == VmState.STOPPED and digest.power == PowerState.RUNNING and _settled(instance, at):
         operation = instances.begin(session, instance, Action.HOLD_STOPPED, system_context(instance), now)
@@ -142,7 +143,7 @@ def take_power_event(session: Session, event: PowerEvent, now: datetime) -> None
     instances.observe_power(session, instance.id, event.power, event.at)
     if (
         instance.task_state is None
-        and instance.vm_state == VmState.ACTIVE
+        and instance.vm_state in _OFF_IS_NEWS
         and event.power in (PowerState.SHUTDOWN, PowerState.CRASHED)
     ):
         _powered_off(session, instance, event.generation, event.power, now)
@@ -156,7 +157,7 @@ def _powered_off(session: Session, instance: Instance, generation: int, power: P
         session,
         instance.id,
         VmState.STOPPED,
-        expect=(VmState.ACTIVE,),
+        expect=_OFF_IS_NEWS,
         operation_id=None,
         now=now,
         reason=f"the guest was found {power.value}",
@@ -166,11 +167,16 @@ def _powered_off(session: Session, instance: Instance, generation: int, power: P
 
 
 def _missing(session: Session, instance: Instance, config: Config, mending: Mending, now: datetime) -> None:
-    if instance.vm_state not in (VmState.ACTIVE, VmState.STOPPED) or instance.task_state is not None:
+    if instance.vm_state not in ON_NODE or instance.task_state is not None:
         return
+    if instance.vm_state == VmState.SHELVED:
+        return  # its image is what counts; it is taken from the node, or made anew, with the next action
     log.event(
         logger, "reconcile.domain_missing", logging.WARNING, missing=instance.id, policy=config.scheduler.missing_domain
     )
+    if config.scheduler.missing_domain == "restore" and instance.vm_state in KEEPS_MEMORY:
+        _memory_lost(session, instance, now)  # restored as a stopped one when it is missed again
+        return
     if config.scheduler.missing_domain == "restore":
         operation = instances.begin(session, instance, Action.RESTORE, system_context(instance), now)
         mending.operation_ids.append(operation.id)
@@ -180,10 +186,22 @@ def _missing(session: Session, instance: Instance, config: Config, mending: Mend
         session,
         instance.id,
         VmState.ERROR,
-        expect=(VmState.ACTIVE, VmState.STOPPED),
+        expect=tuple(ON_NODE),
         operation_id=None,
         now=now,
         reason="domain missing",
+    )
+
+
+def _memory_lost(session: Session, instance: Instance, now: datetime) -> None:
+    instances.transition(
+        session,
+        instance.id,
+        VmState.STOPPED,
+        expect=tuple(KEEPS_MEMORY),
+        operation_id=None,
+        now=now,
+        reason="the domain is missing, and with it what the guest held in memory",
     )
 
 

@@ -4,15 +4,24 @@ from common.saga.model import Saga
 from scheduler.sagas import (
     server_create,
     server_delete,
+    server_offload,
+    server_pause,
     server_reboot,
+    server_rebuild,
     server_remains,
     server_restore,
+    server_resume,
+    server_shelve,
+    server_snapshot,
     server_start,
     server_stop,
+    server_suspend,
+    server_unshelve,
 )
 
 _MODULES = (
-    server_create, server_delete, server_reboot, server_remains, server_restore, server_start, server_stop,
+    server_create, server_delete, server_offload, server_pause, server_rebuild, server_reboot, server_remains, server_restore,
+    server_resume, server_shelve, server_snapshot, server_start, server_stop, server_suspend, server_unshelve,
 )  # fmt: skip
 
 SAGAS: dict[str, Saga] = {found.kind: found for found in (module.saga() for module in _MODULES)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import instances, node_life, nodes, operations, ports
+from common.db import images, instances, node_life, nodes, operations, ports
 from common.deadlines import ENSURE_ABSENT_S, WAIT_FOR_CANCELLED_S
 from common.rpc.compute_v1 import EnsureAbsent
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
@@ -59,4 +59,6 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     if instances.mark_deleted(session, instance, context.operation.id, context.now):
         ports.release(session, instance.id, context.now)
         nodes.release_all(session, instance.id)
+        if instance.shelved:
+            images.mark_deleted(session, instance.shelved["image_id"], context.now)
     return {}

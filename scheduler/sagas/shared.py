@@ -15,7 +15,7 @@ from common.db.models import Instance
 from common.errors import CloudError, HypervisorError, StateConflict
 from common.rpc.compute_v1 import PowerState, Report
 from common.saga.model import StepContext
-from common.states import ACTIONS, Action, VmState
+from common.states import ACTIONS, Action, Rule, VmState
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,15 @@ def hand_over(session: Session, context: StepContext, instance: Instance, *, wit
     log.event(logger, "instance.left_behind", logging.WARNING, node=instance.node_name, cleared_by=operation_id)
 
 
+def asked_by(context: StepContext) -> RequestContext:
+    """Who asked for the operation, for another one that follows from it."""
+    operation = context.operation
+    return RequestContext(
+        request_id=operation.request_id, user_id=operation.user_id, project_id=operation.project_id,
+        global_request_id=operation.global_request_id,
+    )  # fmt: skip
+
+
 def command_fields(context: StepContext, instance: Instance, step: str) -> CommandFields:
     """A repeated command keeps the generation it was first sent with, so that repeating changes nothing."""
     assert context.command_deadline is not None
@@ -82,14 +91,22 @@ def report_error(_context: StepContext, report: Report) -> CloudError:
     )
 
 
-def end_action(session: Session, context: StepContext, power: PowerState, **changes: Any) -> None:
-    """The action succeeded: vm_state as the table says, power as the node reported, and the instance is free again."""
+def _may_be_in(rule: Rule, to: VmState) -> tuple[VmState, ...]:
+    """The states an action may end from: where it leads to itself, only the same state may it be in still."""
+    return tuple(rule.allowed) if rule.leads_to else (to,)
+
+
+def end_action(
+    session: Session, context: StepContext, power: PowerState, *, to: VmState | None = None, **changes: Any
+) -> None:
+    """The action succeeded: vm_state as the table says (or `to`), power as the node reported, the instance is free again."""
     rule = ACTIONS[Action(context.params["action"])]
+    to = to or rule.leads_to or VmState(context.params["from_vm_state"])
     instances.finish(
         session,
         context.instance_id,
-        rule.leads_to,
-        expect=tuple(rule.allowed),
+        to,
+        expect=_may_be_in(rule, to),
         operation_id=context.operation.id,
         now=context.now,
         reason=rule.shown_as,

@@ -22,7 +22,7 @@ from common.errors import HypervisorError
 from common.ids import new_id
 from common.rpc.compute_v1 import PowerState
 from compute_agent.console.log import tail
-from compute_agent.hypervisor.base import Disk, Domain, DomainState, Hypervisor, Nic
+from compute_agent.hypervisor.base import CopyState, Disk, Domain, DomainState, Hypervisor, Nic
 from compute_agent.hypervisor.fake import FakeHypervisor
 from tests.fixtures.private_libvirt import PrivateLibvirt, available, private_libvirt
 
@@ -270,6 +270,76 @@ def test_reboot_keeps_it_running(rig: Rig) -> None:
     rig.driver.ensure_running(domain)
     rig.driver.request_reboot(domain.instance_id)
     assert rig.power(domain) is PowerState.RUNNING
+
+
+def test_pausing_and_going_on(rig: Rig) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_running(domain)
+    for _ in range(2):
+        rig.driver.ensure_paused(domain.instance_id)
+        assert rig.power(domain) is PowerState.PAUSED
+    for _ in range(2):
+        rig.driver.ensure_unpaused(domain.instance_id)
+        assert rig.power(domain) is PowerState.RUNNING
+    rig.driver.ensure_stopped(domain.instance_id)
+    for verb in (rig.driver.ensure_paused, rig.driver.ensure_unpaused, rig.driver.ensure_saved):
+        with pytest.raises(HypervisorError, match=domain.instance_id):
+            verb(domain.instance_id)
+
+
+def test_power_can_be_cut_while_paused(rig: Rig) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_running(domain)
+    rig.driver.ensure_paused(domain.instance_id)
+    rig.driver.ensure_stopped(domain.instance_id)
+    assert rig.power(domain) is PowerState.SHUTDOWN
+
+
+def test_saving_memory_and_going_on(rig: Rig) -> None:
+    domain = rig.domain(generation=1)
+    rig.driver.ensure_running(domain)
+    for _ in range(2):
+        rig.driver.ensure_saved(domain.instance_id)
+        assert rig.power(domain) is PowerState.SHUTDOWN
+    again = replace(domain, generation=2)
+    for _ in range(2):
+        rig.driver.ensure_running(again, from_memory=True)
+        assert rig.driver.state(domain.instance_id) == DomainState(domain.instance_id, 1, 2, PowerState.RUNNING)
+    rig.driver.ensure_stopped(domain.instance_id)
+    with pytest.raises(HypervisorError, match=domain.instance_id):
+        rig.driver.ensure_saved(domain.instance_id)  # what was saved is used up
+
+
+def test_an_ordinary_start_throws_saved_memory_away(rig: Rig) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_running(domain)
+    rig.driver.ensure_saved(domain.instance_id)
+    rig.driver.ensure_running(domain)
+    rig.driver.ensure_stopped(domain.instance_id)
+    with pytest.raises(HypervisorError, match=domain.instance_id):
+        rig.driver.ensure_saved(domain.instance_id)
+
+
+@pytest.mark.parametrize("rig", ["fake", QEMU], indirect=True)
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_disk_is_copied_while_the_guest_goes_on(rig: Rig, paused: bool) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_running(domain)
+    if paused:
+        rig.driver.ensure_paused(domain.instance_id)
+    target = domain.disks[0].path.with_name("copy.qcow2")
+    for _ in range(2):
+        rig.driver.begin_copy(domain.instance_id, "vda", target, quiesce=False)
+    wait_for("the copy", lambda: rig.driver.copy_state(domain.instance_id) is not CopyState.RUNNING)
+    assert rig.driver.copy_state(domain.instance_id) is CopyState.DONE
+    assert target.read_bytes()[:4] == b"QFI\xfb"
+    assert rig.power(domain) is (PowerState.PAUSED if paused else PowerState.RUNNING)
+    with pytest.raises(HypervisorError) as caught:  # no agent in this guest
+        rig.driver.begin_copy(domain.instance_id, "vda", target, quiesce=True)
+    assert caught.value.facts["instance_id"] == domain.instance_id
+    rig.driver.end_copy(domain.instance_id)
+    rig.driver.ensure_stopped(domain.instance_id)
+    assert rig.driver.copy_state(domain.instance_id) is CopyState.FAILED
 
 
 @only_libvirt

@@ -23,6 +23,9 @@ class Begin(StrEnum):
     NOTHING = "nothing"
     ACTIVE = "active"
     STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    SHELVED_OFFLOADED = "shelved_offloaded"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,15 @@ SCENARIOS = (
     Scenario("server_reboot", "server_reboot", Begin.ACTIVE, "active", Action.REBOOT),
     Scenario("server_reboot_hard", "server_reboot", Begin.ACTIVE, "active", Action.REBOOT_HARD),
     Scenario("server_restore", "server_restore", Begin.ACTIVE, "active", Action.RESTORE, asked=False),
+    Scenario("server_pause", "server_pause", Begin.ACTIVE, "paused", Action.PAUSE),
+    Scenario("server_unpause", "server_pause", Begin.PAUSED, "active", Action.UNPAUSE),
+    Scenario("server_suspend", "server_suspend", Begin.ACTIVE, "suspended", Action.SUSPEND),
+    Scenario("server_resume", "server_resume", Begin.SUSPENDED, "active", Action.RESUME),
+    Scenario("server_rebuild", "server_rebuild", Begin.ACTIVE, "active", Action.REBUILD),
+    Scenario("server_createImage", "server_snapshot", Begin.ACTIVE, "active", Action.CREATE_IMAGE),
+    Scenario("server_shelve", "server_shelve", Begin.ACTIVE, "shelved_offloaded", Action.SHELVE),
+    Scenario("server_shelve then", "server_offload", Begin.ACTIVE, "shelved_offloaded", Action.SHELVE),
+    Scenario("server_unshelve", "server_unshelve", Begin.SHELVED_OFFLOADED, "active", Action.UNSHELVE),
     Scenario("server_delete", "server_delete", Begin.ACTIVE, "deleted", Action.DELETE),
 )
 #: places in the agent by which every command comes
@@ -70,6 +82,13 @@ AGENT_WORK = {
         "domain:after",
     ),
     "ensure_stopped": (),
+    "rebuild_instance": (
+        "image:before", "image:after", "disks:after", "ports:before", "ports:after", "domain:before", "domain:after",
+    ),
+    "snapshot_instance": ("domain:before", "domain:after"),
+    "upload_snapshot": ("upload:before", "upload:after"),
+    "ensure_paused": ("domain:before", "domain:after"),
+    "ensure_saved": ("domain:before", "domain:after"),
 }  # fmt: skip
 
 

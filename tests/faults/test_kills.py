@@ -30,6 +30,12 @@ SHORT = {
     "server_delete-agent:ensure_absent:kept",
 }
 ANSWER_S = 60.0
+BROUGHT_BY = {
+    Begin.STOPPED: "os-stop",
+    Begin.PAUSED: "pause",
+    Begin.SUSPENDED: "suspend",
+    Begin.SHELVED_OFFLOADED: "shelve",
+}
 
 
 def _parameters() -> Iterator[object]:
@@ -73,8 +79,8 @@ def _prepared(cloud: FaultCloud, scenario: Scenario) -> str:
             return server_id
     server_id = cloud.create("walked")
     cloud.wait_rest([server_id])
-    if scenario.begin == Begin.STOPPED:
-        cloud.act(server_id, "os-stop")
+    if scenario.begin in BROUGHT_BY:
+        cloud.act(server_id, BROUGHT_BY[scenario.begin])
         cloud.wait_rest([server_id])
     assert cloud.row(server_id).vm_state == scenario.begin, cloud.operations(server_id)
     return server_id
@@ -114,6 +120,16 @@ def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str) -> None:
             cloud.act(server_id, "reboot", {"type": "SOFT"})
         case "server_reboot_hard":
             cloud.act(server_id, "reboot", {"type": "HARD"})
+        case (
+            "server_pause" | "server_unpause" | "server_suspend" | "server_resume" | "server_shelve" | "server_unshelve"
+        ):
+            cloud.act(server_id, scenario.name.removeprefix("server_"))
+        case "server_shelve then":  # what follows by itself
+            cloud.act(server_id, "shelve")
+        case "server_rebuild":
+            cloud.act(server_id, "rebuild", {"imageRef": cloud.row(server_id).image_id})
+        case "server_createImage":
+            cloud.act(server_id, "createImage", {"name": "made"})
         case "server_delete":
             cloud.delete(server_id)
         case _:

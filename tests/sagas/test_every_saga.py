@@ -25,6 +25,14 @@ STARTED_BY = {
     "server_stop": Action.STOP,
     "server_reboot": Action.REBOOT,
     "server_restore": Action.RESTORE,
+    "server_pause": Action.PAUSE,
+    "server_suspend": Action.SUSPEND,
+    "server_resume": Action.RESUME,
+    "server_rebuild": Action.REBUILD,
+    "server_snapshot": Action.CREATE_IMAGE,
+    "server_shelve": Action.SHELVE,
+    "server_offload": Action.SHELVE_OFFLOAD,
+    "server_unshelve": Action.UNSHELVE,
     "server_remains": Action.DELETE,  # of a server whose node is down
 }
 STEPS = [(kind, step.name) for kind, saga in SAGAS.items() for step in saga.steps]
@@ -54,13 +62,14 @@ def start(world: World, kind: str) -> tuple[str, str]:
 def assert_reached(world: World, instance_id: str, operation_id: str, kind: str) -> None:
     operation, instance = world.operation(operation_id), world.instance(instance_id)
     assert operation.state == OperationState.DONE, operation.error
-    wanted = ACTIONS[STARTED_BY[kind]].leads_to
+    wanted = ACTIONS[STARTED_BY[kind]].leads_to or VmState.ACTIVE
     assert instance.vm_state == wanted
     assert instance.task_state is None
     living = 0 if wanted == VmState.DELETED else 1
-    assert world.guests() == living
-    assert world.claims() == (living, living, 128 * living)
-    assert world.bound_ports() == living
+    placed = 0 if wanted in (VmState.DELETED, VmState.SHELVED_OFFLOADED) else 1
+    assert world.guests() == placed
+    assert world.claims() == (placed, placed, 128 * placed)
+    assert world.bound_ports() == placed
     assert {key: used for key, used in world.usage().items() if key in ("instances", "cores")} == {
         "instances": living,
         "cores": living,
@@ -142,7 +151,7 @@ def test_a_failure_leaves_a_clean_slate(tmp_path: Path, kind: str, name: str, un
     world.bus.duplicate = undo_twice
     if isinstance(next(step for step in SAGAS[kind].steps if step.name == name), Remote):
         for node in world.nodes.values():
-            node.fail, node.fail_absent = 2, kind in ("server_delete", "server_remains")
+            node.fail, node.fail_absent = 2, kind in ("server_delete", "server_remains", "server_offload")
     world.run()
     assert_clean(world, instance_id, operation_id, kind, before)
 

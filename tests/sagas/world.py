@@ -13,27 +13,34 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from common.clock import ManualClock
-from common.config import Config, DatabaseConfig
+from common.config import ComputeConfig, Config, DatabaseConfig
 from common.context import RequestContext
 from common.db import instances, node_life, nodes, ports, quotas, remains
 from common.db.base import Base
-from common.db.models import Allocation, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
+from common.db.models import Allocation, Image, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
 from common.db.session import Database
 from common.deadlines import NODE_DOWN_S
 from common.ids import new_id, new_request_id
 from common.placement.view import NodeViews
 from common.rpc.compute_v1 import (
     Command,
+    DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
+    EnsurePaused,
     EnsureRunning,
+    EnsureSaved,
     EnsureStopped,
     PowerState,
     RebootInstance,
+    RebuildInstance,
     Report,
     ReportKind,
+    SnapshotInstance,
+    UploadSnapshot,
     WantedPower,
 )
 from common.saga.engine import Engine
@@ -42,6 +49,13 @@ from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
 from scheduler.sagas import SAGAS
 
 PROJECT, USER = "a" * 32, "b" * 32
+#: what brings an active server into a state
+LEADS_THERE = {
+    VmState.STOPPED: Action.STOP,
+    VmState.PAUSED: Action.PAUSE,
+    VmState.SUSPENDED: Action.SUSPEND,
+    VmState.SHELVED: Action.SHELVE,
+}
 
 
 @dataclass
@@ -76,11 +90,16 @@ class SimNode:
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
             power = PowerState.ABSENT
-        elif isinstance(command, EnsureStopped):
+        elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot):
+            _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
+        elif isinstance(command, EnsurePaused):
+            power = PowerState.PAUSED if command.paused else PowerState.RUNNING
+            self.domains[command.instance_id] = (command.epoch, power)
+        elif isinstance(command, EnsureStopped | EnsureSaved):
             power = PowerState.SHUTDOWN
             self.domains[command.instance_id] = (command.epoch, power)
-        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance):
-            stopped = isinstance(command, EnsureInstance) and command.power == WantedPower.STOPPED
+        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance):
+            stopped = isinstance(command, EnsureInstance | RebuildInstance) and command.power == WantedPower.STOPPED
             power = PowerState.SHUTDOWN if stopped else PowerState.RUNNING
             self.domains[command.instance_id] = (command.epoch, power)
         return self.report(command, ReportKind.DONE, power=power, absent=power == PowerState.ABSENT)
@@ -120,7 +139,7 @@ class World:
         self.clock = ManualClock()
         self.db = Database(DatabaseConfig(url=url or f"sqlite:///{folder}/world.sqlite"), self.clock)
         Base.metadata.create_all(self.db.engine)
-        self.config = Config()
+        self.config = Config(compute=ComputeConfig(shelved_offload_time_s=-1))
         self.bus = RecordingBus()
         self.sagas = sagas or SAGAS
         self.nodes = {f"n{i}": SimNode(f"n{i}") for i in range(1, node_count + 1)}
@@ -254,17 +273,41 @@ class World:
 
     def begin(self, instance_id: str, action: Action, **params: Any) -> str:
         with self.db.write() as session:
+            if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.SHELVE):
+                params = {"image_id": self._image(session)} | params
             return instances.begin(
                 session, instances.get(session, instance_id), action, self.context(), self.clock.now(), params
             ).id
+
+    def _image(self, session: Session) -> str:
+        """An image as the API registers it, with the bytes that no node sends here."""
+        now = self.clock.now()
+        image = Image(
+            id=new_id(),
+            name="x",
+            owner=PROJECT,
+            status="active",
+            visibility="private",
+            disk_format="qcow2",
+            container_format="bare",
+            size=1,
+            virtual_size=1,
+            os_hash_value="0" * 128,
+            properties={},
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(image)
+        session.flush()
+        return image.id
 
     def placed_instance(self, state: VmState = VmState.ACTIVE) -> str:
         """An instance that was created on a node and brought to a state, by the sagas themselves."""
         instance_id = self.new_instance()
         self.begin(instance_id, Action.CREATE)
         self.run()
-        if state == VmState.STOPPED:
-            self.begin(instance_id, Action.STOP)
+        if state in LEADS_THERE:
+            self.begin(instance_id, LEADS_THERE[state])
             self.run()
         assert self.instance(instance_id).vm_state == state
         return instance_id
@@ -274,7 +317,7 @@ class World:
         if action == Action.CREATE:
             return self.new_instance()
         allowed = ACTIONS[action].allowed
-        return self.placed_instance(VmState.ACTIVE if VmState.ACTIVE in allowed else VmState.STOPPED)
+        return self.placed_instance(next(state for state in (VmState.ACTIVE, *LEADS_THERE) if state in allowed))
 
     def deleted_while_down(self, instance_id: str) -> str:
         """Delete an instance whose node is silent, then let the node be back: the operation that clears up there."""

@@ -35,6 +35,30 @@ def reboot(request: ApiRequest, server_id: str) -> Reply:
     return Reply(status=202)
 
 
+def pause(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.PAUSE)
+    server_actions.begin(request.services, request.context, server_id, Action.PAUSE)
+    return Reply(status=202)
+
+
+def unpause(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.UNPAUSE)
+    server_actions.begin(request.services, request.context, server_id, Action.UNPAUSE)
+    return Reply(status=202)
+
+
+def suspend(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.SUSPEND)
+    server_actions.begin(request.services, request.context, server_id, Action.SUSPEND)
+    return Reply(status=202)
+
+
+def resume(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.RESUME)
+    server_actions.begin(request.services, request.context, server_id, Action.RESUME)
+    return Reply(status=202)
+
+
 def force_delete(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.FORCE_DELETE)
     server_actions.begin(request.services, request.context, server_id, Action.DELETE)

@@ -54,7 +54,7 @@ def _read(request: ApiRequest) -> NewServer:
         metadata=server.get("metadata", {}),
         tags=tuple(sorted(set(server.get("tags", [])))),
         description=server.get("description"),
-        user_data=_user_data(server.get("user_data")),
+        user_data=user_data(server.get("user_data")),
         config_drive=as_boolean(server.get("config_drive", False)),
         disk_config=server.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=address(server, "accessIPv4", 4),
@@ -141,7 +141,8 @@ def address(server: dict[str, Any], key: str, version: int) -> str:
     return str(found) if found else ""
 
 
-def _user_data(text: str | None) -> str | None:
+def user_data(text: str | None) -> str | None:
+    """User data as it came, if it is base64; None for none. Raises InvalidRequest."""
     if not text:
         return None
     try:

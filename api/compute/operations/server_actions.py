@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -20,32 +22,45 @@ from common.states import ACTIONS, MOVES, Action, VmState
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # everything but tab and newline: no terminal escapes (CON-07)
 ADMIN, OWNER = "admin", "owner"
-_DONE_BY_THE_NODE = (Action.START, Action.STOP, Action.REBOOT, Action.REBOOT_HARD)
+T = TypeVar("T")
+_DONE_WITHOUT_THE_NODE = (Action.DELETE,)
 
 
 def begin(services: Services, context: RequestContext, server_id: str, action: Action) -> None:
     """Start an action. Raises NotFound, StateConflict, Conflict for a locked server."""
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> tuple[str, None]:
         instance = instances.get_visible(session, server_id, context)
         check_not_locked(instance, context)
-        _check_node(session, instance, action, services.clock.now())
-        operation_id = instances.begin(session, instance, action, context, services.clock.now()).id
-        reach("api", f"server_{action}", "before_commit")
-        return operation_id
+        check_node(session, instance, action, services.clock.now())
+        return instances.begin(session, instance, action, context, services.clock.now()).id, None
 
-    operation_id = services.db.run(work)
+    begun(services, action, work)
+
+
+def begun(services: Services, action: Action, work: Callable[[Session], tuple[str, T]]) -> T:
+    """Run a transaction that begins an operation, hint its id to the schedulers, and return the rest of its result."""
+
+    def whole(session: Session) -> tuple[str, T]:
+        result = work(session)
+        reach("api", f"server_{action}", "before_commit")
+        return result
+
+    operation_id, rest = services.db.run(whole)
     reach("api", f"server_{action}", "after_commit")
     services.bus.hint(operation_id)
+    return rest
 
 
-def _check_node(session: Session, instance: Instance, action: Action, now: datetime) -> None:
-    """Raises Conflict at once for what a node that is down could not do; deleting needs none."""
-    if (
-        action not in _DONE_BY_THE_NODE
-        or instance.node_id is None
-        or not node_life.is_down(session, instance.node_id, now)
-    ):
+def check_node(session: Session, instance: Instance, action: Action, now: datetime) -> None:
+    """Raises Conflict at once for what a node that is down could not do, or none at all; deleting needs none."""
+    if action in _DONE_WITHOUT_THE_NODE:
+        return
+    if instance.node_id is None:
+        if VmState(instance.vm_state) in ACTIONS[action].allowed:
+            raise Conflict(f"Instance {instance.id} is not ready: it was never placed on a host. Delete it.")
+        return
+    if not node_life.is_down(session, instance.node_id, now):
         return
     raise Conflict(
         f"Cannot '{ACTIONS[action].shown_as}' instance {instance.id}: the host it is on is down. Try again when it is "

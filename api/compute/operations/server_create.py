@@ -79,7 +79,7 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
 
     def work(session: Session) -> tuple[Created, list[str]]:
         now = services.clock.now()
-        _check_metadata(session, project_id, new.metadata, limits)
+        check_metadata(session, project_id, new.metadata, limits)
         references = _resolve(session, context, new, now)
         group = server_references.server_group(session, new.hints, context)
         count = _take_quota(session, project_id, references.flavor, new, limits)
@@ -123,7 +123,8 @@ def _resolve(session: Session, context: RequestContext, new: NewServer, now: dat
     )
 
 
-def _check_metadata(session: Session, project_id: str, metadata: Mapping[str, str], limits: Mapping[str, int]) -> None:
+def check_metadata(session: Session, project_id: str, metadata: Mapping[str, str], limits: Mapping[str, int]) -> None:
+    """Raises QuotaExceeded for more items than the project may give a server."""
     if not metadata:
         return
     limit = quotas.effective_limits(session, project_id, limits)["metadata_items"]

@@ -20,7 +20,6 @@ from common.errors import Conflict, InvalidRequest, NotFound
 BOOTABLE_FORMATS = ("qcow2", "raw")
 DEFAULT_ZONE = "nova"
 _GIB = 1024**3
-_PROPERTY_PREFIXES = ("hw_", "os_type", "os_distro", "os_version", "os_admin_user", "architecture")
 
 
 def flavor(session: Session, flavor_id: str, context: RequestContext) -> Flavor:
@@ -61,28 +60,28 @@ def image(session: Session, image_id: str, context: RequestContext) -> Image:
 
 
 def image_copy(row: Image) -> dict[str, Any]:
-    """What a server keeps of its image. Sizes are bytes, min_disk GiB, min_ram MiB; properties the harmless ones."""
-    properties = {key: str(value) for key, value in row.properties.items() if key.startswith(_PROPERTY_PREFIXES)}
-    return {
-        "id": row.id, "name": row.name, "sha512": row.os_hash_value, "size_bytes": row.size,
-        "disk_format": row.disk_format, "virtual_size_bytes": row.virtual_size or row.size, "min_disk": row.min_disk,
-        "min_ram": row.min_ram, "properties": properties,
-    }  # fmt: skip
+    """What a server keeps of its image."""
+    return images.copy_for_server(row)
 
 
 def check_fits(wanted: Flavor, source: Image) -> None:
     """Raises InvalidRequest when the image needs more memory or disk than the flavor has; root 0 is as the image."""
-    if wanted.memory_mib < source.min_ram:
+    check_room(wanted.memory_mib, wanted.root_gib, source)
+
+
+def check_room(memory_mib: int, root_gib: int, source: Image) -> None:
+    """As `check_fits`, for a server that has its flavor's amounts already."""
+    if memory_mib < source.min_ram:
         raise InvalidRequest("Flavor's memory is too small for requested image.")
-    if wanted.root_gib == 0:
+    if root_gib == 0:
         return
-    has = wanted.root_gib * _GIB
+    has = root_gib * _GIB
     needs = max(source.size or 0, source.virtual_size or 0)
     if needs > has:
         raise InvalidRequest(
             f"Flavor's disk is too small for requested image. Flavor disk is {has} bytes, image is {needs} bytes."
         )
-    if source.min_disk > wanted.root_gib:
+    if source.min_disk > root_gib:
         raise InvalidRequest(
             "Flavor's disk is smaller than the minimum size specified in image metadata. "
             f"Flavor disk is {has} bytes, minimum size is {source.min_disk * _GIB} bytes."

@@ -130,6 +130,27 @@ _ADDED: dict[str, dict[str, Schema]] = {
     "2.94": {"hostname": FQDN},
 }
 
+
+@lru_cache(maxsize=128)
+def rebuild(version: Microversion) -> Schema:
+    """The body of the action rebuild at this microversion."""
+    wanted: dict[str, Schema] = {
+        "imageRef": UUID, "name": NAME, "adminPass": _BASE["adminPass"], "metadata": METADATA,
+        "preserve_ephemeral": BOOLEAN, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS,
+    }  # fmt: skip
+    if version >= Microversion(2, 19):
+        wanted["description"] = TEXT
+    if version >= Microversion(2, 54):
+        wanted["key_name"] = {"anyOf": [NAME, {"type": "null"}]}
+    if version >= Microversion(2, 57):
+        wanted["user_data"] = _BASE["user_data"]
+    else:
+        wanted["personality"] = {"type": "array", "items": _FILE, "maxItems": 5}
+    if version >= Microversion(2, 63):
+        wanted |= _ADDED["2.63"]
+    return obj({"rebuild": obj(wanted, ("imageRef",))}, ("rebuild",))
+
+
 _UPDATE = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, "accessIPv4": ADDRESS, "accessIPv6": ADDRESS}
 UPDATE = obj({"server": obj(_UPDATE)}, ("server",))
 _UPDATE_219 = {**_UPDATE, "description": TEXT}
@@ -144,6 +165,28 @@ SET_TAGS = obj({"tags": TAGS}, ("tags",))
 _NOTHING: Schema = {"type": ["object", "null"], "maxProperties": 0}
 START = obj({"os-start": _NOTHING}, ("os-start",))
 STOP = obj({"os-stop": _NOTHING}, ("os-stop",))
+PAUSE = obj({"pause": _NOTHING}, ("pause",))
+UNPAUSE = obj({"unpause": _NOTHING}, ("unpause",))
+SUSPEND = obj({"suspend": _NOTHING}, ("suspend",))
+RESUME = obj({"resume": _NOTHING}, ("resume",))
+CREATE_IMAGE = obj({"createImage": obj({"name": NAME, "metadata": METADATA}, ("name",))}, ("createImage",))
+CREATE_BACKUP = obj(
+    {"createBackup": obj(
+        {"name": NAME, "backup_type": {"type": "string", "maxLength": 255}, "rotation": integer(0), "metadata": METADATA},
+        ("name", "backup_type", "rotation"),
+    )},
+    ("createBackup",),
+)  # fmt: skip
+SHELVE = obj({"shelve": _NOTHING}, ("shelve",))
+SHELVE_OFFLOAD = obj({"shelveOffload": _NOTHING}, ("shelveOffload",))
+UNSHELVE = obj({"unshelve": _NOTHING}, ("unshelve",))
+UNSHELVE_277 = obj(
+    {"unshelve": {
+        "type": ["object", "null"], "additionalProperties": False, "properties": {"availability_zone": NAME},
+        "required": ["availability_zone"],
+    }},
+    ("unshelve",),
+)  # fmt: skip
 FORCE_DELETE = obj({"forceDelete": _NOTHING}, ("forceDelete",))
 REBOOT = obj(
     {"reboot": obj({"type": {"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, ("type",))}, ("reboot",)

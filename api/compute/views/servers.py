@@ -51,6 +51,11 @@ UPDATE_FIELDS = (
     *(Field(name, since="2.75") for name in _LATE),
     *(Field(field.name, "2.75", None, field.admin) if field.admin else field for field in FIELDS),
 )
+#: and that to a rebuild, but for what it may have changed
+REBUILD_FIELDS = (
+    *(Field(field.name, "2.54") if field.name == "key_name" else field for field in UPDATE_FIELDS),
+    Field("user_data", since="2.57"),
+)
 
 
 def summary_list(page: ServerPage, audience: Reader) -> list[Body]:
@@ -87,6 +92,15 @@ def updated(page: ServerPage, audience: Reader) -> Body:
     if not audience.at_least("2.75"):
         body["addresses"] = _addresses(page.addresses.get(row.id, ()), extended=False)
     return prune(body, UPDATE_FIELDS, audience)
+
+
+def rebuilt(page: ServerPage, audience: Reader) -> Body:
+    row = page.instances[0]
+    body = _newest(row, page, audience)
+    body["user_data"] = body["OS-EXT-SRV-ATTR:user_data"] = row.user_data
+    if not audience.at_least("2.75"):
+        body["addresses"] = _addresses(page.addresses.get(row.id, ()), extended=False)
+    return prune(body, REBUILD_FIELDS, audience)
 
 
 def created(instance_id: str, disk_config: str, group_names: Sequence[str], audience: Reader) -> Body:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from api.cumulet.operations import forgetting, joining, nodes
+from api.cumulet.operations import forgetting, joining, nodes, snapshots
 from api.cumulet.schemas.nodes import CREATE_TOKEN, FORGET, JOIN
 from api.cumulet.views.nodes import joined_body, node_body, token_body
 from api.request import ApiRequest, Reply
 from api.schema import validate
+from common.errors import InvalidRequest
 
 DEFAULT_LIFETIME_S = 600
 
@@ -39,6 +40,16 @@ def image_file(request: ApiRequest, image_id: str) -> Reply:
         content_type="application/octet-stream",
         stream=found.stream,
     )
+
+
+def receive_snapshot(request: ApiRequest, image_id: str) -> Reply:
+    if request.stream is None:
+        raise InvalidRequest("The body must be the image's bytes.")
+    name, secret = request.headers.get("X-Cumulet-Node", ""), request.headers.get("X-Cumulet-Node-Secret", "")
+    length = request.headers.get("Content-Length", "")
+    announced = int(length) if length.isdecimal() else None
+    snapshots.receive(request.services, name, secret, image_id, request.stream, announced)
+    return Reply(status=204)
 
 
 def create_token(request: ApiRequest) -> Reply:

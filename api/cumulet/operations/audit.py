@@ -15,12 +15,14 @@ from common.db.audit import Difference, Kind, Placed
 from common.errors import NodeUnreachable
 from common.rpc import queries_v1
 from common.rpc.compute_v1 import DomainDigest, PowerState
-from common.states import VmState
+from common.states import ON_NODE, VmState
 
 ASKED_AT_ONCE = 32
 #: domains by instance id, by name of the node that answered
 Held = Mapping[str, Mapping[str, DomainDigest]]
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+_NOT_OFF = (VmState.ACTIVE, VmState.PAUSED)
+_NOT_RUNNING = (VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.SHELVED)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def domains(
         else:
             found += _domain(row, held[at[0]][instance_id])
     for row in at_rest.values():
-        placed = row.vm_state in (VmState.ACTIVE, VmState.STOPPED) and row.node_name in held
+        placed = row.vm_state in ON_NODE and row.node_name in held
         if placed and row.id not in places:
             found.append(Difference(Kind.DOMAIN, row.id, f"a domain on {row.node_name} ({row.vm_state})", "none"))
     return found
@@ -116,6 +118,6 @@ def _domain(row: Placed, digest: DomainDigest) -> Iterator[Difference]:
         yield Difference(
             Kind.DOMAIN, row.id, f"generation {row.generation} at most", f"{digest.generation} on {row.node_name}"
         )
-    running = digest.power == PowerState.RUNNING
-    if (row.vm_state == VmState.ACTIVE and digest.power in _OFF) or (row.vm_state == VmState.STOPPED and running):
+    running, off = digest.power == PowerState.RUNNING, digest.power in _OFF
+    if (row.vm_state in _NOT_OFF and off) or (row.vm_state in _NOT_RUNNING and running):
         yield Difference(Kind.DOMAIN, row.id, row.vm_state, f"{digest.power.value} on {row.node_name}")

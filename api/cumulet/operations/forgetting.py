@@ -10,9 +10,9 @@ from api.cumulet.operations import nodes
 from api.request import Services
 from common.db import instances, node_life, remains, servers_on_node
 from common.errors import CloudError, Conflict
-from common.states import VmState
+from common.states import ON_NODE, VmState
 
-_RAN = (VmState.ACTIVE, VmState.STOPPED)
+_RAN = tuple(ON_NODE)
 
 
 class NodeGivenUp(CloudError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from sqlalchemy.orm import Session
+
 from api.image.operations.downloads import Download, open_bytes
 from api.request import Services
 from common.db import images, nodes
@@ -26,18 +28,24 @@ def show(services: Services, name_or_id: str) -> tuple[Node, Service]:
     raise NotFound(f"Node {name_or_id[:255]} could not be found.")
 
 
+def authenticated(session: Session, name: str, secret: str) -> Node:
+    """The node that shows its secret. Raises Unauthenticated, for an unknown node and for a wrong secret alike."""
+    shown_hash = hashlib.sha256(secret.encode()).hexdigest()
+    node = nodes.by_name(session, name) if name else None
+    known_hash = node.secret_hash if node else ""
+    if not hmac.compare_digest(shown_hash, known_hash) or node is None:
+        raise Unauthenticated("The node is not known here, or its secret is another one.")
+    return node
+
+
 def image_for_node(services: Services, name: str, secret: str, image_id: str) -> Download:
     """The bytes of an image for an agent that needs it now (security case IMG-19).
 
     Raises Unauthenticated for an unknown node or a wrong secret alike; NotFound unless an instance on the node, or an
     open operation with a claim there, was made from the image and the image is active.
     """
-    shown_hash = hashlib.sha256(secret.encode()).hexdigest()
     with services.db.read() as session:
-        node = nodes.by_name(session, name) if name else None
-        known_hash = node.secret_hash if node else ""
-        if not hmac.compare_digest(shown_hash, known_hash) or node is None:
-            raise Unauthenticated("The node is not known here, or its secret is another one.")
+        node = authenticated(session, name, secret)
         image = images.get(session, image_id)
         if image.status != ImageStatus.ACTIVE or not images.is_needed_by_node(session, image.id, node.id):
             raise NotFound(f"No image found with ID {image_id[:64]}")

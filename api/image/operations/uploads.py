@@ -36,7 +36,9 @@ KEPT_FOR_S = 24 * 3600.0  # staged bytes that nobody imports
 
 
 @dataclass(frozen=True)
-class _Upload:
+class Upload:
+    """One try to give an image its bytes; only the one that the image names may finish."""
+
     id: str
     image_id: str
     disk_format: str
@@ -48,9 +50,16 @@ def upload(services: Services, context: RequestContext, image_id: str, stream: I
     Raises NotFound, Forbidden, Conflict (not queued), InvalidRequest (no format set, or cut off), BodyTooLarge,
     ImageRefused, StorageError (store full).
     """
+    upload_with(services, lambda session: _begin(session, services, context, image_id), stream, length)
+
+
+def upload_with(
+    services: Services, begin: Callable[[Session], Upload], stream: IO[bytes], length: int | None
+) -> StoredBytes:
+    """Receive the bytes of the upload that `begin` begins in a transaction of its own. Raises what `upload` raises."""
     store, limits = store_of(services), services.config.image
     check_length(length or 0, limits)
-    begun = services.db.run(lambda session: _begin(session, services, context, image_id))
+    begun = services.db.run(begin)
     published, failure = False, INTERRUPTED
     try:
         with store.stage(begun.id) as staging:
@@ -68,14 +77,15 @@ def upload(services: Services, context: RequestContext, image_id: str, stream: I
         if not published:
             give_up(services, store, begun.id, begun.image_id, failure)
     log.event(logger, "image.uploaded", image_id=begun.image_id, size_bytes=stored.size, sha512=stored.sha512)
+    return stored
 
 
-def _begin(session: Session, services: Services, context: RequestContext, image_id: str) -> _Upload:
+def _begin(session: Session, services: Services, context: RequestContext, image_id: str) -> Upload:
     image = owned(session, image_id, context, "upload data to")
     missing = [name for name in ("disk_format", "container_format") if getattr(image, name) is None]
     if missing or image.disk_format is None:
         raise InvalidRequest(f"Properties {', '.join(missing)} must be set prior to saving data.")
-    begun = _Upload(new_id(), image.id, image.disk_format)
+    begun = Upload(new_id(), image.id, image.disk_format)
     if not images.begin_upload(session, image.id, begun.id, services.clock.now()):
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed; image {image.id}.")
     return begun

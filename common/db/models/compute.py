@@ -141,6 +141,12 @@ class Instance(Base):
     __table_args__ = (
         sa.Index("ix_instances_project_live", "project_id", "deleted", "created_at", "id"),
         sa.Index("ix_instances_live", "deleted", "created_at", "id"),
+        sa.Index(
+            "ix_instances_shelved",
+            "id",
+            sqlite_where=sa.text("vm_state = 'shelved'"),
+            postgresql_where=sa.text("vm_state = 'shelved'"),
+        ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     project_id: Mapped[str] = mapped_column(sa.String(64))
@@ -169,6 +175,9 @@ class Instance(Base):
     tags: Mapped[list[Any]] = mapped_column(default=list)
     availability_zone: Mapped[str | None] = mapped_column(Name)
     scheduler_hints: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    shelved: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True)
+    )  # {"image_id", "image", "at"}: what it is made from when it is unshelved, until then
     disk_config: Mapped[str] = mapped_column(sa.String(8), default="MANUAL")
     access_ip_v4: Mapped[str] = mapped_column(sa.String(64), default="")
     access_ip_v6: Mapped[str] = mapped_column(sa.String(64), default="")

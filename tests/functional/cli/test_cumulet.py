@@ -97,7 +97,7 @@ def test_bash_completes_nouns_verbs_and_options(live_cloud: LiveCloud, tmp_path:
     done = subprocess.run(
         ["bash", "-c", asks, "bash", str(script)], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.splitlines() == ["server service", "reboot", "--all-projects", "create"], done.stderr
+    assert done.stdout.splitlines() == ["server service", "reboot rebuild", "--all-projects", "create"], done.stderr
 
 
 def test_debug_shows_requests_without_secrets(live_cloud: LiveCloud, tmp_path: Path) -> None:

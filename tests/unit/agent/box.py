@@ -36,6 +36,7 @@ from common.rpc.compute_v1 import (
     PowerState,
     RebootInstance,
     RebootMode,
+    RebuildInstance,
     Report,
     ReportKind,
     SyncNetwork,
@@ -185,6 +186,9 @@ class Orders:
         self, epoch: int = 1, generation: int = 2, mode: RebootMode = RebootMode.SOFT, timeout_s: int = 60
     ) -> RebootInstance:
         return RebootInstance(spec=self.spec, mode=mode, timeout_s=timeout_s, **self._fields(epoch, generation))
+
+    def rebuild(self, epoch: int = 1, generation: int = 2, power: WantedPower = WantedPower.RUNNING) -> RebuildInstance:
+        return RebuildInstance(spec=self.spec, power=power, **self._fields(epoch, generation))
 
     def remove(self, epoch: int = 1, generation: int = 2) -> EnsureAbsent:
         return EnsureAbsent(**self._fields(epoch, generation))

@@ -15,8 +15,9 @@ from common.ids import new_id
 from common.rpc.compute_v1 import InstanceSpec
 from common.secret import Secret
 from compute_agent.storage.disk_storage import DiskStorage
-from compute_agent.storage.disks import InstanceDisks
+from compute_agent.storage.disks import InstanceDisks, recorded_base
 from compute_agent.storage.image_cache import ImageCache
+from compute_agent.storage.uploader import Uploader
 from tests.unit import image_headers
 from tests.unit.agent.box import instance_spec
 from tests.unit.storage.image_server import ImageServer, image_server
@@ -33,11 +34,12 @@ def server() -> Iterator[ImageServer]:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> DiskStorage:
+    uploader = Uploader(node="node1", secret=Secret("a secret"))
     cache = ImageCache(
         tmp_path / "images", node="node1", secret=Secret("a secret"), max_bytes=64 * MIB, max_virtual_bytes=GIB,
         clock=SystemClock(),
     )  # fmt: skip
-    return DiskStorage(InstanceDisks(tmp_path, SystemClock()), cache, domain="cumulet.internal")
+    return DiskStorage(InstanceDisks(tmp_path, SystemClock()), cache, uploader, domain="cumulet.internal")
 
 
 @pytest.fixture
@@ -78,6 +80,32 @@ def test_remove(storage: DiskStorage, spec: InstanceSpec) -> None:
     storage.remove(spec.id)
     storage.remove(spec.id)
     assert not storage.exists(spec.id)
+
+
+def test_new_disks_for_old_ones(storage: DiskStorage, spec: InstanceSpec, server: ImageServer) -> None:
+    spec = msgspec.structs.replace(spec, ephemeral_gib=1, config_drive=True)
+    root, ephemeral, drive = (disk.path for disk in storage.ensure(spec, unmeasured))
+    storage.console_log(spec.id).write_text("kept")
+    kept = ephemeral.stat().st_ino
+    for path in (root, drive):
+        path.write_bytes(b"written by the guest")
+    other = msgspec.structs.replace(spec, image=server.add(image_headers.qcow2(size=6 * MIB), "qcow2"))
+    storage.fetch(other)
+    assert storage.discarded_by(spec.id) == ""
+    for _ in range(2):
+        storage.discard(spec.id, "a command", keep_ephemeral=True)
+        assert storage.discarded_by(spec.id) == "a command"
+    assert not root.exists()
+    assert ephemeral.stat().st_ino == kept
+    storage.ensure(other, unmeasured)
+    assert b"written by the guest" not in root.read_bytes() + drive.read_bytes()
+    base = recorded_base(root)
+    assert base is not None
+    assert base.path.name == other.image.sha512
+    assert storage.discarded_by(spec.id) == "a command"
+    storage.discard(spec.id, "another", keep_ephemeral=False)
+    assert not ephemeral.exists()
+    assert storage.console_log(spec.id).read_text() == "kept"
 
 
 def test_the_image_chooses_the_bus(storage: DiskStorage, spec: InstanceSpec) -> None:

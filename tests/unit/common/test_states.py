@@ -37,6 +37,9 @@ def test_only_delete_is_pre_empting_so_far() -> None:
 @pytest.mark.parametrize(("vm_state", "task", "status"), [
     ("building", "spawning", "BUILD"), ("active", None, "ACTIVE"), ("active", "rebooting", "REBOOT"),
     ("active", "rebooting_hard", "HARD_REBOOT"), ("stopped", None, "SHUTOFF"), ("error", None, "ERROR"),
+    ("active", "rebuilding", "REBUILD"), ("stopped", "rebuilding", "REBUILD"), ("error", "rebuilding", "REBUILD"),
+    ("shelved", None, "SHELVED"), ("shelved_offloaded", "unshelving", "SHELVED_OFFLOADED"),
+    ("paused", None, "PAUSED"), ("suspended", "resuming", "SUSPENDED"),
     ("deleted", None, "DELETED"), ("active", "powering-off", "ACTIVE"),
 ])  # fmt: skip
 def test_status_is_computed_from_both_states(vm_state: str, task: str | None, status: str) -> None:

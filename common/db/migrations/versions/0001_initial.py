@@ -740,6 +740,7 @@ def upgrade() -> None:
     sa.Column('tags', sa.JSON(), nullable=False),
     sa.Column('availability_zone', sa.String(length=255), nullable=True),
     sa.Column('scheduler_hints', sa.JSON(), nullable=False),
+    sa.Column('shelved', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('disk_config', sa.String(length=8), nullable=False),
     sa.Column('access_ip_v4', sa.String(length=64), nullable=False),
     sa.Column('access_ip_v6', sa.String(length=64), nullable=False),
@@ -762,6 +763,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_instances_live', ['deleted', 'created_at', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_instances_node_id'), ['node_id'], unique=False)
         batch_op.create_index('ix_instances_project_live', ['project_id', 'deleted', 'created_at', 'id'], unique=False)
+        batch_op.create_index('ix_instances_shelved', ['id'], unique=False, sqlite_where=sa.text("vm_state = 'shelved'"), postgresql_where=sa.text("vm_state = 'shelved'"))
 
     op.create_table('policy_associations',
     sa.Column('target', sa.String(length=512), nullable=False),
@@ -1030,6 +1032,7 @@ def downgrade() -> None:
 
     op.drop_table('policy_associations')
     with op.batch_alter_table('instances', schema=None) as batch_op:
+        batch_op.drop_index('ix_instances_shelved', sqlite_where=sa.text("vm_state = 'shelved'"), postgresql_where=sa.text("vm_state = 'shelved'"))
         batch_op.drop_index('ix_instances_project_live')
         batch_op.drop_index(batch_op.f('ix_instances_node_id'))
         batch_op.drop_index('ix_instances_live')

@@ -1,0 +1,64 @@
+"""Rebuilding a server: what it is to be from now on is written together with the operation that makes it so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.compute.operations import server_references
+from api.compute.operations.quota_defaults import defaults
+from api.compute.operations.server_actions import begun, check_node
+from api.compute.operations.server_create import check_metadata
+from api.compute.operations.servers import ServerPage, check_not_locked, with_surroundings
+from api.request import Services
+from common.context import RequestContext
+from common.db import instances
+from common.db.models import Instance
+from common.states import Action
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuild:
+    """changes: new values by column of the instance. key: (new name, or None for none); None: the key stays."""
+
+    image_id: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    key: tuple[str | None] | None = None
+    keep_ephemeral: bool = False
+
+
+def rebuild(services: Services, context: RequestContext, server_id: str, wanted: Rebuild) -> ServerPage:
+    """Begin it. Raises NotFound, InvalidRequest (image, key), Conflict, StateConflict, QuotaExceeded."""
+
+    def work(session: Session) -> tuple[str, ServerPage]:
+        now = services.clock.now()
+        instance = instances.get_visible(session, server_id, context)
+        check_not_locked(instance, context)
+        check_node(session, instance, Action.REBUILD, now)
+        changes = _resolve(session, services, context, instance, wanted)
+        params = {"keep_ephemeral": wanted.keep_ephemeral}
+        operation_id = instances.begin(session, instance, Action.REBUILD, context, now, params).id
+        for column, value in changes.items():
+            setattr(instance, column, value)
+        session.flush()
+        return operation_id, with_surroundings(session, [instance])
+
+    return begun(services, Action.REBUILD, work)
+
+
+def _resolve(
+    session: Session, services: Services, context: RequestContext, instance: Instance, wanted: Rebuild
+) -> dict[str, Any]:
+    image = server_references.image(session, wanted.image_id, context)
+    flavor = instance.flavor
+    server_references.check_room(int(flavor["memory_mib"]), int(flavor.get("root_gib", 0)), image)
+    changes = dict(wanted.changes)
+    if "properties" in changes:
+        check_metadata(session, instance.project_id, changes["properties"], defaults(services.config.quota))
+    if wanted.key is not None:
+        (changes["key_name"],) = wanted.key
+        changes["public_key"] = server_references.public_key(session, changes["key_name"], context)
+    return {**changes, "image_id": image.id, "image": server_references.image_copy(image), "progress": 0}

@@ -1,0 +1,39 @@
+"""Unshelving: where, if it may be said."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from api.compute.operations import server_references
+from api.compute.operations.server_actions import begun, check_node
+from api.compute.operations.servers import check_not_locked
+from api.request import Services
+from common.context import RequestContext
+from common.db import instances
+from common.errors import Conflict
+from common.states import Action, VmState
+
+
+def unshelve(services: Services, context: RequestContext, server_id: str, zone: str | None) -> None:
+    """zone: of a server that has left its node. Raises NotFound, InvalidRequest, Conflict, StateConflict."""
+
+    def work(session: Session) -> tuple[str, None]:
+        now = services.clock.now()
+        instance = instances.get_visible(session, server_id, context)
+        check_not_locked(instance, context)
+        offloaded = instance.vm_state == VmState.SHELVED_OFFLOADED
+        if not offloaded:
+            check_node(session, instance, Action.UNSHELVE, now)
+        if zone is not None and not offloaded:
+            raise Conflict(
+                f"The server {instance.id} is {instance.vm_state}, not shelved_offloaded: it has its place still, "
+                "so that no availability zone can be chosen."
+            )
+        server_references.check_zone(session, zone)
+        operation_id = instances.begin(session, instance, Action.UNSHELVE, context, now).id
+        if zone is not None:
+            instance.availability_zone = zone
+            session.flush()
+        return operation_id, None
+
+    begun(services, Action.UNSHELVE, work)
