@@ -173,6 +173,9 @@ class QuotaConfig:
     ports: int = option(500, "ports")
     security_groups: int = option(10, "security groups")
     security_group_rules: int = option(100, "security group rules")
+    rbac_policies: int = option(10, "RBAC policies of the network service")
+    subnet_pools: int = option(-1, "subnet pools")
+    trunks: int = option(-1, "trunks")
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,12 @@ from common.db.models import (
     Operation,
     Port,
     QuotaUsage,
+    RbacPolicy,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
+    Trunk,
 )
 from common.states import OPEN_OPERATION_STATES, OperationClass, VmState
 
@@ -184,6 +187,9 @@ def quota_usage(session: Session) -> Iterator[Difference]:
         _count(Port.project_id, "port"),
         _count(SecurityGroup.project_id, "security_group"),
         _count(SecurityGroupRule.project_id, "security_group_rule"),
+        _count(RbacPolicy.project_id, "rbac_policy"),
+        _count(SubnetPool.project_id, "subnetpool"),
+        _count(Trunk.project_id, "trunk"),
         _count(sa.func.substr(sa.literal("user:") + Keypair.user_id, 1, 64), "key_pairs"),
     ]
     kept = sa.select(

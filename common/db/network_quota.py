@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from common.config import QuotaConfig
 from common.db.models import QuotaLimit
 
-RESOURCES = ("network", "subnet", "port", "security_group", "security_group_rule")
+RESOURCES = ("network", "subnet", "port", "security_group", "security_group_rule", "rbac_policy", "subnetpool", "trunk")
 
 
 def defaults(config: QuotaConfig) -> dict[str, int]:
@@ -19,6 +19,9 @@ def defaults(config: QuotaConfig) -> dict[str, int]:
         "port": config.ports,
         "security_group": config.security_groups,
         "security_group_rule": config.security_group_rules,
+        "rbac_policy": config.rbac_policies,
+        "subnetpool": config.subnet_pools,
+        "trunk": config.trunks,
     }
 
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import dhcp, network_state, networks, quotas
-from common.db.filters import Filters, apply
+from common.db import dhcp, network_state, network_tags, networks, quotas, sharing
+from common.db.filters import Filters
 from common.db.models import IpAllocation, Network, Port, Subnet
 from common.db.paging import Page, fetch
 from common.errors import Conflict, InvalidRequest, NotFound
@@ -31,6 +31,7 @@ COLUMNS = {
     "enable_dhcp": Subnet.enable_dhcp,
     "ipv6_ra_mode": Subnet.ipv6_ra_mode,
     "ipv6_address_mode": Subnet.ipv6_address_mode,
+    "subnetpool_id": Subnet.subnetpool_id,
     "revision_number": Subnet.revision_number,
     "created_at": Subnet.created_at,
     "updated_at": Subnet.updated_at,
@@ -54,6 +55,8 @@ class NewSubnet:
     ipv6_address_mode: str | None = None
     dns_nameservers: tuple[str, ...] = ()
     host_routes: tuple[dict[str, str], ...] = ()
+    subnetpool_id: str | None = None
+    service_types: tuple[str, ...] = ()
 
 
 def not_found(subnet_id: str) -> NotFound:
@@ -79,10 +82,12 @@ def get_visible(session: Session, subnet_id: str, context: RequestContext) -> Su
 
 
 def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[Subnet]:
-    query = apply(sa.select(Subnet).where(visible(context)), COLUMNS, filters)
-    if "shared" in filters:  # a subnet is as shared as its network
-        shared = sa.select(Network.id).where(Network.shared.is_(filters["shared"][-1].lower() in ("true", "1")))
-        query = query.where(Subnet.network_id.in_(shared))
+    """A subnet is as shared, and leads as far outside, as its network."""
+    query = network_tags.narrow(sa.select(Subnet).where(visible(context)), COLUMNS, filters)
+    query = sharing.narrow_shared(query, Subnet.network_id, context, filters)
+    if "router:external" in filters:
+        outside = filters["router:external"][-1].lower() in ("true", "1")
+        query = query.where(Subnet.network_id.in_(sa.select(Network.id).where(Network.external.is_(outside))))
     return fetch(session, query, page, columns=COLUMNS, default=(("id", False),), key=Subnet.id)
 
 
@@ -93,11 +98,6 @@ def of_networks(session: Session, network_ids: Sequence[str]) -> dict[str, list[
     for subnet in session.scalars(query):
         found[subnet.network_id].append(subnet)
     return found
-
-
-def shared_networks(session: Session, network_ids: Sequence[str]) -> set[str]:
-    """Those of the networks that are shared."""
-    return set(session.scalars(sa.select(Network.id).where(Network.id.in_(network_ids), Network.shared.is_(True))))
 
 
 def create(session: Session, new: NewSubnet, now: datetime, *, mac_prefix: str, limits: Mapping[str, int]) -> Subnet:
@@ -120,6 +120,8 @@ def create(session: Session, new: NewSubnet, now: datetime, *, mac_prefix: str, 
         dns_nameservers=list(new.dns_nameservers),
         host_routes=list(new.host_routes),
         allocation_pools=list(new.allocation_pools),
+        subnetpool_id=new.subnetpool_id,
+        service_types=list(new.service_types),
         revision_number=0,
         created_at=now,
         updated_at=now,
@@ -200,6 +202,7 @@ def delete(session: Session, subnet: Subnet, now: datetime, *, mac_prefix: str) 
         sa.delete(IpAllocation).where(IpAllocation.subnet_id == subnet.id).execution_options(synchronize_session=False)
     )
     session.execute(sa.delete(Subnet).where(Subnet.id == subnet.id).execution_options(synchronize_session=False))
+    network_tags.forget(session, [subnet.id])
     quotas.release(session, subnet.project_id, {"subnet": 1})
     dhcp.sync(session, network, now, mac_prefix=mac_prefix)
     networks.revise(session, network.id, now)

@@ -12,7 +12,7 @@ from api.network.operations.common import check_owner
 from api.network.problems import check_revision, invalid, neutron_quota
 from api.request import ApiRequest
 from common.context import RequestContext
-from common.db import network_quota, networks, security_groups
+from common.db import network_quota, networks, qos, security_groups, sharing
 from common.db.filters import Filters
 from common.db.models import Network
 from common.db.networks import NewNetwork
@@ -27,6 +27,7 @@ _COLUMNS = {"router:external": "external", "cumulet:nat": "nat"}
 class ShownNetwork:
     network: Network
     subnet_ids: Sequence[str]
+    shared: bool  # with the caller's project
 
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownNetwork]:
@@ -36,11 +37,13 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownN
     wanted = [_new(body, config.network.mtu) for body in bodies]
 
     def work(session: Session) -> list[ShownNetwork]:
-        made = []
+        made: list[Network] = []
         for new in wanted:
-            made.append(ShownNetwork(networks.create(session, new, now, limits), []))
+            qos.check_change(session, request.context, None, new.qos_policy_id)
+            policy = new.qos_policy_id or qos.default_of(session, new.project_id)
+            made.append(networks.create(session, replace(new, qos_policy_id=policy), now, limits))
             security_groups.ensure_default(session, new.project_id, now)
-        return made
+        return _shown(session, made, request.context)
 
     with neutron_quota():
         return request.services.db.run(work)
@@ -60,6 +63,7 @@ def _new(body: Mapping[str, Any], highest_mtu: int) -> NewNetwork:
         nat=body.get("cumulet:nat", False),
         port_security_enabled=body.get("port_security_enabled", True),
         dns_domain=body.get("dns_domain", ""),
+        qos_policy_id=body.get("qos_policy_id"),
     )
     vni = body.get("provider:segmentation_id")
     if vni is not None and not networks.VNI_LOWEST <= vni <= networks.VNI_HIGHEST:
@@ -87,7 +91,8 @@ def show(request: ApiRequest, network_id: str) -> ShownNetwork:
 
 def _shown(session: Session, rows: Sequence[Network], context: RequestContext) -> list[ShownNetwork]:
     subnets = networks.subnet_ids(session, [row.id for row in rows], context)
-    return [ShownNetwork(row, subnets[row.id]) for row in rows]
+    shared = sharing.shared_among(session, [row.id for row in rows], context)
+    return [ShownNetwork(row, subnets[row.id], row.id in shared) for row in rows]
 
 
 def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> ShownNetwork:
@@ -105,6 +110,8 @@ def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> Sho
                 f"Unable to reconfigure sharing settings for network {network_id}. Multiple tenants are using it.",
                 neutron_type="InvalidSharedSetting",
             )
+        after = values.get("qos_policy_id", network.qos_policy_id)
+        qos.check_change(session, request.context, network.qos_policy_id, after)
         networks.update(session, network, values, now)
         return _shown(session, [network], request.context)[0]
 

@@ -42,14 +42,29 @@ from common.db.models.network import (
     SecurityGroupRule,
     Subnet,
 )
+from common.db.models.network_shared import (
+    AddressGroup,
+    AddressScope,
+    DefaultGroupRule,
+    NetworkTag,
+    QosPolicy,
+    QosRule,
+    RbacPolicy,
+    SubnetPool,
+    Subport,
+    Trunk,
+)
 from common.db.models.operation import Operation, OperationEvent
 
 __all__ = [
     "AccessRule",
+    "AddressGroup",
+    "AddressScope",
     "Allocation",
     "ApplicationCredential",
     "Assignment",
     "Credential",
+    "DefaultGroupRule",
     "Domain",
     "Endpoint",
     "Flavor",
@@ -68,6 +83,7 @@ __all__ = [
     "MetadefItem",
     "MetadefNamespace",
     "Network",
+    "NetworkTag",
     "Node",
     "NodeToken",
     "Operation",
@@ -77,8 +93,11 @@ __all__ = [
     "Port",
     "PortSecurityGroup",
     "Project",
+    "QosPolicy",
+    "QosRule",
     "QuotaLimit",
     "QuotaUsage",
+    "RbacPolicy",
     "Region",
     "RevokedToken",
     "Role",
@@ -86,5 +105,8 @@ __all__ = [
     "SecurityGroupRule",
     "Service",
     "Subnet",
+    "SubnetPool",
+    "Subport",
+    "Trunk",
     "User",
 ]

@@ -86,7 +86,16 @@ def test_availability_zones(net: NetworkClient) -> None:
 def test_quotas(net: NetworkClient) -> None:
     project = net.api.project_id("demo")
     default = net.get(f"/quotas/{project}")["quota"]
-    assert default == {"network": 100, "subnet": 100, "port": 500, "security_group": 10, "security_group_rule": 100}
+    assert default == {
+        "network": 100,
+        "subnet": 100,
+        "port": 500,
+        "security_group": 10,
+        "security_group_rule": 100,
+        "rbac_policy": 10,
+        "subnetpool": -1,
+        "trunk": -1,
+    }
     net.put(f"/quotas/{project}", {"quota": {"network": 5}}, expect=403)
     changed = net.put(f"/quotas/{project}", {"quota": {"network": 5, "port": "-1"}}, "admin")["quota"]
     assert (changed["network"], changed["port"], changed["subnet"]) == (5, -1, 100)
