@@ -113,26 +113,31 @@ def _sort(request: ApiRequest) -> tuple[tuple[str, bool], ...]:
 
 
 def _links(request: ApiRequest, listing: Listing, items: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    full = len(items) >= listing.page.limit
-    if not items or not (listing.asked_limit or full):
+    """To the pages after and before; behind the last page there is an empty one, from which the way leads back."""
+    full, reverse = len(items) >= listing.page.limit, listing.page.reverse
+    if not (listing.asked_limit or full):
         return []
     links = []
-    if full or listing.page.reverse:
-        links.append({"rel": "next", "href": _href(request, listing, str(items[-1]["id"]), reverse=False)})
-    if full or not listing.page.reverse:
-        links.append({"rel": "previous", "href": _href(request, listing, str(items[0]["id"]), reverse=True)})
+    if full or reverse:
+        last = str(items[-1]["id"]) if items else None
+        links.append({"rel": "next", "href": _href(request, listing, last, reverse=False)})
+    if full or not reverse:
+        first = str(items[0]["id"]) if items else None
+        links.append({"rel": "previous", "href": _href(request, listing, first, reverse=True)})
     return links
 
 
-def _href(request: ApiRequest, listing: Listing, marker: str, *, reverse: bool) -> str:
+def _href(request: ApiRequest, listing: Listing, marker: str | None, *, reverse: bool) -> str:
     query = [
         (name, value)
         for name, values in request.query.items()
         for value in values
         if name not in ("marker", "page_reverse", "limit")
     ]
-    query += [("limit", str(listing.page.limit)), ("marker", marker)]
+    query.append(("limit", str(listing.page.limit)))
+    if marker is not None:
+        query.append(("marker", marker))
     if reverse:
         query.append(("page_reverse", "True"))
-    path = request.path.rstrip("/").rpartition("/")[2]
+    path = request.path.rstrip("/").rpartition("/v2.0/")[2]
     return f"{request.base_url}/{path}?{urlencode(query)}"

@@ -129,7 +129,10 @@ def _project(request: ApiRequest, given: dict[str, Any]) -> str:
     if not project_id:
         raise InvalidRequest("Running without a project: name one in project_id.")
     if project_id != own and not request.context.is_admin:
-        raise not_allowed("create_resource:project_id")
+        raise InvalidRequest(
+            "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin "
+            "privileges"
+        )
     return str(project_id)
 
 

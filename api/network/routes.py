@@ -77,6 +77,7 @@ ROUTES = [
     _row("GET", "/availability_zones", Rule.READER, agents.zones, "availability_zones:list"),
     _row("GET", "/agents", Rule.ADMIN, agents.index, "agents:list"),
     _row("GET", "/agents/<agent_id>", Rule.ADMIN, agents.show, "agents:show"),
+    _row("PUT", "/agents/<agent_id>", Rule.ADMIN, agents.update, "agents:update"),
     _row("GET", "/network-ip-availabilities", Rule.ADMIN, networks.availabilities, "ip_availabilities:list"),
     _row(
         "GET", "/network-ip-availabilities/<network_id>", Rule.ADMIN, networks.availability_of, "ip_availabilities:show"
@@ -84,15 +85,15 @@ ROUTES = [
 ]
 
 
-def _crud(path: str, name: str, key: str, handlers: Any, *, write: Rule = Rule.MEMBER) -> list[Route]:
+def _crud(path: str, name: str, key: str, handlers: Any) -> list[Route]:
     """List, create, show, update and delete; `name`: of the path's parameter."""
     one = f"{path}/<{name}>"
     return [
         _row("GET", path, Rule.READER, handlers.index, f"{key}:list"),
-        _row("POST", path, write, handlers.create, f"{key}:create"),
+        _row("POST", path, Rule.MEMBER, handlers.create, f"{key}:create"),
         _row("GET", one, Rule.READER, handlers.show, f"{key}:show"),
-        _row("PUT", one, write, handlers.update, f"{key}:update"),
-        _row("DELETE", one, write, handlers.delete, f"{key}:delete"),
+        _row("PUT", one, Rule.MEMBER, handlers.update, f"{key}:update"),
+        _row("DELETE", one, Rule.MEMBER, handlers.delete, f"{key}:delete"),
     ]
 
 
@@ -112,7 +113,7 @@ SHARED_ROUTES = [
     _row("GET", _SCOPE, Rule.READER, subnet_pools.show_scope, "address_scopes:show"),
     _row("PUT", _SCOPE, Rule.MEMBER, subnet_pools.update_scope, "address_scopes:update"),
     _row("DELETE", _SCOPE, Rule.MEMBER, subnet_pools.delete_scope, "address_scopes:delete"),
-    *_crud("/qos/policies", "policy_id", "qos_policies", qos, write=Rule.ADMIN),
+    *_crud("/qos/policies", "policy_id", "qos_policies", qos),
     *qos.rule_routes(),
     _row("GET", "/qos/rule-types", Rule.READER, qos.rule_types, "qos_rule_types:list"),
     _row("GET", "/qos/rule-types/<rule_type_name>", Rule.ADMIN, qos.rule_type, "qos_rule_types:show"),

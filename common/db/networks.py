@@ -27,6 +27,7 @@ from common.ids import new_id
 
 VNI_LOWEST, VNI_HIGHEST = 1, 2**24 - 1
 VNI_TRIES = 16
+LOWEST_MTU = {4: 68, 6: 1280}
 
 COLUMNS = {
     "id": Network.id,
@@ -144,6 +145,16 @@ def by_ids(session: Session, network_ids: Collection[str]) -> dict[str, Network]
     return {row.id: row for row in rows}
 
 
+def check_mtu(mtu: int, subnet: str, ip_version: int) -> None:
+    """Raises Conflict when packets of this size are smaller than every link of the version must carry."""
+    least = LOWEST_MTU[ip_version]
+    if mtu < least:
+        raise Conflict(
+            f"MTU of {mtu} is not valid with subnet {subnet}, required MTU is at least {least}.",
+            neutron_type="NetworkMTUSubnetConflict",
+        )
+
+
 def subnet_ids(session: Session, network_ids: Sequence[str], context: RequestContext) -> dict[str, list[str]]:
     """Ids of the subnets that the caller may see, by network; one statement."""
     found: dict[str, list[str]] = {network_id: [] for network_id in network_ids}
@@ -215,6 +226,10 @@ def _share(session: Session, network: Network, flags: Mapping[str, Any]) -> None
 
 def update(session: Session, network: Network, changes: Mapping[str, Any], now: datetime) -> None:
     """Write changes by column name to a row the caller holds."""
+    if "mtu" in changes:
+        theirs = sa.select(Subnet.cidr, Subnet.ip_version).where(Subnet.network_id == network.id)
+        for cidr, version in session.execute(theirs):
+            check_mtu(changes["mtu"], cidr, version)
     for key, value in changes.items():
         setattr(network, key, value)
     network.revision_number += 1

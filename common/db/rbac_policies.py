@@ -100,7 +100,7 @@ def duplicate() -> Conflict:
 
 
 def retarget(session: Session, row: RbacPolicy, target: str) -> None:
-    """Raises Conflict while the project that loses the object uses it, or when such a policy is there."""
+    """Raises Conflict while a project uses the object by this policy alone, or when such a policy is there."""
     if target == row.target_project:
         return
     kind, owner = _held(session, row)
@@ -111,7 +111,8 @@ def retarget(session: Session, row: RbacPolicy, target: str) -> None:
         raise duplicate()
     before, row.target_project = row.target_project, target
     session.flush()
-    _check_unused(session, row, owner, before)
+    if target != EVERYBODY:
+        _check_unused(session, row, owner, before)
     _mirror(session, kind, owner)
 
 
@@ -154,7 +155,7 @@ def _check_unused(session: Session, row: RbacPolicy, owner: Any, lost_by: str) -
     still = set(
         session.scalars(
             sa.select(RbacPolicy.target_project).where(
-                RbacPolicy.object_id == row.object_id, RbacPolicy.action == row.action
+                RbacPolicy.object_id == row.object_id, RbacPolicy.action == row.action, RbacPolicy.id != row.id
             )
         )
     )

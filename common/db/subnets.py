@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import dhcp, network_state, network_tags, networks, quotas, sharing
+from common.db import addresses, dhcp, network_state, network_tags, networks, quotas, sharing
 from common.db.filters import Filters
-from common.db.models import IpAllocation, Network, Port, Subnet
+from common.db.models import IpAllocation, Network, Port, PortSecurityGroup, Subnet
 from common.db.paging import Page, fetch
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
@@ -105,6 +105,7 @@ def create(session: Session, new: NewSubnet, now: datetime, *, mac_prefix: str, 
     quotas.take(session, new.project_id, {"subnet": 1}, limits)
     network = _lock_network(session, new.network_id)
     _check_overlap(session, new)
+    networks.check_mtu(network.mtu, new.cidr, new.ip_version)
     subnet = Subnet(
         id=new_id(),
         network_id=new.network_id,
@@ -185,6 +186,14 @@ def _check_gateway_free(session: Session, subnet_id: str, gateway: str) -> None:
         raise Conflict(f"Gateway ip {gateway} is already in use by port {holder}.", neutron_type="GatewayIpInUse")
 
 
+def _groups_with(session: Session, subnet_id: str) -> Sequence[str]:
+    """The security groups of ports with an address in a subnet."""
+    member = sa.select(PortSecurityGroup.security_group_id).join(
+        IpAllocation, IpAllocation.port_id == PortSecurityGroup.port_id
+    )
+    return session.scalars(member.where(IpAllocation.subnet_id == subnet_id).distinct()).all()
+
+
 def delete(session: Session, subnet: Subnet, now: datetime, *, mac_prefix: str) -> bool:
     """Delete a subnet. Raises Conflict while a port other than the DHCP port has an address in it."""
     quotas.lock(session, [subnet.project_id])
@@ -192,12 +201,15 @@ def delete(session: Session, subnet: Subnet, now: datetime, *, mac_prefix: str) 
     if session.scalar(sa.select(Subnet.id).where(Subnet.id == subnet.id).with_for_update()) is None:
         return False
     theirs = sa.and_(IpAllocation.subnet_id == subnet.id, Port.device_owner != network_state.DHCP_OWNER)
+    if addresses.is_auto(subnet):  # hosts made these addresses themselves, and lose them with the prefix
+        theirs = sa.and_(theirs, Port.device_owner.like("network:%"))
     if session.scalar(sa.select(sa.exists().where(IpAllocation.port_id == Port.id, theirs))):
         raise Conflict(
             f"Unable to complete operation on subnet {subnet.id}: One or more ports have an IP allocation from this "
             f"subnet.",
             neutron_type="SubnetInUse",
         )
+    network_state.touch_for_groups(session, _groups_with(session, subnet.id))
     session.execute(
         sa.delete(IpAllocation).where(IpAllocation.subnet_id == subnet.id).execution_options(synchronize_session=False)
     )

@@ -97,13 +97,13 @@ def _rows(kind: RuleKind) -> list[Route]:
 
     return [
         row("GET", path, Rule.READER, _index_rules, "list"),
-        row("POST", path, Rule.ADMIN, _create_rule, "create"),
+        row("POST", path, Rule.MEMBER, _create_rule, "create"),
         row("GET", one, Rule.READER, _show_rule, "show"),
-        row("PUT", one, Rule.ADMIN, _update_rule, "update"),
-        row("DELETE", one, Rule.ADMIN, _delete_rule, "delete"),
+        row("PUT", one, Rule.MEMBER, _update_rule, "update"),
+        row("DELETE", one, Rule.MEMBER, _delete_rule, "delete"),
         row("GET", alias, Rule.READER, _show_rule, "alias_show"),
-        row("PUT", alias, Rule.ADMIN, _update_rule, "alias_update"),
-        row("DELETE", alias, Rule.ADMIN, _delete_rule, "alias_delete"),
+        row("PUT", alias, Rule.MEMBER, _update_rule, "alias_update"),
+        row("DELETE", alias, Rule.MEMBER, _delete_rule, "alias_delete"),
     ]
 
 

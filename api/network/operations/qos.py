@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.network.operations import shareable
 from api.network.operations.shareable import Shown
+from api.network.problems import check_revision, not_allowed
 from api.request import ApiRequest
 from common.db import qos, qos_rules, sharing
 from common.db.filters import Filters
@@ -39,6 +40,8 @@ class ShownPolicy:
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownPolicy]:
     """All or none."""
+    if not request.context.is_admin:
+        raise not_allowed("create_policy")
     now = request.services.clock.now()
 
     def work(session: Session) -> list[ShownPolicy]:
@@ -92,7 +95,7 @@ def show(request: ApiRequest, policy_id: str) -> ShownPolicy:
 
 def update(request: ApiRequest, policy_id: str, changes: dict[str, Any]) -> ShownPolicy:
     def work(session: Session) -> ShownPolicy:
-        row: QosPolicy = shareable.held(session, request, QOS_POLICY, policy_id, "update")
+        row = _held(session, request, policy_id, "update_policy")
         if "is_default" in changes:
             _set_default(session, row, wanted=changes["is_default"])
         shareable.share(session, QOS_POLICY, row, changes)
@@ -103,11 +106,20 @@ def update(request: ApiRequest, policy_id: str, changes: dict[str, Any]) -> Show
     return request.services.db.run(work)
 
 
+def _held(session: Session, request: ApiRequest, policy_id: str, policy: str) -> QosPolicy:
+    """Only administrators write policies; a project that doesn't see one isn't told that it is there."""
+    row: QosPolicy = sharing.get_visible(session, QOS_POLICY, policy_id, request.context, lock=True)
+    if not request.context.is_admin:
+        raise not_allowed(policy)
+    check_revision(request.headers, row.revision_number)
+    return row
+
+
 def delete(request: ApiRequest, policy_id: str) -> None:
     """Raises Conflict while a network or port is bound by it."""
 
     def work(session: Session) -> None:
-        row = shareable.held(session, request, QOS_POLICY, policy_id, "delete")
+        row = _held(session, request, policy_id, "delete_policy")
         qos.check_unused(session, policy_id)
         sharing.forget(session, policy_id)
         session.delete(row)
@@ -134,7 +146,7 @@ def create_rule(request: ApiRequest, policy_id: str, kind: RuleKind, values: dic
     """`values`: columns. Raises Conflict when the policy has such a rule."""
 
     def work(session: Session) -> QosRule:
-        policy = shareable.held(session, request, QOS_POLICY, policy_id, "update")
+        policy = _held(session, request, policy_id, f"create_policy_{kind}_rule")
         rule = QosRule(id=new_id(), policy_id=policy_id, kind=kind.value, **values)
         qos.check_single(session, rule)
         session.add(rule)
@@ -146,7 +158,7 @@ def create_rule(request: ApiRequest, policy_id: str, kind: RuleKind, values: dic
 
 def update_rule(request: ApiRequest, policy_id: str, kind: RuleKind, rule_id: str, values: dict[str, Any]) -> QosRule:
     def work(session: Session) -> QosRule:
-        policy = shareable.held(session, request, QOS_POLICY, policy_id, "update")
+        policy = _held(session, request, policy_id, f"update_policy_{kind}_rule")
         rule = qos.get_rule(session, policy_id, kind, rule_id)
         with session.no_autoflush:
             for name, value in values.items():
@@ -160,7 +172,7 @@ def update_rule(request: ApiRequest, policy_id: str, kind: RuleKind, rule_id: st
 
 def delete_rule(request: ApiRequest, policy_id: str, kind: RuleKind, rule_id: str) -> None:
     def work(session: Session) -> None:
-        policy = shareable.held(session, request, QOS_POLICY, policy_id, "update")
+        policy = _held(session, request, policy_id, f"delete_policy_{kind}_rule")
         session.delete(qos.get_rule(session, policy_id, kind, rule_id))
         _changed(session, request, policy)
 

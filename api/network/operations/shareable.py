@@ -14,6 +14,7 @@ from api.request import ApiRequest
 from common.db import sharing
 from common.db.filters import Filters
 from common.db.paging import Page
+from common.db.rbac_policies import ADDRESS_GROUP
 from common.db.sharing import Action, Kind
 
 Columns = dict[str, InstrumentedAttribute[Any]]
@@ -45,6 +46,8 @@ def shown(session: Session, request: ApiRequest, rows: Sequence[Any]) -> list[Sh
 def held(session: Session, request: ApiRequest, kind: Kind, object_id: str, verb: str) -> Any:
     """The row, locked, if the caller may change it. Raises NotFound, Forbidden, Conflict (If-Match)."""
     row = sharing.get_visible(session, kind, object_id, request.context, lock=True)
+    if kind is ADDRESS_GROUP and not request.context.owns(row.project_id):
+        raise kind.not_found(object_id)  # Neutron's answer for this kind alone
     check_owner(request.context, row.project_id, f"{verb}_{kind.object_type}")
     check_revision(request.headers, getattr(row, "revision_number", 0))
     return row

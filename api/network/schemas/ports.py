@@ -45,7 +45,9 @@ _COMMON: dict[str, Schema] = {
     },
     "device_id": {"type": "string", "maxLength": 255, "pattern": r"^[^\x00-\x1f\x7f]*\Z"},
     "device_owner": {"type": "string", "maxLength": 255, "pattern": r"^[^\x00-\x1f\x7f]*\Z"},
-    "security_groups": {"anyOf": [{"type": "array", "maxItems": 64, "items": UUID}, {"type": "null"}]},
+    "security_groups": {
+        "anyOf": [{"type": "array", "maxItems": 64, "uniqueItems": True, "items": UUID}, {"type": "null"}]
+    },
     "port_security_enabled": BOOLEAN,
     "allowed_address_pairs": {
         "anyOf": [

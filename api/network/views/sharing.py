@@ -50,6 +50,7 @@ def address_scope(item: Shown) -> dict[str, Any]:
 
 
 def subnet_pool(item: Shown) -> dict[str, Any]:
+    """Lengths are text, as clients of Neutron know them."""
     row = item.row
     return {
         **owned(row),
@@ -57,9 +58,9 @@ def subnet_pool(item: Shown) -> dict[str, Any]:
         "description": row.description,
         "ip_version": row.ip_version,
         "prefixes": row.prefixes,
-        "default_prefixlen": row.default_prefixlen,
-        "min_prefixlen": row.min_prefixlen,
-        "max_prefixlen": row.max_prefixlen,
+        "default_prefixlen": str(row.default_prefixlen),
+        "min_prefixlen": str(row.min_prefixlen),
+        "max_prefixlen": str(row.max_prefixlen),
         "default_quota": row.default_quota,
         "is_default": row.is_default,
         "address_scope_id": row.address_scope_id,

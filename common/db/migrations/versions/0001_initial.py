@@ -462,6 +462,7 @@ def upgrade() -> None:
     sa.Column('is_compute', sa.Boolean(), nullable=False),
     sa.Column('is_gateway', sa.Boolean(), nullable=False),
     sa.Column('change_seq', sa.Integer(), nullable=False),
+    sa.Column('network_description', sa.String(length=255), nullable=False),
     sa.Column('network_wanted', sa.Integer(), nullable=False),
     sa.Column('network_applied', sa.Integer(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
