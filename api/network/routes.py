@@ -101,7 +101,7 @@ _SCOPE, _POOL = "/address-scopes/<address_scope_id>", "/subnetpools/<subnetpool_
 _GROUP, _TRUNK = "/address-groups/<address_group_id>", "/trunks/<trunk_id>"
 _TEMPLATE = "/default-security-group-rules"
 SHARED_ROUTES = [
-    *_crud("/rbac-policies", "policy_id", "rbac_policies", rbac_policies),
+    *_crud("/rbac-policies", "rbac_policy_id", "rbac_policies", rbac_policies),
     *_crud("/address-groups", "address_group_id", "address_groups", address_groups),
     _row("PUT", f"{_GROUP}/add_addresses", Rule.MEMBER, address_groups.add_addresses, "address_groups:add"),
     _row("PUT", f"{_GROUP}/remove_addresses", Rule.MEMBER, address_groups.remove_addresses, "address_groups:remove"),

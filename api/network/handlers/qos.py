@@ -90,7 +90,8 @@ def rule_routes() -> list[Route]:
 
 def _rows(kind: RuleKind) -> list[Route]:
     path, key = f"/qos/policies/<policy_id>/{kind}_rules", f"network:qos_{kind}_rules"
-    one, alias = f"{path}/<qos_rule_id>", f"/qos/alias_{kind}_rules/<qos_rule_id>"
+    name = "dscp_rule_id" if kind == RuleKind.DSCP else "bandwidth_rule_id"
+    one, alias = f"{path}/<{name}>", f"/qos/alias_{kind}_rules/<{name}>"
 
     def row(method: str, where: str, rule: Rule, handler: Any, verb: str) -> Route:
         return Route(method, where, None, None, None, rule, partial(handler, kind), f"{key}:{verb}")
@@ -123,19 +124,22 @@ def _create_rule(kind: RuleKind, request: ApiRequest, policy_id: str) -> Reply:
     return Reply({f"{kind}_rule": views.rule(row)}, 201)
 
 
-def _show_rule(kind: RuleKind, request: ApiRequest, qos_rule_id: str, policy_id: str | None = None) -> Reply:
+def _show_rule(kind: RuleKind, request: ApiRequest, policy_id: str | None = None, **path: str) -> Reply:
+    (qos_rule_id,) = path.values()
     policy_id = policy_id or operations.policy_of(request, kind, qos_rule_id)
     return Reply({f"{kind}_rule": views.rule(operations.show_rule(request, policy_id, kind, qos_rule_id))})
 
 
-def _update_rule(kind: RuleKind, request: ApiRequest, qos_rule_id: str, policy_id: str | None = None) -> Reply:
+def _update_rule(kind: RuleKind, request: ApiRequest, policy_id: str | None = None, **path: str) -> Reply:
+    (qos_rule_id,) = path.values()
     validate(request.body, DSCP_UPDATE if kind == RuleKind.DSCP else BANDWIDTH_UPDATE)
     policy_id = policy_id or operations.policy_of(request, kind, qos_rule_id)
     values = _columns(request.body[f"{kind}_rule"])
     return Reply({f"{kind}_rule": views.rule(operations.update_rule(request, policy_id, kind, qos_rule_id, values))})
 
 
-def _delete_rule(kind: RuleKind, request: ApiRequest, qos_rule_id: str, policy_id: str | None = None) -> Reply:
+def _delete_rule(kind: RuleKind, request: ApiRequest, policy_id: str | None = None, **path: str) -> Reply:
+    (qos_rule_id,) = path.values()
     policy_id = policy_id or operations.policy_of(request, kind, qos_rule_id)
     operations.delete_rule(request, policy_id, kind, qos_rule_id)
     return Reply(status=204)

@@ -25,15 +25,15 @@ def index(request: ApiRequest) -> Reply:
     return listing.reply(request, asked, RBAC_POLICY.plural, [rbac_policy(row) for row in found])
 
 
-def show(request: ApiRequest, policy_id: str) -> Reply:
-    return listing.single(request, RBAC_POLICY.singular, rbac_policy(operations.show(request, policy_id)))
+def show(request: ApiRequest, rbac_policy_id: str) -> Reply:
+    return listing.single(request, RBAC_POLICY.singular, rbac_policy(operations.show(request, rbac_policy_id)))
 
 
-def update(request: ApiRequest, policy_id: str) -> Reply:
-    changed = operations.update(request, policy_id, parse_update(request, RBAC_POLICY))
+def update(request: ApiRequest, rbac_policy_id: str) -> Reply:
+    changed = operations.update(request, rbac_policy_id, parse_update(request, RBAC_POLICY))
     return listing.single(request, RBAC_POLICY.singular, rbac_policy(changed))
 
 
-def delete(request: ApiRequest, policy_id: str) -> Reply:
-    operations.delete(request, policy_id)
+def delete(request: ApiRequest, rbac_policy_id: str) -> Reply:
+    operations.delete(request, rbac_policy_id)
     return Reply(status=204)
