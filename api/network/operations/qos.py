@@ -18,7 +18,7 @@ from common.db.models import QosPolicy, QosRule
 from common.db.paging import Page
 from common.db.qos import RuleKind
 from common.db.rbac_policies import QOS_POLICY
-from common.errors import Conflict
+from common.errors import Conflict, NotFound
 from common.ids import new_id
 
 COLUMNS: shareable.Columns = {
@@ -138,8 +138,14 @@ def show_rule(request: ApiRequest, policy_id: str, kind: RuleKind, rule_id: str)
 
 
 def policy_of(request: ApiRequest, kind: RuleKind, rule_id: str) -> str:
+    """The policy of a rule named alone. Raises NotFound, in the same words for one that the caller doesn't see."""
     with request.services.db.read() as session:
-        return qos.policy_of(session, kind, rule_id)
+        policy_id = qos.policy_of(session, kind, rule_id)
+        try:
+            sharing.get_visible(session, QOS_POLICY, policy_id, request.context)
+        except NotFound as err:
+            raise qos.rule_not_found("any", rule_id) from err
+        return policy_id
 
 
 def create_rule(request: ApiRequest, policy_id: str, kind: RuleKind, values: dict[str, Any]) -> QosRule:
