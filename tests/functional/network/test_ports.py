@@ -120,7 +120,7 @@ def test_foreign_ids_are_unknown(net: NetworkClient, add_instance: Callable[[str
 
 def test_groups_and_port_security(net: NetworkClient) -> None:
     network, group = net.network(), net.group()
-    port = net.port(network["id"], security_groups=[group["id"], group["id"]])
+    port = net.port(network["id"], security_groups=[group["id"]])
     assert port["security_groups"] == [group["id"]]
     body: dict[str, Any] = {"port": {"port_security_enabled": False}}
     net.refused("PUT", f"/ports/{port['id']}", body, 409, "PortSecurityPortHasSecurityGroup")
