@@ -199,6 +199,9 @@ class QuotaConfig:
     security_group_rules: int = option(100, "security group rules")
     routers: int = option(10, "routers")
     floating_ips: int = option(50, "floating IPs")
+    rbac_policies: int = option(10, "RBAC policies of the network service")
+    subnet_pools: int = option(-1, "subnet pools")
+    trunks: int = option(-1, "trunks")
 
 
 @dataclass(frozen=True)

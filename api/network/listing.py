@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api.request import ApiRequest, Reply
+from common.db import network_tags
 from common.db.paging import Page
 from common.errors import InvalidRequest
 
@@ -61,7 +62,7 @@ def prune(item: dict[str, Any], wanted: frozenset[str]) -> dict[str, Any]:
 
 def reply(request: ApiRequest, listing: Listing, plural: str, items: Sequence[dict[str, Any]]) -> Reply:
     """The list with `<plural>_links` when there may be more, before or after."""
-    body: dict[str, Any] = {plural: [prune(item, listing.fields) for item in items]}
+    body: dict[str, Any] = {plural: [prune(item, listing.fields) for item in _tagged(request, items)]}
     links = _links(request, listing, items)
     if links:
         body[f"{plural}_links"] = links
@@ -69,14 +70,24 @@ def reply(request: ApiRequest, listing: Listing, plural: str, items: Sequence[di
 
 
 def single(request: ApiRequest, singular: str, item: dict[str, Any], status: int = 200) -> Reply:
-    return Reply({singular: prune(item, fields(request))}, status)
+    return Reply({singular: prune(_tagged(request, [item])[0], fields(request))}, status)
 
 
 def made(request: ApiRequest, names: tuple[str, str], items: Sequence[dict[str, Any]], bulk: bool) -> Reply:
     """The answer to a POST: 201 with one object, or several under the plural as they were asked for."""
     if bulk:
-        return Reply({names[1]: list(items)}, 201)
+        return Reply({names[1]: _tagged(request, items)}, 201)
     return single(request, names[0], items[0], 201)
+
+
+def _tagged(request: ApiRequest, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The objects with their tags, where their kind has any; one statement for all."""
+    ids = [item["id"] for item in items if "tags" in item]
+    if not ids:
+        return list(items)
+    with request.services.db.read() as session:
+        tags = network_tags.of(session, ids)
+    return [{**item, "tags": tags.get(item["id"], [])} if "tags" in item else item for item in items]
 
 
 def _limit(request: ApiRequest) -> int:
@@ -102,26 +113,31 @@ def _sort(request: ApiRequest) -> tuple[tuple[str, bool], ...]:
 
 
 def _links(request: ApiRequest, listing: Listing, items: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    full = len(items) >= listing.page.limit
-    if not items or not (listing.asked_limit or full):
+    """To the pages after and before; behind the last page there is an empty one, from which the way leads back."""
+    full, reverse = len(items) >= listing.page.limit, listing.page.reverse
+    if not (listing.asked_limit or full):
         return []
     links = []
-    if full or listing.page.reverse:
-        links.append({"rel": "next", "href": _href(request, listing, str(items[-1]["id"]), reverse=False)})
-    if full or not listing.page.reverse:
-        links.append({"rel": "previous", "href": _href(request, listing, str(items[0]["id"]), reverse=True)})
+    if full or reverse:
+        last = str(items[-1]["id"]) if items else None
+        links.append({"rel": "next", "href": _href(request, listing, last, reverse=False)})
+    if full or not reverse:
+        first = str(items[0]["id"]) if items else None
+        links.append({"rel": "previous", "href": _href(request, listing, first, reverse=True)})
     return links
 
 
-def _href(request: ApiRequest, listing: Listing, marker: str, *, reverse: bool) -> str:
+def _href(request: ApiRequest, listing: Listing, marker: str | None, *, reverse: bool) -> str:
     query = [
         (name, value)
         for name, values in request.query.items()
         for value in values
         if name not in ("marker", "page_reverse", "limit")
     ]
-    query += [("limit", str(listing.page.limit)), ("marker", marker)]
+    query.append(("limit", str(listing.page.limit)))
+    if marker is not None:
+        query.append(("marker", marker))
     if reverse:
         query.append(("page_reverse", "True"))
-    path = request.path.rstrip("/").rpartition("/")[2]
+    path = request.path.rstrip("/").rpartition("/v2.0/")[2]
     return f"{request.base_url}/{path}?{urlencode(query)}"

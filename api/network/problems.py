@@ -23,6 +23,8 @@ def neutron_quota() -> Iterator[None]:
     try:
         yield
     except QuotaExceeded as err:
+        if "neutron_type" in err.facts:  # a limit that isn't a project's quota, in its own words
+            raise
         resource = str(err.facts.get("resource", ""))
         facts = {key: value for key, value in err.facts.items() if key != "neutron_type"}
         raise QuotaExceeded(

@@ -22,6 +22,8 @@ BOOLEAN: Schema = {
 }
 NAME: Schema = {"type": "string", "maxLength": 255, "pattern": r"^[^\x00-\x1f\x7f]*\Z"}
 TEXT: Schema = {"type": "string", "maxLength": 255, "pattern": r"^[^\x00]*\Z"}
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+DNS_DOMAIN: Schema = {"type": "string", "maxLength": 255, "pattern": rf"^({_LABEL}(\.{_LABEL})*\.?)?\Z"}
 PROJECT: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[A-Za-z0-9_-]+\Z"}
 IP: Schema = {"type": "string", "minLength": 2, "maxLength": 64, "pattern": r"^[0-9a-fA-F:./]+\Z"}
 #: a number, or the text of one; bounds that Neutron has its own words for are the operation's
@@ -127,7 +129,10 @@ def _project(request: ApiRequest, given: dict[str, Any]) -> str:
     if not project_id:
         raise InvalidRequest("Running without a project: name one in project_id.")
     if project_id != own and not request.context.is_admin:
-        raise not_allowed("create_resource:project_id")
+        raise InvalidRequest(
+            "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin "
+            "privileges"
+        )
     return str(project_id)
 
 

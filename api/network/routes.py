@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api.errors import network_form
 from api.network.handlers import (
+    address_groups,
     agents,
+    default_group_rules,
     floating_ips,
     l3_agents,
     networks,
     port_forwardings,
     ports,
+    qos,
     quotas,
+    rbac_policies,
     routers,
     security_groups,
+    subnet_pools,
     subnets,
+    tags,
+    trunks,
     versions,
 )
 from api.policy import Rule
@@ -149,11 +158,59 @@ ROUTES = [
     _row("GET", "/availability_zones", Rule.READER, agents.zones, "availability_zones:list"),
     _row("GET", "/agents", Rule.ADMIN, agents.index, "agents:list"),
     _row("GET", "/agents/<agent_id>", Rule.ADMIN, agents.show, "agents:show"),
+    _row("PUT", "/agents/<agent_id>", Rule.ADMIN, agents.update, "agents:update"),
     _row("GET", "/network-ip-availabilities", Rule.ADMIN, networks.availabilities, "ip_availabilities:list"),
     _row(
         "GET", "/network-ip-availabilities/<network_id>", Rule.ADMIN, networks.availability_of, "ip_availabilities:show"
     ),
 ]
+
+
+def _crud(path: str, name: str, key: str, handlers: Any) -> list[Route]:
+    """List, create, show, update and delete; `name`: of the path's parameter."""
+    one = f"{path}/<{name}>"
+    return [
+        _row("GET", path, Rule.READER, handlers.index, f"{key}:list"),
+        _row("POST", path, Rule.MEMBER, handlers.create, f"{key}:create"),
+        _row("GET", one, Rule.READER, handlers.show, f"{key}:show"),
+        _row("PUT", one, Rule.MEMBER, handlers.update, f"{key}:update"),
+        _row("DELETE", one, Rule.MEMBER, handlers.delete, f"{key}:delete"),
+    ]
+
+
+_SCOPE, _POOL = "/address-scopes/<address_scope_id>", "/subnetpools/<subnetpool_id>"
+_GROUP, _TRUNK = "/address-groups/<address_group_id>", "/trunks/<trunk_id>"
+_TEMPLATE = "/default-security-group-rules"
+SHARED_ROUTES = [
+    *_crud("/rbac-policies", "rbac_policy_id", "rbac_policies", rbac_policies),
+    *_crud("/address-groups", "address_group_id", "address_groups", address_groups),
+    _row("PUT", f"{_GROUP}/add_addresses", Rule.MEMBER, address_groups.add_addresses, "address_groups:add"),
+    _row("PUT", f"{_GROUP}/remove_addresses", Rule.MEMBER, address_groups.remove_addresses, "address_groups:remove"),
+    *_crud("/subnetpools", "subnetpool_id", "subnetpools", subnet_pools),
+    _row("PUT", f"{_POOL}/add_prefixes", Rule.MEMBER, subnet_pools.add_prefixes, "subnetpools:add_prefixes"),
+    _row("PUT", f"{_POOL}/remove_prefixes", Rule.MEMBER, subnet_pools.remove_prefixes, "subnetpools:remove_prefixes"),
+    _row("GET", "/address-scopes", Rule.READER, subnet_pools.index_scopes, "address_scopes:list"),
+    _row("POST", "/address-scopes", Rule.MEMBER, subnet_pools.create_scope, "address_scopes:create"),
+    _row("GET", _SCOPE, Rule.READER, subnet_pools.show_scope, "address_scopes:show"),
+    _row("PUT", _SCOPE, Rule.MEMBER, subnet_pools.update_scope, "address_scopes:update"),
+    _row("DELETE", _SCOPE, Rule.MEMBER, subnet_pools.delete_scope, "address_scopes:delete"),
+    *_crud("/qos/policies", "policy_id", "qos_policies", qos),
+    *qos.rule_routes(),
+    _row("GET", "/qos/rule-types", Rule.READER, qos.rule_types, "qos_rule_types:list"),
+    _row("GET", "/qos/rule-types/<rule_type_name>", Rule.ADMIN, qos.rule_type, "qos_rule_types:show"),
+    *_crud("/trunks", "trunk_id", "trunks", trunks),
+    _row("GET", f"{_TRUNK}/get_subports", Rule.READER, trunks.subports, "trunks:subports"),
+    _row("PUT", f"{_TRUNK}/add_subports", Rule.MEMBER, trunks.add_subports, "trunks:add_subports"),
+    _row("PUT", f"{_TRUNK}/remove_subports", Rule.MEMBER, trunks.remove_subports, "trunks:remove_subports"),
+    _row("GET", _TEMPLATE, Rule.READER, default_group_rules.index, "default_group_rules:list"),
+    _row("POST", _TEMPLATE, Rule.ADMIN, default_group_rules.create, "default_group_rules:create"),
+    _row("GET", f"{_TEMPLATE}/<default_rule_id>", Rule.READER, default_group_rules.show, "default_group_rules:show"),
+    _row(
+        "DELETE", f"{_TEMPLATE}/<default_rule_id>", Rule.ADMIN, default_group_rules.delete, "default_group_rules:delete"
+    ),
+    *tags.routes(),
+]
+ROUTES += SHARED_ROUTES
 VERSION_ROUTES = [
     Route("GET", "", None, None, None, Rule.PUBLIC, versions.versions, "network:versions:list"),
 ]

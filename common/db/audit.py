@@ -26,11 +26,14 @@ from common.db.models import (
     Operation,
     Port,
     QuotaUsage,
+    RbacPolicy,
     Router,
     SecurityGroup,
     SecurityGroupRule,
     ServerGroup,
     Subnet,
+    SubnetPool,
+    Trunk,
 )
 from common.states import ON_NODE, OPEN_OPERATION_STATES, OperationClass, VmState
 
@@ -190,6 +193,9 @@ def quota_usage(session: Session) -> Iterator[Difference]:
         _count(ServerGroup.project_id, "server_groups"),
         _count(Router.project_id, "router"),
         _count(FloatingIp.project_id, "floatingip"),
+        _count(RbacPolicy.project_id, "rbac_policy"),
+        _count(SubnetPool.project_id, "subnetpool"),
+        _count(Trunk.project_id, "trunk"),
         _count(sa.func.substr(sa.literal("user:") + Keypair.user_id, 1, 64), "key_pairs"),
     ]
     kept = sa.select(

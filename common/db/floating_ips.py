@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import floating_links, ports, quotas
+from common.db import floating_links, network_tags, ports, quotas
 from common.db.addresses import RequestedAddress
-from common.db.filters import Filters, apply
+from common.db.filters import Filters
 from common.db.models import FloatingIp, IpAllocation, Network, Port, PortForwarding, Router, Subnet
 from common.db.paging import Page, fetch
 from common.db.ports import NewPort
@@ -82,7 +82,7 @@ def get_visible(session: Session, floating_ip_id: str, context: RequestContext, 
 
 
 def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[FloatingIp]:
-    query = apply(sa.select(FloatingIp).where(visible(context)), COLUMNS, filters)
+    query = network_tags.narrow(sa.select(FloatingIp).where(visible(context)), COLUMNS, filters)
     return fetch(session, query, page, columns=COLUMNS, default=(("id", False),), key=FloatingIp.id)
 
 
@@ -235,6 +235,7 @@ def delete(session: Session, floating: FloatingIp, now: datetime) -> None:
     quotas.lock(session, [floating.project_id, ""])
     floating_links.touch_routers(session, {floating.router_id})
     project_id, port_id = floating.project_id, floating.external_port_id
+    network_tags.forget(session, [floating.id])
     session.delete(floating)
     session.flush()
     ports.delete(session, port_id, now)

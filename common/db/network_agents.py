@@ -28,6 +28,7 @@ class NetworkAgent:
     network_wanted: int
     network_applied: int
     is_gateway: bool
+    description: str
 
 
 def list_(session: Session, node_id: str | None = None) -> list[NetworkAgent]:
@@ -40,7 +41,12 @@ def list_(session: Session, node_id: str | None = None) -> list[NetworkAgent]:
         Node.network_wanted,
         Node.network_applied,
         Node.is_gateway,
+        Node.network_description,
     ).order_by(Node.name)
     if node_id is not None:
         query = query.where(Node.id == node_id)
     return [NetworkAgent(*row) for row in session.execute(query)]
+
+
+def describe(session: Session, node_id: str, description: str) -> None:
+    session.execute(sa.update(Node).where(Node.id == node_id).values(network_description=description))

@@ -8,7 +8,10 @@ from sqlalchemy.orm import Session
 from common.config import QuotaConfig
 from common.db.models import QuotaLimit
 
-RESOURCES = ("network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip")
+RESOURCES = (
+    "network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip", "rbac_policy",
+    "subnetpool", "trunk",
+)  # fmt: skip
 
 
 def defaults(config: QuotaConfig) -> dict[str, int]:
@@ -21,6 +24,9 @@ def defaults(config: QuotaConfig) -> dict[str, int]:
         "security_group_rule": config.security_group_rules,
         "router": config.routers,
         "floatingip": config.floating_ips,
+        "rbac_policy": config.rbac_policies,
+        "subnetpool": config.subnet_pools,
+        "trunk": config.trunks,
     }
 
 

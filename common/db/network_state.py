@@ -19,14 +19,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common import protocols
-from common.db import router_state
+from common.db import qos_rules, router_state
 from common.db.models import (
+    AddressGroup,
+    DefaultGroupRule,
     Instance,
     IpAllocation,
     Network,
     Node,
     Port,
     PortSecurityGroup,
+    QosRule,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
@@ -34,6 +37,8 @@ from common.db.models import (
 from common.errors import NotFound
 from common.rpc.compute_v1 import (
     AddressPair,
+    Bandwidth,
+    DhcpOption,
     DhcpRoute,
     FilterRule,
     FixedAddress,
@@ -42,6 +47,7 @@ from common.rpc.compute_v1 import (
     NetworkSpec,
     NetworkState,
     PortSpec,
+    QosSpec,
     SubnetSpec,
 )
 
@@ -130,6 +136,20 @@ def touch_for_rules(session: Session, group_ids: Iterable[str]) -> None:
         )
 
 
+def touch_for_address_group(session: Session, address_group_id: str) -> None:
+    """The addresses of a group changed: nodes with a port whose rules name it are concerned."""
+    named = sa.select(SecurityGroupRule.security_group_id).where(
+        SecurityGroupRule.remote_address_group_id == address_group_id
+    )
+    touch_for_rules(session, session.scalars(named).all())
+
+
+def rules_naming_address_group(session: Session, address_group_id: str) -> bool:
+    rules = sa.exists().where(SecurityGroupRule.remote_address_group_id == address_group_id)
+    templates = sa.exists().where(DefaultGroupRule.remote_address_group_id == address_group_id)
+    return bool(session.scalar(sa.select(rules | templates)))
+
+
 def _raise_wanted(session: Session, condition: sa.ColumnElement[bool]) -> None:
     ordered = sa.select(Node.id).where(condition).order_by(Node.id).with_for_update(key_share=True)  # against deadlocks
     session.execute(
@@ -186,7 +206,17 @@ def _build(
     groups_of = _groups_of(session, chosen)
     rules = _rules(session, {group.id for groups in groups_of.values() for group in groups})
     addresses = _addresses(session, chosen)
-    ports = [_port_spec(row, addresses.get(row.port.id, []), groups_of.get(row.port.id, []), rules) for row in rows]
+    limits = qos_rules.binding(session, [row.port for row in rows])
+    ports = [
+        _port_spec(
+            row,
+            addresses.get(row.port.id, []),
+            groups_of.get(row.port.id, []),
+            rules,
+            limits.get(row.port.id, []),
+        )
+        for row in rows
+    ]
     remotes = {rule.remote_group for port in ports for rule in port.rules if rule.remote_group}
     return ports, networks, _members(session, remotes)
 
@@ -195,17 +225,22 @@ def _build(
 class _PortRow:
     port: Port
     hostname: str
+    domain: str  # the port's own, else its network's
 
 
 def _port_rows(session: Session, chosen: Chosen) -> list[_PortRow]:
     rows = session.execute(
-        sa.select(Port, Instance.hostname)
+        sa.select(Port, Instance.hostname, Network.dns_domain)
+        .join(Network, Network.id == Port.network_id)
         .outerjoin(Instance, Instance.id == Port.device_id)
         .where(Port.id.in_(chosen))
         .order_by(Port.device_id, Port.nic_order, Port.created_at, Port.id)
         .execution_options(populate_existing=True)
     )
-    return [_PortRow(port, (hostname or port.dns_name).partition(".")[0]) for port, hostname in rows]
+    return [
+        _PortRow(port, (hostname or port.dns_name).partition(".")[0], port.dns_domain or domain)
+        for port, hostname, domain in rows
+    ]
 
 
 def _addresses(session: Session, chosen: Chosen) -> dict[str, list[FixedAddress]]:
@@ -266,12 +301,16 @@ def _filter_rule(row: SecurityGroupRule) -> FilterRule:
         port_min=row.port_range_min,
         port_max=row.port_range_max,
         remote_cidr=str(ipaddress.ip_network(row.remote_ip_prefix, strict=False)) if row.remote_ip_prefix else None,
-        remote_group=row.remote_group_id,
+        remote_group=row.remote_group_id or row.remote_address_group_id,
     )
 
 
 def _port_spec(
-    row: _PortRow, addresses: list[FixedAddress], groups: Sequence[_Group], rules: dict[str, list[FilterRule]]
+    row: _PortRow,
+    addresses: list[FixedAddress],
+    groups: Sequence[_Group],
+    rules: dict[str, list[FilterRule]],
+    limits: Sequence[QosRule],
 ) -> PortSpec:
     port = row.port
     filtered = port.port_security_enabled
@@ -291,11 +330,32 @@ def _port_spec(
         ],
         stateful=all(group.stateful for group in groups),
         groups=[group.id for group in groups],
+        qos=_qos(limits),
+        dhcp_options=[
+            DhcpOption(name=each["opt_name"], value=each["opt_value"], ip_version=int(each["ip_version"]))
+            for each in port.extra_dhcp_opts
+        ],
+        domain=row.domain,
+    )
+
+
+def _qos(rules: Sequence[QosRule]) -> QosSpec | None:
+    if not rules:
+        return None
+    bandwidth = {
+        rule.direction: Bandwidth(kbit_per_s=rule.value, burst_kbit=rule.burst_kbit)
+        for rule in rules
+        if rule.kind == "bandwidth_limit"
+    }
+    return QosSpec(
+        egress=bandwidth.get("egress"),
+        ingress=bandwidth.get("ingress"),
+        dscp_mark=next((rule.value for rule in rules if rule.kind == "dscp_marking"), None),
     )
 
 
 def _members(session: Session, group_ids: set[str]) -> list[GroupMembers]:
-    """Fixed addresses and allowed pairs of every member port, wherever it is."""
+    """Of a security group: the addresses and allowed pairs of every member port, wherever it is; of an address group all."""
     if not group_ids:
         return []
     wanted = sorted(group_ids)
@@ -314,6 +374,9 @@ def _members(session: Session, group_ids: set[str]) -> list[GroupMembers]:
     )
     for group_id, allowed in pairs:
         found[group_id].update(pair["ip_address"] for pair in allowed)
+    listed = session.execute(sa.select(AddressGroup.id, AddressGroup.addresses).where(AddressGroup.id.in_(wanted)))
+    for group_id, addresses in listed:
+        found[group_id].update(addresses)
     return [GroupMembers(id=group_id, addresses=sorted(found[group_id])) for group_id in wanted]
 
 
@@ -376,8 +439,10 @@ def _neighbours(session: Session, network_ids: set[str], node_id: str) -> list[N
     if not network_ids:
         return []
     hostname = sa.func.coalesce(Instance.hostname, Port.dns_name)
+    domain = sa.func.coalesce(sa.func.nullif(Port.dns_domain, ""), Network.dns_domain)
     rows = session.execute(
-        sa.select(Port.id, Port.network_id, hostname, IpAllocation.ip_address)
+        sa.select(Port.id, Port.network_id, hostname, IpAllocation.ip_address, domain)
+        .join(Network, Network.id == Port.network_id)
         .join(IpAllocation, IpAllocation.port_id == Port.id)
         .outerjoin(Instance, Instance.id == Port.device_id)
         .where(
@@ -389,8 +454,9 @@ def _neighbours(session: Session, network_ids: set[str], node_id: str) -> list[N
         .order_by(Port.network_id, Port.id, IpAllocation.position, IpAllocation.ip_address)
     )
     found: dict[str, Neighbour] = {}
-    for port_id, network_id, name, address in rows:
-        known = found.setdefault(port_id, Neighbour(network_id=network_id, hostname=name, addresses=[]))
+    for port_id, network_id, name, address, own in rows:
+        fresh = Neighbour(network_id=network_id, hostname=name, addresses=[], domain=own)
+        known = found.setdefault(port_id, fresh)
         known.addresses.append(address)
     return list(found.values())
 

@@ -1,13 +1,13 @@
 """Networks: who may see and use one, creation with a free VNI, lists, and deletion with what the cloud put into it.
 
-A network is seen by its project, by all when it is shared or external, and by administrators; it is used (ports put
-into it) by its project and, when shared, by all.
+A network is seen by its project, by those that a policy lets share or route through it, and by administrators; it is
+used (ports put into it) by its project and by those that share it (sharing.py).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,16 +16,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import network_state, quotas
-from common.db.filters import Filters, apply
-from common.db.models import IpAllocation, Network, Port, Subnet
+from common.db import network_state, network_tags, quotas, sharing
+from common.db.filters import Filters
+from common.db.models import IpAllocation, Network, Port, RbacPolicy, Subnet
 from common.db.paging import Page, fetch
+from common.db.sharing import Action, granted
 from common.db.upsert import insert_ignore
 from common.errors import Conflict, NotFound
 from common.ids import new_id
 
 VNI_LOWEST, VNI_HIGHEST = 1, 2**24 - 1
 VNI_TRIES = 16
+LOWEST_MTU = {4: 68, 6: 1280}
 
 COLUMNS = {
     "id": Network.id,
@@ -34,7 +36,6 @@ COLUMNS = {
     "description": Network.description,
     "admin_state_up": Network.admin_state_up,
     "status": Network.status,
-    "shared": Network.shared,
     "router:external": Network.external,
     "is_default": Network.is_default,
     "mtu": Network.mtu,
@@ -44,6 +45,7 @@ COLUMNS = {
     "provider:segmentation_id": Network.segmentation_id,
     "cumulet:nat": Network.nat,
     "dns_domain": Network.dns_domain,
+    "qos_policy_id": Network.qos_policy_id,
     "revision_number": Network.revision_number,
     "created_at": Network.created_at,
     "updated_at": Network.updated_at,
@@ -69,6 +71,7 @@ class NewNetwork:
     vlan_id: int | None = None
     segmentation_id: int | None = None
     dns_domain: str = ""
+    qos_policy_id: str | None = None
 
 
 def not_found(network_id: str) -> NotFound:
@@ -87,14 +90,15 @@ def visible(context: RequestContext) -> sa.ColumnElement[bool]:
     """The condition under which the caller may see a network."""
     if context.is_admin:
         return sa.true()
-    return sa.or_(Network.project_id == context.project_id, Network.shared.is_(True), Network.external.is_(True))
+    theirs = granted(Network.id, context.project_id, Action.SHARED, Action.EXTERNAL)
+    return sa.or_(Network.project_id == context.project_id, theirs)
 
 
 def usable(context: RequestContext) -> sa.ColumnElement[bool]:
     """The condition under which the caller may put ports into a network."""
     if context.is_admin:
         return sa.true()
-    return sa.or_(Network.project_id == context.project_id, Network.shared.is_(True))
+    return sa.or_(Network.project_id == context.project_id, granted(Network.id, context.project_id, Action.SHARED))
 
 
 def get_visible(session: Session, network_id: str, context: RequestContext, *, lock: bool = False) -> Network:
@@ -130,10 +134,26 @@ def hold(session: Session, network_id: str) -> Network:
 
 
 def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[Network]:
-    query = sa.select(Network).where(visible(context))
-    return fetch(
-        session, apply(query, COLUMNS, filters), page, columns=COLUMNS, default=(("id", False),), key=Network.id
-    )
+    query = network_tags.narrow(sa.select(Network).where(visible(context)), COLUMNS, filters)
+    query = sharing.narrow_shared(query, Network.id, context, filters)
+    columns = {**COLUMNS, "shared": Network.shared}
+    return fetch(session, query, page, columns=columns, default=(("id", False),), key=Network.id)
+
+
+def by_ids(session: Session, network_ids: Collection[str]) -> dict[str, Network]:
+    """One statement."""
+    rows = session.scalars(sa.select(Network).where(Network.id.in_(network_ids)))
+    return {row.id: row for row in rows}
+
+
+def check_mtu(mtu: int, subnet: str, ip_version: int) -> None:
+    """Raises Conflict when packets of this size are smaller than every link of the version must carry."""
+    least = LOWEST_MTU[ip_version]
+    if mtu < least:
+        raise Conflict(
+            f"MTU of {mtu} is not valid with subnet {subnet}, required MTU is at least {least}.",
+            neutron_type="NetworkMTUSubnetConflict",
+        )
 
 
 def subnet_ids(session: Session, network_ids: Sequence[str], context: RequestContext) -> dict[str, list[str]]:
@@ -173,6 +193,7 @@ def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str
         "physical_network": new.physical_network,
         "vlan_id": new.vlan_id,
         "dns_domain": new.dns_domain,
+        "qos_policy_id": new.qos_policy_id,
         "revision_number": 1,
         "created_at": now,
         "updated_at": now,
@@ -184,7 +205,9 @@ def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str
     )
     for vni in tries:
         if insert_ignore(session, Network, [{**row, "segmentation_id": vni}]):
-            return session.scalars(sa.select(Network).where(Network.id == network_id)).one()
+            network = session.scalars(sa.select(Network).where(Network.id == network_id)).one()
+            _share(session, network, {"shared": new.shared, "external": new.external})
+            return network
     if new.physical_network is not None:
         raise _physical_in_use(new)
     if new.segmentation_id is not None:
@@ -211,25 +234,43 @@ def _physical_in_use(new: NewNetwork) -> Conflict:
     )
 
 
+def _share(session: Session, network: Network, flags: Mapping[str, Any]) -> None:
+    """The policies that the flags among `flags` stand for."""
+    for name, action in (("shared", Action.SHARED), ("external", Action.EXTERNAL)):
+        if name in flags and (flags[name] or network.revision_number > 1):
+            sharing.set_for_all(session, "network", network, action, on=flags[name])
+
+
 def update(session: Session, network: Network, changes: Mapping[str, Any], now: datetime) -> None:
     """Write changes by column name to a row the caller holds."""
+    if "mtu" in changes:
+        theirs = sa.select(Subnet.cidr, Subnet.ip_version).where(Subnet.network_id == network.id)
+        for cidr, version in session.execute(theirs):
+            check_mtu(changes["mtu"], cidr, version)
     for key, value in changes.items():
         setattr(network, key, value)
     network.revision_number += 1
     network.updated_at = now
     session.flush()
-    if {"mtu", "nat", "admin_state_up"} & set(changes):
+    _share(session, network, changes)
+    if {"mtu", "nat", "admin_state_up", "qos_policy_id", "dns_domain"} & set(changes):
         network_state.touch_for_network(session, network.id)
 
 
 def foreign_ports(session: Session, network: Network) -> bool:
-    """True when other projects have ports here: the network can't stop being shared then."""
+    """True when projects have ports here that only its being shared with all lets them have."""
+    named = sa.select(RbacPolicy.target_project).where(
+        RbacPolicy.object_id == network.id,
+        RbacPolicy.action == Action.SHARED,
+        RbacPolicy.target_project != sharing.EVERYBODY,
+    )
     return bool(
         session.scalar(
             sa.select(
                 sa.exists().where(
                     Port.network_id == network.id,
-                    Port.project_id != network.project_id,
+                    Port.project_id.not_in([network.project_id, ""]),
+                    Port.project_id.not_in(named),
                     Port.device_owner != network_state.DHCP_OWNER,
                 )
             )
@@ -254,15 +295,17 @@ def delete(session: Session, network_id: str) -> bool:
         .execution_options(synchronize_session=False)
     )
     for resource, model in (("port", Port), ("subnet", Subnet)):
-        owners = session.execute(
+        gone = session.execute(
             sa.delete(model)
             .where(model.network_id == network_id)
-            .returning(model.project_id)
+            .returning(model.id, model.project_id)
             .execution_options(synchronize_session=False)
-        ).scalars()
-        _give_back(session, resource, list(owners))
+        ).all()
+        network_tags.forget(session, [row_id for row_id, _ in gone])
+        _give_back(session, resource, [project_id for _, project_id in gone])
     session.execute(sa.delete(Network).where(Network.id == network_id).execution_options(synchronize_session=False))
     quotas.release(session, network.project_id, {"network": 1})
+    sharing.forget(session, network_id)
     return True
 
 

@@ -14,12 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import addresses, floating_links, network_state, ports
+from common.db import addresses, floating_links, network_state, network_tags, ports
 from common.db.addresses import Holder, RequestedAddress
-from common.db.filters import Filters, apply
+from common.db.filters import Filters
 from common.db.models import Instance, IpAllocation, Network, Node, Port, PortSecurityGroup, Router, Subnet
 from common.db.paging import Page, fetch
-from common.errors import Conflict, NotFound
+from common.errors import Conflict, InvalidRequest, NotFound
 
 COLUMNS = {
     "id": Port.id,
@@ -35,6 +35,7 @@ COLUMNS = {
     "port_security_enabled": Port.port_security_enabled,
     "binding:vnic_type": Port.vnic_type,
     "dns_name": Port.dns_name,
+    "qos_policy_id": Port.qos_policy_id,
     "revision_number": Port.revision_number,
     "created_at": Port.created_at,
     "updated_at": Port.updated_at,
@@ -60,7 +61,7 @@ def get_visible(session: Session, port_id: str, context: RequestContext, *, lock
 
 def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[Port]:
     """`filters` may also hold fixed_ips (["subnet_id=…", "ip_address=…"]), security_groups and binding:host_id."""
-    query = apply(sa.select(Port).where(visible(context)), COLUMNS, filters)
+    query = network_tags.narrow(sa.select(Port).where(visible(context)), COLUMNS, _spelled(filters))
     if "fixed_ips" in filters:
         query = query.where(_with_addresses(filters["fixed_ips"]))
     if "security_groups" in filters:
@@ -74,16 +75,36 @@ def list_(session: Session, context: RequestContext, filters: Filters, page: Pag
     return fetch(session, query, page, columns=COLUMNS, default=(("id", False),), key=Port.id)
 
 
+def _spelled(filters: Filters) -> Filters:
+    """MAC addresses as they are stored."""
+    if "mac_address" not in filters:
+        return filters
+    return {**filters, "mac_address": [value.lower().replace("-", ":") for value in filters["mac_address"]]}
+
+
 def _with_addresses(wishes: Sequence[str]) -> sa.ColumnElement[bool]:
-    columns = {"subnet_id": IpAllocation.subnet_id, "ip_address": IpAllocation.ip_address}
+    """`wishes`: subnet_id=…, ip_address=…, ip_address_substr=…; any value of one, and all names. Unknown names: all."""
     wanted: dict[str, list[str]] = {}
     for wish in wishes:
         name, _, value = wish.partition("=")
         wanted.setdefault(name, []).append(value)
+    conditions: list[sa.ColumnElement[bool]] = []
+    if "subnet_id" in wanted:
+        conditions.append(IpAllocation.subnet_id.in_(wanted["subnet_id"]))
+    if "ip_address" in wanted:
+        conditions.append(IpAllocation.ip_address.in_([_canonical(text) for text in wanted["ip_address"]]))
     if "ip_address_substr" in wanted:
-        return sa.false()
-    conditions = [columns[name].in_(values) for name, values in wanted.items() if name in columns]
+        parts = wanted["ip_address_substr"]
+        conditions.append(sa.or_(*(IpAllocation.ip_address.contains(part, autoescape=True) for part in parts)))
     return Port.id.in_(sa.select(IpAllocation.port_id).where(*conditions)) if conditions else sa.true()
+
+
+def _canonical(text: str) -> str:
+    """The spelling that is stored; text that is no address is found nowhere."""
+    try:
+        return addresses.canonical(text)
+    except InvalidRequest:
+        return text
 
 
 def node_names(session: Session, rows: Sequence[Port]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import addresses, floating_links, network_state, networks, quotas, security_groups
+from common.db import addresses, floating_links, network_state, network_tags, networks, quotas, security_groups
 from common.db.addresses import Holder, RequestedAddress
 from common.db.filters import among
 from common.db.models import FloatingIp, IpAllocation, Network, Port, PortSecurityGroup, Subnet
@@ -37,6 +37,7 @@ __all__ = [
     "info_for_instances",
     "mark_active",
     "not_found",
+    "random_mac",
     "release",
     "set_groups",
     "unbind",
@@ -70,6 +71,8 @@ class NewPort:
     allowed_address_pairs: tuple[dict[str, str], ...] = ()
     extra_dhcp_opts: tuple[dict[str, Any], ...] = ()
     dns_name: str = ""
+    dns_domain: str = ""
+    qos_policy_id: str | None = None
     delete_with_instance: bool = False
     nic_order: int = 0
     vnic_type: str = "normal"
@@ -113,9 +116,10 @@ def create(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, qu
     filtered = network.port_security_enabled if new.port_security_enabled is None else new.port_security_enabled
     groups = _groups_for_new(session, new, filtered, now)
     mac = _insert(session, new, filtered, mac_prefix, now)
-    addresses.assign(
-        session, Holder(new.id, new.network_id, mac), _hold_subnets(session, new.network_id), new.fixed_ips
-    )
+    subnets = _hold_subnets(session, new.network_id)
+    if new.fixed_ips is None:
+        subnets = _serving(subnets, new.device_owner)
+    addresses.assign(session, Holder(new.id, new.network_id, mac), subnets, new.fixed_ips)
     insert_ignore(session, PortSecurityGroup, [{"port_id": new.id, "security_group_id": group} for group in groups])
     network_state.touch_for_groups(session, groups)
     return get(session, new.id)
@@ -169,11 +173,13 @@ def _insert(session: Session, new: NewPort, filtered: bool, mac_prefix: str, now
         "extra_dhcp_opts": list(new.extra_dhcp_opts),
         "allowed_address_pairs": list(new.allowed_address_pairs),
         "dns_name": new.dns_name,
+        "dns_domain": new.dns_domain,
+        "qos_policy_id": new.qos_policy_id,
         "revision_number": 1,
         "created_at": now,
         "updated_at": now,
     }
-    tries = [new.mac_address] if new.mac_address else [_random_mac(mac_prefix) for _ in range(MAC_TRIES)]
+    tries = [new.mac_address] if new.mac_address else [random_mac(mac_prefix) for _ in range(MAC_TRIES)]
     for mac in tries:
         if insert_ignore(session, Port, [{**row, "mac_address": mac}]):
             return mac
@@ -191,7 +197,7 @@ def mac_in_use(network_id: str, mac: str) -> Conflict:
     )
 
 
-def _random_mac(prefix: str) -> str:
+def random_mac(prefix: str) -> str:
     return ":".join([prefix.lower(), *(f"{random.randrange(256):02x}" for _ in range(3))])
 
 
@@ -206,6 +212,12 @@ def _hold_subnets(session: Session, network_id: str) -> list[Subnet]:
             .execution_options(populate_existing=True)
         )
     )
+
+
+def _serving(subnets: list[Subnet], device_owner: str) -> list[Subnet]:
+    """Those that give addresses to ports of this owner: the ones meant for it, else those meant for nobody special."""
+    meant = [subnet for subnet in subnets if device_owner in subnet.service_types]
+    return meant or [subnet for subnet in subnets if not subnet.service_types]
 
 
 def get(session: Session, port_id: str) -> Port:
@@ -415,6 +427,7 @@ def delete(session: Session, port_id: str, now: datetime) -> bool:
     if gone is None:
         return False
     project_id, network_id, node_id = gone
+    network_tags.forget(session, [port_id])
     quotas.release(session, project_id, {"port": 1})
     network_state.touch_for_groups(session, groups)
     if node_id is not None:

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import network_state, port_lists, ports, quotas, router_places
+from common.db import network_state, network_tags, port_lists, ports, quotas, router_places
 from common.db.addresses import RequestedAddress
-from common.db.filters import Filters, apply
+from common.db.filters import Filters
 from common.db.models import FloatingIp, IpAllocation, Network, Port, Router, Subnet
 from common.db.paging import Page, fetch
 from common.db.ports import NewPort
@@ -95,7 +95,7 @@ def get_visible(session: Session, router_id: str, context: RequestContext, *, lo
 
 
 def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[Router]:
-    query = apply(sa.select(Router).where(visible(context)), COLUMNS, filters)
+    query = network_tags.narrow(sa.select(Router).where(visible(context)), COLUMNS, filters)
     return fetch(session, query, page, columns=COLUMNS, default=(("id", False),), key=Router.id)
 
 
@@ -161,6 +161,7 @@ def delete(session: Session, router: Router, now: datetime) -> None:
         raise Conflict(f"Router {router.id} still has ports", neutron_type="RouterInUse")
     quotas.lock(session, [router.project_id, ""])
     clear_gateway(session, router, now)
+    network_tags.forget(session, [router.id])
     session.delete(router)
     session.flush()
     quotas.release(session, router.project_id, {"router": 1})

@@ -13,10 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common import protocols
 from common.context import RequestContext
-from common.db import network_state, quotas
-from common.db.filters import Filters, apply
+from common.db import default_group_rules, network_state, network_tags, quotas, rbac_policies, sharing
+from common.db.filters import Filters
+from common.db.group_rules import NewRule, meaning
 from common.db.models import PortSecurityGroup, SecurityGroup, SecurityGroupRule
 from common.db.paging import Page, fetch
 from common.db.upsert import insert_ignore
@@ -47,6 +47,7 @@ RULE_COLUMNS = {
     "port_range_max": SecurityGroupRule.port_range_max,
     "remote_ip_prefix": SecurityGroupRule.remote_ip_prefix,
     "remote_group_id": SecurityGroupRule.remote_group_id,
+    "remote_address_group_id": SecurityGroupRule.remote_address_group_id,
     "description": SecurityGroupRule.description,
     "revision_number": SecurityGroupRule.revision_number,
     "created_at": SecurityGroupRule.created_at,
@@ -65,20 +66,6 @@ class NewGroup:
     default_of: str | None = None
 
 
-@dataclass(frozen=True)
-class NewRule:
-    """A rule already validated and in normal form (api/network/operations/security_group_rules.py does that)."""
-
-    direction: str
-    ethertype: str
-    protocol: str | None = None
-    port_range_min: int | None = None
-    port_range_max: int | None = None
-    remote_ip_prefix: str | None = None
-    remote_group_id: str | None = None
-    description: str = ""
-
-
 def group_not_found(group_id: str) -> NotFound:
     return NotFound(f"Security group {group_id} does not exist", neutron_type="SecurityGroupNotFound")
 
@@ -93,7 +80,7 @@ def find_default(session: Session, project_id: str) -> str | None:
 
 
 def ensure_default(session: Session, project_id: str, now: datetime) -> str:
-    """The id of the project's default group, made with its four rules if it doesn't exist."""
+    """The id of the project's default group, made with the rules of the template if it doesn't exist."""
     found = find_default(session, project_id)
     if found is not None:
         return found
@@ -102,17 +89,18 @@ def ensure_default(session: Session, project_id: str, now: datetime) -> str:
     made = insert_ignore(session, SecurityGroup, [_group_row(group_id, new, now)])
     if not made:
         return str(find_default(session, project_id))
-    rules = [*_egress_rules(), *(NewRule("ingress", kind, remote_group_id=group_id) for kind in ("IPv4", "IPv6"))]
+    rules = default_group_rules.for_group(session, group_id, default=True)
     _insert_rules(session, group_id, project_id, rules, now)
     quotas.count(session, project_id, {"security_group": 1, "security_group_rule": len(rules)})
     return group_id
 
 
 def create(session: Session, new: NewGroup, now: datetime, limits: Mapping[str, int]) -> SecurityGroup:
-    """A group with the two rules that let everything out. Raises QuotaExceeded."""
-    rules = _egress_rules()
+    """A group with the rules that every group begins with. Raises QuotaExceeded."""
+    group_id = new_id()
+    rules = default_group_rules.for_group(session, group_id, default=False)
     quotas.take(session, new.project_id, {"security_group": 1, "security_group_rule": len(rules)}, limits)
-    group = SecurityGroup(**_group_row(new_id(), new, now))
+    group = SecurityGroup(**_group_row(group_id, new, now))
     session.add(group)
     session.flush()
     _insert_rules(session, group.id, new.project_id, rules, now)
@@ -121,18 +109,16 @@ def create(session: Session, new: NewGroup, now: datetime, limits: Mapping[str, 
 
 def get_visible(session: Session, group_id: str, context: RequestContext, *, lock: bool = False) -> SecurityGroup:
     """Raises NotFound, in the same words for a stranger's group and for none."""
-    query = sa.select(SecurityGroup).where(SecurityGroup.id == group_id).execution_options(populate_existing=True)
-    group = session.scalar(query.with_for_update(key_share=True) if lock else query)
-    if group is None or not context.owns(group.project_id):
-        raise group_not_found(group_id)
+    kind = rbac_policies.SECURITY_GROUP
+    group: SecurityGroup = sharing.get_visible(session, kind, group_id, context, lock=lock)
     return group
 
 
 def check_usable(session: Session, group_ids: Sequence[str], context: RequestContext) -> tuple[str, ...]:
     """The ids without repetition, if the caller may put ports into all these groups. Raises NotFound."""
     wanted = tuple(dict.fromkeys(group_ids))
-    rows = session.execute(sa.select(SecurityGroup.id, SecurityGroup.project_id).where(SecurityGroup.id.in_(wanted)))
-    allowed = {group_id for group_id, project_id in rows if context.owns(project_id)}
+    usable = sharing.visible(rbac_policies.SECURITY_GROUP, context)
+    allowed = set(session.scalars(sa.select(SecurityGroup.id).where(SecurityGroup.id.in_(wanted), usable)))
     for group_id in wanted:
         if group_id not in allowed:
             raise group_not_found(group_id)
@@ -169,17 +155,8 @@ def hold(session: Session, group_ids: Sequence[str]) -> None:
 
 
 def list_groups(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[SecurityGroup]:
-    query = sa.select(SecurityGroup)
-    if not context.is_admin:
-        query = query.where(SecurityGroup.project_id == context.project_id)
-    return fetch(
-        session,
-        apply(query, GROUP_COLUMNS, filters),
-        page,
-        columns=GROUP_COLUMNS,
-        default=(("id", False),),
-        key=SecurityGroup.id,
-    )
+    kind = rbac_policies.SECURITY_GROUP
+    return sharing.list_(session, kind, GROUP_COLUMNS, context, filters, page)
 
 
 def delete(session: Session, group: SecurityGroup, *, even_default: bool = False) -> None:
@@ -197,6 +174,7 @@ def delete(session: Session, group: SecurityGroup, *, even_default: bool = False
     )
     if gone.rowcount:  # type: ignore[attr-defined]
         quotas.release(session, group.project_id, {"security_group": 1})
+        sharing.forget(session, group.id)
 
 
 def in_use(group_id: str) -> Conflict:
@@ -237,15 +215,15 @@ def add_rules(
 ) -> list[SecurityGroupRule]:
     """Add rules to a group whose row the caller holds. Raises Conflict for a duplicate, QuotaExceeded."""
     quotas.take(session, group.project_id, {"security_group_rule": len(rules)}, limits)
-    known = {_meaning(row): row.id for row in rules_of(session, [group.id])[group.id]}
+    known = {meaning(row): row.id for row in rules_of(session, [group.id])[group.id]}
     for rule in rules:
-        meaning = _meaning(rule)
-        if meaning in known:
+        same = meaning(rule)
+        if same in known:
             raise Conflict(
-                f"Security group rule already exists. Rule id is {known[meaning]}.",
+                f"Security group rule already exists. Rule id is {known[same]}.",
                 neutron_type="SecurityGroupRuleExists",
             )
-        known[meaning] = "in the same request"
+        known[same] = "in the same request"
     made = _insert_rules(session, group.id, group.project_id, rules, now)
     _revise(session, group.id, now)
     network_state.touch_for_rules(session, [group.id])
@@ -254,24 +232,30 @@ def add_rules(
 
 def get_rule(session: Session, rule_id: str, context: RequestContext) -> SecurityGroupRule:
     """Raises NotFound, in the same words for a stranger's rule and for none."""
-    rule = session.scalar(sa.select(SecurityGroupRule).where(SecurityGroupRule.id == rule_id))
-    if rule is None or not context.owns(rule.project_id):
+    rule = session.scalar(sa.select(SecurityGroupRule).where(SecurityGroupRule.id == rule_id, _rules_seen(context)))
+    if rule is None:
         raise rule_not_found(rule_id)
     return rule
 
 
 def list_rules(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[SecurityGroupRule]:
-    query = sa.select(SecurityGroupRule)
-    if not context.is_admin:
-        query = query.where(SecurityGroupRule.project_id == context.project_id)
+    query = sa.select(SecurityGroupRule).where(_rules_seen(context))
     return fetch(
         session,
-        apply(query, RULE_COLUMNS, filters),
+        network_tags.narrow(query, RULE_COLUMNS, filters),
         page,
         columns=RULE_COLUMNS,
         default=(("id", False),),
         key=SecurityGroupRule.id,
     )
+
+
+def _rules_seen(context: RequestContext) -> sa.ColumnElement[bool]:
+    """A rule is seen with its group."""
+    if context.is_admin:
+        return sa.true()
+    groups = sa.select(SecurityGroup.id).where(sharing.visible(rbac_policies.SECURITY_GROUP, context))
+    return SecurityGroupRule.security_group_id.in_(groups)
 
 
 def default_ids(session: Session, group_ids: Sequence[str]) -> set[str]:
@@ -294,6 +278,7 @@ def delete_rule(session: Session, rule: SecurityGroupRule, now: datetime) -> boo
     if gone.rowcount == 0:  # type: ignore[attr-defined]
         return False
     quotas.release(session, rule.project_id, {"security_group_rule": 1})
+    network_tags.forget(session, [rule.id])
     _revise(session, rule.security_group_id, now)
     network_state.touch_for_rules(session, [rule.security_group_id])
     return True
@@ -316,10 +301,6 @@ def check_name_free(name: str) -> None:
     """Raises Conflict: a project has one group of the name `default`, and the cloud makes it."""
     if name.lower() == DEFAULT_NAME:
         raise Conflict("Default security group already exists.", neutron_type="SecurityGroupDefaultAlreadyExists")
-
-
-def _egress_rules() -> list[NewRule]:
-    return [NewRule("egress", "IPv4"), NewRule("egress", "IPv6")]
 
 
 def _group_row(group_id: str, new: NewGroup, now: datetime) -> dict[str, Any]:
@@ -356,6 +337,7 @@ def _insert_rules(
             port_range_max=rule.port_range_max,
             remote_ip_prefix=rule.remote_ip_prefix,
             remote_group_id=rule.remote_group_id,
+            remote_address_group_id=rule.remote_address_group_id,
             revision_number=0,
             created_at=now,
             updated_at=now,
@@ -365,18 +347,6 @@ def _insert_rules(
     session.add_all(made)
     session.flush()
     return made
-
-
-def _meaning(rule: SecurityGroupRule | NewRule) -> tuple[Any, ...]:
-    return (
-        rule.direction,
-        rule.ethertype,
-        protocols.number(rule.protocol),
-        rule.port_range_min,
-        rule.port_range_max,
-        rule.remote_ip_prefix,
-        rule.remote_group_id,
-    )
 
 
 def _revise(session: Session, group_id: str, now: datetime) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import network_state, networks
+from common.db import network_state, networks, sharing
 from common.db.models import IpAllocation, Network, Port
 from common.db.ports import COMPUTE_OWNER
 from common.errors import Conflict, Forbidden, InvalidRequest
@@ -17,7 +17,9 @@ from common.errors import Conflict, Forbidden, InvalidRequest
 
 def default_networks(session: Session, context: RequestContext) -> list[Network]:
     """What the project's servers could be put into unasked: its own networks and shared ones, not external ones."""
-    reachable = sa.or_(Network.project_id == context.project_id, Network.shared.is_(True))
+    reachable = sa.or_(
+        Network.project_id == context.project_id, sharing.granted(Network.id, context.project_id, sharing.Action.SHARED)
+    )
     query = sa.select(Network).where(reachable, Network.external.is_(False)).order_by(Network.created_at, Network.id)
     return list(session.scalars(query))
 
@@ -31,11 +33,12 @@ def usable_networks(session: Session, network_ids: Sequence[str], context: Reque
     visible = sa.select(Network).where(Network.id.in_(wanted), networks.visible(context))
     found = {network.id: network for network in session.scalars(visible)}
     subnets = networks.subnet_ids(session, wanted, context)
+    shared = sharing.shared_among(session, wanted, context)
     for network_id in wanted:
         network = found.get(network_id)
         if network is None:
             raise InvalidRequest(f"Network {network_id} could not be found.")
-        if not (context.is_admin or network.shared or network.project_id == context.project_id):
+        if not (context.is_admin or network_id in shared or network.project_id == context.project_id):
             raise Forbidden(f"It is not allowed to create an interface on external network {network_id}")
         if not subnets[network_id]:
             raise InvalidRequest(f"Network {network_id} requires a subnet in order to boot instances on.")

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import dhcp, network_state, networks, quotas
-from common.db.filters import Filters, apply
-from common.db.models import IpAllocation, Network, Port, Subnet
+from common.db import addresses, dhcp, network_state, network_tags, networks, quotas, sharing
+from common.db.filters import Filters
+from common.db.models import IpAllocation, Network, Port, PortSecurityGroup, Subnet
 from common.db.paging import Page, fetch
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
@@ -31,6 +31,7 @@ COLUMNS = {
     "enable_dhcp": Subnet.enable_dhcp,
     "ipv6_ra_mode": Subnet.ipv6_ra_mode,
     "ipv6_address_mode": Subnet.ipv6_address_mode,
+    "subnetpool_id": Subnet.subnetpool_id,
     "revision_number": Subnet.revision_number,
     "created_at": Subnet.created_at,
     "updated_at": Subnet.updated_at,
@@ -54,6 +55,8 @@ class NewSubnet:
     ipv6_address_mode: str | None = None
     dns_nameservers: tuple[str, ...] = ()
     host_routes: tuple[dict[str, str], ...] = ()
+    subnetpool_id: str | None = None
+    service_types: tuple[str, ...] = ()
 
 
 def not_found(subnet_id: str) -> NotFound:
@@ -79,10 +82,12 @@ def get_visible(session: Session, subnet_id: str, context: RequestContext) -> Su
 
 
 def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[Subnet]:
-    query = apply(sa.select(Subnet).where(visible(context)), COLUMNS, filters)
-    if "shared" in filters:  # a subnet is as shared as its network
-        shared = sa.select(Network.id).where(Network.shared.is_(filters["shared"][-1].lower() in ("true", "1")))
-        query = query.where(Subnet.network_id.in_(shared))
+    """A subnet is as shared, and leads as far outside, as its network."""
+    query = network_tags.narrow(sa.select(Subnet).where(visible(context)), COLUMNS, filters)
+    query = sharing.narrow_shared(query, Subnet.network_id, context, filters)
+    if "router:external" in filters:
+        outside = filters["router:external"][-1].lower() in ("true", "1")
+        query = query.where(Subnet.network_id.in_(sa.select(Network.id).where(Network.external.is_(outside))))
     return fetch(session, query, page, columns=COLUMNS, default=(("id", False),), key=Subnet.id)
 
 
@@ -95,16 +100,12 @@ def of_networks(session: Session, network_ids: Sequence[str]) -> dict[str, list[
     return found
 
 
-def shared_networks(session: Session, network_ids: Sequence[str]) -> set[str]:
-    """Those of the networks that are shared."""
-    return set(session.scalars(sa.select(Network.id).where(Network.id.in_(network_ids), Network.shared.is_(True))))
-
-
 def create(session: Session, new: NewSubnet, now: datetime, *, mac_prefix: str, limits: Mapping[str, int]) -> Subnet:
     """Raises QuotaExceeded, NotFound (the network is gone), InvalidRequest (it overlaps another subnet of it)."""
     quotas.take(session, new.project_id, {"subnet": 1}, limits)
     network = _lock_network(session, new.network_id)
     _check_overlap(session, new)
+    networks.check_mtu(network.mtu, new.cidr, new.ip_version)
     subnet = Subnet(
         id=new_id(),
         network_id=new.network_id,
@@ -120,6 +121,8 @@ def create(session: Session, new: NewSubnet, now: datetime, *, mac_prefix: str, 
         dns_nameservers=list(new.dns_nameservers),
         host_routes=list(new.host_routes),
         allocation_pools=list(new.allocation_pools),
+        subnetpool_id=new.subnetpool_id,
+        service_types=list(new.service_types),
         revision_number=0,
         created_at=now,
         updated_at=now,
@@ -185,6 +188,14 @@ def _check_gateway_free(session: Session, subnet_id: str, gateway: str) -> None:
         raise Conflict(f"Gateway ip {gateway} is already in use by port {holder}.", neutron_type="GatewayIpInUse")
 
 
+def _groups_with(session: Session, subnet_id: str) -> Sequence[str]:
+    """The security groups of ports with an address in a subnet."""
+    member = sa.select(PortSecurityGroup.security_group_id).join(
+        IpAllocation, IpAllocation.port_id == PortSecurityGroup.port_id
+    )
+    return session.scalars(member.where(IpAllocation.subnet_id == subnet_id).distinct()).all()
+
+
 def delete(session: Session, subnet: Subnet, now: datetime, *, mac_prefix: str) -> bool:
     """Delete a subnet. Raises Conflict while a port other than the DHCP port has an address in it."""
     quotas.lock(session, [subnet.project_id])
@@ -192,16 +203,20 @@ def delete(session: Session, subnet: Subnet, now: datetime, *, mac_prefix: str) 
     if session.scalar(sa.select(Subnet.id).where(Subnet.id == subnet.id).with_for_update()) is None:
         return False
     theirs = sa.and_(IpAllocation.subnet_id == subnet.id, Port.device_owner != network_state.DHCP_OWNER)
+    if addresses.is_auto(subnet):  # hosts made these addresses themselves, and lose them with the prefix
+        theirs = sa.and_(theirs, Port.device_owner.like("network:%"))
     if session.scalar(sa.select(sa.exists().where(IpAllocation.port_id == Port.id, theirs))):
         raise Conflict(
             f"Unable to complete operation on subnet {subnet.id}: One or more ports have an IP allocation from this "
             f"subnet.",
             neutron_type="SubnetInUse",
         )
+    network_state.touch_for_groups(session, _groups_with(session, subnet.id))
     session.execute(
         sa.delete(IpAllocation).where(IpAllocation.subnet_id == subnet.id).execution_options(synchronize_session=False)
     )
     session.execute(sa.delete(Subnet).where(Subnet.id == subnet.id).execution_options(synchronize_session=False))
+    network_tags.forget(session, [subnet.id])
     quotas.release(session, subnet.project_id, {"subnet": 1})
     dhcp.sync(session, network, now, mac_prefix=mac_prefix)
     networks.revise(session, network.id, now)

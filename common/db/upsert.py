@@ -12,6 +12,12 @@ from sqlalchemy.orm import Session
 from common.db.base import Base
 
 
+def insert(session: Session, row: object) -> None:
+    """Write a new row of the caller's making at once, so that what refers to it can follow."""
+    session.add(row)
+    session.flush()
+
+
 def insert_ignore(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> int:
     """Insert the rows that don't clash with a constraint; how many were inserted.
 

@@ -116,6 +116,29 @@ class FixedAddress(msgspec.Struct, frozen=True, kw_only=True):
     ip_address: str
 
 
+class Bandwidth(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit in kbit/s; burst_kbit 0: as much as the rate needs."""
+
+    kbit_per_s: int
+    burst_kbit: int = 0
+
+
+class QosSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What QoS rules hold for a port; directions as seen from the guest. dscp_mark: put on what it sends."""
+
+    egress: Bandwidth | None = None
+    ingress: Bandwidth | None = None
+    dscp_mark: int | None = None
+
+
+class DhcpOption(msgspec.Struct, frozen=True, kw_only=True):
+    """An extra DHCP option of one port: a name that dnsmasq knows, or a number."""
+
+    name: str
+    value: str
+    ip_version: int = 4
+
+
 class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A port with all a node needs to plug, filter and answer for it."""
 
@@ -131,6 +154,9 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     address_pairs: list[AddressPair] = []
     stateful: bool = True
     groups: list[str] = []  # security group ids this port is a member of
+    qos: QosSpec | None = None
+    dhcp_options: list[DhcpOption] = []
+    domain: str = ""  # a further domain that the network's resolver knows the hostname in
 
 
 class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +172,7 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     network_id: str
     hostname: str
     addresses: list[str]
+    domain: str = ""
 
 
 class AdvertisedPrefix(msgspec.Struct, frozen=True, kw_only=True):

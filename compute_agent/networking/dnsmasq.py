@@ -15,11 +15,12 @@ import pwd
 import re
 import select
 import signal
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import tool
+from common import dhcp_options, tool
 from common.deadlines import TOOL_S
 from common.errors import NetworkingError, ToolFailed
 from common.rpc.compute_v1 import Neighbour, NetworkSpec, PortSpec, SubnetSpec
@@ -29,16 +30,18 @@ METADATA = "169.254.169.254/32"
 LEASE_S = 86400
 STOP_S = 3.0
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_VALUE = re.compile(r"[!-~]+( [!-~]+)*", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Files:
-    """What dnsmasq reads: `config` once at its start, the other two again at SIGHUP."""
+    """What dnsmasq reads: `config` once at its start, the others again at SIGHUP."""
 
     config: str
     dhcp_hosts: str
     names: str
+    dhcp_options: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def render(
     resolver: Resolver,
     neighbours: Sequence[Neighbour] = (),
 ) -> Files:
-    """The three files. neighbours: known by name, but served by other nodes.
+    """The files. neighbours: known by name, but served by other nodes.
 
     Raises ValueError for any value that isn't what its field means.
     """
@@ -79,6 +82,7 @@ def render(
         config=_config(where, network, served, resolver),
         dhcp_hosts=_dhcp_hosts(served, ports),
         names=_names(ports, neighbours, domain(resolver.domain)),
+        dhcp_options=_dhcp_options(ports),
     )
 
 
@@ -86,7 +90,8 @@ def ensure(where: Daemon, files: Files) -> bool:
     """Have dnsmasq run with these files; True when it had to be started. Raises NetworkingError."""
     _ensure_folder(where.folder)
     changed = _write(where.folder / "dnsmasq.conf", files.config)
-    reread = [_write(where.folder / "dhcp-hosts", files.dhcp_hosts), _write(where.folder / "names", files.names)]
+    contents = {"dhcp-hosts": files.dhcp_hosts, "dhcp-options": files.dhcp_options, "names": files.names}
+    reread = [_write(where.folder / name, text) for name, text in contents.items()]
     running = _find(where)
     if running is not None and not changed:
         if any(reread):
@@ -172,6 +177,7 @@ def _config(where: Daemon, network: NetworkSpec, served: Sequence[SubnetSpec], r
         "leasefile-ro",
         "dhcp-lease-max=65536",
         f"dhcp-hostsfile={_path(where.folder / 'dhcp-hosts')}",
+        f"dhcp-optsfile={_path(where.folder / 'dhcp-options')}",
         f"dhcp-option-force=option:mtu,{int(network.mtu)}",
     ]
     for number, subnet in enumerate(served):
@@ -233,17 +239,44 @@ def _dhcp_hosts(served: Sequence[SubnetSpec], ports: Sequence[PortSpec]) -> str:
             continue
         shown = [f"[{each}]" if each.version == 6 else str(each) for each in addresses]
         name = [hostname(port.hostname)] if port.hostname else []
-        lines.append(",".join([_mac(port.mac_address), *shown, *name]))
+        tag = [f"set:{_tag(port)}"] if port.dhcp_options else []
+        lines.append(",".join([_mac(port.mac_address), *tag, *shown, *name]))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _names(ports: Sequence[PortSpec], neighbours: Sequence[Neighbour], own: str) -> str:
-    here = [(port.hostname, [each.ip_address for each in port.addresses]) for port in sorted(ports, key=lambda p: p.id)]
+def _dhcp_options(ports: Sequence[PortSpec]) -> str:
+    """The extra options of single ports, each for the tag that the port's line among the hosts sets."""
     lines = []
-    for name, addresses in (*here, *((each.hostname, each.addresses) for each in neighbours)):
-        if name:
-            label = hostname(name)
-            lines += [f"{ipaddress.ip_address(address)} {label}.{own} {label}" for address in addresses]
+    for port in sorted(ports, key=lambda each: each.id):
+        for option in port.dhcp_options:
+            if not dhcp_options.known(option.name, option.ip_version) or not _VALUE.fullmatch(option.value):
+                raise ValueError(f"DHCP option {option.name!r} of port {port.id} can't be served")
+            kind = "option" if option.ip_version == 4 else "option6"
+            lines.append(f"tag:{_tag(port)},{kind}:{option.name},{option.value}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _tag(port: PortSpec) -> str:
+    return f"port-{uuid.UUID(port.id).hex}"
+
+
+def _names(ports: Sequence[PortSpec], neighbours: Sequence[Neighbour], own: str) -> str:
+    lines = []
+    here = [
+        Neighbour(
+            network_id=port.network_id,
+            hostname=port.hostname,
+            addresses=[fixed.ip_address for fixed in port.addresses],
+            domain=port.domain,
+        )
+        for port in sorted(ports, key=lambda port: port.id)
+    ]
+    for each in (*here, *neighbours):
+        if not each.hostname:
+            continue
+        label = hostname(each.hostname)
+        more = f" {label}.{domain(each.domain)}" if each.domain else ""
+        lines += [f"{ipaddress.ip_address(address)} {label}.{own} {label}{more}" for address in each.addresses]
     return "".join(f"{line}\n" for line in lines)
 
 

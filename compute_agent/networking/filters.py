@@ -16,7 +16,7 @@ import functools
 import hashlib
 from collections.abc import Iterable
 
-from compute_agent.networking import guard, names
+from compute_agent.networking import guard, limits, names
 from compute_agent.networking.guard import METADATA_ADDRESS, NAMESPACE_INDEX, SOURCE_MASK, TARGET_MASK, TUNNEL_INDEX
 from compute_agent.networking.nft_tree import (
     ACCEPT,
@@ -42,7 +42,7 @@ from compute_agent.networking.rules import Accept, expressions
 
 FILTER = "cmlfilter"
 NAT = "cmlnat"
-TABLES = (("bridge", guard.NAME), ("inet", FILTER), ("ip", NAT))
+TABLES = (("bridge", guard.NAME), ("bridge", limits.NAME), ("inet", FILTER), ("ip", NAT))
 
 RAW = -300
 FILTERING = 0
@@ -69,8 +69,8 @@ ICMPV6_TYPE = payload("icmpv6", "type")
 
 
 def build(plan: FilterPlan) -> list[Table]:
-    """All three tables, which belong together: nft.replace applies them in one transaction."""
-    return [guard.build(plan), _filter_table(plan), _nat_table(plan)]
+    """All tables, which belong together: nft.replace applies them in one transaction."""
+    return [guard.build(plan), limits.build(plan.ports), _filter_table(plan), _nat_table(plan)]
 
 
 def _filter_table(plan: FilterPlan) -> Table:

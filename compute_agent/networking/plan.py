@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from common.errors import NetworkingError
-from common.rpc.compute_v1 import GroupMembers, NetworkSpec, PortSpec
+from common.rpc.compute_v1 import GroupMembers, NetworkSpec, PortSpec, QosSpec
 from compute_agent.networking import names
 from compute_agent.networking.nft_tree import Network
 from compute_agent.networking.rules import Accept, RuleError, normalise
@@ -62,6 +62,7 @@ class FilterPort:
     addresses: tuple[Address, ...]  # single addresses it may be reached at
     ingress: tuple[Accept, ...] | None
     egress: tuple[Accept, ...] | None
+    qos: QosSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ def _filter_port(port: PortSpec, network: FilterNetwork, index: int, faults: dic
         id=port.id, index=index, tap=names.tap(port.id), bridge=network.bridge, zone=network.zone,
         open=not port.port_security and port.id not in faults, stateful=port.stateful, macs=tuple(sorted(texts)),
         sources=tuple(sources), addresses=tuple(reachable), ingress=ingress, egress=egress,
+        qos=port.qos,
     )  # fmt: skip
 
 

@@ -124,6 +124,7 @@ class World:
         ids["server_group_id"] = ok(api.post(f"{COMPUTE}/os-server-groups", json=sg))["server_group"]["id"]
         world.furnish_identity()
         world.furnish_metadefs()
+        world.furnish_networks()
         return world
 
     def furnish_routers(self) -> None:
@@ -154,6 +155,37 @@ class World:
             "internal_ip_address": "10.7.0.99",
             "internal_port_id": self.ids["forwarded_port_id"],
         }
+
+    def furnish_networks(self) -> None:
+        ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
+        path = {"rbac_policy": "rbac-policies", "policy": "qos/policies", "subnetpool": "subnetpools"}
+
+        def make(noun: str, body: dict[str, Any], as_: str = "demo") -> str:
+            where = path.get(noun, f"{noun.replace('_', '-')}s")
+            return str(ok(api.post(f"{NETWORK}/{where}", as_, json={noun: body}))[noun]["id"])
+
+        ids["address_group_id"] = make("address_group", {"name": "demo's", "addresses": ["10.9.0.0/24"]})
+        ids["address_scope_id"] = make("address_scope", {"name": "demo's", "ip_version": 4})
+        ids["subnetpool_id"] = make("subnetpool", {"name": "demo's", "prefixes": ["10.9.0.0/16"]})
+        target = {"target_tenant": api.project_id("service"), "action": "access_as_shared"}
+        ids["rbac_policy_id"] = make(
+            "rbac_policy", {**target, "object_type": "address_group", "object_id": ids["address_group_id"]}
+        )
+        ids["qos_policy_id"] = make("policy", {"name": "demo's", "project_id": ids["project_id"]}, "admin")
+        rules = f"{NETWORK}/qos/policies/{ids['qos_policy_id']}"
+        for kind, rule in (("bandwidth_limit", {"max_kbps": 1000}), ("dscp_marking", {"dscp_mark": 26})):
+            made = ok(api.post(f"{rules}/{kind}_rules", "admin", json={f"{kind}_rule": rule}))
+            ids[f"{kind}_rule_id"] = made[f"{kind}_rule"]["id"]
+        port = {"port": {"network_id": ids["network_id"]}}
+        ids["parent_port_id"] = ok(api.post(f"{NETWORK}/ports", json=port))["port"]["id"]
+        ids["trunk_id"] = make("trunk", {"port_id": ids["parent_port_id"]})
+        for collection, name in (
+            ("networks", "network_id"), ("subnets", "subnet_id"), ("ports", "port_id"),
+            ("security-groups", "group_id"), ("security-group-rules", "rule_id"), ("subnetpools", "subnetpool_id"),
+            ("address-groups", "address_group_id"), ("trunks", "trunk_id"), ("qos/policies", "qos_policy_id"),
+            ("routers", "router_id"), ("floatingips", "floatingip_id"),
+        ):  # fmt: skip
+            assert api.put(f"{NETWORK}/{collection}/{ids[name]}/tags/t", "admin").status_code == 201
 
     def furnish_metadefs(self) -> None:
         ok, api = self.cloud.ok, self.cloud.api
@@ -231,6 +263,10 @@ class World:
         wish = {"floatingip": {"floating_network_id": self.outside_id}}
         made = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/floatingips", json=wish))
         ids["floatingip_id"] = made["floatingip"]["id"]
+        policy = {"policy": {"name": "twin's", "project_id": self.ids["project_id"]}}
+        ids["policy_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/qos/policies", "admin", json=policy))[
+            "policy"
+        ]["id"]
         others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
         return World(self.cloud, {**ids, **others})
 
@@ -248,6 +284,10 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
+    "address_group_id": "address_group_id", "address_scope_id": "address_scope_id", "subnetpool_id": "subnetpool_id",
+    "trunk_id": "trunk_id", "network:tag": lambda _: "t", "network:policy_id": "qos_policy_id",
+    "network:rbac_policy_id": "rbac_policy_id", "network:bandwidth_rule_id": "bandwidth_limit_rule_id",
+    "network:dscp_rule_id": "dscp_marking_rule_id",
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
     "identity:rule_id": "access_rule_id",
     "identity:application_credential_id": "application_credential_id",
@@ -260,6 +300,7 @@ KEYS = {"/images/": "web", "/os-extra_specs/": "hw:cpu_policy", "/metadata/": "w
 #: Parameters that name nothing that belongs to a project: words of the API itself, or of administrators only.
 NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
+    "network:default_rule_id", "network:rule_type_name",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
@@ -338,6 +379,59 @@ BODIES: dict[str, Any] = {
     "network:security_groups:update": {"security_group": _NAMED},
     "network:security_group_rules:create": lambda world: {
         "security_group_rule": {"security_group_id": world.ids["group_id"], "direction": "egress", "protocol": "tcp"}
+    },
+    "network:agents:update": {"agent": {"description": "x"}},
+    "network:rbac_policies:create": lambda world: {
+        "rbac_policy": {
+            "object_type": "address_group",
+            "object_id": world.ids["address_group_id"],
+            "action": "access_as_shared",
+            "target_tenant": world.cloud.api.project_id("admin"),
+        }
+    },
+    "network:rbac_policies:update": lambda world: {
+        "rbac_policy": {"target_tenant": world.cloud.api.project_id("service")}
+    },
+    "network:address_groups:create": {"address_group": _NAMED},
+    "network:address_groups:update": {"address_group": _NAMED},
+    "network:address_groups:add": {"addresses": ["10.10.0.0/24"]},
+    "network:address_groups:remove": {"addresses": ["10.9.0.0/24"]},
+    "network:address_scopes:create": {"address_scope": _NAMED},
+    "network:address_scopes:update": {"address_scope": _NAMED},
+    "network:subnetpools:create": {"subnetpool": {"name": "x", "prefixes": ["10.10.0.0/16"]}},
+    "network:subnetpools:update": {"subnetpool": _NAMED},
+    "network:subnetpools:add_prefixes": {"prefixes": ["10.11.0.0/16"]},
+    "network:subnetpools:remove_prefixes": {"prefixes": ["10.9.1.0/24"]},
+    "network:qos_policies:create": {"policy": _NAMED},
+    "network:qos_policies:update": {"policy": _NAMED},
+    "network:qos_bandwidth_limit_rules:create": {"bandwidth_limit_rule": {"max_kbps": 5, "direction": "ingress"}},
+    "network:qos_bandwidth_limit_rules:update": {"bandwidth_limit_rule": {"max_kbps": 5}},
+    "network:qos_bandwidth_limit_rules:alias_update": {"bandwidth_limit_rule": {"max_kbps": 5}},
+    "network:qos_dscp_marking_rules:create": {"dscp_marking_rule": {"dscp_mark": 26}},
+    "network:qos_dscp_marking_rules:update": {"dscp_marking_rule": {"dscp_mark": 28}},
+    "network:qos_dscp_marking_rules:alias_update": {"dscp_marking_rule": {"dscp_mark": 28}},
+    "network:trunks:create": lambda world: {"trunk": {"port_id": world.ids["free_port_id"]}},
+    "network:trunks:update": {"trunk": _NAMED},
+    "network:trunks:add_subports": {"sub_ports": []},
+    "network:trunks:remove_subports": {"sub_ports": []},
+    "network:default_group_rules:create": {"default_security_group_rule": {"direction": "ingress", "protocol": "tcp"}},
+    **{
+        f"network:{kind}_tags:{verb}": body
+        for kind in (
+            "networks",
+            "subnets",
+            "ports",
+            "security_groups",
+            "security_group_rules",
+            "subnetpools",
+            "address_groups",
+            "policies",
+            "qos_policies",
+            "trunks",
+            "routers",
+            "floatingips",
+        )
+        for verb, body in (("update_all", {"tags": ["a"]}), ("create", {"tags": ["a"]}), ("update", None))
     },
     "placement:inventories:update_all": {"resource_provider_generation": 1, "inventories": {"VCPU": {"total": 1}}},
     "placement:inventories:update": {"resource_provider_generation": 1, "total": 1},

@@ -24,6 +24,7 @@ from common.errors import NetworkingError
 from common.ids import new_id
 from common.rpc.compute_v1 import (
     AddressPair,
+    Bandwidth,
     DhcpRoute,
     FilterRule,
     FixedAddress,
@@ -33,6 +34,7 @@ from common.rpc.compute_v1 import (
     NetworkSpec,
     NetworkState,
     PortSpec,
+    QosSpec,
     SubnetSpec,
 )
 from common.rpc.compute_v1 import (
@@ -68,6 +70,8 @@ SO_RCVBUFFORCE = 33
 OUT4 = FilterRule(direction="egress", ethertype="IPv4")
 OUT6 = FilterRule(direction="egress", ethertype="IPv6")
 OUT = [OUT4, OUT6]
+SO_RCVBUFFORCE = 33  # the socket module has no name for it
+IN_UDP = FilterRule(direction="ingress", ethertype="IPv4", protocol="udp")
 
 
 def ingress(protocol: str | None = None, low: int | None = None, high: int | None = None, **rest: str) -> FilterRule:
@@ -437,6 +441,47 @@ def test_remote_group_follows_its_members(node: Node) -> None:
     node.apply(*ports, groups=[GroupMembers(id="group-1", addresses=[C.ipv4])])
     assert lab.reaches(C.name, A.ipv4, 80)
     assert not lab.reaches(B.name, A.ipv6, 80)
+
+
+def test_bandwidth_limits_hold_in_both_directions(node: Node) -> None:
+    """A burst of 400 kB against a bucket of 70 kB that fills by 1 kB/s: its end never arrives."""
+    narrow = Bandwidth(kbit_per_s=8)
+    for qos_of_a, qos_of_b in ((QosSpec(egress=narrow), None), (None, QosSpec(ingress=narrow))):
+        node.apply(port(A, OUT, qos=qos_of_a), port(B, [*OUT, IN_UDP], qos=qos_of_b), port(C, [*OUT, IN_UDP]))
+        assert 1 <= _burst(A, B) < 100
+    node.apply(port(A, OUT), port(B, [*OUT, IN_UDP]), port(C, OUT))
+    assert _burst(A, B) == 400
+
+
+def test_what_a_guest_sends_is_marked(node: Node) -> None:
+    node.apply(port(A, OUT, qos=QosSpec(dscp_mark=26)), port(B, [*OUT, IN_UDP]), port(C, OUT))
+    heard = B.raw()
+    send_udp(A, B.ipv4, 5001, b"marked")
+    frames = lab.seen_until(heard, lambda each: each.endswith(b"marked"))
+    assert frames[-1][15] >> 2 == 26
+
+
+def _burst(sender: Guest, receiver: Guest, count: int = 400) -> int:
+    """How many of `count` packets of 1000 bytes arrive."""
+    listening = receiver.listen(5001, kind=socket.SOCK_DGRAM)
+    listening.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4_000_000)
+    send_udp(sender, receiver.ipv4, 5001, *(number.to_bytes(2) * 500 for number in range(count)))
+    arrived = 0
+    while select.select([listening], [], [], 0.5)[0]:
+        listening.recv(2000)
+        arrived += 1
+    receiver.sockets.remove(listening)
+    listening.close()
+    return arrived
+
+
+def send_udp(sender: Guest, address: str, number: int, *bodies: bytes) -> None:
+    def make() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+            for body in bodies:
+                sending.sendto(body, (address, number))
+
+    namespaces.call_in(sender.name, make)
 
 
 def test_the_node_is_subject_to_ingress_rules_and_closed_to_guests(node: Node) -> None:

@@ -216,7 +216,9 @@ def test_a_child_under_another_parent_is_not_there(world: World) -> None:
             continue
         parent = row.parameters[0]
         named = values(row, world)
-        if named is None:
+        if named is None or (
+            row.route.key.startswith("network:") and row.parameters[-1] == "tag"
+        ):  # a word, which any object can have
             continue
         assert parent in twins, (
             f"{row.where}: add a second <{parent}> to World.twin in tests/functional/routes_world.py"
@@ -230,6 +232,8 @@ def test_a_child_under_another_parent_is_not_there(world: World) -> None:
             wanted = 403  # an owner may never answer for a member
         if row.route.key.startswith("image:metadefs:") and row.route.method != "GET":
             wanted = 403  # no member writes them, whatever it names
+        if row.route.key.startswith("network:qos_") and row.route.method != "GET":
+            wanted = 403  # only administrators write rules, as in Neutron's policy
         assert reply.status_code == wanted, (row.where, swapped, reply.status_code, reply.text)
         tried.append(row.where)
     assert len(tried) >= 8

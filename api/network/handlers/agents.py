@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from api.network import listing
+from api.network.resource import BOOLEAN, TEXT, as_boolean
 from api.network.views.agents import agent, l3_agent
 from api.request import ApiRequest, Reply
+from api.schema import Schema, obj, validate
 from common.db import network_agents
-from common.errors import NotFound
+from common.errors import Conflict, NotFound
 
+AGENT: Schema = obj(
+    {"agent": obj({"description": {"anyOf": [TEXT, {"type": "null"}]}, "admin_state_up": BOOLEAN})}, ("agent",)
+)
 _FILTERS = ("id", "host", "agent_type", "binary", "alive", "admin_state_up", "topic", "availability_zone")
 
 
@@ -27,8 +32,29 @@ def index(request: ApiRequest) -> Reply:
 def show(request: ApiRequest, agent_id: str) -> Reply:
     found = _agents(request, agent_id)
     if not found:
-        raise NotFound(f"Agent {agent_id} could not be found.", neutron_type="AgentNotFound")
+        raise _not_found(agent_id)
     return listing.single(request, "agent", found[0])
+
+
+def update(request: ApiRequest, agent_id: str) -> Reply:
+    """A description. What an agent serves follows from the ports of its node, so that it can't be taken out here."""
+    validate(request.body, AGENT)
+    asked, found = request.body["agent"], _agents(request, agent_id)
+    if not found:
+        raise _not_found(agent_id)
+    if not as_boolean(asked.get("admin_state_up", True)):
+        raise Conflict(
+            f"Agent {agent_id} can't be taken out of service by itself: disable the compute service of node "
+            f"{found[0]['host']}, and new servers will be placed elsewhere."
+        )
+    if "description" in asked:
+        text = asked["description"] or ""
+        request.services.db.run(lambda session: network_agents.describe(session, agent_id, text))
+    return show(request, agent_id)
+
+
+def _not_found(agent_id: str) -> NotFound:
+    return NotFound(f"Agent {agent_id} could not be found.", neutron_type="AgentNotFound")
 
 
 def _agents(request: ApiRequest, agent_id: str | None) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from api.network.schemas.routers import FLOATING_IP
 from api.network.views.routers import floating_ip
 from api.request import ApiRequest, Reply
 from common.db.floating_ips import COLUMNS
+from common.db.network_tags import FILTERS
 
 NAMES = (FLOATING_IP.singular, FLOATING_IP.plural)
 
@@ -20,7 +21,7 @@ def create(request: ApiRequest) -> Reply:
 
 
 def index(request: ApiRequest) -> Reply:
-    asked = listing.parse(request, COLUMNS)
+    asked = listing.parse(request, {*COLUMNS, *FILTERS})
     found = operations.list_(request, asked.filters, asked.page)
     return listing.reply(request, asked, FLOATING_IP.plural, [floating_ip(item) for item in found])
 

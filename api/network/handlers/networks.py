@@ -9,6 +9,7 @@ from api.network.resource import parse_create, parse_update
 from api.network.schemas.networks import NETWORK
 from api.network.views import networks as views
 from api.request import ApiRequest, Reply
+from common.db.network_tags import FILTERS
 from common.db.networks import COLUMNS
 from common.errors import InvalidRequest
 
@@ -22,8 +23,8 @@ def create(request: ApiRequest) -> Reply:
 
 
 def index(request: ApiRequest) -> Reply:
-    hidden = set() if request.context.is_admin else NETWORK.admin - {"shared", "router:external", "is_default"}
-    asked = listing.parse(request, set(COLUMNS) - hidden)
+    hidden = set() if request.context.is_admin else NETWORK.admin - {"router:external", "is_default"}
+    asked = listing.parse(request, (set(COLUMNS) - hidden) | FILTERS | {"shared"})
     found = operations.list_(request, asked.filters, asked.page)
     return listing.reply(request, asked, NETWORK.plural, [views.network(item, request.context) for item in found])
 

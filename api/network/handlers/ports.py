@@ -10,6 +10,7 @@ from api.network.resource import parse_create, parse_update
 from api.network.schemas.ports import PORT
 from api.network.views import ports as views
 from api.request import ApiRequest, Reply
+from common.db.network_tags import FILTERS
 from common.db.port_lists import COLUMNS
 
 NAMES = (PORT.singular, PORT.plural)
@@ -22,7 +23,9 @@ def create(request: ApiRequest) -> Reply:
 
 
 def index(request: ApiRequest) -> Reply:
-    known = {*COLUMNS, "fixed_ips", "security_groups"} | ({"binding:host_id"} if request.context.is_admin else set())
+    known = {*COLUMNS, *FILTERS, "fixed_ips", "security_groups"} | (
+        {"binding:host_id"} if request.context.is_admin else set()
+    )
     asked = listing.parse(request, known)
     found = operations.list_(request, asked.filters, asked.page)
     return listing.reply(request, asked, PORT.plural, [_view(request, item) for item in found])

@@ -35,7 +35,8 @@ def details(request: ApiRequest, project_id: str) -> Reply:
 def update(request: ApiRequest, project_id: str) -> Reply:
     validate(request.body, QUOTA)
     asked = dict(request.body["quota"])
-    check = as_boolean(asked.pop("check_limit", False))
+    asked_force = as_boolean(asked.pop("force", False))
+    check = as_boolean(asked.pop("check_limit", False)) and not asked_force
     limits = {name: int(value) for name, value in asked.items()}
     return Reply({"quota": operations.update(request, project_id, limits, check_limit=check)})
 

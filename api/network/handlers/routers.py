@@ -10,6 +10,7 @@ from api.network.schemas.routers import EXTRA_ROUTES, INTERFACE, ROUTER
 from api.network.views import routers as views
 from api.request import ApiRequest, Reply
 from api.schema import validate
+from common.db.network_tags import FILTERS
 from common.db.routers import COLUMNS
 
 NAMES = (ROUTER.singular, ROUTER.plural)
@@ -22,7 +23,7 @@ def create(request: ApiRequest) -> Reply:
 
 
 def index(request: ApiRequest) -> Reply:
-    asked = listing.parse(request, COLUMNS)
+    asked = listing.parse(request, {*COLUMNS, *FILTERS})
     found = operations.list_(request, asked.filters, asked.page)
     return listing.reply(request, asked, ROUTER.plural, [views.router(item, request.context) for item in found])
 

@@ -9,6 +9,7 @@ from api.network.resource import parse_create, parse_update
 from api.network.schemas.security_groups import SECURITY_GROUP, SECURITY_GROUP_RULE
 from api.network.views import security_groups as views
 from api.request import ApiRequest, Reply
+from common.db.network_tags import FILTERS
 from common.db.security_groups import GROUP_COLUMNS, RULE_COLUMNS
 
 NAMES = (SECURITY_GROUP.singular, SECURITY_GROUP.plural)
@@ -22,7 +23,7 @@ def create(request: ApiRequest) -> Reply:
 
 
 def index(request: ApiRequest) -> Reply:
-    asked = listing.parse(request, GROUP_COLUMNS)
+    asked = listing.parse(request, {*GROUP_COLUMNS, *FILTERS, "shared"})
     found = operations.list_(request, asked.filters, asked.page)
     return listing.reply(request, asked, SECURITY_GROUP.plural, [views.group(item) for item in found])
 
@@ -48,7 +49,7 @@ def create_rule(request: ApiRequest) -> Reply:
 
 
 def index_rules(request: ApiRequest) -> Reply:
-    asked = listing.parse(request, RULE_COLUMNS)
+    asked = listing.parse(request, {*RULE_COLUMNS, *FILTERS})
     rows, defaults = rule_operations.list_(request, asked.filters, asked.page)
     return listing.reply(request, asked, SECURITY_GROUP_RULE.plural, [views.rule(row, defaults) for row in rows])
 

@@ -8,6 +8,7 @@ from api.network.resource import parse_create, parse_update
 from api.network.schemas.subnets import SUBNET
 from api.network.views.subnets import subnet
 from api.request import ApiRequest, Reply
+from common.db.network_tags import FILTERS
 from common.db.subnets import COLUMNS
 
 NAMES = (SUBNET.singular, SUBNET.plural)
@@ -20,7 +21,7 @@ def create(request: ApiRequest) -> Reply:
 
 
 def index(request: ApiRequest) -> Reply:
-    asked = listing.parse(request, {*COLUMNS, "shared"})
+    asked = listing.parse(request, {*COLUMNS, *FILTERS, "shared", "router:external"})
     found = operations.list_(request, asked.filters, asked.page)
     return listing.reply(request, asked, SUBNET.plural, [subnet(item) for item in found])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from api.network.problems import check_revision, invalid, neutron_quota
 from api.request import ApiRequest
 from common import physical_networks
 from common.context import RequestContext
-from common.db import floating_ips, network_quota, networks, routers, security_groups
+from common.db import floating_ips, network_quota, networks, qos, routers, security_groups, sharing
 from common.db.filters import Filters
 from common.db.models import Network
 from common.db.networks import NewNetwork
@@ -29,6 +29,7 @@ _COLUMNS = {"router:external": "external", "cumulet:nat": "nat"}
 class ShownNetwork:
     network: Network
     subnet_ids: Sequence[str]
+    shared: bool  # with the caller's project
 
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownNetwork]:
@@ -39,11 +40,13 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownN
     wanted = [provider.applied(_new(body, config.network.mtu), body, devices) for body in bodies]
 
     def work(session: Session) -> list[ShownNetwork]:
-        made = []
+        made: list[Network] = []
         for new in wanted:
-            made.append(ShownNetwork(networks.create(session, new, now, limits), []))
+            qos.check_change(session, request.context, None, new.qos_policy_id)
+            policy = new.qos_policy_id or qos.default_of(session, new.project_id)
+            made.append(networks.create(session, replace(new, qos_policy_id=policy), now, limits))
             security_groups.ensure_default(session, new.project_id, now)
-        return made
+        return _shown(session, made, request.context)
 
     with neutron_quota():
         return request.services.db.run(work)
@@ -63,6 +66,7 @@ def _new(body: Mapping[str, Any], highest_mtu: int) -> NewNetwork:
         nat=body.get("cumulet:nat", False),
         port_security_enabled=body.get("port_security_enabled", True),
         dns_domain=body.get("dns_domain", ""),
+        qos_policy_id=body.get("qos_policy_id"),
     )
 
 
@@ -86,7 +90,8 @@ def show(request: ApiRequest, network_id: str) -> ShownNetwork:
 
 def _shown(session: Session, rows: Sequence[Network], context: RequestContext) -> list[ShownNetwork]:
     subnets = networks.subnet_ids(session, [row.id for row in rows], context)
-    return [ShownNetwork(row, subnets[row.id]) for row in rows]
+    shared = sharing.shared_among(session, [row.id for row in rows], context)
+    return [ShownNetwork(row, subnets[row.id], row.id in shared) for row in rows]
 
 
 def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> ShownNetwork:
@@ -110,6 +115,8 @@ def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> Sho
                 f"gateway ports.",
                 neutron_type="ExternalNetworkInUse",
             )
+        after = values.get("qos_policy_id", network.qos_policy_id)
+        qos.check_change(session, request.context, network.qos_policy_id, after)
         networks.update(session, network, values, now)
         return _shown(session, [network], request.context)[0]
 

@@ -13,8 +13,20 @@ from api.network.operations.common import check_owner
 from api.network.problems import check_revision, invalid, neutron_quota, not_allowed
 from api.network.schemas.ports import MAX_ADDRESSES, MAX_PAIRS
 from api.request import ApiRequest
+from common import dhcp_options
 from common.context import RequestContext
-from common.db import addresses, network_quota, network_state, networks, port_lists, ports, security_groups
+from common.db import (
+    addresses,
+    network_quota,
+    network_state,
+    network_tags,
+    networks,
+    port_lists,
+    ports,
+    qos,
+    security_groups,
+    trunks,
+)
 from common.db.filters import Filters
 from common.db.models import IpAllocation, Network, Port
 from common.db.paging import Page
@@ -35,6 +47,8 @@ class ShownPort:
     addresses: Sequence[IpAllocation]
     group_ids: Sequence[str]
     node_name: str
+    network: Network
+    trunk: trunks.Details | None = None
 
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownPort]:
@@ -48,6 +62,7 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownP
         for body, port_id in wanted:
             new = _new(session, request.context, body, port_id)
             made.append(ports.create(session, new, now, mac_prefix=config.network.mac_prefix, quota=limits))
+            network_tags.add(session, port_id, body.get("tags", []))
         return _shown(session, made)
 
     with neutron_quota():
@@ -59,6 +74,7 @@ def _new(session: Session, context: RequestContext, body: Mapping[str, Any], por
     network = networks.get_usable(session, body["network_id"], context)
     _check_policy(context, network, body, "create_port")
     port_lists.check_device(session, body.get("device_id", ""), context)
+    qos.check_change(session, context, None, body.get("qos_policy_id"))
     groups = body.get("security_groups", ...)
     mac = body.get("mac_address")
     return NewPort(
@@ -76,6 +92,9 @@ def _new(session: Session, context: RequestContext, body: Mapping[str, Any], por
         port_security_enabled=body.get("port_security_enabled"),
         allowed_address_pairs=tuple(_pairs(body.get("allowed_address_pairs") or [])),
         dns_name=body.get("dns_name", ""),
+        dns_domain=body.get("dns_domain", ""),
+        extra_dhcp_opts=tuple(dhcp_options.merged([], body.get("extra_dhcp_opts") or [])),
+        qos_policy_id=body.get("qos_policy_id"),
     )
 
 
@@ -157,9 +176,17 @@ def show(request: ApiRequest, port_id: str) -> ShownPort:
 def _shown(session: Session, rows: Sequence[Port]) -> list[ShownPort]:
     ids = [row.id for row in rows]
     given, groups = ports.addresses_for(session, ids), ports.groups_for(session, ids)
-    nodes = port_lists.node_names(session, rows)
+    nodes, trunked = port_lists.node_names(session, rows), trunks.details(session, ids)
+    of = networks.by_ids(session, {row.network_id for row in rows})
     return [
-        ShownPort(row, given.get(row.id, []), groups.get(row.id, []), nodes.get(row.binding_node_id or "", ""))
+        ShownPort(
+            row,
+            given.get(row.id, []),
+            groups.get(row.id, []),
+            nodes.get(row.binding_node_id or "", ""),
+            of[row.network_id],
+            trunked.get(row.id),
+        )
         for row in rows
     ]
 
@@ -175,8 +202,10 @@ def update(request: ApiRequest, port_id: str, changes: dict[str, Any]) -> ShownP
         _check_policy(request.context, network, changes, "update_port")
         _check_service_port(port, changes)
         port_lists.check_device(session, changes.get("device_id", ""), request.context)
+        after = changes.get("qos_policy_id", port.qos_policy_id)
+        qos.check_change(session, request.context, port.qos_policy_id, after)
         groups = _groups_after(session, request.context, port, changes)
-        values = _values(port, changes)
+        values = _values(port, changes, request.services.config.network.mac_prefix)
         port_lists.update(session, port, values, now)
         if groups is not None:
             ports.set_groups(session, port, groups, now)
@@ -239,21 +268,24 @@ def _groups_after(
     return security_groups.check_usable(session, asked or [], context)
 
 
-def _values(port: Port, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that change."""
+def _values(port: Port, changes: Mapping[str, Any], mac_prefix: str) -> dict[str, Any]:
+    """The columns that change. mac_address None: a new one of the cloud's own."""
     values = {
         _COLUMNS.get(name, name): value
         for name, value in changes.items()
         if name not in ("security_groups", "fixed_ips")
     }
     if "mac_address" in values:
-        values["mac_address"] = _mac(values["mac_address"])
+        asked = values["mac_address"]
+        values["mac_address"] = _mac(asked) if asked is not None else ports.random_mac(mac_prefix)
         if values["mac_address"] != port.mac_address and port.binding_node_id is not None:
             raise Conflict(
                 f"Unable to complete operation on port {port.id}, port is already bound, port type: bridge, "
                 f"old_mac {port.mac_address}, new_mac {values['mac_address']}.",
                 neutron_type="PortBound",
             )
+    if "extra_dhcp_opts" in values:
+        values["extra_dhcp_opts"] = dhcp_options.merged(port.extra_dhcp_opts, values["extra_dhcp_opts"] or [])
     if "binding_profile" in values:
         values["binding_profile"] = values["binding_profile"] or {}
     if "allowed_address_pairs" in values:
@@ -277,6 +309,7 @@ def delete(request: ApiRequest, port_id: str) -> None:
             raise held_port(port.id)
         if port.device_owner in _ROUTED_OWNERS:
             raise service_port(port.id, port.device_owner)
+        trunks.check_free(session, [port_id])
         ports.delete(session, port_id, now)
 
     request.services.db.run(work)

@@ -8,14 +8,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from api.network.operations.common import check_owner
 from api.network.problems import check_revision, neutron_quota
 from api.request import ApiRequest
 from common import protocols
-from common.db import network_quota, security_groups
+from common.db import network_quota, security_groups, sharing
 from common.db.filters import Filters
+from common.db.group_rules import NewRule
 from common.db.models import SecurityGroupRule
 from common.db.paging import Page
-from common.db.security_groups import NewRule
+from common.db.rbac_policies import ADDRESS_GROUP
 from common.errors import InvalidRequest
 
 _ETHERTYPES = {"ipv4": "IPv4", "ipv6": "IPv6"}
@@ -36,7 +38,11 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> tuple[list[
     def work(session: Session) -> tuple[list[SecurityGroupRule], set[str]]:
         remotes = [rule.remote_group_id for rule in rules if rule.remote_group_id]
         security_groups.check_usable(session, remotes, request.context)
+        for address_group in {rule.remote_address_group_id for rule in rules if rule.remote_address_group_id}:
+            sharing.get_visible(session, ADDRESS_GROUP, address_group, request.context, lock=True)
         group = security_groups.get_visible(session, group_id, request.context, lock=True)
+        if not request.context.owns(group.project_id):
+            raise security_groups.group_not_found(group_id)
         default = {group.id} if group.default_of is not None else set()
         return security_groups.add_rules(session, group, rules, now, limits), default
 
@@ -62,6 +68,7 @@ def delete(request: ApiRequest, rule_id: str) -> None:
 
     def work(session: Session) -> None:
         rule = security_groups.get_rule(session, rule_id, request.context)
+        check_owner(request.context, rule.project_id, "delete_security_group_rule")
         check_revision(request.headers, rule.revision_number)
         security_groups.delete_rule(session, rule, now)
 
@@ -75,9 +82,11 @@ def normalise(body: dict[str, Any]) -> NewRule:
     low, high = _port(body.get("port_range_min")), _port(body.get("port_range_max"))
     _check_range(protocol, low, high)
     prefix, group = body.get("remote_ip_prefix") or None, body.get("remote_group_id") or None
-    if prefix and group:
+    addresses = body.get("remote_address_group_id") or None
+    if sum(1 for remote in (prefix, group, addresses) if remote) > 1:
         raise _refused(
-            "Only remote_ip_prefix or remote_group_id may be provided.", "SecurityGroupRemoteGroupAndRemoteIpPrefix"
+            "Only remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
+            "SecurityGroupMultipleRemoteIds" if addresses else "SecurityGroupRemoteGroupAndRemoteIpPrefix",
         )
     return NewRule(
         direction=body["direction"],
@@ -88,6 +97,7 @@ def normalise(body: dict[str, Any]) -> NewRule:
         remote_ip_prefix=_prefix(prefix, ethertype) if prefix else None,
         remote_group_id=group,
         description=body.get("description") or "",
+        remote_address_group_id=addresses,
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from api.network.operations.common import check_owner
 from api.network.problems import check_revision, neutron_quota
 from api.request import ApiRequest
-from common.db import network_quota, security_groups
+from common.db import network_quota, security_groups, sharing
 from common.db.filters import Filters
 from common.db.models import SecurityGroup, SecurityGroupRule
 from common.db.paging import Page
@@ -22,6 +23,7 @@ from common.errors import Conflict
 class ShownGroup:
     group: SecurityGroup
     rules: Sequence[SecurityGroupRule]
+    shared: bool  # with the caller's project
 
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownGroup]:
@@ -38,7 +40,7 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownG
                 body["project_id"], body.get("name", ""), body.get("description", ""), body.get("stateful", True)
             )
             made.append(security_groups.create(session, new, now, limits))
-        return _shown(session, made)
+        return _shown(session, request, made)
 
     with neutron_quota():
         return request.services.db.run(work)
@@ -46,14 +48,17 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownG
 
 def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownGroup]:
     """A project that lists its groups finds its default group among them, always."""
-    _ensure_default(request)
+    _ensure_default(request, filters)
     with request.services.db.read() as session:
-        return _shown(session, security_groups.list_groups(session, request.context, filters, page))
+        return _shown(session, request, security_groups.list_groups(session, request.context, filters, page))
 
 
-def _ensure_default(request: ApiRequest) -> None:
+def _ensure_default(request: ApiRequest, filters: Filters) -> None:
+    """For the caller's project, or the one that an administrator asks about."""
     project_id = request.context.project_id
-    if project_id is None:
+    if request.context.is_admin and len(filters.get("project_id", [])) == 1:
+        project_id = filters["project_id"][0]
+    if not project_id:
         return
     with request.services.db.read() as session:
         if security_groups.find_default(session, project_id) is not None:
@@ -64,12 +69,13 @@ def _ensure_default(request: ApiRequest) -> None:
 
 def show(request: ApiRequest, group_id: str) -> ShownGroup:
     with request.services.db.read() as session:
-        return _shown(session, [security_groups.get_visible(session, group_id, request.context)])[0]
+        return _shown(session, request, [security_groups.get_visible(session, group_id, request.context)])[0]
 
 
-def _shown(session: Session, rows: Sequence[SecurityGroup]) -> list[ShownGroup]:
-    rules = security_groups.rules_of(session, [row.id for row in rows])
-    return [ShownGroup(row, rules[row.id]) for row in rows]
+def _shown(session: Session, request: ApiRequest, rows: Sequence[SecurityGroup]) -> list[ShownGroup]:
+    ids = [row.id for row in rows]
+    rules, shared = security_groups.rules_of(session, ids), sharing.shared_among(session, ids, request.context)
+    return [ShownGroup(row, rules[row.id], row.id in shared) for row in rows]
 
 
 def update(request: ApiRequest, group_id: str, changes: dict[str, Any]) -> ShownGroup:
@@ -77,6 +83,7 @@ def update(request: ApiRequest, group_id: str, changes: dict[str, Any]) -> Shown
 
     def work(session: Session) -> ShownGroup:
         group = security_groups.get_visible(session, group_id, request.context, lock=True)
+        check_owner(request.context, group.project_id, "update_security_group")
         check_revision(request.headers, group.revision_number)
         if group.default_of is not None and changes.get("name", group.name) != group.name:
             raise Conflict(
@@ -85,7 +92,7 @@ def update(request: ApiRequest, group_id: str, changes: dict[str, Any]) -> Shown
         if group.default_of is None and "name" in changes:
             security_groups.check_name_free(changes["name"])
         security_groups.update(session, group, changes, now)
-        return _shown(session, [group])[0]
+        return _shown(session, request, [group])[0]
 
     return request.services.db.run(work)
 
@@ -93,6 +100,7 @@ def update(request: ApiRequest, group_id: str, changes: dict[str, Any]) -> Shown
 def delete(request: ApiRequest, group_id: str) -> None:
     def work(session: Session) -> None:
         group = security_groups.get_visible(session, group_id, request.context)
+        check_owner(request.context, group.project_id, "delete_security_group")
         check_revision(request.headers, group.revision_number)
         security_groups.delete(session, group, even_default=request.context.is_admin)
 

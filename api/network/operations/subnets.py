@@ -13,12 +13,14 @@ from api.network.operations import subnet_plan
 from api.network.operations.common import check_owner
 from api.network.problems import check_revision, neutron_quota
 from api.request import ApiRequest
-from common.db import network_quota, networks, subnets
+from common.context import RequestContext
+from common.db import network_quota, networks, sharing, subnet_pools, subnets
 from common.db.filters import Filters
 from common.db.models import Subnet
 from common.db.paging import Page
+from common.db.rbac_policies import SUBNET_POOL
 from common.db.subnets import NewSubnet
-from common.errors import NotFound
+from common.errors import InvalidRequest, NotFound
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,51 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownS
     """All or none."""
     config, now = request.services.config, request.services.clock.now()
     limits = network_quota.defaults(config.quota)
-    wanted = [plan(body) for body in bodies]
 
     def work(session: Session) -> list[ShownSubnet]:
         made = []
-        for new in wanted:
+        for body in bodies:
+            new = plan(_placed(session, request, body))
             network = networks.get_visible(session, new.network_id, request.context)
             if not request.context.owns(network.project_id):
                 raise networks.not_found(new.network_id)
             subnet = subnets.create(session, new, now, mac_prefix=config.network.mac_prefix, limits=limits)
-            made.append(ShownSubnet(subnet, network.shared))
+            made.append(_shown(session, [subnet], request.context)[0])
         return made
 
     with neutron_quota():
         return request.services.db.run(work)
+
+
+def _placed(session: Session, request: ApiRequest, body: dict[str, Any]) -> dict[str, Any]:
+    """The body with a CIDR: its own, or one carved from the pool that it names or the cloud's default one."""
+    pool_id, version = body.get("subnetpool_id"), int(body["ip_version"])
+    if body.get("use_default_subnetpool") and not pool_id:
+        pool_id = subnet_pools.default_id(session, version)
+        if pool_id is None:
+            raise InvalidRequest(
+                f"Bad subnets request: No default subnetpool found for IPv{version}.", neutron_type="BadRequest"
+            )
+    if pool_id is None:
+        if body.get("cidr") is None:
+            raise InvalidRequest(
+                "Bad subnets request: a subnetpool must be specified in the absence of a cidr.",
+                neutron_type="BadRequest",
+            )
+        subnet_pools.check_affinity(session, body["network_id"], version, None)
+        return body
+    sharing.get_visible(session, SUBNET_POOL, pool_id, request.context)
+    pool = subnet_pools.hold(session, pool_id)
+    if pool.ip_version != version:
+        raise InvalidRequest(
+            f"Cannot allocate IPv{version} subnet from IPv{pool.ip_version} subnet pool", neutron_type="BadRequest"
+        )
+    subnet_pools.check_affinity(session, body["network_id"], version, pool_id)
+    asked = body.get("cidr")
+    if asked is not None:
+        asked = str(subnet_plan.network_of(asked, version))
+    cidr = subnet_pools.carve(session, pool, body["project_id"], cidr=asked, prefixlen=body.get("prefixlen"))
+    return {**body, "cidr": cidr, "subnetpool_id": pool_id}
 
 
 def plan(body: dict[str, Any]) -> NewSubnet:
@@ -70,21 +103,23 @@ def plan(body: dict[str, Any]) -> NewSubnet:
         ipv6_address_mode=body.get("ipv6_address_mode"),
         dns_nameservers=subnet_plan.nameservers(body.get("dns_nameservers", [])),
         host_routes=subnet_plan.routes(body.get("host_routes", []), ip_version),
+        subnetpool_id=body.get("subnetpool_id"),
+        service_types=tuple(body.get("service_types", [])),
     )
 
 
 def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownSubnet]:
     with request.services.db.read() as session:
-        return _shown(session, subnets.list_(session, request.context, filters, page))
+        return _shown(session, subnets.list_(session, request.context, filters, page), request.context)
 
 
 def show(request: ApiRequest, subnet_id: str) -> ShownSubnet:
     with request.services.db.read() as session:
-        return _shown(session, [subnets.get_visible(session, subnet_id, request.context)])[0]
+        return _shown(session, [subnets.get_visible(session, subnet_id, request.context)], request.context)[0]
 
 
-def _shown(session: Session, rows: Sequence[Subnet]) -> list[ShownSubnet]:
-    shared = subnets.shared_networks(session, sorted({row.network_id for row in rows}))
+def _shown(session: Session, rows: Sequence[Subnet], context: RequestContext) -> list[ShownSubnet]:
+    shared = sharing.shared_among(session, {row.network_id for row in rows}, context)
     return [ShownSubnet(row, row.network_id in shared) for row in rows]
 
 
@@ -94,7 +129,7 @@ def update(request: ApiRequest, subnet_id: str, changes: dict[str, Any]) -> Show
     def work(session: Session) -> ShownSubnet:
         subnet = _changeable(session, request, subnet_id, "update_subnet")
         subnets.update(session, subnet, _values(subnet, changes), now, mac_prefix=prefix)
-        return _shown(session, [subnet])[0]
+        return _shown(session, [subnet], request.context)[0]
 
     return request.services.db.run(work)
 

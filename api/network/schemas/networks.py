@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from api.network.resource import BOOLEAN, INTEGER, NAME, PROJECT, TEXT, Resource
-from api.schema import Schema, obj
+from api.network.resource import BOOLEAN, DNS_DOMAIN, INTEGER, NAME, PROJECT, TEXT, Resource
+from api.schema import UUID, Schema, obj
 
-_DNS_DOMAIN: Schema = {"type": "string", "maxLength": 255, "pattern": r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?)?\Z"}
 _COMMON: dict[str, Schema] = {
     "name": NAME,
     "description": TEXT,
@@ -15,7 +14,8 @@ _COMMON: dict[str, Schema] = {
     "is_default": BOOLEAN,
     "port_security_enabled": BOOLEAN,
     "mtu": INTEGER,
-    "dns_domain": _DNS_DOMAIN,
+    "dns_domain": DNS_DOMAIN,
+    "qos_policy_id": {"anyOf": [UUID, {"type": "null"}]},
     "cumulet:nat": BOOLEAN,
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from api.network.resource import BOOLEAN, IP, NAME, PROJECT, TEXT, Resource
+from api.network.resource import BOOLEAN, DNS_DOMAIN, IP, NAME, PROJECT, TEXT, Resource
+from api.network.schemas.tags import TAGS
 from api.schema import UUID, Schema, obj
 
 MAX_ADDRESSES = 5
@@ -13,6 +14,30 @@ _COMMON: dict[str, Schema] = {
     "description": TEXT,
     "admin_state_up": BOOLEAN,
     "mac_address": MAC,
+    "qos_policy_id": {"anyOf": [UUID, {"type": "null"}]},
+    "dns_domain": DNS_DOMAIN,
+    "extra_dhcp_opts": {
+        "anyOf": [
+            {
+                "type": "array",
+                "maxItems": 64,
+                "items": obj(
+                    {
+                        "opt_name": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[a-z0-9-]+\Z"},
+                        "opt_value": {
+                            "anyOf": [
+                                {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]+( [!-~]+)*\Z"},
+                                {"type": "null"},
+                            ]
+                        },
+                        "ip_version": {"enum": [4, 6, "4", "6"]},
+                    },
+                    ("opt_name",),
+                ),
+            },
+            {"type": "null"},
+        ]
+    },
     "fixed_ips": {
         "type": "array",
         "maxItems": 64,
@@ -20,7 +45,9 @@ _COMMON: dict[str, Schema] = {
     },
     "device_id": {"type": "string", "maxLength": 255, "pattern": r"^[^\x00-\x1f\x7f]*\Z"},
     "device_owner": {"type": "string", "maxLength": 255, "pattern": r"^[^\x00-\x1f\x7f]*\Z"},
-    "security_groups": {"anyOf": [{"type": "array", "maxItems": 64, "items": UUID}, {"type": "null"}]},
+    "security_groups": {
+        "anyOf": [{"type": "array", "maxItems": 64, "uniqueItems": True, "items": UUID}, {"type": "null"}]
+    },
     "port_security_enabled": BOOLEAN,
     "allowed_address_pairs": {
         "anyOf": [
@@ -36,8 +63,10 @@ _COMMON: dict[str, Schema] = {
 PORT = Resource(
     singular="port",
     plural="ports",
-    schema_create=obj({**_COMMON, "network_id": UUID, "project_id": PROJECT, "tenant_id": PROJECT}, ("network_id",)),
-    schema_update=obj(_COMMON),
+    schema_create=obj(
+        {**_COMMON, "network_id": UUID, "project_id": PROJECT, "tenant_id": PROJECT, "tags": TAGS}, ("network_id",)
+    ),
+    schema_update=obj({**_COMMON, "mac_address": {"anyOf": [MAC, {"type": "null"}]}}),
     server_owned=frozenset(
         {
             "id",
@@ -52,6 +81,8 @@ PORT = Resource(
             "binding:vif_type",
             "binding:vif_details",
             "dns_assignment",
+            "qos_network_policy_id",
+            "trunk_details",
             "network_id",
         }
     ),

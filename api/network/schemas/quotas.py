@@ -12,4 +12,6 @@ _LIMIT: Schema = {
         {"type": "string", "maxLength": 10, "pattern": r"^(-1|[0-9]+)\Z"},
     ]
 }
-QUOTA: Schema = obj({"quota": obj({**dict.fromkeys(RESOURCES, _LIMIT), "check_limit": BOOLEAN})}, ("quota",))
+QUOTA: Schema = obj(
+    {"quota": obj({**dict.fromkeys(RESOURCES, _LIMIT), "check_limit": BOOLEAN, "force": BOOLEAN})}, ("quota",)
+)

@@ -46,7 +46,7 @@ SECURITY_GROUP_RULE = Resource(
             "port_range_max": _PORT,
             "remote_ip_prefix": {"anyOf": [IP, _OR_NULL, {"const": ""}]},
             "remote_group_id": {"anyOf": [UUID, _OR_NULL, {"const": ""}]},
-            "remote_address_group_id": _OR_NULL,
+            "remote_address_group_id": {"anyOf": [UUID, _OR_NULL, {"const": ""}]},
             "description": {"anyOf": [TEXT, _OR_NULL]},
             "project_id": PROJECT,
             "tenant_id": PROJECT,
@@ -55,4 +55,24 @@ SECURITY_GROUP_RULE = Resource(
     ),
     schema_update=obj({}),
     server_owned=_OWNED | {"normalized_cidr", "belongs_to_default_sg", "tenant_id", "project_id"},
+)
+
+DEFAULT_RULE = Resource(
+    singular="default_security_group_rule",
+    plural="default_security_group_rules",
+    schema_create=obj(
+        {
+            **{
+                name: schema
+                for name, schema in SECURITY_GROUP_RULE.schema_create["properties"].items()
+                if name not in ("security_group_id", "remote_group_id")
+            },
+            "remote_group_id": {"enum": ["PARENT", "", None]},
+            "used_in_default_sg": BOOLEAN,
+            "used_in_non_default_sg": BOOLEAN,
+        },
+        ("direction",),
+    ),
+    schema_update=obj({}),
+    server_owned=frozenset({"id"}),
 )

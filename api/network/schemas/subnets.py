@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.network.resource import BOOLEAN, IP, NAME, PROJECT, TEXT, Resource
+from api.network.resource import BOOLEAN, INTEGER, IP, NAME, PROJECT, TEXT, Resource
 from api.schema import UUID, Schema, obj
 
 _IP_OR_NULL: Schema = {"anyOf": [IP, {"type": "null"}]}
@@ -18,6 +18,16 @@ _COMMON: dict[str, Schema] = {
         "items": obj({"start": IP, "end": IP}, ("start", "end")),
     },
     "dns_nameservers": {"type": "array", "maxItems": 64, "items": IP},
+    "service_types": {
+        "type": "array",
+        "maxItems": 16,
+        "uniqueItems": True,
+        "items": {
+            "type": "string",
+            "maxLength": 255,
+            "pattern": r"^(compute|network|baremetal|trunk|cumulet):[\x21-\x7e]+\Z",
+        },
+    },
     "host_routes": {
         "type": "array",
         "maxItems": 64,
@@ -35,13 +45,14 @@ SUBNET = Resource(
             "project_id": PROJECT,
             "tenant_id": PROJECT,
             "ip_version": {"enum": [4, 6, "4", "6"]},
-            "cidr": IP,
+            "cidr": {"anyOf": [IP, {"type": "null"}]},
             "ipv6_ra_mode": _MODE,
             "ipv6_address_mode": _MODE,
-            "subnetpool_id": {"type": "null"},
-            "use_default_subnetpool": {"enum": [False, None]},
+            "subnetpool_id": {"anyOf": [UUID, {"type": "null"}]},
+            "use_default_subnetpool": BOOLEAN,
+            "prefixlen": INTEGER,
         },
-        ("network_id", "ip_version", "cidr"),
+        ("network_id", "ip_version"),
     ),
     schema_update=obj(_COMMON),
     server_owned=frozenset(

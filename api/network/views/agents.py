@@ -19,7 +19,7 @@ def agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str, An
         "admin_state_up": True,
         "alive": seen is not None and (now - seen).total_seconds() <= down_after_s,
         "availability_zone": None,
-        "description": None,
+        "description": row.description or None,
         "created_at": _agent_time(row.created_at),
         "started_at": _agent_time(row.created_at),
         "heartbeat_timestamp": _agent_time(seen or row.created_at),

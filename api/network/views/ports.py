@@ -7,6 +7,7 @@ from typing import Any
 from api.network.operations.ports import ShownPort
 from api.network.views.times import shown
 from common.context import RequestContext
+from common.db.trunks import Details
 
 
 def port(item: ShownPort, context: RequestContext, dns_domain: str) -> dict[str, Any]:
@@ -32,12 +33,18 @@ def port(item: ShownPort, context: RequestContext, dns_domain: str) -> dict[str,
         ],
         "binding:vnic_type": row.vnic_type,
         "dns_name": row.dns_name,
+        "dns_domain": row.dns_domain,
+        "extra_dhcp_opts": row.extra_dhcp_opts,
+        "qos_policy_id": row.qos_policy_id,
+        "qos_network_policy_id": item.network.qos_policy_id,
         "dns_assignment": [_dns(row.dns_name, each.ip_address, dns_domain) for each in item.addresses],
         "tags": [],
         "created_at": shown(row.created_at),
         "updated_at": shown(row.updated_at),
         "revision_number": row.revision_number,
     }
+    if item.trunk is not None:
+        body["trunk_details"] = _trunk(item.trunk)
     if context.is_admin:
         body |= {
             "binding:host_id": item.node_name,
@@ -46,6 +53,21 @@ def port(item: ShownPort, context: RequestContext, dns_domain: str) -> dict[str,
             "binding:profile": row.binding_profile,
         }
     return body
+
+
+def _trunk(details: Details) -> dict[str, Any]:
+    return {
+        "trunk_id": details.trunk_id,
+        "sub_ports": [
+            {
+                "port_id": each.port_id,
+                "segmentation_type": each.segmentation_type,
+                "segmentation_id": each.segmentation_id,
+                "mac_address": mac,
+            }
+            for each, mac in details.carried
+        ],
+    }
 
 
 def _dns(name: str, address: str, domain: str) -> dict[str, str]:

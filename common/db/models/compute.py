@@ -74,6 +74,7 @@ class Node(Base):
     is_gateway: Mapped[bool] = mapped_column(default=False)
     gateway_lost_at: Mapped[datetime | None]  # silent, and other gateways have taken over; until it is heard of again
     change_seq: Mapped[int] = mapped_column(default=0, index=True)
+    network_description: Mapped[str] = mapped_column(Name, default="")  # what the network API's agent is called
     network_wanted: Mapped[int] = mapped_column(default=1)
     network_applied: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]

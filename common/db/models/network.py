@@ -31,6 +31,7 @@ class Network(Base):
     vlan_id: Mapped[int | None]  # on physical_network; 0: untagged (flat)
     segmentation_id: Mapped[int | None] = mapped_column(unique=True)  # VNI, also of a physical one: gateways share it
     dns_domain: Mapped[str] = mapped_column(Name, default="")
+    qos_policy_id: Mapped[str | None] = mapped_column(sa.ForeignKey("qos_policies.id"), index=True)
     revision_number: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -52,6 +53,8 @@ class Subnet(Base):
     dns_nameservers: Mapped[list[Any]] = mapped_column(default=list)
     host_routes: Mapped[list[Any]] = mapped_column(default=list)  # [{"destination", "nexthop"}]
     allocation_pools: Mapped[list[Any]] = mapped_column(default=list)  # [{"start", "end"}]
+    subnetpool_id: Mapped[str | None] = mapped_column(sa.ForeignKey("subnetpools.id"), index=True)
+    service_types: Mapped[list[Any]] = mapped_column(default=list)  # device owners whose ports get addresses here
     revision_number: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -82,6 +85,8 @@ class Port(Base):
     allowed_address_pairs: Mapped[list[Any]] = mapped_column(default=list)
     extra_dhcp_opts: Mapped[list[Any]] = mapped_column(default=list)
     dns_name: Mapped[str] = mapped_column(sa.String(63), default="")
+    dns_domain: Mapped[str] = mapped_column(Name, default="")
+    qos_policy_id: Mapped[str | None] = mapped_column(sa.ForeignKey("qos_policies.id"), index=True)
     revision_number: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -126,6 +131,7 @@ class SecurityGroupRule(Base):
     remote_group_id: Mapped[str | None] = mapped_column(
         sa.ForeignKey("security_groups.id", ondelete="CASCADE"), index=True
     )
+    remote_address_group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("address_groups.id"), index=True)
     revision_number: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

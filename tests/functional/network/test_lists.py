@@ -89,7 +89,7 @@ def test_quotas(net: NetworkClient) -> None:
     default = net.get(f"/quotas/{project}")["quota"]
     assert default == {
         "network": 100, "subnet": 100, "port": 500, "security_group": 10, "security_group_rule": 100,
-        "router": 10, "floatingip": 50,
+        "router": 10, "floatingip": 50, "rbac_policy": 10, "subnetpool": -1, "trunk": -1,
     }  # fmt: skip
     net.put(f"/quotas/{project}", {"quota": {"network": 5}}, expect=403)
     changed = net.put(f"/quotas/{project}", {"quota": {"network": 5, "port": "-1"}}, "admin")["quota"]

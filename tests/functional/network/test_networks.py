@@ -36,10 +36,16 @@ def test_administrators_see_and_set_provider_attributes(net: NetworkClient) -> N
 @pytest.mark.parametrize(
     "attributes",
     [{"shared": True}, {"shared": False}, {"router:external": True}, {"cumulet:nat": True}, {"is_default": False},
-     {"provider:network_type": "vxlan"}, {"provider:segmentation_id": 5}, {"project_id": "other"}],
+     {"provider:network_type": "vxlan"}, {"provider:segmentation_id": 5}],
 )  # fmt: skip
 def test_only_administrators_send_their_attributes(net: NetworkClient, attributes: dict[str, object]) -> None:
     net.refused("POST", "/networks", {"network": attributes}, 403, "PolicyNotAuthorized")
+
+
+def test_only_administrators_name_another_project(net: NetworkClient) -> None:
+    body = {"network": {"project_id": net.api.project_id("other")}}
+    net.refused("POST", "/networks", body, 400, "HTTPBadRequest")
+    assert net.post("/networks", body, "admin")["network"]["tenant_id"] == net.api.project_id("other")
 
 
 @pytest.mark.parametrize("name", ["id", "status", "subnets", "created_at", "revision_number"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.rpc.compute_v1 import DhcpRoute, FixedAddress, Neighbour, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.compute_v1 import DhcpOption, DhcpRoute, FixedAddress, Neighbour, NetworkSpec, PortSpec, SubnetSpec
 from compute_agent.networking import dnsmasq
 from tests.unit.networking.samples import NETWORK, network, port
 
@@ -36,6 +36,28 @@ def test_servers_on_other_nodes_have_names_but_no_leases() -> None:
     hostile_name = Neighbour(network_id=NETWORK, hostname="a\nserver=6.6.6.6", addresses=["10.88.0.9"])
     with pytest.raises(ValueError, match="is not a host name"):
         dnsmasq.render(WHERE, network(), [], RESOLVER, [hostile_name])
+
+
+def test_options_of_a_port_are_for_it_alone() -> None:
+    options = [DhcpOption(name="bootfile-name", value="a b"), DhcpOption(name="23", value="fd00::1", ip_version=6)]
+    files = render(ports=[port(3, dhcp_options=options), port(4)])
+    tag = f"port-{port(3).id.replace('-', '')}"
+    assert files.dhcp_options.splitlines() == [f"tag:{tag},option:bootfile-name,a b", f"tag:{tag},option6:23,fd00::1"]
+    assert files.dhcp_hosts.splitlines()[0] == f"fa:16:3e:00:00:03,set:{tag},10.88.0.3,guest-3"
+    assert tag not in files.dhcp_hosts.splitlines()[1]
+    assert "dhcp-optsfile=/run/cumulet/networking/" in files.config
+    for name, value in (("bootfile-name", "a\nserver=6.6.6.6"), ("no-such", "x"), ("a,b", "x")):
+        with pytest.raises(ValueError, match="can't be served"):
+            render(ports=[port(3, dhcp_options=[DhcpOption(name=name, value=value)])])
+
+
+def test_a_ports_own_domain_is_known_too() -> None:
+    elsewhere = Neighbour(network_id=NETWORK, hostname="far", addresses=["10.88.0.9"], domain="blue.example.")
+    files = dnsmasq.render(WHERE, network(), [port(3, domain="red.example")], RESOLVER, [elsewhere])
+    assert files.names.splitlines() == [
+        "10.88.0.3 guest-3.cumulet.internal guest-3 guest-3.red.example",
+        "10.88.0.9 far.cumulet.internal far far.blue.example",
+    ]
 
 
 def test_options_of_a_subnet() -> None:

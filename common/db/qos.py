@@ -1,0 +1,95 @@
+"""QoS policies: their rules, and who is bound by them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.context import RequestContext
+from common.db import network_state, sharing
+from common.db.models import Network, Port, QosPolicy, QosRule
+from common.db.rbac_policies import QOS_POLICY
+from common.errors import Conflict, Forbidden, NotFound
+
+
+class RuleKind(StrEnum):
+    BANDWIDTH = "bandwidth_limit"
+    DSCP = "dscp_marking"
+
+
+def rule_not_found(policy_id: str, rule_id: str) -> NotFound:
+    return NotFound(f"QoS rule {rule_id} for policy {policy_id} could not be found.", neutron_type="QosRuleNotFound")
+
+
+def get_rule(session: Session, policy_id: str, kind: RuleKind, rule_id: str) -> QosRule:
+    """Raises NotFound."""
+    row = session.scalar(
+        sa.select(QosRule).where(QosRule.id == rule_id, QosRule.policy_id == policy_id, QosRule.kind == kind.value)
+    )
+    if row is None:
+        raise rule_not_found(policy_id, rule_id)
+    return row
+
+
+def policy_of(session: Session, kind: RuleKind, rule_id: str) -> str:
+    """The policy that a rule is in. Raises NotFound."""
+    found = session.scalar(sa.select(QosRule.policy_id).where(QosRule.id == rule_id, QosRule.kind == kind.value))
+    if found is None:
+        raise rule_not_found("any", rule_id)
+    return found
+
+
+def check_single(session: Session, rule: QosRule) -> None:
+    """Raises Conflict when the policy has another rule of this kind for the direction."""
+    other = session.scalar(
+        sa.select(QosRule.id).where(
+            QosRule.policy_id == rule.policy_id,
+            QosRule.kind == rule.kind,
+            QosRule.direction == rule.direction,
+            QosRule.id != rule.id,
+        )
+    )
+    if other is not None:
+        raise Conflict(
+            f"Rule {rule.kind} conflicts with rule {other} which already exists in QoS Policy {rule.policy_id}.",
+            neutron_type="QoSRulesConflict",
+        )
+
+
+def default_of(session: Session, project_id: str) -> str | None:
+    return session.scalar(sa.select(QosPolicy.id).where(QosPolicy.default_of == project_id))
+
+
+def check_change(session: Session, context: RequestContext, before: str | None, after: str | None) -> None:
+    """The caller may bind a network or port to `after`, and free it of `before`. Raises NotFound, Forbidden.
+
+    A policy that the caller can't see was set by somebody with more rights, so it stays.
+    """
+    if after == before:
+        return
+    if before is not None and not context.is_admin:
+        try:
+            sharing.get_visible(session, QOS_POLICY, before, context)
+        except NotFound as err:
+            raise Forbidden(
+                "(rule:update:qos_policy_id) is disallowed by policy", neutron_type="PolicyNotAuthorized"
+            ) from err
+    if after is not None:
+        sharing.get_visible(session, QOS_POLICY, after, context, lock=True)
+
+
+def touch(session: Session, policy_id: str) -> None:
+    """The policy's rules changed: nodes with a port that it binds are concerned."""
+    mine = sa.select(Network.id).where(Network.qos_policy_id == policy_id)
+    bound = sa.or_(Port.qos_policy_id == policy_id, Port.network_id.in_(mine))
+    network_state.touch(session, session.scalars(sa.select(Port.binding_node_id).where(bound).distinct()).all())
+
+
+def check_unused(session: Session, policy_id: str) -> None:
+    """Raises Conflict while a network or port is bound by the policy."""
+    for word, model in (("network", Network), ("port", Port)):
+        holder = session.scalar(sa.select(model.id).where(model.qos_policy_id == policy_id).limit(1))
+        if holder is not None:
+            raise Conflict(f"QoS Policy {policy_id} is used by {word} {holder}.", neutron_type="QosPolicyInUse")
