@@ -6,17 +6,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from operator import itemgetter
+from itertools import islice
 from typing import Any
 
-from common.placement.filters import FILTERS, Refusal, that_matter
+from common.placement.filters import FILTERS, Refusal, first_refusal, that_matter
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
 
 KEPT_SCORES = 10
 KEPT_REFUSALS = 50
 _TIE = 1e-9  # scores that differ by less are equal
-_by_score = itemgetter(0)
 
 
 @dataclass
@@ -37,9 +36,9 @@ class Decision:
             "candidates": self.considered,
             "filters": [
                 {
-                    "name": check.__name__,
-                    "passed": self.passed.get(check.__name__, 0),
-                    "refused": self.refused.get(check.__name__, 0),
+                    "name": check.name,
+                    "passed": self.passed.get(check.name, 0),
+                    "refused": self.refused.get(check.name, 0),
                 }
                 for check in FILTERS
             ],
@@ -73,35 +72,48 @@ def summary(decision: Decision) -> str:
 def choose(request: PlacementRequest, nodes: Sequence[NodeView], now: datetime, rng: random.Random) -> Decision:
     """Filter and score. Equal scores are shuffled, so that several schedulers don't all claim on one node."""
     decision = Decision(candidates=[], considered=len(nodes))
-    checks = that_matter(request)
-    for node in nodes:
-        for check in checks:
-            refusal = check(request, node, now)
-            if refusal is not None:
-                decision.refused[check.__name__] = decision.refused.get(check.__name__, 0) + 1
-                if len(decision.refusals) < KEPT_REFUSALS:
-                    decision.refusals.append(refusal)
-                break
-        else:
-            decision.candidates.append(node)
-    left = len(nodes)
-    for check in FILTERS:
-        left -= decision.refused.get(check.__name__, 0)
-        decision.passed[check.__name__] = left
-    shuffled = [(score(request, node) + rng.random() * _TIE, node) for node in decision.candidates]
-    shuffled.sort(key=_by_score, reverse=True)
-    decision.candidates = [node for _, node in shuffled]
+    left = list(nodes)
+    matter = that_matter(request)
+    for each in FILTERS:
+        passing = each.passing(request, left, now) if each in matter else left
+        if len(passing) < len(left):
+            decision.refused[each.name] = len(left) - len(passing)
+        decision.passed[each.name] = len(passing)
+        left = passing
+    if len(left) < len(nodes):
+        decision.refusals = _refusals(request, nodes, left, now)
+    noisy = [value + rng.random() * _TIE for value in _scores(request, left)]
+    best_first = sorted(range(len(left)), key=noisy.__getitem__, reverse=True)
+    decision.candidates = [left[place] for place in best_first]
     decision.scores = [(node.name, score(request, node)) for node in decision.candidates[:KEPT_SCORES]]
     return decision
 
 
+def _refusals(
+    request: PlacementRequest, nodes: Sequence[NodeView], passed: Sequence[NodeView], now: datetime
+) -> list[Refusal]:
+    """Of the nodes that did not pass the first KEPT_REFUSALS, in their order, each with its first reason."""
+    passed_ids = {node.id for node in passed}
+    told = (first_refusal(request, node, now) for node in nodes if node.id not in passed_ids)
+    return [refusal for refusal in islice(told, KEPT_REFUSALS) if refusal is not None]
+
+
 def score(request: PlacementRequest, node: NodeView) -> float:
     """0 to 1: the share of memory and CPU that would be left, memory counting double. Spreads servers over nodes."""
-    memory = (
-        (node.free_memory_mib - request.amounts.memory_mib) / node.total_memory_mib if node.total_memory_mib else 0.0
-    )
-    vcpus = (node.free_vcpus - request.amounts.vcpus) / node.total_vcpus if node.total_vcpus else 0.0
-    return (2 * memory + vcpus) / 3
+    return _scores(request, [node])[0]
+
+
+def _scores(request: PlacementRequest, nodes: Sequence[NodeView]) -> list[float]:
+    """`score` of each; in one expression, because there may be ten thousand."""
+    memory_mib, vcpus = request.amounts.memory_mib, request.amounts.vcpus
+    return [
+        (
+            2 * ((node.free_memory_mib - memory_mib) / node.total_memory_mib if node.total_memory_mib else 0.0)
+            + ((node.free_vcpus - vcpus) / node.total_vcpus if node.total_vcpus else 0.0)
+        )
+        / 3
+        for node in nodes
+    ]
 
 
 def nearest_fix(refusals: Sequence[Refusal], considered: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -63,8 +64,8 @@ def claim(session: Session, context: StepContext) -> Outcome:
     decision = choose(request, views, context.now, _rng)
     _recent.spread(decision, request, context.now)
     # first without waiting for other claims, which as a rule are made where the view says that most is free
-    tries = [(node, False) for node in decision.candidates[:_IMPATIENT]]
-    for node, patient in [*tries, *((node, True) for node in decision.candidates)]:
+    tries = ((node, False) for node in decision.candidates[:_IMPATIENT])
+    for node, patient in chain(tries, ((node, True) for node in decision.candidates)):
         if not nodes.claim(
             session,
             consumer_id=instance.id,
