@@ -64,13 +64,13 @@ def canonical(text: str) -> str:
 
 def assign(
     session: Session, holder: Holder, subnets: Sequence[Subnet], requested: Sequence[RequestedAddress] | None
-) -> list[IpAllocation]:
+) -> None:
     """Give addresses to a port: those requested, else one per IP version, always one in every auto subnet.
 
     An empty request means none at all. Raises NoAddressLeft, Conflict (address in use), InvalidRequest.
     """
     if requested is not None and not requested:
-        return []
+        return
     if requested is not None:
         chosen = [_requested(session, holder, subnets, wish) for wish in requested]
     else:
@@ -79,7 +79,7 @@ def assign(
     for subnet in subnets:
         if is_auto(subnet) and subnet.id not in taken:
             chosen.append((subnet.id, _claim_fixed(session, holder, subnet, eui64(subnet.cidr, holder.mac_address))))
-    return _number(session, holder.port_id, chosen)
+    _number(session, chosen)
 
 
 def replace(
@@ -87,7 +87,7 @@ def replace(
     holder: Holder,
     subnets: Sequence[Subnet],
     requested: Sequence[RequestedAddress],
-) -> list[IpAllocation]:
+) -> None:
     """Make a port's addresses what is requested, keeping those that it has and still wants."""
     have = list(session.scalars(sa.select(IpAllocation).where(IpAllocation.port_id == holder.port_id)))
     kept: list[tuple[str, str]] = []
@@ -107,7 +107,7 @@ def replace(
             .execution_options(synchronize_session=False)
         )
     kept += [_requested(session, holder, subnets, wish) for wish in wanted]
-    return _number(session, holder.port_id, kept)
+    _number(session, kept)
 
 
 def take_first(session: Session, holder: Holder, subnet: Subnet) -> str:
@@ -289,7 +289,7 @@ def _matches(row: IpAllocation, wish: RequestedAddress) -> bool:
     return wish.ip_address is None or canonical(wish.ip_address) == row.ip_address
 
 
-def _number(session: Session, port_id: str, chosen: Sequence[tuple[str, str]]) -> list[IpAllocation]:
+def _number(session: Session, chosen: Sequence[tuple[str, str]]) -> None:
     """Keep the order in which addresses were asked for; rows start at 0, so one address needs no statement."""
     for position, (subnet_id, address) in enumerate(chosen):
         if position or len(chosen) > 1:
@@ -299,11 +299,6 @@ def _number(session: Session, port_id: str, chosen: Sequence[tuple[str, str]]) -
                 .values(position=position)
                 .execution_options(synchronize_session=False)
             )
-    return of_port(session, port_id)
-
-
-def of_port(session: Session, port_id: str) -> list[IpAllocation]:
-    return for_ports(session, [port_id]).get(port_id, [])
 
 
 def for_ports(session: Session, port_ids: Sequence[str]) -> dict[str, list[IpAllocation]]:

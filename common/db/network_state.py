@@ -111,15 +111,7 @@ def touch_for_groups(session: Session, group_ids: Iterable[str]) -> None:
     """The members of these groups changed: nodes with a port whose rules name one of them as remote are concerned."""
     wanted = sorted(set(group_ids))
     if wanted:
-        _raise_wanted(
-            session,
-            Node.id.in_(
-                sa.select(Port.binding_node_id)
-                .join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
-                .join(SecurityGroupRule, SecurityGroupRule.security_group_id == PortSecurityGroup.security_group_id)
-                .where(SecurityGroupRule.remote_group_id.in_(wanted), Port.binding_node_id.is_not(None))
-            ),
-        )
+        session.execute(_WANTED_FOR_GROUPS, {"groups": wanted})
 
 
 def touch_for_rules(session: Session, group_ids: Iterable[str]) -> None:
@@ -151,13 +143,30 @@ def rules_naming_address_group(session: Session, address_group_id: str) -> bool:
 
 
 def _raise_wanted(session: Session, condition: sa.ColumnElement[bool]) -> None:
+    session.execute(_wanted(condition))  # not on the connection: what the session has pending must be written before
+
+
+def _wanted(condition: sa.ColumnElement[bool]) -> sa.Update:
     ordered = sa.select(Node.id).where(condition).order_by(Node.id).with_for_update(key_share=True)  # against deadlocks
-    session.execute(
+    return (
         sa.update(Node)
         .where(Node.id.in_(ordered))
         .values(network_wanted=Node.network_wanted + 1)
         .execution_options(synchronize_session=False)
     )
+
+
+_WANTED_FOR_GROUPS = _wanted(
+    Node.id.in_(
+        sa.select(Port.binding_node_id)
+        .join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
+        .join(SecurityGroupRule, SecurityGroupRule.security_group_id == PortSecurityGroup.security_group_id)
+        .where(
+            SecurityGroupRule.remote_group_id.in_(sa.bindparam("groups", expanding=True)),
+            Port.binding_node_id.is_not(None),
+        )
+    )
+)
 
 
 def version_of(session: Session, node_id: str | None) -> int:

@@ -122,15 +122,18 @@ def get_usable(session: Session, network_id: str, context: RequestContext) -> Ne
 
 def hold(session: Session, network_id: str) -> Network:
     """Keep a network from being deleted until the transaction ends. Raises NotFound."""
-    network = session.scalar(
-        sa.select(Network)
-        .where(Network.id == network_id)
-        .with_for_update(read=True, key_share=True)
-        .execution_options(populate_existing=True)
-    )
+    network = session.scalar(_HOLD, {"network": network_id})
     if network is None:
         raise not_found(network_id)
     return network
+
+
+_HOLD = (
+    sa.select(Network)
+    .where(Network.id == sa.bindparam("network"))
+    .with_for_update(read=True, key_share=True)
+    .execution_options(populate_existing=True)
+)
 
 
 def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[Network]:

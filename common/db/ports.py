@@ -26,6 +26,7 @@ __all__ = [
     "InstanceAddress",
     "NewPort",
     "RequestedAddress",
+    "add",
     "addresses_for",
     "bind",
     "create",
@@ -103,6 +104,12 @@ def not_found(port_id: str) -> NotFound:
 
 
 def create(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota: Mapping[str, int]) -> Port:
+    """As `add`, and the port that was made."""
+    add(session, new, now, mac_prefix=mac_prefix, quota=quota)
+    return get(session, new.id)
+
+
+def add(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota: Mapping[str, int]) -> None:
     """Make a port with MAC, addresses and groups. `quota`: limits by resource (common.db.network_quota.defaults).
 
     Raises QuotaExceeded, NotFound (network or group is gone), NoAddressLeft, Conflict (MAC or address in use),
@@ -122,7 +129,6 @@ def create(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, qu
     addresses.assign(session, Holder(new.id, new.network_id, mac), subnets, new.fixed_ips)
     insert_ignore(session, PortSecurityGroup, [{"port_id": new.id, "security_group_id": group} for group in groups])
     network_state.touch_for_groups(session, groups)
-    return get(session, new.id)
 
 
 def _groups_for_new(session: Session, new: NewPort, filtered: bool, now: datetime) -> tuple[str, ...]:
@@ -203,15 +209,16 @@ def random_mac(prefix: str) -> str:
 
 def _hold_subnets(session: Session, network_id: str) -> list[Subnet]:
     """The network's subnets, kept from being deleted until the transaction ends."""
-    return list(
-        session.scalars(
-            sa.select(Subnet)
-            .where(Subnet.network_id == network_id)
-            .order_by(Subnet.created_at, Subnet.id)
-            .with_for_update(read=True, key_share=True)
-            .execution_options(populate_existing=True)
-        )
-    )
+    return list(session.scalars(_HOLD_SUBNETS, {"network": network_id}))
+
+
+_HOLD_SUBNETS = (
+    sa.select(Subnet)
+    .where(Subnet.network_id == sa.bindparam("network"))
+    .order_by(Subnet.created_at, Subnet.id)
+    .with_for_update(read=True, key_share=True)
+    .execution_options(populate_existing=True)
+)
 
 
 def _serving(subnets: list[Subnet], device_owner: str) -> list[Subnet]:

@@ -41,8 +41,18 @@ def usable_networks(session: Session, network_ids: Sequence[str], context: Reque
         if not (context.is_admin or network_id in shared or network.project_id == context.project_id):
             raise Forbidden(f"It is not allowed to create an interface on external network {network_id}")
         if not subnets[network_id]:
-            raise InvalidRequest(f"Network {network_id} requires a subnet in order to boot instances on.")
+            raise _without_subnet(network_id)
     return found
+
+
+def check_has_subnet(session: Session, network: Network, context: RequestContext) -> None:
+    """Raises InvalidRequest when no address could be had in a network that the caller may use."""
+    if not networks.subnet_ids(session, [network.id], context)[network.id]:
+        raise _without_subnet(network.id)
+
+
+def _without_subnet(network_id: str) -> InvalidRequest:
+    return InvalidRequest(f"Network {network_id} requires a subnet in order to boot instances on.")
 
 
 def check_brought(session: Session, port_ids: Sequence[str], context: RequestContext) -> None:

@@ -55,6 +55,7 @@ class Database:
         self.is_sqlite = config.url.startswith("sqlite")
         self.engine = _sqlite_engine(config) if self.is_sqlite else _postgresql_engine(config, self.clock)
         self._writer = self.engine.execution_options(cumulet_begin="BEGIN IMMEDIATE")
+        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(postgresql_readonly=True)
         sa.event.listen(self.engine, "before_cursor_execute", self._count)
 
     def _count(self, *_: Any) -> None:
@@ -62,17 +63,17 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A read; anything written by mistake is rolled back.
+        """A read; anything written by mistake is refused (PostgreSQL) or rolled back (SQLite).
 
         Raises InvalidRequest as `write` does, and DatabaseUnavailable when the connection is lost or there is none.
         """
-        with _unavailability_told(), self._reading(self.engine) as session:
+        with _unavailability_told(), self._reading(self._reader) as session:
             yield session
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """As `read`, but every statement sees the database as it was at the first one, whatever others write meanwhile."""
-        engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        engine = self.engine if self.is_sqlite else self._reader.execution_options(isolation_level="REPEATABLE READ")
         with _unavailability_told(), self._reading(engine) as session:
             yield session
 
@@ -81,7 +82,10 @@ class Database:
         with _values_checked(), Session(engine, expire_on_commit=False, autoflush=False) as session:
             yield session
             session.expunge_all()  # a rollback expires what the session holds; rows leave as plain values
-            session.rollback()
+            if self.is_sqlite:
+                session.rollback()
+            else:  # at a rollback psycopg forgets its prepared statements, and the server plans each of them anew
+                session.commit()
 
     def tell_by(self, publish: Callable[[Event], None]) -> None:
         """Have the events of each transaction (`tell`) published after its commit. `publish` must not raise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -25,10 +26,20 @@ def insert_ignore(session: Session, model: type[Base], rows: Sequence[dict[str, 
     """
     if not rows:
         return 0
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    key = sa.inspect(model).primary_key
-    if len(rows) == 1:  # the usual case, in a form whose SQL text is cached
-        one = insert(cast(sa.Table, model.__table__)).on_conflict_do_nothing().returning(*key)
-        return len(session.execute(one, rows[0]).all())
-    inserted = session.execute(insert(model).values(list(rows)).on_conflict_do_nothing().returning(*key))
+    dialect = session.get_bind().dialect.name
+    if len(rows) == 1:  # the usual case
+        return len(session.connection().execute(_insert_one(model, dialect), rows[0]).all())
+    several = _insert(dialect)(model).values(list(rows))
+    inserted = session.execute(several.on_conflict_do_nothing().returning(*sa.inspect(model).primary_key))
     return len(inserted.all())
+
+
+@cache
+def _insert_one(model: type[Base], dialect: str) -> Any:
+    """Made once for a table: its SQL text is then found at once."""
+    key = sa.inspect(model).primary_key
+    return _insert(dialect)(cast(sa.Table, model.__table__)).on_conflict_do_nothing().returning(*key)
+
+
+def _insert(dialect: str) -> Any:
+    return sqlite.insert if dialect == "sqlite" else postgresql.insert

@@ -34,7 +34,7 @@ def from_config(config: SchedulerConfig) -> Policy:
 
 @lru_cache(maxsize=16)
 def _parsed(listed_filters: str, listed_weighers: str) -> Policy:
-    known = {check.__name__: check for check in filters.FILTERS}
+    known = {check.name: check for check in filters.FILTERS}
     checks = tuple(_known(name, known, "filters") for name in _names(listed_filters))
     weights = tuple(_weigher(text) for text in _names(listed_weighers))
     return Policy(checks or filters.FILTERS, weights or weighers.DEFAULT)

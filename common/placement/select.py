@@ -6,11 +6,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from operator import itemgetter
+from itertools import islice
 from typing import Any
 
 from common.placement import weighers
-from common.placement.filters import Refusal, that_matter
+from common.placement.filters import Refusal, first_refusal
 from common.placement.policy import DEFAULT, Policy
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
@@ -18,7 +18,6 @@ from common.placement.view import NodeView
 KEPT_SCORES = 10
 KEPT_REFUSALS = 50
 _TIE = 1e-9  # scores that differ by less are equal
-_by_score = itemgetter(0)
 
 
 @dataclass
@@ -40,9 +39,9 @@ class Decision:
             "candidates": self.considered,
             "filters": [
                 {
-                    "name": check.__name__,
-                    "passed": self.passed.get(check.__name__, 0),
-                    "refused": self.refused.get(check.__name__, 0),
+                    "name": check.name,
+                    "passed": self.passed.get(check.name, 0),
+                    "refused": self.refused.get(check.name, 0),
                 }
                 for check in self.policy.filters
             ],
@@ -88,32 +87,35 @@ def choose(
 ) -> Decision:
     """Filter and score. Equal scores are shuffled, so that several schedulers don't all claim on one node."""
     decision = Decision(candidates=[], considered=len(nodes), policy=policy)
-    checks = that_matter(request, policy.filters)
-    for node in nodes:
-        for check in checks:
-            refusal = check(request, node, now)
-            if refusal is not None:
-                decision.refused[check.__name__] = decision.refused.get(check.__name__, 0) + 1
-                if len(decision.refusals) < KEPT_REFUSALS:
-                    decision.refusals.append(refusal)
-                break
-        else:
-            decision.candidates.append(node)
-    left = len(nodes)
-    for check in policy.filters:
-        left -= decision.refused.get(check.__name__, 0)
-        decision.passed[check.__name__] = left
-    weights = weighers.that_matter(request, policy.weighers)
-    shuffled = [(weighers.weigh(request, node, weights) + rng.random() * _TIE, node) for node in decision.candidates]
-    shuffled.sort(key=_by_score, reverse=True)
-    decision.candidates = [node for _, node in shuffled]
-    decision.scores = [(node.name, score(request, node, policy)) for node in decision.candidates[:KEPT_SCORES]]
+    left: Sequence[NodeView] = nodes
+    for each in policy.filters:
+        passing = each.passing(request, left, now)
+        if len(passing) < len(left):
+            decision.refused[each.name] = len(left) - len(passing)
+        decision.passed[each.name] = len(passing)
+        left = passing
+    if len(left) < len(nodes):
+        decision.refusals = _refusals(request, nodes, left, now, policy)
+    scores = weighers.weigh(request, left, policy.weighers)
+    noisy = [value + rng.random() * _TIE for value in scores]
+    best_first = sorted(range(len(left)), key=noisy.__getitem__, reverse=True)
+    decision.candidates = [left[place] for place in best_first]
+    decision.scores = [(left[place].name, scores[place]) for place in best_first[:KEPT_SCORES]]
     return decision
+
+
+def _refusals(
+    request: PlacementRequest, nodes: Sequence[NodeView], passed: Sequence[NodeView], now: datetime, policy: Policy
+) -> list[Refusal]:
+    """Of the nodes that did not pass the first KEPT_REFUSALS, in their order, each with its first reason."""
+    passed_ids = {node.id for node in passed}
+    told = (first_refusal(request, node, now, policy.filters) for node in nodes if node.id not in passed_ids)
+    return [refusal for refusal in islice(told, KEPT_REFUSALS) if refusal is not None]
 
 
 def score(request: PlacementRequest, node: NodeView, policy: Policy = DEFAULT) -> float:
     """What the policy's weighers say; as configured by default, it spreads servers over nodes."""
-    return weighers.weigh(request, node, weighers.that_matter(request, policy.weighers))
+    return weighers.weigh(request, [node], policy.weighers)[0]
 
 
 def nearest_fix(refusals: Sequence[Refusal], considered: int) -> str:

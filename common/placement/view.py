@@ -92,8 +92,9 @@ class NodeViews:
             if full:
                 self._views, self._full_at = fresh, now
             elif rows:
-                gone = [row.id for row in rows if not row.is_compute]
-                kept = {**self._views, **fresh}
-                self._views = {node_id: view for node_id, view in kept.items() if node_id not in gone} if gone else kept
+                self._views.update(fresh)  # callers get lists of their own
+                for row in rows:
+                    if not row.is_compute:
+                        self._views.pop(row.id, None)
             self._seq = max((row.change_seq for row in rows), default=self._seq)
             return list(self._views.values())

@@ -1,4 +1,6 @@
-"""Weighers: each says how good one node is for one request, from 0 to 1. Small, pure, no database.
+"""Weighers: each says how good nodes are for a request, from 0 to 1 each. Small, pure, no database.
+
+They look at all nodes at once, because a scheduler asks them of ten thousand for every server.
 
 Configuration lists them with multipliers; a negative one turns its weigher round (free_memory=-1 packs servers on few
 nodes where free_memory=1 spreads them).
@@ -8,43 +10,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from common.placement.request import PlacementRequest
+from common.placement.request import Group, PlacementRequest
 from common.placement.view import NodeView
 
-Weigher = Callable[[PlacementRequest, NodeView], float]
+Weigher = Callable[[PlacementRequest, Sequence[NodeView]], list[float]]
 
 
-def free_memory(request: PlacementRequest, node: NodeView) -> float:
+def free_memory(request: PlacementRequest, nodes: Sequence[NodeView]) -> list[float]:
     """The share of memory that would be left."""
-    if not node.total_memory_mib:
-        return 0.0
-    return (node.free_memory_mib - request.amounts.memory_mib) / node.total_memory_mib
+    wanted = request.amounts.memory_mib
+    return [(node.free_memory_mib - wanted) / node.total_memory_mib if node.total_memory_mib else 0.0 for node in nodes]
 
 
-def free_vcpus(request: PlacementRequest, node: NodeView) -> float:
+def free_vcpus(request: PlacementRequest, nodes: Sequence[NodeView]) -> list[float]:
     """The share of vCPUs that would be left."""
-    return (node.free_vcpus - request.amounts.vcpus) / node.total_vcpus if node.total_vcpus else 0.0
+    wanted = request.amounts.vcpus
+    return [(node.free_vcpus - wanted) / node.total_vcpus if node.total_vcpus else 0.0 for node in nodes]
 
 
-def free_disk(request: PlacementRequest, node: NodeView) -> float:
+def free_disk(request: PlacementRequest, nodes: Sequence[NodeView]) -> list[float]:
     """The share of disk that would be left."""
-    return (node.free_disk_gib - request.amounts.disk_gib) / node.total_disk_gib if node.total_disk_gib else 0.0
+    wanted = request.amounts.disk_gib
+    return [(node.free_disk_gib - wanted) / node.total_disk_gib if node.total_disk_gib else 0.0 for node in nodes]
 
 
-def soft_affinity(request: PlacementRequest, node: NodeView) -> float:
+def soft_affinity(request: PlacementRequest, nodes: Sequence[NodeView]) -> list[float]:
     """The share of the group's servers that are on the node, where the group's policy is soft-affinity."""
     group = request.group
     if group is None or group.policy != "soft-affinity" or not group.members:
-        return 0.0
-    return group.members.get(node.id, 0) / sum(group.members.values())
+        return [0.0] * len(nodes)
+    return _shares(group, nodes)
 
 
-def soft_anti_affinity(request: PlacementRequest, node: NodeView) -> float:
+def soft_anti_affinity(request: PlacementRequest, nodes: Sequence[NodeView]) -> list[float]:
     """The share of the group's servers that are elsewhere, where the group's policy is soft-anti-affinity."""
     group = request.group
     if group is None or group.policy != "soft-anti-affinity" or not group.members:
-        return 0.0
-    return 1 - group.members.get(node.id, 0) / sum(group.members.values())
+        return [0.0] * len(nodes)
+    return [1 - share for share in _shares(group, nodes)]
+
+
+def _shares(group: Group, nodes: Sequence[NodeView]) -> list[float]:
+    in_all = sum(group.members.values())
+    return [group.members.get(node.id, 0) / in_all for node in nodes]
 
 
 WEIGHERS: tuple[Weigher, ...] = (free_memory, free_vcpus, free_disk, soft_affinity, soft_anti_affinity)
@@ -56,19 +64,14 @@ DEFAULT: tuple[tuple[Weigher, float], ...] = (
 _OF_GROUPS = frozenset({soft_affinity, soft_anti_affinity})
 
 
-def that_matter(
-    request: PlacementRequest, configured: Sequence[tuple[Weigher, float]] = DEFAULT
-) -> Sequence[tuple[Weigher, float]]:
-    """Of the configured weighers, those that can tell nodes apart for this request."""
-    if request.group is not None:
-        return configured
-    return tuple((weigher, multiplier) for weigher, multiplier in configured if weigher not in _OF_GROUPS)
-
-
-def weigh(request: PlacementRequest, node: NodeView, weights: Sequence[tuple[Weigher, float]]) -> float:
-    """The weighted mean of weighers that matter: higher is better."""
-    total = norm = 0.0
+def weigh(
+    request: PlacementRequest, nodes: Sequence[NodeView], configured: Sequence[tuple[Weigher, float]] = DEFAULT
+) -> list[float]:
+    """For each node the weighted mean of the weighers that can tell nodes apart for this request: higher is better."""
+    weights = [each for each in configured if request.group is not None or each[0] not in _OF_GROUPS]
+    norm = sum(abs(multiplier) for _, multiplier in weights)
+    totals = [0.0] * len(nodes)
     for weigher, multiplier in weights:
-        total += multiplier * weigher(request, node)
-        norm += abs(multiplier)
-    return total / norm if norm else 0.0
+        share = multiplier / norm if norm else 0.0
+        totals = [total + share * value for total, value in zip(totals, weigher(request, nodes), strict=True)]
+    return totals

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,8 +66,8 @@ def claim(session: Session, context: StepContext) -> Outcome:
     decision = choose(request, views, context.now, _rng, policy.from_config(context.config.scheduler))
     _recent.spread(decision, request, context.now)
     # first without waiting for other claims, which as a rule are made where the view says that most is free
-    tries = [(node, False) for node in decision.candidates[:_IMPATIENT]]
-    for node, patient in [*tries, *((node, True) for node in decision.candidates)]:
+    tries = ((node, False) for node in decision.candidates[:_IMPATIENT])
+    for node, patient in chain(tries, ((node, True) for node in decision.candidates)):
         if not nodes.claim(
             session,
             consumer_id=instance.id,

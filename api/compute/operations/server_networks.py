@@ -62,7 +62,7 @@ def _by_default(session: Session, context: RequestContext, *, must: bool) -> tup
         if must:
             raise InvalidRequest(f"Unable to automatically allocate a network for project {context.project_id}")
         return ()
-    server_ports.usable_networks(session, [found[0].id], context)
+    server_ports.check_has_subnet(session, found[0], context)
     return (Nic(network_id=found[0].id),)
 
 
@@ -114,7 +114,7 @@ def plug(
             dns_name=dns_name, fixed_ips=(RequestedAddress(ip_address=nic.fixed_ip),) if nic.fixed_ip else None,
         )  # fmt: skip
         try:
-            ports.create(
+            ports.add(
                 session, new, now, mac_prefix=config.network.mac_prefix, quota=network_quota.defaults(config.quota)
             )
         except Conflict as err:

@@ -34,10 +34,13 @@ class Reader:
     node_down_after_s: float
 
     def at_least(self, version: str) -> bool:
-        return self.version >= _parsed(version)
+        return _at_least(self.version.major, self.version.minor, version)
 
 
-_parsed = lru_cache(maxsize=128)(Microversion.parse)
+@lru_cache(maxsize=4096)
+def _at_least(major: int, minor: int, version: str) -> bool:
+    """Asked for every server of a list."""
+    return Microversion(major, minor) >= Microversion.parse(version)
 
 
 def reader(request: ApiRequest) -> Reader:
@@ -74,7 +77,7 @@ def _fits(field: Field, version: Microversion, is_admin: bool) -> bool:
 
 def seconds(at: datetime | None) -> str | None:
     """2026-01-01T00:00:00Z"""
-    return None if at is None else at.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return None if at is None else at.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def micros(at: datetime | None) -> str | None:

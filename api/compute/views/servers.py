@@ -142,7 +142,8 @@ def _newest(row: Instance, page: ServerPage, audience: Reader) -> Body:
         "OS-EXT-STS:vm_state": row.vm_state,
         "OS-EXT-STS:power_state": row.power_state,
         "os-extended-volumes:volumes_attached": [],
-        **_for_administrators(row, host, audience),
+        "OS-EXT-SRV-ATTR:hostname": row.hostname,
+        **(_for_administrators(row, host, audience) if audience.is_admin else {}),
         "locked": row.locked,
         "locked_reason": row.locked_reason,
         "description": row.description,
@@ -166,7 +167,6 @@ def _for_administrators(row: Instance, host: Host | None, audience: Reader) -> B
         "OS-EXT-SRV-ATTR:instance_name": DOMAIN_PREFIX + row.id,
         "OS-EXT-SRV-ATTR:reservation_id": row.reservation_id,
         "OS-EXT-SRV-ATTR:launch_index": row.launch_index,
-        "OS-EXT-SRV-ATTR:hostname": row.hostname,
         "OS-EXT-SRV-ATTR:kernel_id": "",
         "OS-EXT-SRV-ATTR:ramdisk_id": "",
         "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda",
@@ -195,17 +195,21 @@ def _host_status(host: Host | None, audience: Reader) -> str:
 def _image(row: Instance, audience: Reader) -> Body | str:
     if not row.image_id:
         return ""
-    href = links.bookmark(audience.base_url, "images", row.image_id)
-    body: Body = {"id": row.image_id, "links": [{"rel": "bookmark", "href": href}]}
-    if audience.at_least("2.98"):
-        body["properties"] = row.image.get("properties", {})
-    return body
+    kept = _bookmarked(audience.base_url, "images", row.image_id)
+    if not audience.at_least("2.98"):
+        return kept
+    return {**kept, "properties": row.image.get("properties", {})}
+
+
+@lru_cache(maxsize=1024)
+def _bookmarked(base_url: str, noun: str, its_id: str) -> Body:
+    """The few images and flavors that the many servers of a list have; nobody changes what is returned."""
+    return {"id": its_id, "links": [{"rel": "bookmark", "href": links.bookmark(base_url, noun, its_id)}]}
 
 
 def _flavor(flavor: Mapping[str, Any], audience: Reader) -> Body:
     if not audience.at_least("2.47"):
-        href = links.bookmark(audience.base_url, "flavors", flavor["id"])
-        return {"id": flavor["id"], "links": [{"rel": "bookmark", "href": href}]}
+        return _bookmarked(audience.base_url, "flavors", flavor["id"])
     return {
         "original_name": flavor["name"], "vcpus": flavor["vcpus"], "ram": flavor["memory_mib"],
         "disk": flavor["root_gib"], "ephemeral": flavor["ephemeral_gib"], "swap": flavor["swap_mib"],

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from api.request import Services
-from common.db import instances, nodes
-from common.db.models import Flavor, Image, Instance, Network, Subnet
+from common.db import instances, networks, nodes
+from common.db.models import Flavor, Image, Instance, Subnet
+from common.db.networks import NewNetwork
 from common.ids import new_id
 from common.states import VmState
 from tests.fixtures.api import ApiClient, project_id
@@ -117,14 +118,10 @@ def add_image(session: Session, now: datetime, **changes: Any) -> str:
 
 
 def add_network(session: Session, now: datetime, owner: str, name: str, cidr: str, **changes: Any) -> str:
-    network_id, subnet_id = new_id(), new_id()
-    vni = int(network_id[:5], 16) + 1
-    session.add(
-        Network(
-            id=network_id, project_id=owner, name=name, segmentation_id=vni, created_at=now, updated_at=now, **changes
-        )
-    )
-    session.flush()
+    subnet_id = new_id()
+    network_id = networks.create(
+        session, NewNetwork(project_id=owner, name=name, mtu=1450, **changes), now, {"network": -1}
+    ).id
     base = cidr.rsplit(".", 1)[0]
     session.add(
         Subnet(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.db.nodes import Amounts
+from common.deadlines import NODE_DOWN_S
 from common.placement import filters
 from common.placement.request import PlacementRequest, amounts_of
 from common.placement.select import choose, nearest_fix, score
@@ -97,6 +98,27 @@ def test_the_nearest_fix_prefers_a_node_that_could_be_freed() -> None:
         nearest_fix(refusals, 2)
         == "Free 256 MiB of memory on node busy, or use a flavor with at most 256 MiB of memory."
     )
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({
+            "enabled": st.booleans(), "forced_down": st.booleans(), "free_vcpus": st.integers(-2, 4),
+            "free_memory_mib": st.sampled_from([0, 511, 512, 513]), "free_disk_gib": st.integers(-1, 3),
+            "last_heartbeat_at": st.sampled_from(
+                [None, NOW, NOW - timedelta(seconds=NODE_DOWN_S), NOW - timedelta(seconds=NODE_DOWN_S + 1)]
+            ),
+        })
+    ),
+    st.integers(0, 4), st.integers(0, 3),
+)  # fmt: skip
+def test_looking_at_all_nodes_at_once_passes_those_that_pass_one_by_one(
+    kinds: list[dict[str, object]], vcpus: int, disk_gib: int
+) -> None:
+    views = [node(f"n{number}", **changes) for number, changes in enumerate(kinds)]
+    asked = request(vcpus=vcpus, disk_gib=disk_gib)
+    for each in filters.FILTERS:
+        assert list(each.passing(asked, views, NOW)) == [view for view in views if each.check(asked, view, NOW) is None]
 
 
 def test_without_nodes_it_says_so() -> None:
