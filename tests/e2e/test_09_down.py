@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -65,9 +66,10 @@ def forget_the_kernels_part() -> None:
     for path in Path("/run/netns").iterdir():
         if path.name != OUTSIDE:
             host("ip", "netns", "delete", path.name)
+    # The kernel takes a deleted namespace apart later: a pair's end in it takes the end here along, at any moment.
     for path in Path("/sys/class/net").glob("cml*"):
-        if path.exists():
-            host("ip", "link", "delete", path.name)
+        subprocess.run(["ip", "link", "delete", path.name], capture_output=True, timeout=60, check=False)
+    until(lambda: not list(Path("/sys/class/net").glob("cml*")), "the end of all devices", deadline_s=20)
     for line in host("nft", "list", "tables").splitlines():
         if "cml" in line:
             host("nft", "delete", *line.split())
