@@ -77,6 +77,7 @@ class NewPort:
     delete_with_instance: bool = False
     nic_order: int = 0
     vnic_type: str = "normal"
+    binding_host: str = ""
     binding_profile: dict[str, Any] = field(default_factory=dict)
 
 
@@ -173,6 +174,7 @@ def _insert(session: Session, new: NewPort, filtered: bool, mac_prefix: str, now
         "nic_order": new.nic_order,
         "delete_with_instance": new.delete_with_instance,
         "binding_epoch": 0,
+        "binding_host": new.binding_host,
         "binding_profile": new.binding_profile,
         "vnic_type": new.vnic_type,
         "port_security_enabled": filtered,
@@ -330,6 +332,7 @@ def bind(session: Session, instance_id: str, node_id: str, epoch: int, now: date
         .values(
             binding_node_id=node_id,
             binding_epoch=epoch,
+            binding_host="",
             status="DOWN",
             updated_at=now,
             revision_number=Port.revision_number + 1,
