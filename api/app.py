@@ -82,6 +82,11 @@ def _endpoints() -> list[tuple[str, Api, list[Route]]]:
 def _url_map() -> Map:
     """Made once: compiling some hundred rules takes a tenth of a second, and tests make many applications."""
     rules = [Rule(endpoint.partition(":")[2], endpoint=endpoint, methods=METHODS) for endpoint, _, _ in _endpoints()]
+    rules += [
+        Rule(api.prefix + api.other_spelling(routes[0].path), endpoint=endpoint, methods=METHODS)
+        for endpoint, api, routes in _endpoints()
+        if api.other_spelling(routes[0].path) != routes[0].path
+    ]
     health = [Rule(f"/{name}", endpoint=name, methods=["GET"]) for name in ("healthz", "metrics")]
     return Map([*rules, *health], strict_slashes=False, merge_slashes=False)
 

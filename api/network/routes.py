@@ -227,10 +227,10 @@ SHARED_ROUTES = [
     *tags.routes(),
 ]
 _FLAVOR, _PROFILE = "/flavors/<router_flavor_id>", "/service_profiles/<service_profile_id>"
-_RANGE, _TOPOLOGY = "/network-segment-ranges/<segment_range_id>", "/auto-allocated-topology/<topology_project_id>"
+_RANGE, _TOPOLOGY = "/network_segment_ranges/<segment_range_id>", "/auto-allocated-topology/<topology_project_id>"
 ARRANGED_ROUTES = [
-    _row("GET", "/network-segment-ranges", Rule.ADMIN, segment_ranges.index, "segment_ranges:list"),
-    _row("POST", "/network-segment-ranges", Rule.ADMIN, segment_ranges.create, "segment_ranges:create"),
+    _row("GET", "/network_segment_ranges", Rule.ADMIN, segment_ranges.index, "segment_ranges:list"),
+    _row("POST", "/network_segment_ranges", Rule.ADMIN, segment_ranges.create, "segment_ranges:create"),
     _row("GET", _RANGE, Rule.ADMIN, segment_ranges.show, "segment_ranges:show"),
     _row("PUT", _RANGE, Rule.ADMIN, segment_ranges.update, "segment_ranges:update"),
     _row("DELETE", _RANGE, Rule.ADMIN, segment_ranges.delete, "segment_ranges:delete"),
@@ -262,6 +262,6 @@ VERSION_ROUTES = [
 ]
 
 APIS = [
-    Api(name="network", prefix=PREFIX, routes=ROUTES, error_form=network_form),
+    Api(name="network", prefix=PREFIX, routes=ROUTES, error_form=network_form, either_dash=True),
     Api(name="network-versions", prefix="/network", routes=VERSION_ROUTES, error_form=network_form),
 ]

@@ -1,4 +1,4 @@
-"""/network-segment-ranges, for administrators."""
+"""/network_segment_ranges, for administrators."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _state(net: NetworkClient, node_id: str) -> NetworkState:
 
 def _range(net: NetworkClient, minimum: int, maximum: int, expect: int = 201, **more: Any) -> dict[str, Any]:
     asked = {"network_type": "vxlan", "minimum": minimum, "maximum": maximum, "shared": False, **more}
-    body: dict[str, Any] = net.post("/network-segment-ranges", {"network_segment_range": asked}, "admin", expect)
+    body: dict[str, Any] = net.post("/network_segment_ranges", {"network_segment_range": asked}, "admin", expect)
     return body["network_segment_range"] if expect == 201 else body
 
 
@@ -36,7 +36,7 @@ def test_a_projects_networks_have_the_numbers_of_its_own_range_and_nobody_elses_
     mine = [net.network() for _ in range(3)]
     assert sorted(_vni(net, each) for each in mine[:2]) == [700, 701]
     assert _vni(net, mine[2]) not in (700, 701), "where the own range is used up, what is for all serves"
-    path = f"/network-segment-ranges/{made['id']}"
+    path = f"/network_segment_ranges/{made['id']}"
     shown = net.get(path, "admin")["network_segment_range"]
     assert (set(shown["used"]), shown["available"]) == ({"700", "701"}, [])
     shrunk = {"network_segment_range": {"minimum": 701, "maximum": 705}}
@@ -66,21 +66,21 @@ def test_ranges_keep_apart_and_within_their_kind(net: NetworkClient) -> None:
     made = _range(net, 10, 20, shared=True)
     assert (made["project_id"], made["shared"]) == (None, True)
     body = {"network_segment_range": {"network_type": "vxlan", "minimum": 20, "maximum": 30}}
-    net.refused("POST", "/network-segment-ranges", body, 409, "NetworkSegmentRangeOverlaps", "admin")
+    net.refused("POST", "/network_segment_ranges", body, 409, "NetworkSegmentRangeOverlaps", "admin")
     for wrong in (
         {"minimum": 30, "maximum": 29}, {"minimum": 0, "maximum": 29}, {"physical_network": "physnet1"},
         {"network_type": "vlan"}, {"network_type": "vlan", "physical_network": "elsewhere"},
     ):  # fmt: skip
         assert _range(net, **{"minimum": 40, "maximum": 41, **wrong}, expect=400)
-    default = net.get("/network-segment-ranges?default=True", "admin")["network_segment_ranges"]
+    default = net.get("/network_segment_ranges?default=True", "admin")["network_segment_ranges"]
     assert [(each["network_type"], each["physical_network"]) for each in default] == [
         ("vxlan", None), ("vlan", "physnet1"),
     ]  # fmt: skip
-    path, kind = f"/network-segment-ranges/{default[0]['id']}", "NetworkSegmentRangeDefaultReadOnly"
+    path, kind = f"/network_segment_ranges/{default[0]['id']}", "NetworkSegmentRangeDefaultReadOnly"
     net.refused("DELETE", path, None, 400, kind, "admin")
     net.refused("PUT", path, {"network_segment_range": {"name": "x"}}, 400, kind, "admin")
-    assert net.get("/network-segment-ranges?minimum=10&shared=true", "admin")["network_segment_ranges"] == [made]
-    net.get("/network-segment-ranges", expect=403)
+    assert net.get("/network_segment_ranges?minimum=10&shared=true", "admin")["network_segment_ranges"] == [made]
+    net.get("/network_segment_ranges", expect=403)
 
 
 def test_a_node_answers_dhcp_where_it_is_told_to(net: NetworkClient, add_node: Callable[[str], str]) -> None:

@@ -77,6 +77,13 @@ def test_extensions(net: NetworkClient) -> None:
     net.refused("GET", "/extensions/vlan-transparent", None, 404, "ExtensionNotFound")
 
 
+def test_collections_are_written_either_way(net: NetworkClient) -> None:
+    for path in ("/floatingip_pools", "/floatingip-pools", "/security-groups", "/security_groups"):
+        assert net.get(path)
+    group = net.group()
+    assert net.get(f"/security_groups/{group['id']}")["security_group"]["id"] == group["id"]
+
+
 def test_availability_zones(net: NetworkClient) -> None:
     zones = net.get("/availability_zones")["availability_zones"]
     assert zones == [{"name": "nova", "resource": kind, "state": "available"} for kind in ("network", "router")]
