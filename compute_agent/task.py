@@ -20,6 +20,7 @@ from common.rpc.compute_v1 import (
     Report,
     ReportKind,
     SyncNetwork,
+    VolumeCommand,
 )
 
 NETWORK_LANE = "network"
@@ -48,6 +49,9 @@ class Task:
 
     @property
     def lane(self) -> str:
+        """A volume that a server here has is worked on in that server's lane."""
+        if isinstance(self.command, VolumeCommand):
+            return self.command.instance_id or self.command.volume_id
         return NETWORK_LANE if isinstance(self.command, SyncNetwork) else self.command.instance_id
 
     @property

@@ -378,6 +378,80 @@ class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
     keep_disks: bool = False
 
 
+class _VolumeCommand(_Command, frozen=True, kw_only=True):
+    """About a volume's file in the node's folder of volumes; generation is the volume's, epoch always 0.
+
+    instance_id: the server on this node that has the volume as `device` of its guest, running or not; "" for none.
+    """
+
+    volume_id: str
+    device: str = ""
+
+
+class EnsureVolume(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume"):
+    """Make the volume's file: empty, or with the bytes of one of image, snapshot and source volume.
+
+    instance_id and device are about the source volume.
+    """
+
+    size_gib: int
+    disk_format: str  # "qcow2" or "raw"
+    image: ImageSpec | None = None
+    snapshot_id: str = ""
+    source_volume_id: str = ""
+    source_format: str = ""  # of the snapshot or source volume
+
+
+class EnsureVolumeAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_absent"):
+    """Remove the volume's file. Succeeds when nothing is there; snapshots stay."""
+
+
+class SnapshotVolume(_VolumeCommand, frozen=True, kw_only=True, tag="snapshot_volume"):
+    """Keep a copy of the volume's bytes as they are at one moment, as qcow2; a guest that has it goes on meanwhile."""
+
+    disk_format: str
+    snapshot_id: str
+
+
+class EnsureVolumeSnapshotAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_snapshot_absent"):
+    """Remove the copy, whole or not. Succeeds when there is none."""
+
+    snapshot_id: str
+
+
+class ResizeVolume(_VolumeCommand, frozen=True, kw_only=True, tag="resize_volume"):
+    """Make the volume larger; a guest that has it sees that at once."""
+
+    disk_format: str
+    size_gib: int
+
+
+class RevertVolume(_VolumeCommand, frozen=True, kw_only=True, tag="revert_volume"):
+    """Bring the volume's bytes back to those of a snapshot; it keeps its size. No guest may have it."""
+
+    disk_format: str
+    size_gib: int
+    snapshot_id: str
+
+
+class UploadVolume(_VolumeCommand, frozen=True, kw_only=True, tag="upload_volume"):
+    """Send a copy of the volume's bytes of one moment to the image service. url: absolute.
+
+    image_format: what the image is to be, "qcow2" or "raw".
+    """
+
+    disk_format: str
+    image_id: str
+    image_format: str
+    url: str
+
+
+class DiscardVolumeCopy(_VolumeCommand, frozen=True, kw_only=True, tag="discard_volume_copy"):
+    """Remove what UploadVolume has copied. Succeeds when there is nothing."""
+
+    image_id: str
+
+
 class SyncNetwork(_Command, frozen=True, kw_only=True, tag="sync_network"):
     """Bring the node's networking to this state; instance_id is ""; generation equals state.version."""
 
@@ -409,9 +483,28 @@ Command = (
     | EnsurePaused
     | EnsureSaved
     | EnsureAbsent
+    | EnsureVolume
+    | EnsureVolumeAbsent
+    | SnapshotVolume
+    | EnsureVolumeSnapshotAbsent
+    | ResizeVolume
+    | RevertVolume
+    | UploadVolume
+    | DiscardVolumeCopy
     | SyncNetwork
     | AckReports
     | LeaseRenewed
+)
+
+VolumeCommand = (
+    EnsureVolume
+    | EnsureVolumeAbsent
+    | SnapshotVolume
+    | EnsureVolumeSnapshotAbsent
+    | ResizeVolume
+    | RevertVolume
+    | UploadVolume
+    | DiscardVolumeCopy
 )
 
 
@@ -474,6 +567,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_gib: int = 0
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
+    shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):

@@ -139,6 +139,10 @@ class Hypervisor(Protocol):
         """Give up a copy that is going on, if there is one."""
         ...
 
+    def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:
+        """Let a running guest's disk be this large; it sees that at once. Raises HypervisorError when it is off."""
+        ...
+
     def request_shutdown(self, instance_id: str) -> None:
         """Press the power button once; returns at once. Nothing happens when it is not running."""
         ...

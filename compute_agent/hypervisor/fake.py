@@ -149,6 +149,15 @@ class FakeHypervisor:
     def end_copy(self, instance_id: str) -> None:
         """A copy ends as soon as it has begun."""
 
+    def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:
+        with self._faults.around("resize_disk", instance_id):
+            guest = self._guests.get(instance_id)
+            if guest is None or guest.power not in _ON:
+                raise HypervisorError(
+                    f"server {instance_id} has no guest that runs, so {device} can't be made {size_bytes} bytes large",
+                    instance_id=instance_id,
+                )
+
     def request_shutdown(self, instance_id: str) -> None:
         with self._faults.around("request_shutdown", instance_id) as obeyed:
             if obeyed and self._runs(instance_id):

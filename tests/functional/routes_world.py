@@ -17,7 +17,7 @@ from api.routing import Api, Route
 from common.ids import new_id
 from tests.fixtures.cloud import COMPUTE, NETWORK, NEWEST, PUBLIC_KEY, Cloud
 
-IMAGE, IDENTITY = "/image/v2", "/identity/v3"
+IMAGE, IDENTITY, VOLUME = "/image/v2", "/identity/v3", "/volume/v3"
 UNKNOWN = "00000000-dead-4bad-8bad-000000000000"
 
 
@@ -125,7 +125,14 @@ class World:
         world.furnish_identity()
         world.furnish_metadefs()
         world.furnish_networks()
+        world.furnish_volumes()
         return world
+
+    def furnish_volumes(self) -> None:
+        ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
+        wish = {"volume": {"name": "demo's", "size": 1, "metadata": {"web": "a value"}}}
+        ids["volume_id"] = ok(api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
+        self.cloud.settle()
 
     def furnish_routers(self) -> None:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
@@ -281,7 +288,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
     "compute:server_group_id": "server_group_id",
-    "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
+    "compute:volume_id": lambda _: UNKNOWN, "volume_id": "volume_id", "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
     "address_group_id": "address_group_id", "address_scope_id": "address_scope_id", "subnetpool_id": "subnetpool_id",
@@ -334,6 +341,11 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:servers:update": {"server": _NAMED},
+    "volume:volumes:create": {"volume": {"name": "x", "size": 1}},
+    "volume:volumes:update": {"volume": _NAMED},
+    "volume:volume-metadata:create": {"metadata": {"a": "b"}},
+    "volume:volume-metadata:update_all": {"metadata": {"a": "b"}},
+    "volume:volume-metadata:update": {"meta": {"web": "b"}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},
     "compute:server-metadata:update": {"meta": {"web": "b"}},

@@ -69,6 +69,7 @@ from common.db.models.network_shared import (
     Trunk,
 )
 from common.db.models.operation import Operation, OperationEvent
+from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
 
 __all__ = [
     "AccessRule",
@@ -142,4 +143,7 @@ __all__ = [
     "Trunk",
     "Trust",
     "User",
+    "Volume",
+    "VolumeAttachment",
+    "VolumeSnapshot",
 ]
