@@ -12,7 +12,10 @@ from sqlalchemy.orm import Session
 from common.db import node_life, nodes, volume_snapshots, volumes
 from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import StateConflict
-from common.rpc.compute_v1 import EnsureVolumeSnapshotAbsent, SnapshotVolume
+from common.rpc.volume_commands import (
+    EnsureVolumeSnapshotAbsent,
+    SnapshotVolume,
+)
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
 from common.volume_states import SnapshotStatus
 from scheduler import volume_places
