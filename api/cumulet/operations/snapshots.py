@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.cumulet.operations.nodes import authenticated
 from api.image.operations import uploads
-from api.image.operations.images import store_of
+from api.image.operations.stores import remove_everywhere, store_of
 from api.image.operations.uploads import Upload
 from api.request import Services
 from common import log
@@ -63,7 +63,7 @@ def drop_deleted(services: Services) -> None:
     with services.db.read() as session:
         gone = images.deleted_among(session, store.image_ids())
     for image_id in gone:
-        store.remove(image_id)
+        remove_everywhere(services, image_id)
 
 
 def rotate(services: Services, instance_id: str, backup_type: str, keep: int) -> None:
@@ -74,5 +74,5 @@ def rotate(services: Services, instance_id: str, backup_type: str, keep: int) ->
         return [image_id for image_id in old if images.mark_deleted(session, image_id, services.clock.now())]
 
     for image_id in services.db.run(work):
-        store_of(services).remove(image_id)
+        remove_everywhere(services, image_id)
         log.event(logger, "image.backup_rotated", image_id=image_id, instance_id=instance_id, backup_type=backup_type)

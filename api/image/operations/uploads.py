@@ -12,13 +12,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Protocol
 
 from sqlalchemy.orm import Session
 
+from api.image.operations import stores
 from api.image.operations.access import owned
-from api.image.operations.images import store_of
-from api.image.store import CHUNK_BYTES, ImageStore, sync_and_close, write_all
+from api.image.operations.stores import store_of
+from api.image.store import CHUNK_BYTES, ImageStore, sync, write_all
 from api.request import Services
 from common import log
 from common.config import ImageConfig
@@ -33,6 +34,10 @@ logger = logging.getLogger(__name__)
 INTERRUPTED = "The upload ended before all data had arrived; upload the data again."
 STALE_AFTER_S = 3600.0
 KEPT_FOR_S = 24 * 3600.0  # staged bytes that nobody imports
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -91,28 +96,38 @@ def _begin(session: Session, services: Services, context: RequestContext, image_
     return begun
 
 
+class Judge:
+    """Hashes bytes and looks into them while they pass; memory is bounded, however many there are."""
+
+    def __init__(self, limits: ImageConfig) -> None:
+        self._md5, self._sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
+        self._inspector = Inspector(max_virtual_bytes=limits.max_virtual_gib * 1024**3)
+
+    def feed(self, chunk: bytes) -> None:
+        self._md5.update(chunk)
+        self._sha512.update(chunk)
+        self._inspector.feed(chunk)
+
+    def finish(self, disk_format: str) -> StoredBytes:
+        """Raises ImageRefused when the bytes are not safely of this format."""
+        found = self._inspector.finish(disk_format)
+        return StoredBytes(found.size_bytes, found.virtual_size_bytes, self._md5.hexdigest(), self._sha512.hexdigest())
+
+
 def receive(
-    stream: IO[bytes], staging: BinaryIO | None, disk_format: str, length: int | None, limits: ImageConfig
+    stream: IO[bytes], staging: BinaryIO, disk_format: str, length: int | None, limits: ImageConfig
 ) -> StoredBytes:
-    """Write (unless it is stored already), hash and inspect the stream in one pass; memory is bounded by the chunk."""
-    md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
-    inspector = Inspector(max_virtual_bytes=limits.max_virtual_gib * 1024**3)
-
-    def judge(chunk: bytes) -> None:
-        md5.update(chunk)
-        sha512.update(chunk)
-        inspector.feed(chunk)
-
-    size = copy_in(stream, staging, length, limits, judge)
-    found = inspector.finish(disk_format)
-    if staging is not None:
-        sync_and_close(staging)
-    return StoredBytes(size, found.virtual_size_bytes, md5.hexdigest(), sha512.hexdigest())
+    """Write, hash and inspect the stream in one pass."""
+    judge = Judge(limits)
+    copy_in(stream, staging, length, limits, judge.feed)
+    stored = judge.finish(disk_format)
+    sync(staging)
+    return stored
 
 
 def copy_in(
-    stream: IO[bytes],
-    staging: BinaryIO | None,
+    stream: Readable,
+    staging: BinaryIO,
     length: int | None,
     limits: ImageConfig,
     judge: Callable[[bytes], None] | None = None,
@@ -124,14 +139,13 @@ def copy_in(
         check_length(size, limits)
         if judge is not None:
             judge(chunk)
-        if staging is not None:
-            write_all(staging, chunk)
+        write_all(staging, chunk)
     if length is not None and size != length:
         raise InvalidRequest(INTERRUPTED)
     return size
 
 
-def _next_chunk(stream: IO[bytes]) -> bytes:
+def _next_chunk(stream: Readable) -> bytes:
     try:
         return stream.read(CHUNK_BYTES)
     except OSError as err:  # the connection broke, or a chunked body ended early
@@ -147,7 +161,7 @@ def publish_with(
     move: Callable[[], None],
 ) -> None:
     """The file moves inside the transaction: only the upload that holds the image can put bytes in its place."""
-    if not images.finish_upload(session, image_id, upload_id, stored, services.clock.now()):
+    if not images.finish_upload(session, image_id, upload_id, stored, stores.LOCAL, services.clock.now()):
         raise NotFound(
             f"Image {image_id} could not be found after upload; the image may have been deleted during the upload.",
             http_status=410,
@@ -184,9 +198,10 @@ def recover(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str
         store.discard(upload_id)
     with services.db.read() as session:
         begun = images.uploads_begun_before(session, before)
-        leftovers = images.deleted_among(session, store.image_ids())
+        here = {image_id for each in stores.stores_of(services).values() for image_id in each.image_ids()}
+        leftovers = images.deleted_among(session, sorted(here))
     for image_id in leftovers:
-        store.remove(image_id)
+        stores.remove_everywhere(services, image_id)
     returned = []
     for upload_id, image_id in begun.items():
         if not (store.has_upload(upload_id) or store.has_kept(upload_id)) and _return(services, upload_id):
