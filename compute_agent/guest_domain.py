@@ -24,10 +24,6 @@ def build(
     console_log: Path,
 ) -> Domain:  # fmt: skip
     """Raises ImageRefused for an image property whose value no domain can have."""
-    model = spec.image_properties.get(_NIC_PROPERTY, "virtio")
-    if model not in _NIC_MODELS:
-        known = ", ".join(_NIC_MODELS)
-        raise ImageRefused(f"the image asks for network cards {model!r}; known are {known}: change its {_NIC_PROPERTY}")
     epoch, generation = pair
     return Domain(
         instance_id=spec.id,
@@ -37,8 +33,17 @@ def build(
         vcpus=spec.vcpus,
         memory_mib=spec.memory_mib,
         disks=tuple(disks),
-        nics=tuple(replace(nic, model=model) for nic in nics),
+        nics=tuple(card(spec, nic) for nic in nics),
         console_log=console_log,
         guest_agent=spec.image_properties.get(_AGENT_PROPERTY, "").lower() in _YES,
         evacuable=spec.evacuable,
     )
+
+
+def card(spec: InstanceSpec, nic: Nic) -> Nic:
+    """The card as this instance's image wants it. Raises ImageRefused."""
+    model = spec.image_properties.get(_NIC_PROPERTY, "virtio")
+    if model not in _NIC_MODELS:
+        known = ", ".join(_NIC_MODELS)
+        raise ImageRefused(f"the image asks for network cards {model!r}; known are {known}: change its {_NIC_PROPERTY}")
+    return replace(nic, model=model)
