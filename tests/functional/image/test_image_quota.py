@@ -48,7 +48,12 @@ def test_without_limits_there_are_none(api_client: ApiClient, database_url: str)
     uploaded(api_client, data=b"x" * (MIB + 1))
     stage(api_client, register(api_client)["id"], data=b"x" * 3)
     register(api_client, "other")
-    assert usage(api_client) == {"size_total": (2, -1), "stage_total": (1, -1), "count_total": (2, -1), "count_uploading": (1, -1)}
+    assert usage(api_client) == {
+        "size_total": (2, -1),
+        "stage_total": (1, -1),
+        "count_total": (2, -1),
+        "count_uploading": (1, -1),
+    }
 
 
 def test_how_many_images(api_client: ApiClient, limit: Any, database_url: str) -> None:
@@ -69,7 +74,9 @@ def test_how_large_together(api_client: ApiClient, limit: Any, database_url: str
     uploaded(api_client, data=b"x" * 2 * MIB)
     image = register(api_client)
     assert put(api_client, image["id"], 2 * MIB) == 413
-    assert put_stream(api_client, image["id"], Interrupted(2 * MIB, 0, lambda: None), None).status_code == 413, "no length said"
+    assert put_stream(api_client, image["id"], Interrupted(2 * MIB, 0, lambda: None), None).status_code == 413, (
+        "no length said"
+    )
     assert show(api_client, image["id"])["status"] == "queued"
     assert len(stored_files(api_client)) == 1
     assert put(api_client, image["id"], MIB) == 204
@@ -107,7 +114,12 @@ def test_what_waits_for_its_import(api_client: ApiClient, services: Services, li
     assert start(api_client, first["id"], DIRECT).status_code == 202
     work(services)
     assert put(api_client, third["id"], 1) == 204
-    assert usage(api_client) == {"size_total": (2, -1), "stage_total": (1, 2), "count_total": (3, -1), "count_uploading": (1, 2)}
+    assert usage(api_client) == {
+        "size_total": (2, -1),
+        "stage_total": (1, 2),
+        "count_total": (3, -1),
+        "count_uploading": (1, 2),
+    }
 
 
 def test_an_import_that_does_not_fit(api_client: ApiClient, services: Services, limit: Any) -> None:
