@@ -170,7 +170,7 @@ def copies_are_made(session: Session, task_id: str, stores: str, missing: str, f
 def give_up(session: Session, task_id: str, failure: str, failed_stores: str, now: datetime) -> None:
     """importing -> queued, with the reason; an image that was active stays so."""
     ended = {"import_task_id": None, "importing_to": "", "failed_import": failed_stores, "updated_at": now}
-    back = {**ended, "status": ImageStatus.QUEUED, "upload_id": None, "failure": failure[:2000]}
+    back = {**ended, "status": ImageStatus.QUEUED, "upload_id": None, "size": None, "failure": failure[:2000]}
     _change(session, [Image.import_task_id == task_id, Image.status == ImageStatus.IMPORTING], back)
     _change(session, [Image.import_task_id == task_id], ended)
 

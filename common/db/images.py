@@ -265,6 +265,13 @@ def active_values(stored: StoredBytes, now: datetime) -> dict[str, Any]:
     }
 
 
+def note_staged(session: Session, upload_id: str, size: int, now: datetime) -> str | None:
+    """How much has come. Returns the image's owner. Raises NotFound when the image was deleted meanwhile."""
+    if not _move(session, _holding(upload_id, ImageStatus.UPLOADING), {"size": size, "updated_at": now}):
+        raise NotFound("The image was deleted while its data were staged.", http_status=410)
+    return session.scalars(sa.select(Image.owner).where(Image.upload_id == upload_id)).one()
+
+
 def return_to_queue(session: Session, upload_id: str, failure: str, now: datetime) -> bool:
     """Back to queued, with the reason, so that the owner may upload again. False: this upload holds no image."""
     return _move(
@@ -273,6 +280,7 @@ def return_to_queue(session: Session, upload_id: str, failure: str, now: datetim
         {
             "status": ImageStatus.QUEUED,
             "upload_id": None,
+            "size": None,
             "failure": failure[:2000],
             "updated_at": now,
         },
@@ -310,7 +318,8 @@ def mark_deleted(session: Session, image_id: str, now: datetime) -> bool:
 
 
 _KEPT_PREFIXES = (
-    "hw_", "os_type", "os_distro", "os_version", "os_admin_user", "os_require_quiesce", "architecture",
+    "hw_", "os_type", "os_distro", "os_version", "os_admin_user", "os_require_quiesce", "os_secure_boot", "architecture",
+    "trait:", "img_hv_type", "img_hide_hypervisor_id", "img_signature", "hypervisor_type",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from api.image.operations.stores import remove_everywhere, store_of
 from api.image.operations.uploads import Upload
 from api.request import Services
 from common import log
-from common.db import images
+from common.db import image_quota, images
 from common.db.images import ImageStatus
 from common.db.models import Image
 from common.errors import Conflict, NotFound
@@ -37,7 +37,9 @@ def receive(services: Services, name: str, secret: str, image_id: str, stream: I
 
     def begin(session: Session) -> Upload:
         fresh, _ = _expected(session, name, secret, image_id)
-        begun = Upload(new_id(), fresh.id, str(fresh.disk_format))
+        more = {image_quota.SIZE_TOTAL: -(-(length or 0) // image_quota.MIB)}
+        most = uploads.most_bytes(session, services, fresh.owner, more)
+        begun = Upload(new_id(), fresh.id, str(fresh.disk_format), most)
         if not images.begin_node_upload(session, fresh.id, begun.id, services.clock.now()):
             raise Conflict(f"Image {image_id} is {fresh.status}; it takes no data.")
         return begun

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.image.operations import imports
+from api.image.operations import imports, quota
 from api.image.operations import stores as operations
 from api.image.views.documents import SCHEMAS, import_methods_body, stores_body, versions_body
 from api.request import ApiRequest, Reply
@@ -36,6 +36,5 @@ def stores_detail(request: ApiRequest) -> Reply:
     return Reply(stores_body(operations.shown(request.services), detail=True))
 
 
-def usage(_request: ApiRequest) -> Reply:
-    """Glance's answer where images have no quota: no resource is limited, so none is listed."""
-    return Reply({"usage": {}})
+def usage(request: ApiRequest) -> Reply:
+    return Reply({"usage": quota.usage(request.services, request.context)})

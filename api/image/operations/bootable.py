@@ -76,7 +76,7 @@ def _converted(
 ) -> Ready:  # fmt: skip
     job.checkpoint()
     scratch = workspace.new()
-    most = min(virtual_size + virtual_size // 64 + 64 * _MIB, job.services.config.image.max_size_mib * _MIB)
+    most = min(virtual_size + virtual_size // 64 + 64 * _MIB, job.most_bytes())
     reach("image.import.convert")
     to_qcow2(disk, scratch.path, most_bytes=most)
     sync(scratch.file)

@@ -25,7 +25,7 @@ from api.request import Services
 from api.schema import validate
 from common import log
 from common.context import RequestContext
-from common.db import images
+from common.db import image_quota, images
 from common.db.images import ImageFilter, ImageStatus, Visibility
 from common.db.models import Image
 from common.db.paging import Page
@@ -83,6 +83,7 @@ def create(services: Services, context: RequestContext, body: Mapping[str, Any])
                 "properties": properties,
             }
         )
+        image_quota.check(session, owner, services.config.cloud.region, {image_quota.COUNT_TOTAL: 1})
         images.add(session, image)
         images.add_tags(session, image_id, tags)
         return ShownImage(image, tags)

@@ -9,12 +9,12 @@ from pathlib import Path
 from api.image.operations import stores
 from api.image.operations.imports import DIRECT, GLANCE, WEB, dialler_of
 from api.image.operations.stores import store_of
-from api.image.operations.uploads import INTERRUPTED, Judge, copy_in
+from api.image.operations.uploads import INTERRUPTED, Judge, copy_in, most_bytes
 from api.image.operations.workspace import Workspace
 from api.image.store import sync
 from api.request import Services
 from common.context import RequestContext
-from common.db import image_tasks, images
+from common.db import image_quota, image_tasks, images
 from common.db.image_tasks import FoundOut
 from common.db.images import ImageStatus, StoredBytes
 from common.db.models import Image, ImageTask
@@ -38,6 +38,11 @@ class Job:
     @property
     def method(self) -> str:
         return str(self.task.request["method"]["name"])
+
+    def most_bytes(self) -> int:
+        """What may come, by the owner's quota. Raises QuotaExceeded."""
+        with self.services.db.read() as session:
+            return most_bytes(session, self.services, self.image.owner, {image_quota.SIZE_TOTAL: 0})
 
     def checkpoint(self) -> None:
         """Now and then ask whether all this is still wanted. Raises LeaseLost when it isn't, or another does it."""
@@ -76,7 +81,7 @@ def _from_web(job: Job, workspace: Workspace) -> Arrived:
 
     uri = str(job.task.request["method"]["uri"])
     with dialler_of(job.services).fetch(uri, timeout_s=IMAGE_FETCH_S, idle_s=IMAGE_FETCH_IDLE_S) as body:
-        copy_in(body, scratch.file, body.length, job.services.config.image, see)
+        copy_in(body, scratch.file, body.length, job.most_bytes(), see)
     sync(scratch.file)
     return Arrived(scratch.path, _declared(job.image), judge=judge)
 

@@ -24,7 +24,7 @@ from api.image.operations.stores import store_of
 from api.image.operations.workspace import Workspace
 from api.request import Services
 from common import log
-from common.db import image_tasks, images
+from common.db import image_quota, image_tasks, images
 from common.db.models import ImageTask
 from common.deadlines import IMAGE_IMPORT_LEASE_S, IMAGE_IMPORT_SWEEP_S
 from common.errors import CloudError, LeaseLost, NotFound, StorageError
@@ -129,6 +129,7 @@ def _bring(job: Job) -> None:
                 session, job.task.id, ready.stored, ready.found, stores.text_of(placed.there), stores.text_of(placed.failed), now
             ):  # fmt: skip
                 raise NotFound("The image was deleted during its import.")
+            _check_quota(session, job)
 
         services.db.run(commit)
     _discard_kept(services, job.image.upload_id)
@@ -152,9 +153,15 @@ def _copy(job: Job) -> None:
         failed = stores.text_of(placed.failed)
         if not image_tasks.copies_are_made(session, job.task.id, everywhere, "", failed, now):
             raise NotFound("The image was deleted while it was copied.")
+        _check_quota(session, job)
 
     services.db.run(commit)
     log.event(logger, "image.copied", image_id=image.id, stores=placed.there)
+
+
+def _check_quota(session: Session, job: Job) -> None:
+    """With this image as it is now. Raises QuotaExceeded."""
+    image_quota.check(session, job.image.owner, job.services.config.cloud.region, {image_quota.SIZE_TOTAL: 0})
 
 
 @dataclass(frozen=True)

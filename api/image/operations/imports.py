@@ -15,18 +15,18 @@ from sqlalchemy.orm import Session
 from api.image.operations import stores
 from api.image.operations.access import owned
 from api.image.operations.stores import store_of
-from api.image.operations.uploads import INTERRUPTED, check_length, copy_in, give_up
+from api.image.operations.uploads import INTERRUPTED, check_length, copy_in, give_up, most_bytes, most_of
 from api.image.store import sync
 from api.request import Services
 from common import log
 from common.config import ImageConfig
 from common.context import RequestContext
-from common.db import image_tasks, images
+from common.db import image_quota, image_tasks, images
 from common.db.images import ImageStatus
 from common.db.models import Image, ImageTask
 from common.db.paging import Page
 from common.dialler import Dialler, DialPolicy
-from common.errors import Conflict, Forbidden, InvalidRequest, TargetRefused
+from common.errors import CloudError, Conflict, Forbidden, InvalidRequest, TargetRefused
 from common.ids import is_uuid, new_id
 
 logger = logging.getLogger(__name__)
@@ -63,29 +63,41 @@ def dialler_of(services: Services) -> Dialler:
 
 def stage(services: Services, context: RequestContext, image_id: str, stream: IO[bytes], length: int | None) -> None:
     """Receive an image's bytes and keep them for an import. Raises as an upload, but for what the bytes are."""
-    store, limits = store_of(services), services.config.image
-    check_length(length or 0, limits)
+    store = store_of(services)
+    check_length(length or 0, most_of(services.config.image))
     upload_id, now = new_id(), services.clock.now()
 
-    def begin(session: Session) -> None:
+    def begin(session: Session) -> int:
         image = owned(session, image_id, context, "upload data to")
         if not images.begin_upload(session, image.id, upload_id, now, ImageStatus.UPLOADING):
             raise Conflict(
                 f"Image status transition from {image.status} to uploading is not allowed; image {image.id}."
             )
+        more = {image_quota.STAGE_TOTAL: -(-(length or 0) // image_quota.MIB), image_quota.COUNT_UPLOADING: 0}
+        return most_bytes(session, services, image.owner, more)
 
-    services.db.run(begin)
-    kept = False
+    most = services.db.run(begin)
+    kept, failure = False, INTERRUPTED
     try:
         with store.stage(upload_id) as staging:
-            size = copy_in(stream, staging, length, limits)
+            size = copy_in(stream, staging, length, most)
             sync(staging)
         store.keep(upload_id)
+        services.db.run(lambda session: _staged(session, services, upload_id, size))
         kept = True
+    except CloudError as err:
+        failure = err.message
+        raise
     finally:
         if not kept:
-            give_up(services, store, upload_id, image_id, INTERRUPTED)
+            give_up(services, store, upload_id, image_id, failure)
     log.event(logger, "image.staged", image_id=image_id, size_bytes=size)
+
+
+def _staged(session: Session, services: Services, upload_id: str, size: int) -> None:
+    """From now on the image shows how much has come, which counts. Raises QuotaExceeded."""
+    owner = images.note_staged(session, upload_id, size, services.clock.now())
+    image_quota.check(session, owner, services.config.cloud.region, {image_quota.STAGE_TOTAL: 0})
 
 
 def request(
@@ -111,6 +123,7 @@ def request(
         for name in ("container_format", "disk_format"):
             if getattr(image, name) is None:
                 raise Conflict(f"'{name}' needs to be set before import")
+        image_quota.check(session, image.owner, services.config.cloud.region, {image_quota.SIZE_TOTAL: 0})
         missing = _to_copy(image, wanted, bool(given.get("all_stores"))) if method == COPY else wanted
         if not missing:
             return None

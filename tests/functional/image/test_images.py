@@ -338,5 +338,4 @@ def test_documents(api_client: ApiClient) -> None:
     assert api_client.get("/image/v2/info/stores/detail").status_code == 403
     (store,) = api_client.get("/image/v2/info/stores/detail", "admin").json["stores"]
     assert (store["type"], store["properties"]["data_dir"]) == ("file", api_client.services.config.image.store_dir)
-    assert api_client.get("/image/v2/info/usage").json == {"usage": {}}
     assert api_client.get(f"{V2}/{register(api_client)['id']}/tasks").json == {"tasks": []}
