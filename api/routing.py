@@ -48,6 +48,7 @@ class Api:
     """One OpenStack API: `prefix` is where it hangs on the listener ("/compute/v2.1").
 
     either_dash: clients write the names of collections with "-" or with "_", as they like.
+    project_prefix: where it hangs too, with the caller's project in the path as <caller_project_id>; "" for nowhere.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Api:
     error_form: ErrorForm
     versions: VersionRange | None = None
     request_id_headers: tuple[str, ...] = field(default=("x-openstack-request-id",))
+    project_prefix: str = ""
     either_dash: bool = False
 
     def other_spelling(self, route_path: str) -> str:

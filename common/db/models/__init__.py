@@ -76,7 +76,9 @@ from common.db.models.network_shared import (
     Subport,
     Trunk,
 )
+from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
+from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
 
 __all__ = [
     "AccessRule",
@@ -120,9 +122,12 @@ __all__ = [
     "Network",
     "NetworkTag",
     "Node",
+    "NodeCell",
+    "NodePages",
     "NodeToken",
     "Operation",
     "OperationEvent",
+    "PinnedCpu",
     "Policy",
     "PolicyAssociation",
     "Port",
@@ -156,4 +161,7 @@ __all__ = [
     "Trunk",
     "Trust",
     "User",
+    "Volume",
+    "VolumeAttachment",
+    "VolumeSnapshot",
 ]
