@@ -77,18 +77,20 @@ class Owner:
     port_id: str
     node_id: str | None = None
     router_id: str | None = None
-    project_id: str = ""
-    device_id: str = ""
 
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """address: its tunnel endpoint, "" without one. trouble: why nothing of it can be relied on, "" when all is well."""
+    """address: its tunnel endpoint, "" without one. trouble: why nothing of it can be relied on, "" when all is well.
+
+    note: what is worth knowing, but stops nothing.
+    """
 
     id: str
     name: str
     address: str = ""
     trouble: str = ""
+    note: str = ""
 
 
 class World(Protocol):
@@ -117,15 +119,19 @@ class World(Protocol):
 
 @dataclass(frozen=True)
 class Hop:
-    """One thing that the packet meets. device: as `ip link` or `ip netns` on the node show it."""
+    """One thing that the packet meets. id: of the port, router or network.
 
-    at: str  # "server", "security_group", "bridge", "tunnel", "router", "nat", "gateway", "service", "uplink"
+    For administrators alone: detail (nodes by name, their addresses), node_id, device (as `ip link` or `ip netns` on the
+    node show it).
+    """
+
+    at: str  # "server", "port", "security_group", "bridge", "tunnel", "node", "router", "nat", "gateway", "service", "uplink"
     what: str
     passes: bool = True
+    detail: str = ""
     device: str = ""
     node_id: str = ""
     id: str = ""
-    project_id: str = ""  # whose thing it is, "" for the network's own: others see that it is there, not what it says
     answer: bool = False  # on the way back
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from api.cumulet.trace import routing, rules
 from api.cumulet.trace.model import (
     METADATA,
     Address,
     Hop,
-    NodeFacts,
     Owner,
     OwnerKind,
     Packet,
@@ -28,7 +28,7 @@ from api.cumulet.trace.model import (
     first,
 )
 from common.filter_rules import ICMP, ICMPV6, TCP, UDP
-from common.rpc.compute_v1 import NetworkSpec, NetworkState, PortSpec, RouterInterface, RouterSpec
+from common.rpc.compute_v1 import NetworkSpec, PortSpec, RouterInterface, RouterSpec
 
 MAX_HOPS = 32  # of routers; more is a loop
 _SERVICE_PORTS = {(TCP, 53), (UDP, 53), (UDP, 67), (UDP, 547)}
@@ -40,7 +40,10 @@ class _Stopped(Exception):
 
 @dataclass(frozen=True)
 class _Arrival:
-    """Where a packet ended. kind: "port", "router", "service", "gateway", "self", "beyond" (outside), "handed" (a server routes on)."""
+    """Where a packet ended.
+
+    kind: "port", "router", "service", "gateway", "self", "beyond" (outside), "handed" (a server routes on).
+    """
 
     kind: str
     packet: Packet
@@ -94,15 +97,16 @@ class _Walk:
         self._seen: set[tuple[str, Address, Address]] = set()  # (network, source, target): conntrack of its zone
         self._tracked: list[_Tracked] = []
         self._answering = False
+        self._noted: set[str] = set()  # nodes of which something was said
         self._forwarded = 0
 
     # -- telling --------------------------------------------------------------------------------------------------------
 
-    def _pass(self, at: str, what: str, **more: str) -> None:
-        self.hops.append(Hop(at, what, answer=self._answering, **more))  # type: ignore[arg-type]
+    def _pass(self, at: str, what: str, **more: Any) -> None:
+        self.hops.append(Hop(at, what, answer=self._answering, **more))
 
-    def _stop(self, at: str, what: str, **more: str) -> _Stopped:
-        self.hops.append(Hop(at, what, passes=False, answer=self._answering, **more))  # type: ignore[arg-type]
+    def _stop(self, at: str, what: str, **more: Any) -> _Stopped:
+        self.hops.append(Hop(at, what, passes=False, answer=self._answering, **more))
         return _Stopped()
 
     # -- a server's own side --------------------------------------------------------------------------------------------
@@ -134,14 +138,14 @@ class _Walk:
         idle = self.world.idle(port.id)
         if idle:
             raise self._stop("server", idle, id=port.id, node_id=node_id)
+        if packet.source == packet.target:
+            self._pass("server", "is the server itself: nothing leaves it", node_id=node_id, id=port.id)
+            return _Arrival("self", packet, network.id, node_id, port=port)
         if not port.admin_up:
             raise self._stop(
                 "port", "the port is switched off (admin state down)", id=port.id, node_id=node_id, device=tap
             )
         self._pass("server", f"{packet.source} sends to {packet.target}", device=tap, node_id=node_id, id=port.id)
-        if packet.source == packet.target:
-            self._pass("server", "is the server itself: nothing leaves it", node_id=node_id, id=port.id)
-            return _Arrival("self", packet, network.id, node_id, port=port)
         route = (
             (32, packet.target, "") if packet.target == METADATA else _next_hop(network, packet.source, packet.target)
         )
@@ -220,17 +224,22 @@ class _Walk:
         other = next((each for each in self.world.state(there).networks if each.id == network.id), None)
         if far.address not in network.peers or other is None or near.address not in other.peers:
             raise self._stop(
-                "tunnel", f"{near.name} and {far.name} are no tunnel peers in this network", device=tunnel, node_id=here
-            )
+                "tunnel", "the two nodes are no tunnel peers in this network", detail=f"{near.name} and {far.name}",
+                device=tunnel, node_id=here,
+            )  # fmt: skip
         self._pass(
-            "tunnel", f"VXLAN {network.vni} to {far.name} ({far.address})", device=tunnel, node_id=here, id=network.id
-        )
+            "tunnel", "to another node", detail=f"VXLAN {network.vni} to {far.name}, {far.address}", device=tunnel,
+            node_id=here, id=network.id,
+        )  # fmt: skip
 
-    def _alive(self, node_id: str, at: str) -> NodeFacts:
+    def _alive(self, node_id: str, at: str) -> None:
         facts = self.world.node(node_id)
         if facts.trouble:
-            raise self._stop("node", f"node {facts.name}: {facts.trouble}", node_id=node_id, device=at)
-        return facts
+            what = "a node on the way can't be relied on"
+            raise self._stop("node", what, detail=f"{facts.name}: {facts.trouble}", node_id=node_id, device=at)
+        if facts.note and node_id not in self._noted:
+            self._noted.add(node_id)
+            self._pass("node", facts.note, detail=facts.name, node_id=node_id, device=at)
 
     def _to_port(self, network: NetworkSpec, owner: Owner, packet: Packet) -> _Arrival:
         assert owner.node_id is not None
@@ -269,6 +278,9 @@ class _Walk:
             if packet.target == METADATA
             else asked in _SERVICE_PORTS or packet.protocol in (ICMP, ICMPV6)
         )
+        near = any(packet.source in ipaddress.ip_network(each.cidr) for each in network.subnets)
+        if good and not near and not network.nat:
+            raise self._stop("service", f"{packet.target} answers only its own network", **more)
         if not good:
             raise self._stop(
                 "service", f"{packet.target} is the network's own DHCP, DNS and metadata, closed for this", **more
@@ -360,7 +372,12 @@ class _Walk:
         refused = _kept_in(network, here, packet, self.world.node_addresses())
         if refused:
             raise self._stop("gateway", refused, **more)
-        self._pass("gateway", f"leaves the cloud by {self.world.node(there).name}, bearing that node's address", **more)
+        self._pass(
+            "gateway",
+            "leaves the cloud, bearing the gateway node's address",
+            detail=self.world.node(there).name,
+            **more,
+        )
         return _Arrival("beyond", packet, network.id, there)
 
     # -- the answer -----------------------------------------------------------------------------------------------------
@@ -445,6 +462,3 @@ def _kept_in(network: NetworkSpec, here: Sequence[NetworkSpec], packet: Packet, 
     if packet.target in machines:
         return "the cloud's own machines are closed to servers"
     return ""
-
-
-__all__ = ["NetworkState", "trace"]

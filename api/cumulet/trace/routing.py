@@ -31,7 +31,8 @@ def own_addresses(router: RouterSpec) -> set[Address]:
     own = {ipaddress.ip_interface(each).ip for interface in interfaces(router) for each in interface.addresses}
     if router.gateway is None:
         return own
-    return own | {ipaddress.ip_address(each.address) for each in (*router.floating, *router.forwarded)}
+    own |= {ipaddress.ip_address(each.address) for each in router.floating}
+    return own | {ipaddress.ip_address(each.address) for each in router.forwarded}
 
 
 def target_translated(router: RouterSpec, packet: Packet) -> Packet:

@@ -21,12 +21,12 @@ class Decision:
 
 def decide(port: PortSpec, state: NetworkState, direction: str, packet: Packet, *, established: bool) -> Decision:
     """direction: "egress" or "ingress", seen from the guest. established: the port's node has seen the flow begin."""
-    if not port.port_security:
-        return Decision(True, "port security is off: no group is asked")
     try:
         accepts = [normalise(rule) for rule in port.rules]
     except RuleError as err:
         return Decision(False, f"the port is closed, since one of its rules can't be enforced: {err}")
+    if not port.port_security:
+        return Decision(True, "port security is off: no group is asked")
     if established and port.stateful:
         return Decision(True, "belongs to a connection that was let through")
     remote = packet.target if direction == "egress" else packet.source
