@@ -21,7 +21,20 @@ from common.errors import NetworkingError
 from common.log import event
 from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec, RouterSpec
 from compute_agent.hypervisor.base import Nic
-from compute_agent.networking import dnsmasq, filters, flows, guard, links, names, nft, plan, state, store, sysctl
+from compute_agent.networking import (
+    announce,
+    dnsmasq,
+    filters,
+    flows,
+    guard,
+    links,
+    names,
+    nft,
+    plan,
+    state,
+    store,
+    sysctl,
+)
 from compute_agent.networking.local_networks import ListenerFactory, LocalNetworks, Settings
 from compute_agent.networking.local_routers import LocalRouters
 from compute_agent.networking.plan import FilterPlan, Surroundings
@@ -61,8 +74,11 @@ class LinuxNetworking:
         self._report_faults(FilterPlan())
         self._applied: FilterPlan | None = None  # the plan the kernel's tables are known to follow
         self._enforced: FilterPlan | None = None  # the plan that established flows are known to follow, too
-        self._local = LocalNetworks(Settings(run_dir, resolver, tunnel_address, physical), metadata)
-        self._routers = LocalRouters(run_dir)
+        self._announcements = announce.Announcements()
+        self._local = LocalNetworks(
+            Settings(run_dir, resolver, tunnel_address, physical), metadata, self._announcements
+        )
+        self._routers = LocalRouters(run_dir, self._announcements)
 
     def ensure_ports(
         self,
@@ -105,6 +121,7 @@ class LinuxNetworking:
 
     def heal(self) -> list[str]:
         with self._lock:
+            self._announcements.repeat()
             healed = self._missing()
             self._local.forget_links()
             self._routers.forget()

@@ -7,7 +7,7 @@ and removed last, remembers each namespace: an agent that was killed in between 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from common.errors import NetworkingError
@@ -34,8 +34,9 @@ logger = logging.getLogger(__name__)
 class LocalRouters:
     """Not safe for threads: LinuxNetworking holds a lock around each call."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, told: announce.Announcements) -> None:
         self._run_dir = run_dir
+        self._announcements = told
         self._made: dict[str, RouterSpec] = {}  # as each was made last
 
     def ensure(self, router: RouterSpec, devices: Iterable[str]) -> None:
@@ -60,7 +61,10 @@ class LocalRouters:
         except (ValueError, OSError) as err:
             raise NetworkingError(f"router {router.id} can't advertise itself", detail=str(err)) from err
         self._made[router.id] = router
-        event(logger, "networking.router_ready", router_id=router.id, namespace=namespace, added=added, flows_cut=cut)
+        for told in added:
+            self._announcements.say(told)
+        count = sum(len(told.addresses) for told in added)
+        event(logger, "networking.router_ready", router_id=router.id, namespace=namespace, added=count, flows_cut=cut)
 
     def forget(self) -> None:
         """Look at every router again at the next `ensure`."""
@@ -114,8 +118,8 @@ def _inside(router: RouterSpec, interface: RouterInterface) -> str:
     return names.router_inside(interface.port_id)
 
 
-def _settle(router: RouterSpec) -> tuple[int, int]:
-    """Everything in the namespace of the calling thread; how many addresses are new, and how many flows were cut."""
+def _settle(router: RouterSpec) -> tuple[list[announce.Told], int]:
+    """Everything in the namespace of the calling thread; the addresses that are new, and how many flows were cut."""
     wanted = {_inside(router, each): each for each in _interfaces(router)}
     for device in links.devices_here():
         if device.startswith(_OWN_PREFIXES) and device not in wanted:
@@ -128,8 +132,13 @@ def _settle(router: RouterSpec) -> tuple[int, int]:
     }
     links.sync_routes(_routes(router))
     cut = router_flows.cut(router)
-    _announce(wanted, added)
-    return sum(len(each) for each in added.values()), cut
+    new = [
+        announce.Told(
+            names.router(router.id), device, wanted[device].mac_address, tuple(each.split("/")[0] for each in addresses)
+        )
+        for device, addresses in added.items()
+    ]
+    return new, cut
 
 
 def _addresses(router: RouterSpec, interface: RouterInterface) -> list[str]:
@@ -144,12 +153,3 @@ def _routes(router: RouterSpec) -> list[tuple[str, str]]:
     own = [(route.destination, route.nexthop) for route in router.routes]
     given = {destination for destination, _ in own}
     return [*own, *(pair for pair in outwards if pair[0] not in given)]
-
-
-def _announce(wanted: Mapping[str, RouterInterface], added: Mapping[str, Sequence[str]]) -> None:
-    """The node works without, only later: neighbours ask again by themselves."""
-    for device, addresses in added.items():
-        try:
-            announce.announce(device, wanted[device].mac_address, [each.split("/")[0] for each in addresses])
-        except NetworkingError as err:
-            event(logger, "networking.announce_failed", logging.WARNING, device=device, reason=err.detail)
