@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo_topology import INNER, NETWORKS, OPEN, SERVERS, TENANTS, WEB, Server
+from demo_topology import INNER, NETWORKS, NOBODY, OPEN, SERVERS, TENANTS, WEB, Matrix, Server, Target
 from layout import Layout
 from progress import StepFailed, wait_for
 from registration import IMAGE, PUBLIC
@@ -164,6 +164,26 @@ class Builder:
         if broken:
             raise StepFailed(f"{', '.join(broken)} of {tenant.name} could not be made: cumulet server why says why")
         return bool(states) and set(states.values()) == {"ACTIVE"}
+
+    def compare_traces(self, made: Sequence[Made], columns: Sequence[Target], matrix: Matrix) -> str:
+        """What `cumulet network trace` foretells against what was seen. Raises StepFailed for a difference."""
+        others, asked = [], 0
+        for each in made:
+            for target in columns:
+                query = {"target": target.address, "protocol": "icmp"}
+                if target.kind != "ping":
+                    query |= {"protocol": "tcp", "port": str(target.port)}
+                filters = {"service_type": "cumulet", "interface": "public"}
+                answer = self.admin.session.get(f"/servers/{each.id}/trace", endpoint_filter=filters, params=query)
+                trace, seen = answer.json()["trace"], matrix[each.server.name, target.title]
+                asked += 1
+                if (trace["verdict"] == "stopped") != (seen == NOBODY):
+                    others.append(
+                        f"{each.server.name} -> {target.title}: {seen} answered, {trace['verdict']}: {trace['reason']}"
+                    )
+        if others:
+            raise StepFailed("The trace says otherwise:\n" + "\n".join(others))
+        return f"{asked} times"
 
     # -- removing -------------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ def _demonstrate(builder: Builder) -> int:
         return f"{len(matrix)} questions"
 
     step("Who reaches whom", ask)
+    step("The trace says the same", lambda: builder.compare_traces(made, columns, matrix))
     found = wrong(matrix, columns)
     nodes = {each.node for each in made}
     print(f"\nEach cell says who answered; - is nobody. {len(made)} servers on {len(nodes)} nodes.\n")
