@@ -26,6 +26,7 @@ from compute_agent.networking import (
     dnsmasq,
     filters,
     flows,
+    generation,
     guard,
     links,
     names,
@@ -74,6 +75,7 @@ class LinuxNetworking:
         self._report_faults(FilterPlan())
         self._applied: FilterPlan | None = None  # the plan the kernel's tables are known to follow
         self._enforced: FilterPlan | None = None  # the plan that established flows are known to follow, too
+        self._watched = generation.Watched(filters.TABLES)
         self._announcements = announce.Announcements()
         self._local = LocalNetworks(
             Settings(run_dir, resolver, tunnel_address, physical), metadata, self._announcements
@@ -198,13 +200,17 @@ class LinuxNetworking:
         sysctl.ensure_filtering()
         if self._applied == self._plan and set(filters.TABLES) <= nft.tables():
             return False
+        self._rewrite()
+        self._watched.applied()
+        self._applied = self._plan
+        return True
+
+    def _rewrite(self) -> None:
         try:
             nft.replace(filters.build(self._plan))
         except NetworkingError:
             self._close_culprits()
             nft.replace(filters.build(self._plan))
-        self._applied = self._plan
-        return True
 
     def _close_culprits(self) -> None:
         """nft refused the whole: close the ports it refuses alone, so that the others get their rules (NET-03)."""
@@ -269,6 +275,8 @@ class LinuxNetworking:
     def _missing(self) -> list[str]:
         devices, present = links.existing(), nft.tables()
         missing = [f"table {family} {name}" for family, name in filters.TABLES if (family, name) not in present]
+        if not missing and self._applied is not None and self._watched.touched():
+            missing.append(f"table contents of {', '.join(name for _, name in filters.TABLES)}")
         missing += [f"kernel switch {name}" for name in sysctl.ensure_filtering()]
         routed = {port.network_id for port in state.router_ports(self._stored.state.routers)}
         for network in self._stored.state.networks:

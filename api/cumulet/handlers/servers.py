@@ -13,5 +13,6 @@ def why(request: ApiRequest, server_id: str) -> Reply:
 
 
 def trace(request: ApiRequest, server_id: str) -> Reply:
+    tracing.check(request.services, request.context, server_id)  # first: who may not see it learns nothing else
     asked = asking.asked(request, server_id)
     return Reply({"trace": tracing.find(request.services, request.context, asked)})

@@ -37,6 +37,12 @@ class Asked:
     port: int | None
 
 
+def check(services: Services, context: RequestContext, server_id: str) -> None:
+    """Raises NotFound for a server that is not the caller's."""
+    with services.db.read() as session:
+        _owned(session, context, server_id)
+
+
 def find(services: Services, context: RequestContext, asked: Asked) -> dict[str, Any]:
     """Raises NotFound for a server that is not the caller's."""
     with services.db.read() as session:

@@ -12,18 +12,18 @@ from common.ids import is_uuid
 
 
 def asked(request: ApiRequest, server_id: str) -> Asked:
-    """target: an address, the id of a server, or `outside`. Raises InvalidRequest."""
+    """target: an address, the id of a server, or `outside`, which is meant when nothing is said. Raises InvalidRequest."""
     protocol = _protocol(request.arg("protocol") or "icmp")
-    return Asked(server_id, _target(request.arg("target")), protocol, _port(request.arg("port"), protocol))
+    return Asked(server_id, _target(request.arg("target") or "outside"), protocol, _port(request.arg("port"), protocol))
 
 
-def _target(text: str | None) -> str | ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _target(text: str) -> str | ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if text == "outside":
         return None
-    if text is not None and is_uuid(text):
+    if is_uuid(text):
         return text
     try:
-        found = ipaddress.ip_address(text or "")
+        found = ipaddress.ip_address(text)
     except ValueError as err:
         raise InvalidRequest(
             f"target must be an address, the id of a server, or outside, not {str(text)[:64]!r}."

@@ -103,7 +103,7 @@ def test_a_server_that_does_not_run_answers_nobody(town: Town, servers: dict[str
 @pytest.mark.parametrize(
     "query",
     [
-        {}, {"target": "nonsense"}, {"target": "fe80::1%eth0"}, {"target": "10.0.0.1", "protocol": "x"},
+        {"target": "nonsense"}, {"target": "fe80::1%eth0"}, {"target": "10.0.0.1", "protocol": "x"},
         {"target": "10.0.0.1", "protocol": "tcp"}, {"target": "10.0.0.1", "port": "22"},
         {"target": "10.0.0.1", "protocol": "tcp", "port": "70000"}, {"target": "10.0.0.1", "protocol": "udp", "port": "-1"},
     ],
