@@ -7,6 +7,7 @@ What the nodes hold is compared in api/cumulet/operations/audit.py, with `placed
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common.db import volume_snapshots, volumes
 from common.db.models import (
     Allocation,
     FloatingIp,
@@ -23,7 +25,9 @@ from common.db.models import (
     Keypair,
     Network,
     Node,
+    NodePages,
     Operation,
+    PinnedCpu,
     Port,
     QuotaUsage,
     RbacPolicy,
@@ -34,8 +38,12 @@ from common.db.models import (
     Subnet,
     SubnetPool,
     Trunk,
+    Volume,
+    VolumeSnapshot,
 )
+from common.hardware.wishes import cpu_text
 from common.states import ON_NODE, OPEN_OPERATION_STATES, OperationClass, VmState
+from common.volume_states import VolumeStatus
 
 INSTANCE = "instance"  # the purpose of the allocation that every placed instance has
 _GIB = 2**30
@@ -115,7 +123,7 @@ def _placed(session: Session, condition: sa.ColumnElement[bool]) -> Iterator[Pla
 
 def nodes_used(session: Session) -> Iterator[Difference]:
     """nodes.used_* are the sums of the node's allocations."""
-    names = ("vcpus", "memory_mib", "disk_gib")
+    names = ("vcpus", "memory_mib", "disk_gib", "pcpus")
     sums = sa.select(
         Allocation.node_id, *(sa.func.sum(getattr(Allocation, name)).label(name) for name in names)
     ).group_by(Allocation.node_id).subquery()  # fmt: skip
@@ -127,7 +135,32 @@ def nodes_used(session: Session) -> Iterator[Difference]:
         .where(sa.or_(*(one != other for one, other in zip(counted, kept, strict=True))))
     )
     for name, *numbers in session.execute(query):
-        yield Difference(Kind.NODE_USED, name, _amounts(*numbers[:3]), _amounts(*numbers[3:]))
+        yield Difference(Kind.NODE_USED, name, _amounts(*numbers[:4]), _amounts(*numbers[4:]))
+
+
+def cells_taken(session: Session) -> Iterator[Difference]:
+    """CPUs with an owner and pages in use are those that allocations say; the few of them are added up here."""
+    cpus: dict[str, set[int]] = defaultdict(set)
+    pages: dict[tuple[str, int, int], int] = defaultdict(int)
+    names = {node_id: name for node_id, name in session.execute(sa.select(Node.id, Node.name))}  # noqa: C416
+    for node_id, taken in session.execute(
+        sa.select(Allocation.node_id, Allocation.cells).where(Allocation.cells.is_not(None))
+    ):
+        cpus[node_id].update(taken["held"])
+        for cell in taken["cells"]:
+            pages[node_id, cell["host_cell"], taken["page_kib"]] += cell["pages"]
+    owned: dict[str, set[int]] = defaultdict(set)
+    for node_id, cpu in session.execute(sa.select(PinnedCpu.node_id, PinnedCpu.cpu)):
+        owned[node_id].add(cpu)
+    for node_id in sorted({*cpus, *owned}):
+        if cpus[node_id] != owned[node_id]:
+            one, other = cpu_text(cpus[node_id]) or "none", cpu_text(owned[node_id]) or "none"
+            yield Difference(Kind.NODE_USED, names[node_id], f"CPUs {one}", f"CPUs {other}")
+    rows = session.execute(sa.select(NodePages.node_id, NodePages.cell, NodePages.size_kib, NodePages.used))
+    for node_id, number, size_kib, used in rows:
+        if (wanted := pages.get((node_id, number, size_kib), 0)) != used:
+            where = f"pages of {size_kib} KiB in cell {number}"
+            yield Difference(Kind.NODE_USED, names[node_id], f"{wanted} {where}", f"{used} {where}")
 
 
 def allocations(session: Session) -> Iterator[Difference]:
@@ -140,7 +173,8 @@ def allocations(session: Session) -> Iterator[Difference]:
         Instance.id, Instance.node_id, *(value.label(name) for name, value in wanted.items())
     ).where(Instance.deleted.is_(False), Instance.node_id.is_not(None)).subquery()  # fmt: skip
     columns = (living.c.node_id, living.c.vcpus, living.c.memory_mib, living.c.disk_gib)
-    held = (Allocation.node_id, Allocation.vcpus, Allocation.memory_mib, Allocation.disk_gib)
+    vcpus = Allocation.vcpus + Allocation.pcpus  # which of the two is the flavor's and the image's to say
+    held = (Allocation.node_id, vcpus, Allocation.memory_mib, Allocation.disk_gib)
     missing = (
         sa.select(living.c.id, *columns, *held)
         .outerjoin(
@@ -154,7 +188,7 @@ def allocations(session: Session) -> Iterator[Difference]:
         .where(
             sa.or_(
                 Allocation.consumer_id.is_(None),
-                *(living.c[name] != getattr(Allocation, name) for name in wanted),
+                *(one != other for one, other in zip(columns[1:], held[1:], strict=True)),
             )
         )
     )
@@ -164,6 +198,7 @@ def allocations(session: Session) -> Iterator[Difference]:
         sa.select(Allocation.consumer_id, Allocation.purpose, *held)
         .outerjoin(living, living.c.id == Allocation.consumer_id)
         .where(
+            Allocation.purpose.not_in((volumes.PURPOSE, volume_snapshots.PURPOSE)),
             sa.or_(
                 living.c.id.is_(None), sa.and_(Allocation.purpose == INSTANCE, Allocation.node_id != living.c.node_id)
             ),
@@ -176,6 +211,39 @@ def allocations(session: Session) -> Iterator[Difference]:
     )
     for consumer_id, purpose, *values in session.execute(stray):
         yield Difference(Kind.ALLOCATION, consumer_id, "none", f"{_claim(*values)} for {purpose}")
+
+
+def volume_allocations(session: Session) -> Iterator[Difference]:
+    """A living volume or snapshot on a node has one allocation there, of its size; nothing else has one of its kind.
+
+    A volume that is being extended has that of its new size already.
+    """
+    for model, purpose in ((Volume, volumes.PURPOSE), (VolumeSnapshot, volume_snapshots.PURPOSE)):
+        living = (
+            sa.select(model.id, model.node_id, model.size_gib, model.status)
+            .where(model.deleted.is_(False), model.node_id.is_not(None))
+            .subquery()
+        )
+        claims = sa.select(Allocation).where(Allocation.purpose == purpose).subquery()
+        query = (
+            sa.select(
+                sa.func.coalesce(living.c.id, claims.c.consumer_id), living.c.node_id, living.c.size_gib,
+                claims.c.node_id, claims.c.disk_gib,
+            )
+            .select_from(sa.outerjoin(living, claims, claims.c.consumer_id == living.c.id, full=True))
+            .where(
+                sa.or_(
+                    living.c.id.is_(None),
+                    claims.c.consumer_id.is_(None),
+                    claims.c.node_id != living.c.node_id,
+                    sa.and_(claims.c.disk_gib != living.c.size_gib, living.c.status != VolumeStatus.EXTENDING),
+                )
+            )
+        )  # fmt: skip
+        for resource_id, node_id, size, claimed_on, claimed in session.execute(query):
+            yield Difference(
+                Kind.ALLOCATION, resource_id, _claim(node_id, 0, 0, size or 0), _claim(claimed_on, 0, 0, claimed or 0)
+            )
 
 
 def quota_usage(session: Session) -> Iterator[Difference]:
@@ -196,6 +264,15 @@ def quota_usage(session: Session) -> Iterator[Difference]:
         _count(RbacPolicy.project_id, "rbac_policy"),
         _count(SubnetPool.project_id, "subnetpool"),
         _count(Trunk.project_id, "trunk"),
+        _count(Volume.project_id, "volumes", condition=Volume.deleted.is_(False)),
+        _count(Volume.project_id, "gigabytes", sa.func.sum(Volume.size_gib), Volume.deleted.is_(False)),
+        _count(VolumeSnapshot.project_id, "snapshots", condition=VolumeSnapshot.deleted.is_(False)),
+        _count(
+            VolumeSnapshot.project_id,
+            "gigabytes",
+            sa.func.sum(VolumeSnapshot.size_gib),
+            VolumeSnapshot.deleted.is_(False),
+        ),
         _count(sa.func.substr(sa.literal("user:") + Keypair.user_id, 1, 64), "key_pairs"),
     ]
     kept = sa.select(
@@ -347,7 +424,7 @@ def states(session: Session) -> Iterator[Difference]:
 
 
 CHECKS: tuple[Callable[[Session], Iterator[Difference]], ...] = (
-    nodes_used, allocations, quota_usage, ports, addresses, tasks, states,
+    nodes_used, cells_taken, allocations, volume_allocations, quota_usage, ports, addresses, tasks, states,
 )  # fmt: skip
 
 
@@ -362,7 +439,7 @@ def recount_nodes(session: Session) -> int:
         f"used_{name}": sa.select(sa.func.coalesce(sa.func.sum(getattr(Allocation, name)), 0))
         .where(Allocation.node_id == Node.id)
         .scalar_subquery()
-        for name in ("vcpus", "memory_mib", "disk_gib")
+        for name in ("vcpus", "memory_mib", "disk_gib", "pcpus")
     }
     done = session.execute(
         sa.update(Node)
@@ -396,8 +473,8 @@ def _count(owner: Any, resource: str, amount: Any = None, condition: Any = None)
     return query if condition is None else query.where(condition)
 
 
-def _amounts(vcpus: int, memory_mib: int, disk_gib: int) -> str:
-    return f"{vcpus} vCPUs, {memory_mib} MiB, {disk_gib} GiB"
+def _amounts(vcpus: int, memory_mib: int, disk_gib: int, pcpus: int = 0) -> str:
+    return f"{vcpus} vCPUs, {memory_mib} MiB, {disk_gib} GiB" + (f", {pcpus} CPUs of its own" if pcpus else "")
 
 
 def _claim(node_id: str | None, *amounts: int) -> str:

@@ -23,6 +23,7 @@ from common.config import NetworkConfig
 from common.errors import NetworkingError
 from common.filter_rules import Accept, normalise
 from common.ids import new_id
+from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import (
     AddressPair,
     Bandwidth,
@@ -30,7 +31,6 @@ from common.rpc.compute_v1 import (
     FilterRule,
     FixedAddress,
     GroupMembers,
-    ImageSpec,
     InstanceSpec,
     NetworkSpec,
     NetworkState,

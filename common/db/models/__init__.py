@@ -68,7 +68,9 @@ from common.db.models.network_shared import (
     Subport,
     Trunk,
 )
+from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
+from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
 
 __all__ = [
     "AccessRule",
@@ -109,9 +111,12 @@ __all__ = [
     "Network",
     "NetworkTag",
     "Node",
+    "NodeCell",
+    "NodePages",
     "NodeToken",
     "Operation",
     "OperationEvent",
+    "PinnedCpu",
     "Policy",
     "PolicyAssociation",
     "Port",
@@ -142,4 +147,7 @@ __all__ = [
     "Trunk",
     "Trust",
     "User",
+    "Volume",
+    "VolumeAttachment",
+    "VolumeSnapshot",
 ]
