@@ -21,6 +21,9 @@ from common.rpc.compute_v1 import (
     ReportKind,
     SyncNetwork,
 )
+from common.rpc.volume_commands import (
+    VolumeCommand,
+)
 
 NETWORK_LANE = "network"
 
@@ -44,10 +47,14 @@ class Task:
     phase_at: datetime | None = None
     resumed: bool = False
     pressed_at: float | None = None
+    begun_at: float | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
 
     @property
     def lane(self) -> str:
+        """A volume that a server here has is worked on in that server's lane."""
+        if isinstance(self.command, VolumeCommand):
+            return self.command.instance_id or self.command.volume_id
         return NETWORK_LANE if isinstance(self.command, SyncNetwork) else self.command.instance_id
 
     @property
