@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.compute.handlers import (
     aggregates,
+    consoles,
     external_events,
     flavors,
     hosts,
@@ -48,8 +49,8 @@ def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, si
     return _row("GET", path, handler, key, rule, since=since, until=until)
 
 
-def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER) -> Route:
-    return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name)
+def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER, *, until: str | None = None) -> Route:
+    return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name, until=until)
 
 
 def _on_aggregate(name: str, handler: Handler) -> Route:
@@ -80,6 +81,11 @@ SERVERS = (
     _action("unshelve", server_shelf.unshelve),
     _action("forceDelete", server_actions.force_delete),
     _action("os-getConsoleOutput", server_actions.console_log),
+    _action("os-getVNCConsole", consoles.vnc, until="2.5"),
+    _action("os-getSPICEConsole", consoles.spice, until="2.5"),
+    _action("os-getRDPConsole", consoles.rdp, until="2.5"),
+    _action("os-getSerialConsole", consoles.serial, until="2.5"),
+    _row("POST", f"{_SERVER}/remote-consoles", consoles.create, "remote-consoles:create", since="2.6"),
     _action("lock", server_actions.lock),
     _action("unlock", server_actions.unlock),
     _action("os-resetState", server_actions.reset_state, ADMIN),
