@@ -26,8 +26,9 @@ from compute_agent.hypervisor.base import (
     HypervisorFacts,
     Nic,
 )
-from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark, VirtType
+from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark
 from compute_agent.hypervisor.libvirt_host import DomainRow, LibvirtHost
+from compute_agent.hypervisor.virt_type import VirtType
 
 logger = logging.getLogger(__name__)
 Scalar = str | int | float | bool | None
