@@ -27,12 +27,8 @@ from common.rpc.compute_v1 import (
 )
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
-<<<<<<< HEAD
-from compute_agent import identity
-from compute_agent.console.sessions import Consoles
-=======
 from compute_agent import host_topology, identity
->>>>>>> h-dev
+from compute_agent.console.sessions import Consoles
 from compute_agent.devices import Devices
 from compute_agent.health import Health, HealthServer
 from compute_agent.heartbeat import Heartbeats, NodeFacts

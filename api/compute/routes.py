@@ -234,6 +234,9 @@ NETWORK_PROXIES = (
         until="2.35",
     ),
 )  # fmt: skip
+CONSOLES = (
+    _read("/os-console-auth-tokens/<token>", consoles.show_token, "console-auth-tokens:show", ADMIN, since="2.31"),
+)
 EXTENSIONS = (
     _read("/extensions", versions.list_extensions, "extensions:index"),
     _read("/extensions/<alias>", versions.show_extension, "extensions:show"),
@@ -252,7 +255,19 @@ APIS = [
     Api(
         "compute",
         "/compute/v2.1",
-        (*SERVERS, *FLAVORS, *KEYPAIRS, *HOSTS, *GROUPING, *OLD_HOSTS, *QUOTAS, *IMAGES, *NETWORK_PROXIES, *EXTENSIONS),
+        (
+            *SERVERS,
+            *FLAVORS,
+            *KEYPAIRS,
+            *HOSTS,
+            *GROUPING,
+            *OLD_HOSTS,
+            *QUOTAS,
+            *IMAGES,
+            *NETWORK_PROXIES,
+            *CONSOLES,
+            *EXTENSIONS,
+        ),
         compute_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,

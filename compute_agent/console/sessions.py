@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 MOST_SESSIONS = 64
 CHUNK = 65536
 _POLL_MS = 500
+_QUIET = logging.getLogger("websockets.console")  # its own log has the key in it (CON-06)
+_QUIET.disabled = True
 
 
 class _Session:
@@ -85,7 +87,7 @@ class Consoles:
         tls = ssl.create_default_context(cafile=self._ca_file or None) if query.url.startswith("wss:") else None
         with connect(
             query.url, ssl=tls, additional_headers={"Authorization": f"Bearer {query.key}"}, compression=None,
-            open_timeout=CONSOLE_DIAL_S, proxy=None,
+            open_timeout=CONSOLE_DIAL_S, proxy=None, logger=_QUIET,
         ) as socket:  # fmt: skip
             reader = threading.Thread(target=_read, args=(session, socket), name="console reader", daemon=True)
             reader.start()

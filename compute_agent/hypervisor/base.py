@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from common.rpc.compute_v1 import PowerState
-    is_cdrom: bool = False
-    boot: bool = False  # the guest boots from this one, and not from the first
+from common.rpc.hardware_v1 import GuestHardware
+from common.rpc.queries_v1 import ConsoleKind
+
+PLAIN = GuestHardware()
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,8 @@ METADATA_PREFIX = "cml"
 NAME_PREFIX = "cml-"
 BALLOON_STATS_PERIOD_S = 10
 _FORMATS = ("qcow2", "raw")
-<<<<<<< HEAD
-_BUSES = ("virtio", "ide", "sata", "scsi")
-_TERMINAL = re.compile(r"/dev/pts/[0-9]+")
-=======
 _BUSES = ("virtio", "ide", "sata", "scsi", "usb")
->>>>>>> h-dev
+_TERMINAL = re.compile(r"/dev/pts/[0-9]+")
 _DEVICE = re.compile(r"[a-z]{2,3}[a-z]{1,2}")
 _PLAIN = re.compile(r"[\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 

@@ -315,6 +315,8 @@ CONTENT_TYPES = {
     "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
+    "os-getVNCConsole": {"type": "novnc"}, "os-getSPICEConsole": {"type": "spice-html5"},
+    "os-getRDPConsole": {"type": "rdp-html5"}, "os-getSerialConsole": {"type": "serial"},
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
     "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
     "add_host": {"host": "x"}, "remove_host": {"host": "x"}, "set_metadata": {"metadata": {"a": "b"}},
@@ -334,6 +336,7 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:servers:update": {"server": _NAMED},
+    "compute:remote-consoles:create": {"remote_console": {"protocol": "serial", "type": "serial"}},
     "compute:attach-interfaces:create": lambda world: {"interfaceAttachment": {"net_id": world.ids["network_id"]}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},

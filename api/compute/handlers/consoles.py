@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from api.compute.operations import consoles
 from api.compute.schemas import consoles as schemas
+from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from api.schema import validate
 from common.errors import InvalidRequest
@@ -39,8 +41,13 @@ def create(request: ApiRequest, server_id: str) -> Reply:
 def show_token(request: ApiRequest, token: str) -> Reply:
     """There is no port that could be connected to: the console service asks the node for the console by the token."""
     found = consoles.describe(request.services, token)
-    shown = {"instance_uuid": found.instance_id, "host": found.node_name, "port": 0, "internal_access_path": None}
-    if request.version.at_least("2.99"):
+    shown: dict[str, Any] = {
+        "instance_uuid": found.instance_id,
+        "host": found.node_name,
+        "port": 0,
+        "internal_access_path": None,
+    }
+    if request.version >= Microversion(2, 99):
         shown["tls_port"] = None
     return Reply({"console": shown})
 

@@ -22,7 +22,7 @@ def action(name: str) -> Schema:
 
 @lru_cache(maxsize=128)
 def remote(version: Microversion) -> Schema:
-    """Which protocol has which types; webmks since 2.8, spice-direct since 2.99, no xvpvnc since 2.99's kin."""
+    """mks since 2.8, spice-direct since 2.99."""
     pairs = {"vnc": ["novnc", "xvpvnc"], "spice": ["spice-html5"], "rdp": ["rdp-html5"], "serial": ["serial"]}
     if version >= Microversion(2, 8):
         pairs["mks"] = ["webmks"]
