@@ -107,6 +107,24 @@ class ImageConfig:
     store_dir: str = option("/var/lib/cumulet/images", "image files, the same folder on every API host")
     max_size_mib: int = option(64 * 1024, "largest image file, in MiB")
     max_virtual_gib: int = option(2048, "largest virtual disk an image may declare, in GiB")
+    more_stores: str = option(
+        "",
+        "stores beside store_dir, which is the store `local`: comma-separated NAME:FOLDER, the same on every API host",
+    )
+    import_to_all_stores: bool = option(
+        False, "an import that names no store goes to all of them, not to `local` alone"
+    )
+    import_workers: int = option(2, "imports worked on at once by one API worker process")
+    web_download_hosts: str = option(
+        "*",
+        "hosts that images may be imported from: comma-separated names, *.NAME for all below one, * for any with a public"
+        " address; empty: web-download is off",
+    )
+    web_download_ports: str = option("80, 443", "ports of those hosts")
+    web_download_internal: str = option(
+        "", "networks (CIDR) that are not public and that images may be imported from all the same"
+    )
+    web_download_denied: str = option("", "networks (CIDR) that images are never imported from")
 
 
 @dataclass(frozen=True)
@@ -184,6 +202,15 @@ class AgentConfig:
 
 
 @dataclass(frozen=True)
+class StorageConfig:
+    volumes_dir: str = option("", "folder of the volumes' files; empty: `volumes` in the agent's state_dir")
+    volumes_shared: bool = option(
+        False, "volumes_dir is on storage that all nodes see (NFS or any mount); all of them must say so"
+    )
+    volume_format: str = option("qcow2", "format of new volumes: qcow2 or raw; volumes for several servers are raw")
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     networking: str = option("linux", "linux: bridges, dnsmasq and nftables; none: record only (driver fake)")
     shared_cidr: str = option("10.88.0.0/24", "range of the network `shared`")
@@ -219,6 +246,10 @@ class QuotaConfig:
     rbac_policies: int = option(10, "RBAC policies of the network service")
     subnet_pools: int = option(-1, "subnet pools")
     trunks: int = option(-1, "trunks")
+    volumes: int = option(10, "volumes")
+    snapshots: int = option(10, "snapshots of volumes")
+    gigabytes: int = option(1000, "size of all volumes and their snapshots together, in GiB")
+    volume_gigabytes: int = option(-1, "size of one volume, in GiB")
 
 
 @dataclass(frozen=True)
@@ -233,6 +264,7 @@ class Config:
     console: ConsoleConfig = ConsoleConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     agent: AgentConfig = AgentConfig()
+    storage: StorageConfig = StorageConfig()
     network: NetworkConfig = NetworkConfig()
     quota: QuotaConfig = QuotaConfig()
 

@@ -23,6 +23,10 @@ UNPLUG_S: Final = 240.0  # others of the same guest may have to be waited for
 UNPLUG_PATIENCE_S: Final = 60.0  # for a guest to let a device go that was asked for again and again; below UNPLUG_S
 DEVICE_POLL_S: Final = 0.5  # an exclusive operation looks so often whether the device operations before it have ended
 ENSURE_ABSENT_S: Final = 180.0
+ENSURE_VOLUME_S: Final = 3600.0  # a copy of a whole image, snapshot or volume
+RESIZE_VOLUME_S: Final = 300.0
+VOLUME_ABSENT_S: Final = 180.0
+WAIT_FOR_VOLUME_S: Final = 3600.0  # another operation works on the volume's bytes
 WAIT_FOR_CANCELLED_S: Final = 900.0
 WAIT_FOR_NODES_S: Final = 180.0  # no node at all is heard of: the broker is away; new servers wait so long
 SYNC_NETWORK_S: Final = 30.0
@@ -69,10 +73,16 @@ LIBVIRT_SAVE_S: Final = 600.0  # the guest's memory goes to, or comes from, the 
 # Child processes
 QEMU_IMG_S: Final = 300.0
 QEMU_IMG_COPY_S: Final = 3000.0  # of a whole disk; below SNAPSHOT_S
+IMAGE_CONVERT_S: Final = 3000.0  # of a foreign image to qcow2, by the image service
 TOOL_S: Final = 15.0
 
 # HTTP
 IMAGE_DOWNLOAD_IDLE_S: Final = 30.0
+IMAGE_IMPORT_LEASE_S: Final = 30.0  # how long an import stays with a worker that has died; renewed at a third of it
+IMAGE_IMPORT_SWEEP_S: Final = 1.0  # how often imports that other API processes accepted are looked for
+IMAGE_IMPORT_CHECK_S: Final = 5.0  # how often a worker asks whether its import is still wanted
+IMAGE_FETCH_S: Final = 6 * 3600.0  # a whole image from an address that a user gave
+IMAGE_FETCH_IDLE_S: Final = 30.0
 IMAGE_UPLOAD_ANSWER_S: Final = 120.0  # after the last byte: it is looked into and put on the disk
 METADATA_REQUEST_S: Final = 5.0
 

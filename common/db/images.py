@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.context import RequestContext
 from common.db import paging
-from common.db.models import Allocation, Image, ImageMember, ImageTag, Instance, Operation
+from common.db.models import Allocation, Image, ImageMember, ImageTag, Instance, Operation, Volume, VolumeAttachment
 from common.db.upsert import insert_ignore
 from common.errors import NotFound
 from common.ids import is_uuid
@@ -33,7 +33,7 @@ class ImageStatus(StrEnum):
     DELETED = "deleted"
 
 
-_IN_TRANSIT = (ImageStatus.SAVING, ImageStatus.UPLOADING, ImageStatus.IMPORTING)
+_IN_TRANSIT = (ImageStatus.SAVING, ImageStatus.UPLOADING)
 
 
 class Visibility(StrEnum):
@@ -113,6 +113,11 @@ def get_visible(session: Session, image_id: str, context: RequestContext) -> Ima
     if image is None:
         raise NotFound(f"No image found with ID {image_id[:64]}")
     return image
+
+
+def held_by(session: Session, task_id: str) -> Image | None:
+    """The image that this import may change now."""
+    return session.scalars(sa.select(Image).where(Image.import_task_id == task_id)).one_or_none()
 
 
 def exists(session: Session, image_id: str) -> bool:
@@ -234,32 +239,37 @@ def begin_node_upload(session: Session, image_id: str, upload_id: str, now: date
     )
 
 
-def begin_import(session: Session, image_id: str, upload_id: str, now: datetime) -> bool:
-    """uploading -> importing. False: another import was quicker, or the image is gone."""
+def finish_upload(
+    session: Session, image_id: str, upload_id: str, stored: StoredBytes, stores: str, now: datetime
+) -> bool:
+    """saving -> active. False: the image was deleted meanwhile, or this upload was given up for dead."""
     return _move(
         session,
-        [Image.id == image_id, Image.upload_id == upload_id, Image.status == ImageStatus.UPLOADING],
-        {"status": ImageStatus.IMPORTING, "updated_at": now},
+        [Image.id == image_id, *_holding(upload_id, ImageStatus.SAVING)],
+        {**active_values(stored, now), "stores": stores},
     )
 
 
-def finish_upload(session: Session, image_id: str, upload_id: str, stored: StoredBytes, now: datetime) -> bool:
-    """saving or importing -> active. False: the image was deleted meanwhile, or this upload was given up for dead."""
-    return _move(
-        session,
-        [Image.id == image_id, *_holding(upload_id, ImageStatus.SAVING, ImageStatus.IMPORTING)],
-        {
-            "status": ImageStatus.ACTIVE,
-            "upload_id": None,
-            "failure": None,
-            "size": stored.size,
-            "virtual_size": stored.virtual_size,
-            "checksum": stored.checksum,
-            "os_hash_algo": "sha512",
-            "os_hash_value": stored.sha512,
-            "updated_at": now,
-        },
-    )
+def active_values(stored: StoredBytes, now: datetime) -> dict[str, Any]:
+    """What the row says of an image whose bytes are there."""
+    return {
+        "status": ImageStatus.ACTIVE,
+        "upload_id": None,
+        "failure": None,
+        "size": stored.size,
+        "virtual_size": stored.virtual_size,
+        "checksum": stored.checksum,
+        "os_hash_algo": "sha512",
+        "os_hash_value": stored.sha512,
+        "updated_at": now,
+    }
+
+
+def note_staged(session: Session, upload_id: str, size: int, now: datetime) -> str | None:
+    """How much has come. Returns the image's owner. Raises NotFound when the image was deleted meanwhile."""
+    if not _move(session, _holding(upload_id, ImageStatus.UPLOADING), {"size": size, "updated_at": now}):
+        raise NotFound("The image was deleted while its data were staged.", http_status=410)
+    return session.scalars(sa.select(Image.owner).where(Image.upload_id == upload_id)).one()
 
 
 def return_to_queue(session: Session, upload_id: str, failure: str, now: datetime) -> bool:
@@ -270,6 +280,7 @@ def return_to_queue(session: Session, upload_id: str, failure: str, now: datetim
         {
             "status": ImageStatus.QUEUED,
             "upload_id": None,
+            "size": None,
             "failure": failure[:2000],
             "updated_at": now,
         },
@@ -298,7 +309,7 @@ def mark_deleted(session: Session, image_id: str, now: datetime) -> bool:
             Image.status != ImageStatus.DELETED,
             Image.protected.is_(False),
         ],
-        {"status": ImageStatus.DELETED, "upload_id": None, "updated_at": now},
+        {"status": ImageStatus.DELETED, "upload_id": None, "import_task_id": None, "updated_at": now},
     )
     if done:
         session.execute(sa.delete(ImageMember).where(ImageMember.image_id == image_id))
@@ -341,15 +352,13 @@ def backups(session: Session, instance_id: str, backup_type: str) -> list[Image]
 
 
 def snapshot_for_node(session: Session, image_id: str, node_id: str) -> Operation | None:
-    """The open operation that makes this image of an instance on this node."""
-    query = (
-        sa.select(Operation)
-        .join(Instance, Instance.id == Operation.resource_id)
-        .where(
-            Operation.state.in_(OPEN_OPERATION_STATES),
-            Operation.params["image_id"].as_string() == image_id,
-            Instance.node_id == node_id,
-        )
+    """The open operation that makes this image of an instance or volume on this node."""
+    on_node = sa.or_(
+        sa.exists().where(Instance.id == Operation.resource_id, Instance.node_id == node_id),
+        sa.exists().where(Volume.id == Operation.resource_id, _volume_is_on(node_id)),
+    )
+    query = sa.select(Operation).where(
+        Operation.state.in_(OPEN_OPERATION_STATES), Operation.params["image_id"].as_string() == image_id, on_node
     )
     return session.scalars(query.limit(1)).one_or_none()
 
@@ -376,7 +385,35 @@ def is_needed_by_node(session: Session, image_id: str, node_id: str) -> bool:
         Instance.deleted.is_(False),
         sa.or_(Instance.node_id == node_id, claimed.exists()),
     )
+    return session.execute(query.limit(1)).first() is not None or _is_needed_for_volume(session, image_id, node_id)
+
+
+def _is_needed_for_volume(session: Session, image_id: str, node_id: str) -> bool:
+    query = (
+        sa.select(Volume.id)
+        .join(Operation, Operation.resource_id == Volume.id)
+        .where(
+            Operation.state.in_(OPEN_OPERATION_STATES),
+            Operation.params["image"]["id"].as_string() == image_id,
+            Volume.node_id == node_id,
+        )
+    )
     return session.execute(query.limit(1)).first() is not None
+
+
+def _volume_is_on(node_id: str) -> sa.ColumnElement[bool]:
+    """The node has the volume's file, or a server that has the volume."""
+    guest = (
+        sa.exists()
+        .where(
+            VolumeAttachment.volume_id == Volume.id,
+            VolumeAttachment.deleted.is_(False),
+            VolumeAttachment.instance_id == Instance.id,
+            Instance.node_id == node_id,
+        )
+        .correlate(Volume)
+    )
+    return sa.or_(Volume.node_id == node_id, guest)
 
 
 def _holding(upload_id: str, *statuses: ImageStatus) -> list[sa.ColumnElement[bool]]:
