@@ -127,6 +127,13 @@ EXTENSIONS = (
         "A flag of routers, kept for administrators; any router is taken over by another node.",
         "2014-04-26T00:00:00-00:00",
     ),
+    Extension("metering", "Neutron Metering", "Counters of what passes routers.", "2013-06-12T10:00:00-00:00"),
+    Extension(
+        "metering_source_and_destination_fields",
+        "Neutron Metering source and destination filters",
+        "Metering rules by both sides.",
+        "2020-08-21T10:00:00-00:00",
+    ),
     Extension("net-mtu", "Network MTU", "The MTU of a network is shown.", "2015-03-25T10:00:00-00:00"),
     Extension(
         "net-mtu-writable", "Network MTU (writable)", "The MTU of a network can be set.", "2017-07-12T00:00:00-00:00"

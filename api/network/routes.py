@@ -14,6 +14,7 @@ from api.network.handlers import (
     flavors,
     floating_ips,
     l3_agents,
+    metering,
     networks,
     port_forwardings,
     ports,
@@ -227,6 +228,7 @@ SHARED_ROUTES = [
     *tags.routes(),
 ]
 _FLAVOR, _PROFILE = "/flavors/<router_flavor_id>", "/service_profiles/<service_profile_id>"
+_LABEL, _LABEL_RULE = "/metering/metering-labels", "/metering/metering-label-rules"
 _RANGE, _TOPOLOGY = "/network_segment_ranges/<segment_range_id>", "/auto-allocated-topology/<topology_project_id>"
 ARRANGED_ROUTES = [
     _row("GET", "/network_segment_ranges", Rule.ADMIN, segment_ranges.index, "segment_ranges:list"),
@@ -252,6 +254,16 @@ ARRANGED_ROUTES = [
     _row("GET", _PROFILE, Rule.ADMIN, flavors.show_profile, "service_profiles:show"),
     _row("PUT", _PROFILE, Rule.ADMIN, flavors.update_profile, "service_profiles:update"),
     _row("DELETE", _PROFILE, Rule.ADMIN, flavors.delete_profile, "service_profiles:delete"),
+    _row("GET", _LABEL, Rule.ADMIN, metering.index, "metering_labels:list"),
+    _row("POST", _LABEL, Rule.ADMIN, metering.create, "metering_labels:create"),
+    _row("GET", f"{_LABEL}/<metering_label_id>", Rule.ADMIN, metering.show, "metering_labels:show"),
+    _row("DELETE", f"{_LABEL}/<metering_label_id>", Rule.ADMIN, metering.delete, "metering_labels:delete"),
+    _row("GET", _LABEL_RULE, Rule.ADMIN, metering.index_rules, "metering_label_rules:list"),
+    _row("POST", _LABEL_RULE, Rule.ADMIN, metering.create_rule, "metering_label_rules:create"),
+    _row("GET", f"{_LABEL_RULE}/<metering_rule_id>", Rule.ADMIN, metering.show_rule, "metering_label_rules:show"),
+    _row(
+        "DELETE", f"{_LABEL_RULE}/<metering_rule_id>", Rule.ADMIN, metering.delete_rule, "metering_label_rules:delete"
+    ),
     _row("GET", "/floatingip_pools", Rule.READER, floating_ips.pools, "floatingip_pools:list"),
     _row("GET", _TOPOLOGY, Rule.MEMBER, auto_topology.show, "auto_topology:show"),
     _row("DELETE", _TOPOLOGY, Rule.MEMBER, auto_topology.delete, "auto_topology:delete"),

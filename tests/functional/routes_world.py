@@ -336,6 +336,7 @@ KEYS = {"/images/": "web", "/os-extra_specs/": "hw:cpu_policy", "/metadata/": "w
 NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
     "network:default_rule_id", "network:rule_type_name",
+    "network:metering_label_id", "network:metering_rule_id",
     "network:router_flavor_id", "network:service_profile_id", "network:segment_range_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
@@ -351,6 +352,8 @@ CONTENT_TYPES = {
     "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
+    "os-getVNCConsole": {"type": "novnc"}, "os-getSPICEConsole": {"type": "spice-html5"},
+    "os-getRDPConsole": {"type": "rdp-html5"}, "os-getSerialConsole": {"type": "serial"},
     "os-extend": {"new_size": 2}, "revert": {"snapshot_id": UNKNOWN}, "os-reset_status": {"status": "error"},
     "os-set_bootable": {"bootable": True}, "os-update_readonly_flag": {"readonly": True},
     "os-set_image_metadata": {"metadata": {"a": "b"}}, "os-unset_image_metadata": {"key": "a"},
@@ -376,6 +379,7 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:servers:update": {"server": _NAMED},
+    "compute:remote-consoles:create": {"remote_console": {"protocol": "serial", "type": "serial"}},
     "volume:volumes:create": {"volume": {"name": "x", "size": 1}},
     "volume:volumes:update": {"volume": _NAMED},
     "volume:snapshots:create": lambda world: {"snapshot": {"volume_id": world.ids["volume_id"]}},
@@ -498,6 +502,10 @@ BODIES: dict[str, Any] = {
     "network:routers:remove_extraroutes": {"router": {"routes": []}},
     "network:segment_ranges:create": {"network_segment_range": {"network_type": "vxlan", "minimum": 5, "maximum": 6}},
     "network:segment_ranges:update": {"network_segment_range": _NAMED},
+    "network:metering_labels:create": {"metering_label": _NAMED},
+    "network:metering_label_rules:create": {
+        "metering_label_rule": {"metering_label_id": UNKNOWN, "remote_ip_prefix": "10.0.0.0/8"}
+    },
     "network:flavors:create": {"flavor": {"name": "x", "service_type": "L3_ROUTER_NAT"}},
     "network:flavors:update": {"flavor": _NAMED},
     "network:flavors:add_profile": {"service_profile": {"id": UNKNOWN}},

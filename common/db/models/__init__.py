@@ -12,6 +12,7 @@ from common.db.models.compute import (
     QuotaUsage,
     Service,
 )
+from common.db.models.console import ConsoleToken
 from common.db.models.delegation import Trust
 from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
 from common.db.models.federation import (
@@ -64,6 +65,7 @@ from common.db.models.network_admin import (
     SegmentRange,
     ServiceProfile,
 )
+from common.db.models.network_metering import MeteringLabel, MeteringRule
 from common.db.models.network_shared import (
     AddressGroup,
     AddressScope,
@@ -90,6 +92,7 @@ __all__ = [
     "ApplicationCredential",
     "Assignment",
     "AutoTopology",
+    "ConsoleToken",
     "Credential",
     "DefaultGroupRule",
     "DhcpNode",
@@ -119,6 +122,8 @@ __all__ = [
     "LoginFailure",
     "MetadefItem",
     "MetadefNamespace",
+    "MeteringLabel",
+    "MeteringRule",
     "Network",
     "NetworkTag",
     "Node",
