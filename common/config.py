@@ -135,6 +135,19 @@ class ComputeConfig:
 
 
 @dataclass(frozen=True)
+class ConsoleConfig:
+    """Of `cumulet-console`, which listens on the addresses of [api] listen, with its certificate."""
+
+    port: int = option(6080, "port of consoles, for browsers and for nodes")
+    public_url: str = option("", "where browsers reach it; empty: the host of [api] public_url, with this port")
+    node_url: str = option("", "where nodes reach this very process; empty: the same")
+    allowed_origins: str = option("", "comma-separated origins of other web pages that may show consoles; empty: none")
+    token_ttl_s: int = option(60, "how long a console's address can be used, once")
+    max_sessions: int = option(200, "consoles open at once; more are refused")
+    novnc_dir: str = option("/usr/share/novnc", "folder of noVNC, whose core the page loads")
+
+
+@dataclass(frozen=True)
 class SchedulerConfig:
     name: str = option("", "name of this scheduler; empty: the machine's host name")
     workers: int = option(4, "operations worked on at once in this process")
@@ -148,7 +161,7 @@ class SchedulerConfig:
     reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
     filters: str = option("", "filters of nodes, comma-separated, in the order they are asked; empty: all there are")
     weighers: str = option(
-        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10",
+        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10, failed_builds=100",
         "weighers of nodes with their multipliers; a negative one of free_memory, free_vcpus or free_disk packs servers"
         " on few nodes instead of spreading them",
     )
@@ -192,6 +205,15 @@ class AgentConfig:
 
 
 @dataclass(frozen=True)
+class StorageConfig:
+    volumes_dir: str = option("", "folder of the volumes' files; empty: `volumes` in the agent's state_dir")
+    volumes_shared: bool = option(
+        False, "volumes_dir is on storage that all nodes see (NFS or any mount); all of them must say so"
+    )
+    volume_format: str = option("qcow2", "format of new volumes: qcow2 or raw; volumes for several servers are raw")
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     networking: str = option("linux", "linux: bridges, dnsmasq and nftables; none: record only (driver fake)")
     shared_cidr: str = option("10.88.0.0/24", "range of the network `shared`")
@@ -227,6 +249,10 @@ class QuotaConfig:
     rbac_policies: int = option(10, "RBAC policies of the network service")
     subnet_pools: int = option(-1, "subnet pools")
     trunks: int = option(-1, "trunks")
+    volumes: int = option(10, "volumes")
+    snapshots: int = option(10, "snapshots of volumes")
+    gigabytes: int = option(1000, "size of all volumes and their snapshots together, in GiB")
+    volume_gigabytes: int = option(-1, "size of one volume, in GiB")
 
 
 @dataclass(frozen=True)
@@ -238,8 +264,10 @@ class Config:
     identity: IdentityConfig = IdentityConfig()
     image: ImageConfig = ImageConfig()
     compute: ComputeConfig = ComputeConfig()
+    console: ConsoleConfig = ConsoleConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     agent: AgentConfig = AgentConfig()
+    storage: StorageConfig = StorageConfig()
     network: NetworkConfig = NetworkConfig()
     quota: QuotaConfig = QuotaConfig()
 

@@ -23,6 +23,10 @@ UNPLUG_S: Final = 240.0  # others of the same guest may have to be waited for
 UNPLUG_PATIENCE_S: Final = 60.0  # for a guest to let a device go that was asked for again and again; below UNPLUG_S
 DEVICE_POLL_S: Final = 0.5  # an exclusive operation looks so often whether the device operations before it have ended
 ENSURE_ABSENT_S: Final = 180.0
+ENSURE_VOLUME_S: Final = 3600.0  # a copy of a whole image, snapshot or volume
+RESIZE_VOLUME_S: Final = 300.0
+VOLUME_ABSENT_S: Final = 180.0
+WAIT_FOR_VOLUME_S: Final = 3600.0  # another operation works on the volume's bytes
 WAIT_FOR_CANCELLED_S: Final = 900.0
 WAIT_FOR_NODES_S: Final = 180.0  # no node at all is heard of: the broker is away; new servers wait so long
 SYNC_NETWORK_S: Final = 30.0
@@ -45,6 +49,10 @@ REPORT_REPEAT_MAX_S: Final = 60.0
 
 # Questions asked while a client waits
 QUERY_S: Final = 5.0
+
+# Consoles
+CONSOLE_DIAL_S: Final = 10.0  # for a node to come to a console that a browser has opened
+CONSOLE_LOOK_S: Final = 2.0  # an open console is looked at so often: rights, lock and server are as they were
 
 # The bus
 BUS_CONNECT_S: Final = 5.0

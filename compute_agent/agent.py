@@ -28,6 +28,7 @@ from common.rpc.compute_v1 import (
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
 from compute_agent import host_topology, identity
+from compute_agent.console.sessions import Consoles
 from compute_agent.devices import Devices
 from compute_agent.health import Health, HealthServer
 from compute_agent.heartbeat import Heartbeats, NodeFacts
@@ -50,6 +51,8 @@ from compute_agent.specs import Specs
 from compute_agent.storage.base import Storage
 from compute_agent.task import Job, Restart, Task
 from compute_agent.upkeep import Upkeep
+from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.verbs import Volumes
 from compute_agent.watchdog import lease
 from compute_agent.watchdog.lease import Lease, LeaseFile
 from compute_agent.watchdog.stopped import StoppedGuests
@@ -72,12 +75,14 @@ class Agent:
         hypervisor: Hypervisor,
         networking: Networking,
         storage: Storage,
+        volumes: VolumeStore,
         specs: Specs,
         boot_id: str,
     ) -> None:
         """Makes the state folder. Raises ConfigError when another agent works on it."""
         self.config, self.node, self.bus, self.clock = config, node, bus, clock
         self.hypervisor, self.networking, self.storage, self.specs = hypervisor, networking, storage, specs
+        self.volumes = volumes
         state_dir = Path(config.agent.state_dir)
         self._lock = identity.StateLock(state_dir)
         self._lock.take()
@@ -203,10 +208,12 @@ class Agent:
             clock=self.clock, hypervisor=self.hypervisor, storage=self.storage, specs=self.specs, instances=instances,
             superseded=self._superseded, stopping=self._stop.is_set,
         )  # fmt: skip
+        volumes = Volumes(clock=self.clock, hypervisor=self.hypervisor, store=self.volumes, stopping=self._stop.is_set)
         self._obey = Obey(
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, networking=self.networking,
             specs=self.specs, instances=instances, power=power, held_memory=held_memory,
-            snapshots=snapshots, devices=Devices(parts, instances), inbox=self.inbox, outbox=self.outbox,
+            snapshots=snapshots, volumes=volumes, devices=Devices(parts, instances), inbox=self.inbox,
+            outbox=self.outbox,
             metrics=self.metrics,
         )  # fmt: skip
         self._recovery = Recovery(
@@ -218,7 +225,10 @@ class Agent:
         facts = NodeFacts(self.node, identity.node_id(state_dir), boot_id, self.clock.now())
         self._heartbeats = Heartbeats(
             facts, clock=self.clock, send=self.bus.send_report,
-            inventory=InventoryReader(self.config.agent, self.hypervisor), hypervisor=self.hypervisor,
+            inventory=InventoryReader(
+                self.config.agent, self.hypervisor, shared_volumes=self.config.storage.volumes_shared
+            ),
+            hypervisor=self.hypervisor,
             networking=self.networking, specs=self.specs, lanes=self.lanes, outbox=self.outbox, metrics=self.metrics,
             stopped=self.stopped_guests,
         )  # fmt: skip
@@ -226,13 +236,15 @@ class Agent:
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, lanes=self.lanes,
             post=self.outbox.post, stopped=self.stopped_guests,
         )  # fmt: skip
+        self._consoles = Consoles(self.hypervisor, ca_file=self.config.agent.api_ca_file)
         self._queries = Queries(
             self.hypervisor, lives=self.specs.lives, log_path=self.storage.console_log,
             digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
+            consoles=self._consoles,
         )  # fmt: skip
         self._upkeep = Upkeep(
-            clock=self.clock, networking=self.networking, storage=self.storage, specs=self.specs, outbox=self.outbox,
-            metrics=self.metrics, healthy=self.hypervisor.healthy, on_unhealthy=self._give_up,
+            clock=self.clock, networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
+            outbox=self.outbox, metrics=self.metrics, healthy=self.hypervisor.healthy, on_unhealthy=self._give_up,
         )  # fmt: skip
 
     def _submit(self, task: Task) -> None:

@@ -13,7 +13,7 @@ import lab_engines
 import lab_network
 import lab_node
 import services
-from lab_names import AMQP_PORT, API_PORT, CONTROLLER, CONTROLLER_ADDRESS, GATEWAY_PORT, Node, all_nodes
+from lab_names import AMQP_PORT, API_PORT, CONSOLE_PORT, CONTROLLER, CONTROLLER_ADDRESS, GATEWAY_PORT, Node, all_nodes
 from layout import SERVICE_USER, Layout
 from progress import side_by_side, step, wait_for
 from registration import IMAGE, Registration
@@ -25,8 +25,9 @@ START_DEADLINE_S = 60.0
 class LabUp:
     """One run; what one step begins, later ones wait for."""
 
-    def __init__(self, layout: Layout, nodes: int, virt_type: str) -> None:
-        self.layout, self.virt_type = layout, virt_type
+    def __init__(self, layout: Layout, nodes: int, virt_type: str, *, gateways: int = 0) -> None:
+        """gateways: nodes up to this number join as gateways, too; what has joined keeps its roles."""
+        self.layout, self.virt_type, self.gateways = layout, virt_type, gateways
         numbers = {each.number for each in all_nodes(layout)} | set(range(1, nodes + 1))
         self.nodes = [Node(layout, number) for number in sorted(numbers)]
         self.registration = Registration(layout, lab_config.API_URL)
@@ -39,6 +40,7 @@ class LabUp:
         """All steps. Raises StepFailed."""
         step("User, folders, configuration", self.prepare)
         step("Lab network", self.connect)
+        step("noVNC", lambda: services.fetch_novnc(self.layout))
         step("Guest image", lambda: services.build_image(self.layout, IMAGE))
         step("PostgreSQL", self.wait_for_database)
         step("Database and identity", self.prepare_database)
@@ -136,7 +138,7 @@ class LabUp:
         return f"127.0.0.1:{AMQP_PORT} and {CONTROLLER_ADDRESS}:{AMQP_PORT}"
 
     def start_services(self) -> str:
-        urls = {"api": f"http://127.0.0.1:{API_PORT}"}
+        urls = {"api": f"http://127.0.0.1:{API_PORT}", "console": f"http://127.0.0.1:{CONSOLE_PORT}"}
         urls |= {name: f"http://127.0.0.1:{port}" for name, port in lab_config.SCHEDULERS.items()}
         for name in urls:
             services.start_program(self.layout.run / "supervisor.sock", name)
@@ -157,7 +159,7 @@ class LabUp:
     def join(self, node: Node) -> None:
         """Let the node have its credentials, if it has none, and start its agent."""
         if not lab_node.has_joined(node):
-            token = self.registration.join_token(node.name)
+            token = self.registration.join_token(node.name, is_gateway=node.number <= self.gateways)
             lab_node.join(node, lab_config.node(node, self.virt_type), self.registration.url, token)
         lab_node.start_agent(node)
 
@@ -167,7 +169,7 @@ class LabUp:
         config = lay.etc / "gateway.conf"
         if not services.has_joined(config):
             services.write_config(config, lab_config.gateway(lay), mode=0o600)
-            token = self.registration.join_token(CONTROLLER, is_gateway=True)
+            token = self.registration.join_token(CONTROLLER, is_gateway=True, is_compute=False)
             arguments = ["--join", self.registration.url, "--token", "-", "--address", CONTROLLER_ADDRESS]
             command = [BINARIES / "cumulet-compute-agent", *arguments, "--config", config]
             host.run([str(word) for word in command], timeout_s=60, what="joining the gateway", stdin=token, cwd="/")

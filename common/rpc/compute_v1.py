@@ -14,7 +14,18 @@ from enum import StrEnum
 
 import msgspec
 
+from common.rpc.command_base import CommandBase, ImageSpec
 from common.rpc.hardware_v1 import GuestHardware
+from common.rpc.volume_commands import (
+    DiscardVolumeCopy,
+    EnsureVolume,
+    EnsureVolumeAbsent,
+    EnsureVolumeSnapshotAbsent,
+    ResizeVolume,
+    RevertVolume,
+    SnapshotVolume,
+    UploadVolume,
+)
 
 VERSION = 1
 
@@ -39,17 +50,6 @@ class WantedPower(StrEnum):
 class RebootMode(StrEnum):
     SOFT = "soft"
     HARD = "hard"
-
-
-class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An image as the agent must fetch and verify it."""
-
-    id: str
-    sha512: str
-    size_bytes: int
-    disk_format: str  # recorded once by the image service: "qcow2" or "raw"; never guessed again
-    virtual_size_bytes: int
-    url: str  # absolute; fetched with the node's secret
 
 
 class DhcpRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,6 +274,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     groups: list[GroupMembers] = []
     config_drive: bool = False
     ephemeral_gib: int = 0
+    ephemeral_parts_gib: list[int] = []  # sizes of the disks it is divided into; []: one disk of ephemeral_gib
     swap_mib: int = 0
     image_properties: dict[str, str] = {}  # allow-listed hw_* properties only
     hardware: GuestHardware | None = None  # None: from an older control plane; then the image's properties say it
@@ -281,30 +282,14 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What every command carries.
-
-    id: the command's own id, equal for every repetition of it. operation_id is "" for commands outside operations.
-    """
-
-    id: str
-    operation_id: str
-    step: str
-    request_id: str
-    instance_id: str
-    epoch: int
-    generation: int
-    deadline: datetime
-
-
-class EnsureInstance(_Command, frozen=True, kw_only=True, tag="ensure_instance"):
+class EnsureInstance(CommandBase, frozen=True, kw_only=True, tag="ensure_instance"):
     """Make image, disks, ports and domain exist as specified, with the wanted power."""
 
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
 
 
-class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
+class EnsureRunning(CommandBase, frozen=True, kw_only=True, tag="ensure_running"):
     """Start the guest, its domain defined afresh from the spec (never from what the node has stored).
 
     from_memory: let it go on from the memory that EnsureSaved wrote, where there is any.
@@ -314,13 +299,13 @@ class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
     from_memory: bool = False
 
 
-class EnsureStopped(_Command, frozen=True, kw_only=True, tag="ensure_stopped"):
+class EnsureStopped(CommandBase, frozen=True, kw_only=True, tag="ensure_stopped"):
     """Ask the guest to power off, repeat the request, and cut power after timeout_s (0: at once)."""
 
     timeout_s: int = 60
 
 
-class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance"):
+class RebootInstance(CommandBase, frozen=True, kw_only=True, tag="reboot_instance"):
     """Reboot once per command id. Soft: ask, and fall back to hard after timeout_s. Hard: power-cycle on the spec."""
 
     spec: InstanceSpec
@@ -328,7 +313,7 @@ class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance")
     timeout_s: int = 60
 
 
-class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance"):
+class RebuildInstance(CommandBase, frozen=True, kw_only=True, tag="rebuild_instance"):
     """Replace the instance's disks by new ones made from the spec, once per command id, and give it the wanted power.
 
     keep_ephemeral: all disks but the ephemeral one. The image is fetched before anything of the old guest goes.
@@ -339,7 +324,7 @@ class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance
     keep_ephemeral: bool = False
 
 
-class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instance"):
+class SnapshotInstance(CommandBase, frozen=True, kw_only=True, tag="snapshot_instance"):
     """Keep a copy of the root disk as it is at one moment, for UploadSnapshot; the guest goes on meanwhile.
 
     quiesce: the guest's file systems are frozen for that moment, or it fails; else so they are if the guest's agent
@@ -350,30 +335,30 @@ class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instan
     quiesce: bool = False
 
 
-class UploadSnapshot(_Command, frozen=True, kw_only=True, tag="upload_snapshot"):
+class UploadSnapshot(CommandBase, frozen=True, kw_only=True, tag="upload_snapshot"):
     """Send the copy to the image service, and remove it then. url: absolute; sent with the node's secret."""
 
     image_id: str
     url: str
 
 
-class DiscardSnapshot(_Command, frozen=True, kw_only=True, tag="discard_snapshot"):
+class DiscardSnapshot(CommandBase, frozen=True, kw_only=True, tag="discard_snapshot"):
     """Remove the copy, whole or not. Succeeds when there is none."""
 
     image_id: str
 
 
-class EnsurePaused(_Command, frozen=True, kw_only=True, tag="ensure_paused"):
+class EnsurePaused(CommandBase, frozen=True, kw_only=True, tag="ensure_paused"):
     """Hold the running guest's processors, its memory kept as it is; paused False: let them go on."""
 
     paused: bool = True
 
 
-class EnsureSaved(_Command, frozen=True, kw_only=True, tag="ensure_saved"):
+class EnsureSaved(CommandBase, frozen=True, kw_only=True, tag="ensure_saved"):
     """Write the guest's memory to the node's disk and switch it off."""
 
 
-class _DeviceCommand(_Command, frozen=True, kw_only=True):
+class _DeviceCommand(CommandBase, frozen=True, kw_only=True):
     """A command about one device of an instance. Of two about the same device the higher generation counts; ones about
     different devices may come in any order."""
 
@@ -384,8 +369,8 @@ class PlugPort(_DeviceCommand, frozen=True, kw_only=True, tag="plug_port"):
     """Give the instance a network card for this port, in the running guest too; device_id is the port's."""
 
     port: PortSpec
-    networks: list[NetworkSpec] = []
-    groups: list[GroupMembers] = []
+    networks: list[NetworkSpec] = msgspec.field(default_factory=list)
+    groups: list[GroupMembers] = msgspec.field(default_factory=list)
     network_version: int = 0  # as in InstanceSpec
 
 
@@ -395,7 +380,7 @@ class UnplugPort(_DeviceCommand, frozen=True, kw_only=True, tag="unplug_port"):
     mac_address: str
 
 
-class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
+class EnsureAbsent(CommandBase, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
     keep_disks: set the disks aside for seven days instead (a domain that the database does not know).
@@ -404,19 +389,19 @@ class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
     keep_disks: bool = False
 
 
-class SyncNetwork(_Command, frozen=True, kw_only=True, tag="sync_network"):
+class SyncNetwork(CommandBase, frozen=True, kw_only=True, tag="sync_network"):
     """Bring the node's networking to this state; instance_id is ""; generation equals state.version."""
 
     state: NetworkState
 
 
-class AckReports(_Command, frozen=True, kw_only=True, tag="ack_reports"):
+class AckReports(CommandBase, frozen=True, kw_only=True, tag="ack_reports"):
     """The control plane has committed these reports: the agent stops repeating them."""
 
-    report_ids: list[str] = []
+    report_ids: list[str] = msgspec.field(default_factory=list)
 
 
-class LeaseRenewed(_Command, frozen=True, kw_only=True, tag="lease_renewed"):
+class LeaseRenewed(CommandBase, frozen=True, kw_only=True, tag="lease_renewed"):
     """The control plane has committed a heartbeat; both fields are that heartbeat's. A lost one does no harm."""
 
     boot_id: str
@@ -437,6 +422,14 @@ Command = (
     | PlugPort
     | UnplugPort
     | EnsureAbsent
+    | EnsureVolume
+    | EnsureVolumeAbsent
+    | SnapshotVolume
+    | EnsureVolumeSnapshotAbsent
+    | ResizeVolume
+    | RevertVolume
+    | UploadVolume
+    | DiscardVolumeCopy
     | SyncNetwork
     | AckReports
     | LeaseRenewed
@@ -526,6 +519,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_gib: int = 0
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
+    shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
     cells: list[NumaCell] = []
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 

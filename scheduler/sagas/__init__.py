@@ -19,11 +19,19 @@ from scheduler.sagas import (
     server_stop,
     server_suspend,
     server_unshelve,
+    snapshot_create,
+    snapshot_delete,
+    volume_create,
+    volume_delete,
+    volume_extend,
+    volume_revert,
+    volume_upload,
 )
 
 _MODULES = (
     server_create, server_delete, server_offload, server_pause, server_rebuild, server_reboot, server_remains, server_restore,
     server_resume, server_shelve, server_snapshot, server_start, server_stop, server_suspend, server_unshelve,
+    snapshot_create, snapshot_delete, volume_create, volume_delete, volume_extend, volume_revert, volume_upload,
     server_attach_interface, server_detach_interface,
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from common.db.models.compute import (
     QuotaUsage,
     Service,
 )
+from common.db.models.console import ConsoleToken
 from common.db.models.delegation import Trust
 from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
 from common.db.models.federation import (
@@ -70,6 +71,7 @@ from common.db.models.network_shared import (
 )
 from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
+from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
 
 __all__ = [
     "AccessRule",
@@ -80,6 +82,7 @@ __all__ = [
     "Allocation",
     "ApplicationCredential",
     "Assignment",
+    "ConsoleToken",
     "Credential",
     "DefaultGroupRule",
     "Domain",
@@ -146,4 +149,7 @@ __all__ = [
     "Trunk",
     "Trust",
     "User",
+    "Volume",
+    "VolumeAttachment",
+    "VolumeSnapshot",
 ]
