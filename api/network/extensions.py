@@ -299,6 +299,7 @@ EXTENSIONS = (
     Extension(
         "subnetpool-prefix-ops", "Subnet Pool Prefix Operations", "Prefixes come and go.", "2020-03-13T10:00:00-00:00"
     ),
+    Extension("tag", "Tag support", "Tags of networks.", "2016-01-01T00:00:00-00:00"),
     Extension("tag-creation", "Create tags", "Several tags are added at once.", "2025-02-07T00:00:00-00:00"),
     Extension(
         "tag-ports-during-bulk-creation",

@@ -150,14 +150,19 @@ def _mirror(session: Session, kind: Kind, owner: Any) -> None:
 
 
 def _check_unused(session: Session, row: RbacPolicy, owner: Any, lost_by: str) -> None:
-    """Raises Conflict for projects that use the object and that no policy lets do so any more; `row` is as it will be."""
+    """Raises Conflict for projects that use the object and that no other policy lets do so.
+
+    A policy that lets projects route through a network may be given to one of them instead, as Neutron's may; one that
+    shares an object may not.
+    """
+    others = RbacPolicy.id != row.id if row.action == Action.SHARED else sa.true()
     if row.action == Action.EXTERNAL and lost_by == EVERYBODY and owner.is_default:
         raise _in_use(row.object_id, "it is the default external network")
     users = set(session.scalars(_users(row)))
     still = set(
         session.scalars(
             sa.select(RbacPolicy.target_project).where(
-                RbacPolicy.object_id == row.object_id, RbacPolicy.action == row.action
+                RbacPolicy.object_id == row.object_id, RbacPolicy.action == row.action, others
             )
         )
     )
