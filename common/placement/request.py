@@ -37,6 +37,8 @@ class PlacementRequest:
     hypervisor_type: str | None = None
     aggregate_specs: tuple[tuple[str, str], ...] = ()  # what an aggregate of the node must say: (key, expression)
     group: Group | None = None
+    volume_specs: Mapping[str, str] = field(default_factory=dict)  # extra specs of a new volume's type
+    closed_to_volumes: Mapping[str, str] = field(default_factory=dict)  # nodes by name, with the reason
     same_nodes: frozenset[str] | None = None  # node ids: one of these (hint same_host)
     other_nodes: frozenset[str] = frozenset()  # node ids: none of these (hint different_host)
 

@@ -70,6 +70,15 @@ from common.db.models.network_shared import (
 )
 from common.db.models.operation import Operation, OperationEvent
 from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
+from common.db.models.volume_groups import VolumeGroup, VolumeGroupSnapshot, VolumeGroupType
+from common.db.models.volume_records import VolumeBackup, VolumeMessage, VolumeServiceState, VolumeTransfer
+from common.db.models.volume_types import (
+    DefaultVolumeType,
+    VolumeQosSpecs,
+    VolumeType,
+    VolumeTypeAccess,
+    VolumeTypeEncryption,
+)
 
 __all__ = [
     "AccessRule",
@@ -82,6 +91,7 @@ __all__ = [
     "Assignment",
     "Credential",
     "DefaultGroupRule",
+    "DefaultVolumeType",
     "Domain",
     "Endpoint",
     "EndpointGroup",
@@ -145,5 +155,16 @@ __all__ = [
     "User",
     "Volume",
     "VolumeAttachment",
+    "VolumeBackup",
+    "VolumeGroup",
+    "VolumeGroupSnapshot",
+    "VolumeGroupType",
+    "VolumeMessage",
+    "VolumeQosSpecs",
+    "VolumeServiceState",
     "VolumeSnapshot",
+    "VolumeTransfer",
+    "VolumeType",
+    "VolumeTypeAccess",
+    "VolumeTypeEncryption",
 ]
