@@ -31,6 +31,8 @@ from common.rpc.compute_v1 import (
     RebootInstance,
     RebuildInstance,
     SyncNetwork,
+)
+from common.rpc.volume_commands import (
     VolumeCommand,
 )
 from compute_agent import durable

@@ -22,14 +22,16 @@ from common.rpc.compute_v1 import (
     EnsureRunning,
     EnsureSaved,
     EnsureStopped,
-    EnsureVolume,
-    EnsureVolumeAbsent,
     LeaseRenewed,
     RebootInstance,
     RebuildInstance,
     SnapshotInstance,
     SyncNetwork,
     UploadSnapshot,
+)
+from common.rpc.volume_commands import (
+    EnsureVolume,
+    EnsureVolumeAbsent,
     VolumeCommand,
 )
 from compute_agent.held_memory import HeldMemory

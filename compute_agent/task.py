@@ -20,6 +20,8 @@ from common.rpc.compute_v1 import (
     Report,
     ReportKind,
     SyncNetwork,
+)
+from common.rpc.volume_commands import (
     VolumeCommand,
 )
 

@@ -9,7 +9,11 @@ from sqlalchemy.orm import Session
 from common.config import Config
 from common.db import network_state, nodes
 from common.db.models import Instance
-from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec
+from common.rpc.command_base import ImageSpec
+from common.rpc.compute_v1 import (
+    Guest,
+    InstanceSpec,
+)
 
 
 def build(session: Session, instance: Instance, config: Config, *, plugged: bool = True) -> InstanceSpec:

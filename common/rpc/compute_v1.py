@@ -14,6 +14,18 @@ from enum import StrEnum
 
 import msgspec
 
+from common.rpc.command_base import CommandBase, ImageSpec
+from common.rpc.volume_commands import (
+    DiscardVolumeCopy,
+    EnsureVolume,
+    EnsureVolumeAbsent,
+    EnsureVolumeSnapshotAbsent,
+    ResizeVolume,
+    RevertVolume,
+    SnapshotVolume,
+    UploadVolume,
+)
+
 VERSION = 1
 
 
@@ -37,17 +49,6 @@ class WantedPower(StrEnum):
 class RebootMode(StrEnum):
     SOFT = "soft"
     HARD = "hard"
-
-
-class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An image as the agent must fetch and verify it."""
-
-    id: str
-    sha512: str
-    size_bytes: int
-    disk_format: str  # recorded once by the image service: "qcow2" or "raw"; never guessed again
-    virtual_size_bytes: int
-    url: str  # absolute; fetched with the node's secret
 
 
 class DhcpRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,30 +278,14 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What every command carries.
-
-    id: the command's own id, equal for every repetition of it. operation_id is "" for commands outside operations.
-    """
-
-    id: str
-    operation_id: str
-    step: str
-    request_id: str
-    instance_id: str
-    epoch: int
-    generation: int
-    deadline: datetime
-
-
-class EnsureInstance(_Command, frozen=True, kw_only=True, tag="ensure_instance"):
+class EnsureInstance(CommandBase, frozen=True, kw_only=True, tag="ensure_instance"):
     """Make image, disks, ports and domain exist as specified, with the wanted power."""
 
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
 
 
-class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
+class EnsureRunning(CommandBase, frozen=True, kw_only=True, tag="ensure_running"):
     """Start the guest, its domain defined afresh from the spec (never from what the node has stored).
 
     from_memory: let it go on from the memory that EnsureSaved wrote, where there is any.
@@ -310,13 +295,13 @@ class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
     from_memory: bool = False
 
 
-class EnsureStopped(_Command, frozen=True, kw_only=True, tag="ensure_stopped"):
+class EnsureStopped(CommandBase, frozen=True, kw_only=True, tag="ensure_stopped"):
     """Ask the guest to power off, repeat the request, and cut power after timeout_s (0: at once)."""
 
     timeout_s: int = 60
 
 
-class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance"):
+class RebootInstance(CommandBase, frozen=True, kw_only=True, tag="reboot_instance"):
     """Reboot once per command id. Soft: ask, and fall back to hard after timeout_s. Hard: power-cycle on the spec."""
 
     spec: InstanceSpec
@@ -324,7 +309,7 @@ class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance")
     timeout_s: int = 60
 
 
-class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance"):
+class RebuildInstance(CommandBase, frozen=True, kw_only=True, tag="rebuild_instance"):
     """Replace the instance's disks by new ones made from the spec, once per command id, and give it the wanted power.
 
     keep_ephemeral: all disks but the ephemeral one. The image is fetched before anything of the old guest goes.
@@ -335,7 +320,7 @@ class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance
     keep_ephemeral: bool = False
 
 
-class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instance"):
+class SnapshotInstance(CommandBase, frozen=True, kw_only=True, tag="snapshot_instance"):
     """Keep a copy of the root disk as it is at one moment, for UploadSnapshot; the guest goes on meanwhile.
 
     quiesce: the guest's file systems are frozen for that moment, or it fails; else so they are if the guest's agent
@@ -346,30 +331,30 @@ class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instan
     quiesce: bool = False
 
 
-class UploadSnapshot(_Command, frozen=True, kw_only=True, tag="upload_snapshot"):
+class UploadSnapshot(CommandBase, frozen=True, kw_only=True, tag="upload_snapshot"):
     """Send the copy to the image service, and remove it then. url: absolute; sent with the node's secret."""
 
     image_id: str
     url: str
 
 
-class DiscardSnapshot(_Command, frozen=True, kw_only=True, tag="discard_snapshot"):
+class DiscardSnapshot(CommandBase, frozen=True, kw_only=True, tag="discard_snapshot"):
     """Remove the copy, whole or not. Succeeds when there is none."""
 
     image_id: str
 
 
-class EnsurePaused(_Command, frozen=True, kw_only=True, tag="ensure_paused"):
+class EnsurePaused(CommandBase, frozen=True, kw_only=True, tag="ensure_paused"):
     """Hold the running guest's processors, its memory kept as it is; paused False: let them go on."""
 
     paused: bool = True
 
 
-class EnsureSaved(_Command, frozen=True, kw_only=True, tag="ensure_saved"):
+class EnsureSaved(CommandBase, frozen=True, kw_only=True, tag="ensure_saved"):
     """Write the guest's memory to the node's disk and switch it off."""
 
 
-class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
+class EnsureAbsent(CommandBase, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
     keep_disks: set the disks aside for seven days instead (a domain that the database does not know).
@@ -378,93 +363,19 @@ class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
     keep_disks: bool = False
 
 
-class _VolumeCommand(_Command, frozen=True, kw_only=True):
-    """About a volume's file in the node's folder of volumes; generation is the volume's, epoch always 0.
-
-    instance_id: the server on this node that has the volume as `device` of its guest, running or not; "" for none.
-    """
-
-    volume_id: str
-    device: str = ""
-
-
-class EnsureVolume(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume"):
-    """Make the volume's file: empty, or with the bytes of one of image, snapshot and source volume.
-
-    instance_id and device are about the source volume.
-    """
-
-    size_gib: int
-    disk_format: str  # "qcow2" or "raw"
-    image: ImageSpec | None = None
-    snapshot_id: str = ""
-    source_volume_id: str = ""
-    source_format: str = ""  # of the snapshot or source volume
-
-
-class EnsureVolumeAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_absent"):
-    """Remove the volume's file. Succeeds when nothing is there; snapshots stay."""
-
-
-class SnapshotVolume(_VolumeCommand, frozen=True, kw_only=True, tag="snapshot_volume"):
-    """Keep a copy of the volume's bytes as they are at one moment, as qcow2; a guest that has it goes on meanwhile."""
-
-    disk_format: str
-    snapshot_id: str
-
-
-class EnsureVolumeSnapshotAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_snapshot_absent"):
-    """Remove the copy, whole or not. Succeeds when there is none."""
-
-    snapshot_id: str
-
-
-class ResizeVolume(_VolumeCommand, frozen=True, kw_only=True, tag="resize_volume"):
-    """Make the volume larger; a guest that has it sees that at once."""
-
-    disk_format: str
-    size_gib: int
-
-
-class RevertVolume(_VolumeCommand, frozen=True, kw_only=True, tag="revert_volume"):
-    """Bring the volume's bytes back to those of a snapshot; it keeps its size. No guest may have it."""
-
-    disk_format: str
-    size_gib: int
-    snapshot_id: str
-
-
-class UploadVolume(_VolumeCommand, frozen=True, kw_only=True, tag="upload_volume"):
-    """Send a copy of the volume's bytes of one moment to the image service. url: absolute.
-
-    image_format: what the image is to be, "qcow2" or "raw".
-    """
-
-    disk_format: str
-    image_id: str
-    image_format: str
-    url: str
-
-
-class DiscardVolumeCopy(_VolumeCommand, frozen=True, kw_only=True, tag="discard_volume_copy"):
-    """Remove what UploadVolume has copied. Succeeds when there is nothing."""
-
-    image_id: str
-
-
-class SyncNetwork(_Command, frozen=True, kw_only=True, tag="sync_network"):
+class SyncNetwork(CommandBase, frozen=True, kw_only=True, tag="sync_network"):
     """Bring the node's networking to this state; instance_id is ""; generation equals state.version."""
 
     state: NetworkState
 
 
-class AckReports(_Command, frozen=True, kw_only=True, tag="ack_reports"):
+class AckReports(CommandBase, frozen=True, kw_only=True, tag="ack_reports"):
     """The control plane has committed these reports: the agent stops repeating them."""
 
-    report_ids: list[str] = []
+    report_ids: list[str] = msgspec.field(default_factory=list)
 
 
-class LeaseRenewed(_Command, frozen=True, kw_only=True, tag="lease_renewed"):
+class LeaseRenewed(CommandBase, frozen=True, kw_only=True, tag="lease_renewed"):
     """The control plane has committed a heartbeat; both fields are that heartbeat's. A lost one does no harm."""
 
     boot_id: str
@@ -494,17 +405,6 @@ Command = (
     | SyncNetwork
     | AckReports
     | LeaseRenewed
-)
-
-VolumeCommand = (
-    EnsureVolume
-    | EnsureVolumeAbsent
-    | SnapshotVolume
-    | EnsureVolumeSnapshotAbsent
-    | ResizeVolume
-    | RevertVolume
-    | UploadVolume
-    | DiscardVolumeCopy
 )
 
 

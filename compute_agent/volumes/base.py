@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from common.rpc.compute_v1 import ImageSpec
+from common.rpc.command_base import ImageSpec
 
 Measure = Callable[[str], AbstractContextManager[None]]
 """Measures a block under a name of the report's timings: image, volume."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from common.clock import Clock
 from common.errors import StorageError, ToolFailed
-from common.rpc.compute_v1 import ImageSpec
+from common.rpc.command_base import ImageSpec
 from compute_agent.storage import ownership, qemu_img
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.clock import Clock
 from common.errors import StorageError
-from common.rpc.compute_v1 import ImageSpec
+from common.rpc.command_base import ImageSpec
 from compute_agent.hypervisor.fake import EMPTY_COPY
 from compute_agent.storage.uploader import Uploader
 from compute_agent.volumes.base import Measure, VolumeFile

@@ -14,11 +14,13 @@ from common import log
 from common.clock import Clock
 from common.errors import HypervisorError, StaleCommand, StorageError
 from common.rpc.compute_v1 import (
+    PowerState,
+)
+from common.rpc.volume_commands import (
     DiscardVolumeCopy,
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
-    PowerState,
     ResizeVolume,
     RevertVolume,
     SnapshotVolume,

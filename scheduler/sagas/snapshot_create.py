@@ -13,7 +13,10 @@ from common.db import node_life, nodes, volume_messages, volume_snapshots, volum
 from common.db.volume_messages import ResourceType
 from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import StateConflict
-from common.rpc.compute_v1 import EnsureVolumeSnapshotAbsent, SnapshotVolume
+from common.rpc.volume_commands import (
+    EnsureVolumeSnapshotAbsent,
+    SnapshotVolume,
+)
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
 from common.volume_states import SnapshotStatus
 from scheduler import volume_places

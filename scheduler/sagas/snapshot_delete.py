@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 
 from common.db import node_life, volume_snapshots, volumes
 from common.deadlines import VOLUME_ABSENT_S, WAIT_FOR_VOLUME_S
-from common.rpc.compute_v1 import EnsureVolumeSnapshotAbsent
+from common.rpc.volume_commands import (
+    EnsureVolumeSnapshotAbsent,
+)
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import SnapshotStatus
 from scheduler.sagas.shared import NodeSilent, report_error

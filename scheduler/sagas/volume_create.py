@@ -13,7 +13,13 @@ from common.db import node_life, volume_snapshots, volume_types, volumes
 from common.db.models import Volume
 from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import CloudError
-from common.rpc.compute_v1 import EnsureVolume, EnsureVolumeAbsent, Report
+from common.rpc.compute_v1 import (
+    Report,
+)
+from common.rpc.volume_commands import (
+    EnsureVolume,
+    EnsureVolumeAbsent,
+)
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from scheduler import instance_spec, volume_places
 from scheduler.sagas.shared import NodeSilent, report_error

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from common.db import node_life, operations, volume_attachments, volume_snapshots, volumes
 from common.deadlines import VOLUME_ABSENT_S, WAIT_FOR_CANCELLED_S, WAIT_FOR_VOLUME_S
 from common.errors import CloudError
-from common.rpc.compute_v1 import EnsureVolumeAbsent
+from common.rpc.volume_commands import (
+    EnsureVolumeAbsent,
+)
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
 from common.volume_states import SnapshotStatus
 from scheduler.sagas.shared import NodeSilent, asked_by, report_error

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from common.db import nodes, quotas, volume_quota, volumes
 from common.deadlines import RESIZE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import NoValidNode, StateConflict
-from common.rpc.compute_v1 import ResizeVolume
+from common.rpc.volume_commands import (
+    ResizeVolume,
+)
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
 from scheduler.sagas.shared import report_error
 from scheduler.sagas.volume_shared import (

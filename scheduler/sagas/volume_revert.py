@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 from common.db import volume_snapshots, volumes
 from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import StateConflict
-from common.rpc.compute_v1 import RevertVolume
+from common.rpc.volume_commands import (
+    RevertVolume,
+)
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import SnapshotStatus
 from scheduler.sagas.shared import report_error

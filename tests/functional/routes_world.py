@@ -132,7 +132,7 @@ class World:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
         wish = {"volume": {"name": "demo's", "size": 1, "metadata": {"web": "a value"}}}
         ids["volume_id"] = ok(api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
-        self.cloud.settle()
+        self.cloud.run_until_idle()
 
     def furnish_routers(self) -> None:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
@@ -274,6 +274,8 @@ class World:
         ids["policy_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/qos/policies", "admin", json=policy))[
             "policy"
         ]["id"]
+        wish = {"volume": {"name": "twin's", "size": 1, "metadata": {"twin": "a value"}}}
+        ids["volume_id"] = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
         others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
         return World(self.cloud, {**ids, **others})
 

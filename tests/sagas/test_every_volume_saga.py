@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from common.db import audit
-from common.rpc.compute_v1 import EnsureVolumeAbsent
+from common.rpc.volume_commands import (
+    EnsureVolumeAbsent,
+)
 from common.saga.model import Remote, Step
 from common.states import OperationState
 from scheduler.sagas import SAGAS

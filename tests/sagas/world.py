@@ -34,19 +34,21 @@ from common.rpc.compute_v1 import (
     EnsureRunning,
     EnsureSaved,
     EnsureStopped,
-    EnsureVolume,
-    EnsureVolumeAbsent,
-    EnsureVolumeSnapshotAbsent,
     PowerState,
     RebootInstance,
     RebuildInstance,
     Report,
     ReportKind,
     SnapshotInstance,
-    SnapshotVolume,
     UploadSnapshot,
-    VolumeCommand,
     WantedPower,
+)
+from common.rpc.volume_commands import (
+    EnsureVolume,
+    EnsureVolumeAbsent,
+    EnsureVolumeSnapshotAbsent,
+    SnapshotVolume,
+    VolumeCommand,
 )
 from common.saga.engine import Engine
 from common.saga.model import Saga
