@@ -8,7 +8,7 @@ from api.volume.handlers import group_types, qos_specs, volume_types
 
 _TYPE = "/types/<type_id>"
 _QOS = "/qos-specs/<qos_id>"
-_GROUP_TYPE = "/group_types/<type_id>"
+_GROUP_TYPE = "/group_types/<group_type_id>"
 _SPECS, _SPEC = f"{_GROUP_TYPE}/group_specs", f"{_GROUP_TYPE}/group_specs/<key>"
 ADMIN, READER = Rule.ADMIN, Rule.READER
 
@@ -60,7 +60,6 @@ QOS = (
 GROUP_TYPES = (
     _row("GET", "/group_types", group_types.list_all, "group-types:index", READER, since="3.11"),
     _row("POST", "/group_types", group_types.create, "group-types:create", since="3.11"),
-    _row("GET", "/group_types/default", group_types.show_default, "group-types:default", READER, since="3.11"),
     _row("GET", _GROUP_TYPE, group_types.show, "group-types:show", READER, since="3.11"),
     _row("PUT", _GROUP_TYPE, group_types.update, "group-types:update", since="3.11"),
     _row("DELETE", _GROUP_TYPE, group_types.delete, "group-types:delete", since="3.11"),

@@ -1,4 +1,4 @@
-"""/group_types and their specs (3.11)."""
+"""/group_types and their specs (3.11). No type is the default: groups always name theirs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from api.volume.operations import group_types as operations
 from api.volume.schemas import volume_groups as schemas
 from api.volume.schemas.volume_types import ONE_SPEC
 from api.volume.views import volume_groups as views
-from common.errors import InvalidRequest, NotFound
+from common.errors import InvalidRequest
 
 
 def list_all(request: ApiRequest) -> Reply:
@@ -24,14 +24,9 @@ def list_all(request: ApiRequest) -> Reply:
     return Reply({"group_types": [views.group_type(row, audience) for row in found], **links})
 
 
-def show(request: ApiRequest, type_id: str) -> Reply:
-    found = operations.show(request.services, request.context, type_id)
+def show(request: ApiRequest, group_type_id: str) -> Reply:
+    found = operations.show(request.services, request.context, group_type_id)
     return Reply({"group_type": views.group_type(found, reader(request))})
-
-
-def show_default(_request: ApiRequest) -> Reply:
-    """Groups always name their type here. Raises NotFound."""
-    raise NotFound("Default group type can not be found.")
 
 
 def create(request: ApiRequest) -> Reply:
@@ -49,45 +44,45 @@ def create(request: ApiRequest) -> Reply:
     return Reply({"group_type": views.group_type(made, reader(request))}, 202)
 
 
-def update(request: ApiRequest, type_id: str) -> Reply:
+def update(request: ApiRequest, group_type_id: str) -> Reply:
     validate(request.body, schemas.TYPE_UPDATE)
     asked: dict[str, Any] = dict(request.body["group_type"])
     if not asked or all(value is None for value in asked.values()):
         raise InvalidRequest("Specify group type name, description or a combination thereof.")
     if "is_public" in asked:
         asked["is_public"] = as_boolean(asked["is_public"])
-    changed = operations.update(request.services, type_id, asked)
+    changed = operations.update(request.services, group_type_id, asked)
     return Reply({"group_type": views.group_type(changed, reader(request))})
 
 
-def delete(request: ApiRequest, type_id: str) -> Reply:
-    operations.delete(request.services, type_id)
+def delete(request: ApiRequest, group_type_id: str) -> Reply:
+    operations.delete(request.services, group_type_id)
     return Reply(status=202)
 
 
-def list_specs(request: ApiRequest, type_id: str) -> Reply:
-    found = operations.show(request.services, request.context, type_id)
+def list_specs(request: ApiRequest, group_type_id: str) -> Reply:
+    found = operations.show(request.services, request.context, group_type_id)
     return Reply({"group_specs": dict(found.group_specs)})
 
 
-def add_specs(request: ApiRequest, type_id: str) -> Reply:
+def add_specs(request: ApiRequest, group_type_id: str) -> Reply:
     validate(request.body, schemas.GROUP_SPECS)
-    operations.add_specs(request.services, type_id, request.body["group_specs"])
+    operations.add_specs(request.services, group_type_id, request.body["group_specs"])
     return Reply({"group_specs": request.body["group_specs"]}, 202)
 
 
-def show_spec(request: ApiRequest, type_id: str, key: str) -> Reply:
-    return Reply({key: operations.spec(request.services, request.context, type_id, key)})
+def show_spec(request: ApiRequest, group_type_id: str, key: str) -> Reply:
+    return Reply({key: operations.spec(request.services, request.context, group_type_id, key)})
 
 
-def put_spec(request: ApiRequest, type_id: str, key: str) -> Reply:
+def put_spec(request: ApiRequest, group_type_id: str, key: str) -> Reply:
     validate(request.body, ONE_SPEC)
     if key not in request.body:
         raise InvalidRequest("Request body and URI mismatch.")
-    operations.add_specs(request.services, type_id, request.body)
+    operations.add_specs(request.services, group_type_id, request.body)
     return Reply(request.body)
 
 
-def delete_spec(request: ApiRequest, type_id: str, key: str) -> Reply:
-    operations.delete_spec(request.services, type_id, key)
+def delete_spec(request: ApiRequest, group_type_id: str, key: str) -> Reply:
+    operations.delete_spec(request.services, group_type_id, key)
     return Reply(status=202)
