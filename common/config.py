@@ -107,6 +107,24 @@ class ImageConfig:
     store_dir: str = option("/var/lib/cumulet/images", "image files, the same folder on every API host")
     max_size_mib: int = option(64 * 1024, "largest image file, in MiB")
     max_virtual_gib: int = option(2048, "largest virtual disk an image may declare, in GiB")
+    more_stores: str = option(
+        "",
+        "stores beside store_dir, which is the store `local`: comma-separated NAME:FOLDER, the same on every API host",
+    )
+    import_to_all_stores: bool = option(
+        False, "an import that names no store goes to all of them, not to `local` alone"
+    )
+    import_workers: int = option(2, "imports worked on at once by one API worker process")
+    web_download_hosts: str = option(
+        "*",
+        "hosts that images may be imported from: comma-separated names, *.NAME for all below one, * for any with a public"
+        " address; empty: web-download is off",
+    )
+    web_download_ports: str = option("80, 443", "ports of those hosts")
+    web_download_internal: str = option(
+        "", "networks (CIDR) that are not public and that images may be imported from all the same"
+    )
+    web_download_denied: str = option("", "networks (CIDR) that images are never imported from")
 
 
 @dataclass(frozen=True)
@@ -159,11 +177,15 @@ class AgentConfig:
     shared_instances: bool = option(
         False, "the instances' disks in state_dir are on storage that other nodes see too; all of them must say so"
     )
-    vcpus: int = option(0, "CPUs offered; 0: those of the machine")
+    vcpus: int = option(0, "CPUs offered to be shared; 0: those of the machine that are not dedicated")
+    dedicated_cpus: str = option(
+        "", "CPUs that guests may have for themselves (hw:cpu_policy), such as 2-7,10; all others are shared"
+    )
     memory_mib: int = option(0, "memory offered, in MiB; 0: MemTotal of the machine")
     disk_gib: int = option(0, "disk offered, in GiB; 0: what the file system of state_dir has free at first start")
     console_log_kib: int = option(1024, "serial log kept per instance, in KiB")
     fake_boot_ms: int = option(0, "driver fake: how long a guest takes to start")
+    fake_topology: str = option("", "driver fake: a folder like /sys/devices/system with the NUMA cells it has")
 
 
 @dataclass(frozen=True)

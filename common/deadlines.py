@@ -18,6 +18,10 @@ SNAPSHOT_S: Final = 3600.0  # a copy of a whole disk
 UPLOAD_S: Final = 3600.0  # of that copy to the image service
 PAUSE_S: Final = 60.0
 SAVE_MEMORY_S: Final = 900.0  # all of a guest's memory written to, or read from, the node's disk
+PLUG_S: Final = 60.0
+UNPLUG_S: Final = 240.0  # others of the same guest may have to be waited for
+UNPLUG_PATIENCE_S: Final = 60.0  # for a guest to let a device go that was asked for again and again; below UNPLUG_S
+DEVICE_POLL_S: Final = 0.5  # an exclusive operation looks so often whether the device operations before it have ended
 ENSURE_ABSENT_S: Final = 180.0
 ENSURE_VOLUME_S: Final = 3600.0  # a copy of a whole image, snapshot or volume
 RESIZE_VOLUME_S: Final = 300.0
@@ -58,16 +62,23 @@ JOIN_REQUEST_S: Final = 30.0
 
 # Libvirt calls (agent); past these the domain is marked busy and its thread counted as lost
 LIBVIRT_QUICK_S: Final = 15.0
+LIBVIRT_DEVICE_S: Final = 30.0  # libvirt waits up to 5 s for a guest to let a device go
 LIBVIRT_START_S: Final = 90.0
 LIBVIRT_SAVE_S: Final = 600.0  # the guest's memory goes to, or comes from, the disk
 
 # Child processes
 QEMU_IMG_S: Final = 300.0
 QEMU_IMG_COPY_S: Final = 3000.0  # of a whole disk; below SNAPSHOT_S
+IMAGE_CONVERT_S: Final = 3000.0  # of a foreign image to qcow2, by the image service
 TOOL_S: Final = 15.0
 
 # HTTP
 IMAGE_DOWNLOAD_IDLE_S: Final = 30.0
+IMAGE_IMPORT_LEASE_S: Final = 30.0  # how long an import stays with a worker that has died; renewed at a third of it
+IMAGE_IMPORT_SWEEP_S: Final = 1.0  # how often imports that other API processes accepted are looked for
+IMAGE_IMPORT_CHECK_S: Final = 5.0  # how often a worker asks whether its import is still wanted
+IMAGE_FETCH_S: Final = 6 * 3600.0  # a whole image from an address that a user gave
+IMAGE_FETCH_IDLE_S: Final = 30.0
 IMAGE_UPLOAD_ANSWER_S: Final = 120.0  # after the last byte: it is looked into and put on the disk
 METADATA_REQUEST_S: Final = 5.0
 

@@ -100,6 +100,8 @@ class Action(StrEnum):
     CREATE_BACKUP = "createBackup"
     RESTORE = "restore"
     HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
+    ATTACH_INTERFACE = "attach_interface"
+    DETACH_INTERFACE = "detach_interface"
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Rule:
     """
 
     allowed: frozenset[VmState]
-    task: TaskState
+    task: TaskState | None  # None: of the device class, which begins in common/db/device_operations.py
     leads_to: VmState | None  # None: where it is
     on_failure: VmState | None  # None: back to where it was
     operation_class: OperationClass
@@ -285,6 +287,24 @@ ACTIONS: dict[Action, Rule] = {
         operation_class=OperationClass.EXCLUSIVE,
         saga="server_stop",
         shown_as="stop",
+    ),
+    Action.ATTACH_INTERFACE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        task=None,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.DEVICE,
+        saga="server_attach_interface",
+        shown_as="attach_interface",
+    ),
+    Action.DETACH_INTERFACE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        task=None,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.DEVICE,
+        saga="server_detach_interface",
+        shown_as="detach_interface",
     ),
 }
 

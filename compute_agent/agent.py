@@ -27,7 +27,8 @@ from common.rpc.compute_v1 import (
 )
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
-from compute_agent import identity
+from compute_agent import host_topology, identity
+from compute_agent.devices import Devices
 from compute_agent.health import Health, HealthServer
 from compute_agent.heartbeat import Heartbeats, NodeFacts
 from compute_agent.held_memory import HeldMemory
@@ -191,6 +192,7 @@ class Agent:
         parts = Parts(
             cloud_uuid=self.config.cloud.uuid, clock=self.clock, hypervisor=self.hypervisor,
             networking=self.networking, storage=self.storage, specs=self.specs, stopping=self._stop,
+            shared_cpus=host_topology.shared_cpus(self.config.agent.dedicated_cpus),
             superseded=self._superseded,
         )  # fmt: skip
         instances = Instances(parts)
@@ -209,7 +211,8 @@ class Agent:
         self._obey = Obey(
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, networking=self.networking,
             specs=self.specs, instances=instances, power=power, held_memory=held_memory,
-            snapshots=snapshots, volumes=volumes, inbox=self.inbox, outbox=self.outbox,
+            snapshots=snapshots, volumes=volumes, devices=Devices(parts, instances), inbox=self.inbox,
+            outbox=self.outbox,
             metrics=self.metrics,
         )  # fmt: skip
         self._recovery = Recovery(

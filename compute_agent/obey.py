@@ -15,6 +15,7 @@ from common.killpoints import reach
 from common.rpc.compute_v1 import (
     AckReports,
     Command,
+    DeviceCommand,
     DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
@@ -34,6 +35,7 @@ from common.rpc.volume_commands import (
     EnsureVolumeAbsent,
     VolumeCommand,
 )
+from compute_agent.devices import Devices
 from compute_agent.held_memory import HeldMemory
 from compute_agent.hypervisor.base import DomainState, Hypervisor
 from compute_agent.inbox import Inbox
@@ -76,6 +78,7 @@ class Obey:
         held_memory: HeldMemory,
         snapshots: Snapshots,
         volumes: Volumes,
+        devices: Devices,
         inbox: Inbox,
         outbox: Outbox,
         metrics: Metrics,
@@ -90,6 +93,7 @@ class Obey:
         self._held_memory = held_memory
         self._snapshots = snapshots
         self._volumes = volumes
+        self._devices = devices
         self._inbox = inbox
         self._outbox = outbox
         self._metrics = metrics
@@ -151,6 +155,8 @@ class Obey:
             )
         if verdict is Verdict.LATER_EPOCH_LIVES and isinstance(command, EnsureAbsent):
             return self._instances.leave_later_epoch(command, state)
+        if isinstance(command, DeviceCommand):
+            return self._devices.obey(task, command, state)
         return self._do(task, state)
 
     def _do(self, task: Task, state: DomainState | None) -> Outcome | Again:

@@ -22,7 +22,7 @@ from common.db import nodes, operations, paging, quotas, volume_groups, volume_q
 from common.db.models import Operation, Volume, VolumeAttachment, VolumeSnapshot
 from common.errors import CloudError, InvalidRequest, NotFound
 from common.states import OperationClass
-from common.volume_states import VOLUME_ACTIONS, VolumeAction, VolumeStatus
+from common.volume_states import VOLUME_ACTIONS, AttachStatus, VolumeAction, VolumeStatus
 
 logger = logging.getLogger(__name__)
 #: the purpose of the allocation that every placed volume has
@@ -310,3 +310,39 @@ def has_snapshots(session: Session, volume_id: str) -> bool:
 def amounts_of(volume: Volume) -> dict[str, int]:
     """What one volume counts for in its project's quota."""
     return volume_quota.with_type({"volumes": 1, "gigabytes": volume.size_gib}, volume.volume_type_id)
+
+
+def settle(session: Session, volume_id: str, now: datetime) -> None:
+    """The status as the volume's attachments have it, unless something else is being done with it."""
+    rows = session.scalars(
+        sa.select(VolumeAttachment.status).where(
+            VolumeAttachment.volume_id == volume_id, VolumeAttachment.deleted.is_(False)
+        )
+    ).all()
+    to = VolumeStatus.AVAILABLE
+    for status, meaning in _MEANINGS:
+        if status in rows:
+            to = meaning
+            break
+    starts = (
+        VolumeStatus.AVAILABLE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.IN_USE,
+        VolumeStatus.DETACHING,
+    )  # fmt: skip
+    set_status(session, volume_id, starts, to, now)
+    back = VolumeStatus.IN_USE if rows else VolumeStatus.AVAILABLE
+    session.execute(
+        sa.update(Volume)
+        .where(Volume.id == volume_id, Volume.status_before.in_(starts))
+        .values(status_before=back)
+        .execution_options(synchronize_session=False)
+    )
+
+
+#: what attachments make of their volume: the first that fits counts
+_MEANINGS = (
+    (AttachStatus.ATTACHED, VolumeStatus.IN_USE),
+    (AttachStatus.ERROR_DETACHING, VolumeStatus.IN_USE),
+    (AttachStatus.DETACHING, VolumeStatus.DETACHING),
+    (AttachStatus.ATTACHING, VolumeStatus.ATTACHING),
+    (AttachStatus.RESERVED, VolumeStatus.RESERVED),
+)

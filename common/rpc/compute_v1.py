@@ -15,6 +15,7 @@ from enum import StrEnum
 import msgspec
 
 from common.rpc.command_base import CommandBase, ImageSpec
+from common.rpc.hardware_v1 import GuestHardware
 from common.rpc.volume_commands import (
     DiscardVolumeCopy,
     EnsureVolume,
@@ -158,6 +159,7 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     qos: QosSpec | None = None
     dhcp_options: list[DhcpOption] = []
     domain: str = ""  # a further domain that the network's resolver knows the hostname in
+    tag: str = ""  # the device's, which the guest reads in its metadata
 
 
 class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,6 +276,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral_gib: int = 0
     swap_mib: int = 0
     image_properties: dict[str, str] = {}  # allow-listed hw_* properties only
+    hardware: GuestHardware | None = None  # None: from an older control plane; then the image's properties say it
     network_version: int = 0  # of the node's network state when ports, networks and groups were read; 0: not known
     evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
 
@@ -354,6 +357,28 @@ class EnsureSaved(CommandBase, frozen=True, kw_only=True, tag="ensure_saved"):
     """Write the guest's memory to the node's disk and switch it off."""
 
 
+class _DeviceCommand(CommandBase, frozen=True, kw_only=True):
+    """A command about one device of an instance. Of two about the same device the higher generation counts; ones about
+    different devices may come in any order."""
+
+    device_id: str
+
+
+class PlugPort(_DeviceCommand, frozen=True, kw_only=True, tag="plug_port"):
+    """Give the instance a network card for this port, in the running guest too; device_id is the port's."""
+
+    port: PortSpec
+    networks: list[NetworkSpec] = msgspec.field(default_factory=list)
+    groups: list[GroupMembers] = msgspec.field(default_factory=list)
+    network_version: int = 0  # as in InstanceSpec
+
+
+class UnplugPort(_DeviceCommand, frozen=True, kw_only=True, tag="unplug_port"):
+    """Take the port's network card from the instance; a running guest is asked to let it go. Succeeds without one."""
+
+    mac_address: str
+
+
 class EnsureAbsent(CommandBase, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
@@ -393,6 +418,8 @@ Command = (
     | DiscardSnapshot
     | EnsurePaused
     | EnsureSaved
+    | PlugPort
+    | UnplugPort
     | EnsureAbsent
     | EnsureVolume
     | EnsureVolumeAbsent
@@ -406,6 +433,9 @@ Command = (
     | AckReports
     | LeaseRenewed
 )
+
+
+DeviceCommand = PlugPort | UnplugPort
 
 
 class ReportKind(StrEnum):
@@ -452,6 +482,27 @@ class DomainDigest(msgspec.Struct, frozen=True, kw_only=True):
     stopped_by_node: bool = False  # off because the node had no lease, not by its own or anybody's wish
 
 
+class Pages(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory pages of one size that a NUMA cell has; of those of 4 KiB what large ones leave."""
+
+    size_kib: int
+    total: int
+
+
+class NumaCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A NUMA cell of the node. dedicated: of `cpus` those that guests may have for themselves.
+
+    siblings: the threads of each core that has several.
+    """
+
+    id: int
+    cpus: list[int]
+    dedicated: list[int] = []
+    siblings: list[list[int]] = []
+    memory_mib: int = 0
+    pages: list[Pages] = []
+
+
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     vcpus: int
     memory_mib: int
@@ -468,6 +519,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
     shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
+    cells: list[NumaCell] = []
+    firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from common.rpc.compute_v1 import PowerState
+from common.rpc.hardware_v1 import GuestHardware
+
+PLAIN = GuestHardware()
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Disk:
     bus: str = "virtio"
     read_only: bool = False
     serial: str = ""
+    is_cdrom: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Nic:
     bridge: str
     mtu: int
     model: str = "virtio"
+
+
+Device = Nic | Disk
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,9 @@ class Domain:
     console_log: Path
     guest_agent: bool = False  # a channel to an agent in the guest
     evacuable: bool = False  # another node could run it: to be stopped when this one's lease runs out
+    hardware: GuestHardware = PLAIN
+    nvram: Path | None = None  # where UEFI keeps its variables
+    shared_cpus: frozenset[int] = frozenset()  # the node's for guests without CPUs of their own; none: all of them
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,18 @@ class Hypervisor(Protocol):
 
     def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:
         """Let a running guest's disk be this large; it sees that at once. Raises HypervisorError when it is off."""
+        ...
+
+    def ensure_plugged(self, instance_id: str, device: Device) -> None:
+        """Give a guest that runs or is paused a device, unless it has it. Raises HypervisorError when it is off."""
+        ...
+
+    def is_plugged(self, instance_id: str, address: str) -> bool:
+        """Whether a guest that runs or is paused has the card with this MAC address, or the disk of this name ("vdb")."""
+        ...
+
+    def request_unplug(self, instance_id: str, address: str) -> None:
+        """Ask the guest to let a device go; it may take its time, or not listen. Nothing happens when it has none."""
         ...
 
     def request_shutdown(self, instance_id: str) -> None:

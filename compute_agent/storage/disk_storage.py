@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from common.errors import ImageRefused, StorageError
+from common.errors import StorageError
 from common.rpc.compute_v1 import InstanceSpec
+from common.rpc.hardware_v1 import DiskBus, GuestHardware
+from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk
 from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
@@ -16,8 +18,9 @@ from compute_agent.storage.disks import ROOT_NAME, DiskFile, InstanceDisks
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
 
-_DEVICE_LETTERS = {"virtio": "vd", "ide": "hd", "sata": "sd", "scsi": "sd"}
-_BUS_PROPERTY = "hw_disk_bus"
+_DEVICE_LETTERS = {
+    DiskBus.VIRTIO: "vd", DiskBus.IDE: "hd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd", DiskBus.USB: "sd",
+}  # fmt: skip
 _SEED_BYTES = 512
 
 
@@ -31,7 +34,7 @@ class DiskStorage:
         self._domain = domain
 
     def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
-        bus = _bus(spec)
+        hardware = guest_hardware.of(spec)
         with ExitStack() as held:
             with measure("image"):
                 base = held.enter_context(self._cache.hold(spec.image, self._disks.images_in_use))
@@ -42,7 +45,7 @@ class DiskStorage:
                 if spec.swap_mib:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
-        return _as_disks(files, drive, bus)
+        return _as_disks(files, drive, hardware)
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
@@ -57,7 +60,7 @@ class DiskStorage:
             raise StorageError(
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
-        return _as_disks(files, drive, _bus(spec))
+        return _as_disks(files, drive, guest_hardware.of(spec))
 
     def fetch(self, spec: InstanceSpec) -> None:
         with self._cache.hold(spec.image, self._disks.images_in_use):
@@ -98,18 +101,16 @@ class DiskStorage:
         return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts))
 
 
-def _bus(spec: InstanceSpec) -> str:
-    bus = spec.image_properties.get(_BUS_PROPERTY, "virtio")
-    if bus not in _DEVICE_LETTERS:
-        known = ", ".join(_DEVICE_LETTERS)
-        raise ImageRefused(f"the image asks for disks on {bus!r}; known are {known}: change its {_BUS_PROPERTY}")
-    return bus
-
-
-def _as_disks(files: Sequence[DiskFile], drive: DiskFile | None, bus: str) -> tuple[Disk, ...]:
-    prefix = _DEVICE_LETTERS[bus]
-    every = [*files, drive] if drive is not None else files
-    return tuple(
-        Disk(file.path, file.format, prefix + chr(ord("a") + place), bus, read_only=file is drive)
-        for place, file in enumerate(every)
-    )
+def _as_disks(files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware) -> tuple[Disk, ...]:
+    """A config drive is one more disk, unless the image wants it as a drive."""
+    places = [(file, hardware.disk_bus, False) for file in files]
+    if drive is not None:
+        places.append((drive, hardware.cdrom_bus or hardware.disk_bus, hardware.cdrom_bus is not None))
+    found: list[Disk] = []
+    for file, bus, is_cdrom in places:
+        prefix = _DEVICE_LETTERS[bus]
+        letter = chr(ord("a") + sum(disk.device.startswith(prefix) for disk in found))
+        found.append(
+            Disk(file.path, file.format, prefix + letter, bus.value, read_only=file is drive, is_cdrom=is_cdrom)
+        )
+    return tuple(found)

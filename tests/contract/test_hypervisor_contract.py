@@ -117,8 +117,8 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
             return FakeHypervisor(tmp_path / "fake", cloud_uuid=cloud_uuid, clock=SystemClock())
     else:
         pytest.importorskip("libvirt")
-        from compute_agent.hypervisor.domain_xml import VirtType
         from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+        from compute_agent.hypervisor.virt_type import VirtType
 
         uri = "test:///default"
         if request.param == "qemu":
@@ -342,11 +342,47 @@ def test_a_disk_is_copied_while_the_guest_goes_on(rig: Rig, paused: bool) -> Non
     assert rig.driver.copy_state(domain.instance_id) is CopyState.FAILED
 
 
+@pytest.mark.parametrize("rig", ["fake", QEMU], indirect=True)  # libvirt's test driver has no hot plug
+def test_a_card_is_plugged_into_a_guest_that_is_on(rig: Rig, card: Nic) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_defined(domain)
+    with pytest.raises(HypervisorError, match=domain.instance_id):
+        rig.driver.ensure_plugged(domain.instance_id, card)
+    rig.driver.ensure_running(domain)
+    assert not rig.driver.is_plugged(domain.instance_id, card.mac_address)
+    rig.driver.request_unplug(domain.instance_id, card.mac_address)  # it has none
+    for _ in range(2):
+        rig.driver.ensure_plugged(domain.instance_id, card)
+        assert rig.driver.is_plugged(domain.instance_id, card.mac_address)
+    assert rig.driver.is_plugged(domain.instance_id, "vda")
+    rig.driver.request_unplug(domain.instance_id, card.mac_address)
+    if rig.kind == "qemu":  # nothing in this guest answers
+        assert rig.driver.is_plugged(domain.instance_id, card.mac_address)
+        rig.driver.request_unplug(domain.instance_id, card.mac_address)
+    else:
+        assert not rig.driver.is_plugged(domain.instance_id, card.mac_address)
+    rig.driver.ensure_stopped(domain.instance_id)
+    assert not rig.driver.is_plugged(domain.instance_id, card.mac_address)
+    rig.driver.ensure_running(domain)
+    assert not rig.driver.is_plugged(domain.instance_id, card.mac_address), "the next start follows the spec alone"
+
+
+@pytest.fixture
+def card(rig: Rig) -> Iterator[Nic]:
+    bridge = f"cmlbr-{rig.cloud_uuid[:8]}"
+    if rig.libvirt:  # in the network namespace of its libvirtd
+        inside = ["nsenter", f"--net=/proc/{rig.libvirt.libvirtd_pid}/ns/net", "ip", "link"]
+        subprocess.run([*inside, "add", bridge, "type", "bridge"], check=True)
+    yield Nic(mac_address="fa:16:3e:00:00:01", tap=f"cmltap{rig.cloud_uuid[:8]}", bridge=bridge, mtu=1450)
+    if rig.libvirt:
+        subprocess.run([*inside, "del", bridge], check=True)
+
+
 @only_libvirt
 def test_foreign_domains_are_not_touched(rig: Rig) -> None:
     """HYP-11: a domain that bears another cloud's UUID is left alone by every verb."""
-    from compute_agent.hypervisor.domain_xml import VirtType
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+    from compute_agent.hypervisor.virt_type import VirtType
 
     domain = rig.domain()
     rig.driver.ensure_running(domain)
@@ -453,8 +489,9 @@ def test_nics_get_the_tap_we_name_on_the_bridge_we_name(rig: Rig) -> None:
 @only_qemu
 def test_disks_as_the_agent_makes_them(rig: Rig) -> None:
     """A whole instance from storage/: it runs as QEMU's user, and the shared base image stays root's and read-only."""
-    from compute_agent.hypervisor.domain_xml import Backing, VirtType
+    from compute_agent.hypervisor.domain_xml import Backing
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+    from compute_agent.hypervisor.virt_type import VirtType
     from compute_agent.storage import disks, ownership
     from compute_agent.storage.image_cache import CachedImage
 
@@ -529,8 +566,8 @@ def test_stored_xml_is_never_used(rig: Rig) -> None:
 @only_qemu
 def test_the_connection_comes_back(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> None:
     """libvirtd may be restarted under a running agent: guests go on, the next call succeeds, events come again."""
-    from compute_agent.hypervisor.domain_xml import VirtType
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+    from compute_agent.hypervisor.virt_type import VirtType
 
     home = tmp_path_factory.mktemp("restarted")
     _let_through(home)

@@ -106,6 +106,7 @@ class World:
         ids["request_id"] = actions[-1]["request_id"]
         ids["operation_id"] = cloud.operations(ids["server_id"])[0].id
         ids["image_id"] = world.image()
+        ids["image_task_id"] = world.image_task()
         flavor = {
             "id": "private",
             "name": "private",
@@ -133,6 +134,14 @@ class World:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
         wish = {"volume": {"name": "demo's", "size": 1, "metadata": {"web": "a value"}}}
         ids["volume_id"] = ok(api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
+        spare = ok(api.post(f"{VOLUME}/volumes", json={"volume": {"size": 1}}))["volume"]["id"]
+        self.cloud.run_until_idle()
+        snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"web": "a value"}}}
+        ids["snapshot_id"] = ok(api.post(f"{VOLUME}/snapshots", json=snapshot))["snapshot"]["id"]
+        attachment = {"attachment": {"volume_uuid": spare, "instance_uuid": UNKNOWN}}
+        newest = {"OpenStack-API-Version": "volume 3.71"}
+        made = ok(api.post(f"{VOLUME}/attachments", json=attachment, headers=newest))
+        ids["attachment_id"] = made["attachment"]["id"]
         self.cloud.run_until_idle()
 
     def furnish_volume_records(self) -> None:
@@ -289,6 +298,15 @@ class World:
         ok(api.post(f"{IMAGE}/images/{image_id}/members", json={"member": api.project_id(member)}))
         return image_id
 
+    def image_task(self) -> str:
+        """An import that nobody works on."""
+        ok, api = self.cloud.ok, self.cloud.api
+        asked = {"name": "imported", "disk_format": "raw", "container_format": "bare"}
+        path = f"{IMAGE}/images/" + str(ok(api.post(f"{IMAGE}/images", json=asked))["id"])
+        ok(api.put(f"{path}/stage", data=b"x" * 512, content_type="application/octet-stream"))
+        ok(api.post(f"{path}/import", json={"method": {"name": "glance-direct"}}))
+        return str(ok(api.get(f"{path}/tasks"))["tasks"][0]["id"])
+
     @cached_property
     def twin(self) -> World:
         """The same user's second server, image and flavor, as the wrong parents of the first one's children."""
@@ -305,6 +323,10 @@ class World:
         wish = {"volume": {"name": "twin's", "size": 1, "metadata": {"twin": "a value"}}}
         ids["type_id"] = self.cloud.ok(self.cloud.api.get(f"{VOLUME}/types/default"))["volume_type"]["id"]
         ids["volume_id"] = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
+        self.cloud.run_until_idle()
+        snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"twin": "a value"}}}
+        made = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/snapshots", json=snapshot))
+        ids["snapshot_id"] = made["snapshot"]["id"]
         others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
         return World(self.cloud, {**ids, **others})
 
@@ -319,7 +341,8 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
     "compute:server_group_id": "server_group_id",
-    "compute:volume_id": lambda _: UNKNOWN, "volume_id": "volume_id", "identity:domain_id": lambda _: "default",
+    "compute:volume_id": lambda _: UNKNOWN, "volume_id": "volume_id",
+    "snapshot_id": "snapshot_id", "volume:attachment_id": "attachment_id", "identity:domain_id": lambda _: "default",
     "volume:type_id": "volume_type_id", "volume:group_id": "volume_group_id", "group_snapshot_id": "group_snapshot_id",
     "transfer_id": "transfer_id", "message_id": "message_id",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
@@ -329,6 +352,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "network:rbac_policy_id": "rbac_policy_id", "network:bandwidth_rule_id": "bandwidth_limit_rule_id",
     "network:dscp_rule_id": "dscp_marking_rule_id",
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
+    "image:store_id": lambda _: "local", "image:task_id": "image_task_id",
     "identity:rule_id": "access_rule_id",
     "identity:application_credential_id": "application_credential_id",
     "identity:credential_id": "credential_id",
@@ -353,7 +377,7 @@ NOBODYS = {
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
     "identity:endpoint_group_id", "identity:registered_limit_id",
     "compute:host", "compute:before", "compute:migration_id",
-    "identity:idp_id", "identity:protocol_id", "identity:mapping_id", "identity:sp_id",
+    "image:store_id", "image:task_id", "identity:idp_id", "identity:protocol_id", "identity:mapping_id", "identity:sp_id",
 }  # fmt: skip
 
 CONTENT_TYPES = {
@@ -362,6 +386,12 @@ CONTENT_TYPES = {
     "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
+    "os-extend": {"new_size": 2}, "revert": {"snapshot_id": UNKNOWN}, "os-reset_status": {"status": "error"},
+    "os-set_bootable": {"bootable": True}, "os-update_readonly_flag": {"readonly": True},
+    "os-set_image_metadata": {"metadata": {"a": "b"}}, "os-unset_image_metadata": {"key": "a"},
+    "os-volume_upload_image": {"image_name": "x"}, "os-attach": {"host_name": "x"}, "os-detach": {},
+    "os-force_detach": {}, "os-initialize_connection": {"connector": {"host": "x"}},
+    "os-terminate_connection": {"connector": {"host": "x"}}, "os-update_snapshot_status": {"status": "available"},
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
     "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
     "add_host": {"host": "x"}, "remove_host": {"host": "x"}, "set_metadata": {"metadata": {"a": "b"}},
@@ -386,6 +416,13 @@ BODIES: dict[str, Any] = {
     "compute:servers:update": {"server": _NAMED},
     "volume:volumes:create": {"volume": {"name": "x", "size": 1}},
     "volume:volumes:update": {"volume": _NAMED},
+    "volume:snapshots:create": lambda world: {"snapshot": {"volume_id": world.ids["volume_id"]}},
+    "volume:snapshots:update": {"snapshot": _NAMED},
+    "volume:snapshot-metadata:create": {"metadata": {"a": "b"}},
+    "volume:snapshot-metadata:update_all": {"metadata": {"a": "b"}},
+    "volume:snapshot-metadata:update": {"meta": {"web": "b"}},
+    "volume:attachments:create": lambda world: {"attachment": {"volume_uuid": world.ids["volume_id"]}},
+    "volume:attachments:update": {"attachment": {"connector": {"host": "x"}}},
     "volume:types:create": {"volume_type": {"name": "x"}},
     "volume:types:update": {"volume_type": _NAMED},
     "volume:type-extra-specs:create": {"extra_specs": {"a": "b"}},
@@ -417,6 +454,7 @@ BODIES: dict[str, Any] = {
     "volume:volume-metadata:create": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update_all": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update": {"meta": {"web": "b"}},
+    "compute:attach-interfaces:create": lambda world: {"interfaceAttachment": {"net_id": world.ids["network_id"]}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},
     "compute:server-metadata:update": {"meta": {"web": "b"}},

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import scheduler.sagas
+from common.db import ports
 from common.errors import CloudError
 from common.saga.engine import Engine
 from common.saga.model import Local, Remote, Saga, Step
-from common.states import ACTIONS, Action, OperationState, VmState
+from common.states import ACTIONS, Action, OperationClass, OperationState, VmState
 from scheduler.sagas import SAGAS
 from tests.sagas import volume_world
 from tests.sagas.world import World
@@ -34,8 +35,12 @@ STARTED_BY = {
     "server_shelve": Action.SHELVE,
     "server_offload": Action.SHELVE_OFFLOAD,
     "server_unshelve": Action.UNSHELVE,
+    "server_attach_interface": Action.ATTACH_INTERFACE,
+    "server_detach_interface": Action.DETACH_INTERFACE,
     "server_remains": Action.DELETE,  # of a server whose node is down
 }
+#: ports that a server has then beside the one it was made with
+PORTS_MORE = {"server_attach_interface": 1, "server_detach_interface": -1}
 STEPS = [(kind, step.name) for kind, saga in SAGAS.items() if kind in STARTED_BY for step in saga.steps]
 
 
@@ -70,11 +75,22 @@ def assert_reached(world: World, instance_id: str, operation_id: str, kind: str)
     placed = 0 if wanted in (VmState.DELETED, VmState.SHELVED_OFFLOADED) else 1
     assert world.guests() == placed
     assert world.claims() == (placed, placed, 128 * placed)
-    assert world.bound_ports() == placed
+    assert world.bound_ports() == placed + PORTS_MORE.get(kind, 0)
+    assert world.usage()["port"] == living + PORTS_MORE.get(kind, 0)
+    assert_plugged(world, instance_id)
     assert {key: used for key, used in world.usage().items() if key in ("instances", "cores")} == {
         "instances": living,
         "cores": living,
     }
+
+
+def assert_plugged(world: World, instance_id: str) -> None:
+    """What the node was told of devices agrees with the ports that the server has."""
+    with world.db.read() as session:
+        mine = {port.id for port in ports.for_instance(session, instance_id)}
+    for node in world.nodes.values():
+        for port_id, (_, plugged) in node.devices.get(instance_id, {}).items():
+            assert plugged == (port_id in mine)
 
 
 def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, before: VmState) -> None:
@@ -87,6 +103,9 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
         assert world.claims() == (1, 1, 128), "what may still be used is given to nobody"
         return
     assert instance.vm_state == (ACTIONS[STARTED_BY[kind]].on_failure or before)
+    if ACTIONS[STARTED_BY[kind]].operation_class == OperationClass.DEVICE:
+        assert (world.bound_ports(), world.usage()["port"]) == (1, 1), "the device is where it was"
+        assert_plugged(world, instance_id)
     if kind == "server_create":
         assert world.guests() == 0
         assert world.claims() == (0, 0, 0)
@@ -97,7 +116,7 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
 
 
 def test_every_saga_is_in_the_harness() -> None:
-    helpers = {"__init__", "shared", "volume_shared"}
+    helpers = {"__init__", "shared", "port_commands", "volume_shared"}
     files = {path.stem for path in Path(scheduler.sagas.__file__).parent.glob("*.py")} - helpers
     assert files == set(SAGAS) == set(STARTED_BY) | set(volume_world.STARTED_BY)
     assert not set(STARTED_BY) & set(volume_world.STARTED_BY)

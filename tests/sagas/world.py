@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from common.clock import ManualClock
 from common.config import ComputeConfig, Config, DatabaseConfig
 from common.context import RequestContext
-from common.db import instances, node_life, nodes, ports, quotas, remains
+from common.db import device_operations, instances, node_life, nodes, ports, quotas, remains
 from common.db.base import Base
 from common.db.models import Allocation, Image, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
 from common.db.session import Database
@@ -34,12 +34,14 @@ from common.rpc.compute_v1 import (
     EnsureRunning,
     EnsureSaved,
     EnsureStopped,
+    PlugPort,
     PowerState,
     RebootInstance,
     RebuildInstance,
     Report,
     ReportKind,
     SnapshotInstance,
+    UnplugPort,
     UploadSnapshot,
     WantedPower,
 )
@@ -74,6 +76,8 @@ class SimNode:
     domains: dict[str, tuple[int, PowerState]] = field(default_factory=dict)
     volumes: set[str] = field(default_factory=set)
     snapshots: set[str] = field(default_factory=set)
+    #: by instance id, then device id: the generation of the last command about it, and whether it is plugged in
+    devices: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
     fail: int = 0
     fail_absent: bool = False
     fails_only: type | None = None  # the one kind of command that fails; None: of any kind
@@ -104,6 +108,11 @@ class SimNode:
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
             power = PowerState.ABSENT
+        elif isinstance(command, PlugPort | UnplugPort):
+            _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
+            devices = self.devices.setdefault(command.instance_id, {})
+            if devices.get(command.device_id, (0, False))[0] <= command.generation:
+                devices[command.device_id] = (command.generation, isinstance(command, PlugPort))
         elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot):
             _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
         elif isinstance(command, EnsurePaused):
@@ -279,25 +288,33 @@ class World:
             instance = Instance(**{**values, **changes})
             session.add(instance)
             session.flush()
-            ports.create(
-                session,
-                ports.NewPort(
-                    id=new_id(),
-                    network_id=self.network_id,
-                    project_id=PROJECT,
-                    device_id=instance.id,
-                    device_owner="compute:nova",
-                    security_groups=(),
-                    delete_with_instance=True,
-                ),
-                now,
-                mac_prefix="fa:16:3e",
-                quota={"port": 100, "security_group": 100, "security_group_rule": 1000},
-            )
+            self._new_port(session, instance.id, order=0)
             return instance.id
+
+    def _new_port(self, session: Session, instance_id: str, order: int) -> None:
+        new = ports.NewPort(
+            id=new_id(),
+            network_id=self.network_id,
+            project_id=PROJECT,
+            device_id=instance_id,
+            device_owner="compute:nova",
+            security_groups=(),
+            delete_with_instance=True,
+            nic_order=order,
+        )
+        quota = {"port": 100, "security_group": 100, "security_group_rule": 1000}
+        ports.create(session, new, self.clock.now(), mac_prefix="fa:16:3e", quota=quota)
 
     def begin(self, instance_id: str, action: Action, **params: Any) -> str:
         with self.db.write() as session:
+            if action == Action.ATTACH_INTERFACE:
+                self._new_port(session, instance_id, order=1)
+            if action in (Action.ATTACH_INTERFACE, Action.DETACH_INTERFACE):
+                port = ports.for_instance(session, instance_id)[-1]
+                return device_operations.begin(
+                    session, instances.get(session, instance_id), action, port.id, self.context(), self.clock.now(),
+                    {"mac_address": port.mac_address},
+                )  # fmt: skip
             if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.SHELVE):
                 params = {"image_id": self._image(session)} | params
             return instances.begin(

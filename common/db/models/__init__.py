@@ -68,6 +68,7 @@ from common.db.models.network_shared import (
     Subport,
     Trunk,
 )
+from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
 from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
 from common.db.models.volume_groups import VolumeGroup, VolumeGroupSnapshot, VolumeGroupType
@@ -120,9 +121,12 @@ __all__ = [
     "Network",
     "NetworkTag",
     "Node",
+    "NodeCell",
+    "NodePages",
     "NodeToken",
     "Operation",
     "OperationEvent",
+    "PinnedCpu",
     "Policy",
     "PolicyAssociation",
     "Port",
