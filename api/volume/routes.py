@@ -138,7 +138,7 @@ APIS = [
             *MESSAGES,
             *QUOTA,
             *SERVICES,
-        ),  # fmt: skip
+        ),
         volume_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,
