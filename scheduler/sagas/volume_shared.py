@@ -46,7 +46,9 @@ def let_go(session: Session, context: StepContext) -> None:
 def place_of(session: Session, volume: Volume) -> Place | None:
     """None for a volume that was never placed. Beside a guest that has it, that guest's node does the work."""
     for attachment in volume_attachments.of_volume(session, volume.id):
-        if attachment.status not in HELD_BY_GUEST or attachment.instance_id is None or not attachment.device:
+        if attachment.node_name is None or attachment.instance_id is None or not attachment.device:
+            continue  # somebody else's, or only spoken for
+        if attachment.status not in HELD_BY_GUEST:
             continue
         instance = instances.get(session, attachment.instance_id, deleted=True)
         if instance.node_id is not None and instance.node_name is not None and not instance.deleted:
