@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from sqlalchemy.orm import Session
 
-from common.db import instances, nodes, volume_attachments, volumes
+from common.db import instances, volume_attachments, volumes
 from common.db.models import Volume
 from common.saga.model import Outcome, StepContext, Wait
 from common.volume_states import HELD_BY_GUEST, VolumeAction
@@ -74,12 +74,6 @@ def command_fields(
         deadline=context.command_deadline,
     )
     return common, VolumeFields(volume_id=volume.id, device=place.device if place else "")
-
-
-def is_shared(session: Session, node_id: str) -> bool:
-    """True when the node's folder of volumes is one that all nodes see."""
-    node = nodes.get(session, node_id)
-    return bool(node and node.inventory.get("shared_volumes"))
 
 
 def action_of(context: StepContext) -> VolumeAction:
