@@ -386,7 +386,9 @@ BODIES: dict[str, Any] = {
     "volume:volume-metadata:update_all": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update": {"meta": {"web": "b"}},
     "compute:volumes-attachments:create": lambda world: {"volumeAttachment": {"volumeId": world.ids["volume_id"]}},
-    "compute:volumes-attachments:update": lambda world: {"volumeAttachment": {"volumeId": world.ids["volume_id"]}},
+    "compute:volumes-attachments:update": lambda world: {
+        "volumeAttachment": {"volumeId": world.ids["volume_id"], "delete_on_termination": True}
+    },
     "compute:attach-interfaces:create": lambda world: {"interfaceAttachment": {"net_id": world.ids["network_id"]}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},
