@@ -348,6 +348,8 @@ CONTENT_TYPES = {
     "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
+    "os-getVNCConsole": {"type": "novnc"}, "os-getSPICEConsole": {"type": "spice-html5"},
+    "os-getRDPConsole": {"type": "rdp-html5"}, "os-getSerialConsole": {"type": "serial"},
     "os-extend": {"new_size": 2}, "revert": {"snapshot_id": UNKNOWN}, "os-reset_status": {"status": "error"},
     "os-set_bootable": {"bootable": True}, "os-update_readonly_flag": {"readonly": True},
     "os-set_image_metadata": {"metadata": {"a": "b"}}, "os-unset_image_metadata": {"key": "a"},
@@ -373,6 +375,7 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:servers:update": {"server": _NAMED},
+    "compute:remote-consoles:create": {"remote_console": {"protocol": "serial", "type": "serial"}},
     "volume:volumes:create": {"volume": {"name": "x", "size": 1}},
     "volume:volumes:update": {"volume": _NAMED},
     "volume:snapshots:create": lambda world: {"snapshot": {"volume_id": world.ids["volume_id"]}},

@@ -12,6 +12,7 @@ from common.db.models.compute import (
     QuotaUsage,
     Service,
 )
+from common.db.models.console import ConsoleToken
 from common.db.models.delegation import Trust
 from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
 from common.db.models.federation import (
@@ -81,6 +82,7 @@ __all__ = [
     "Allocation",
     "ApplicationCredential",
     "Assignment",
+    "ConsoleToken",
     "Credential",
     "DefaultGroupRule",
     "Domain",
