@@ -187,6 +187,9 @@ class AgentConfig:
         "", "CA certificates (PEM) that the API's certificate is checked with; empty: well-known ones"
     )
     image_cache_gib: int = option(20, "bound of the image cache, in GiB")
+    image_cache_days: int = option(
+        7, "an image unused for so many days leaves the cache though there is room; 0: never"
+    )
     shared_instances: bool = option(
         False, "the instances' disks in state_dir are on storage that other nodes see too; all of them must say so"
     )
