@@ -100,8 +100,10 @@ def _url_map() -> Map:
 
 
 def _paths(api: Api, path: str) -> list[str]:
-    """Where a path of an API is found: with the caller's project in it, too, where the API has such a prefix."""
-    return [path, api.project_prefix + path.removeprefix(api.prefix)] if api.project_prefix else [path]
+    """Where a path of an API is found: with the caller's project in it, or with other dashes, too, where the API says so."""
+    below = path.removeprefix(api.prefix)
+    found = [path, api.prefix + api.other_spelling(below)]
+    return list(dict.fromkeys([*found, api.project_prefix + below] if api.project_prefix else found))
 
 
 def _view(

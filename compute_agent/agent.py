@@ -92,6 +92,7 @@ class Agent:
         self._health_server: HealthServer | None = None
         self.failed = False
         self.metrics = Metrics()
+        self.metrics.collect_from(networking.counted)
         self.lanes: Lanes[Job] = Lanes(self._work, clock)
         self.outbox = Outbox(state_dir, bus.send_report, clock)
         run_folder = lease.folder(config.cloud.run_dir, node)

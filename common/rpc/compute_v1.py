@@ -213,6 +213,23 @@ class ForwardedPort(msgspec.Struct, frozen=True, kw_only=True):
     fixed_port: int
 
 
+class MeteringRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts by a label, or (`excluded`) does not. Prefixes that are None are any; remote: of the side outside."""
+
+    direction: str  # "ingress" (from outside), "egress"
+    excluded: bool = False
+    remote: str | None = None
+    source: str | None = None
+    destination: str | None = None
+
+
+class MeteringLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter at a router. rules: those that exclude first."""
+
+    id: str
+    rules: list[MeteringRule] = []
+
+
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A router that this node has. gateway: its interface to the outside; gateway_ips: next hops there, one per version.
 
@@ -227,6 +244,7 @@ class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     routes: list[DhcpRoute] = []
     floating: list[FloatingAddress] = []
     forwarded: list[ForwardedPort] = []
+    metering: list[MeteringLabel] = []
 
 
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
