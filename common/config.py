@@ -135,6 +135,19 @@ class ComputeConfig:
 
 
 @dataclass(frozen=True)
+class ConsoleConfig:
+    """Of `cumulet-console`, which listens on the addresses of [api] listen, with its certificate."""
+
+    port: int = option(6080, "port of consoles, for browsers and for nodes")
+    public_url: str = option("", "where browsers reach it; empty: the host of [api] public_url, with this port")
+    node_url: str = option("", "where nodes reach this very process; empty: the same")
+    allowed_origins: str = option("", "comma-separated origins of other web pages that may show consoles; empty: none")
+    token_ttl_s: int = option(60, "how long a console's address can be used, once")
+    max_sessions: int = option(200, "consoles open at once; more are refused")
+    novnc_dir: str = option("/usr/share/novnc", "folder of noVNC, whose core the page loads")
+
+
+@dataclass(frozen=True)
 class SchedulerConfig:
     name: str = option("", "name of this scheduler; empty: the machine's host name")
     workers: int = option(4, "operations worked on at once in this process")
@@ -148,7 +161,7 @@ class SchedulerConfig:
     reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
     filters: str = option("", "filters of nodes, comma-separated, in the order they are asked; empty: all there are")
     weighers: str = option(
-        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10",
+        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10, failed_builds=100",
         "weighers of nodes with their multipliers; a negative one of free_memory, free_vcpus or free_disk packs servers"
         " on few nodes instead of spreading them",
     )
@@ -174,6 +187,9 @@ class AgentConfig:
         "", "CA certificates (PEM) that the API's certificate is checked with; empty: well-known ones"
     )
     image_cache_gib: int = option(20, "bound of the image cache, in GiB")
+    image_cache_days: int = option(
+        7, "an image unused for so many days leaves the cache though there is room; 0: never"
+    )
     shared_instances: bool = option(
         False, "the instances' disks in state_dir are on storage that other nodes see too; all of them must say so"
     )
@@ -270,6 +286,7 @@ class Config:
     identity: IdentityConfig = IdentityConfig()
     image: ImageConfig = ImageConfig()
     compute: ComputeConfig = ComputeConfig()
+    console: ConsoleConfig = ConsoleConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     agent: AgentConfig = AgentConfig()
     storage: StorageConfig = StorageConfig()

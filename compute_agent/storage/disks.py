@@ -35,8 +35,12 @@ ROOT_NAME = "root.qcow2"
 BASE_NAME = "base.json"
 NVRAM_NAME = "nvram.fd"  # made by libvirt: what a guest with UEFI keeps over its power cycles
 DISCARDED_NAME = "discarded"  # holds the id of the command that had the disks before these removed
-_EPHEMERAL_NAME = "ephemeral.raw"
+_EPHEMERAL = "ephemeral*.raw"
 _TIME = "%Y%m%dT%H%M%SZ"
+
+
+def ephemeral_name(number: int) -> str:
+    return f"ephemeral{number or ''}.raw"
 
 
 @dataclass(frozen=True)
@@ -120,14 +124,14 @@ class InstanceDisks:
                 qemu_img.create_overlay(new, base=base.path, base_format=base.format, size_bytes=size)
         return DiskFile(path, "qcow2")
 
-    def ensure_ephemeral(self, instance_id: str, size_gib: int) -> DiskFile:
-        """The second disk, with an empty ext4 labelled ephemeral0, where cloud-init looks for it."""
-        path = self.ensure_folder(instance_id) / _EPHEMERAL_NAME
+    def ensure_ephemeral(self, instance_id: str, size_gib: int, number: int = 0) -> DiskFile:
+        """One more disk, with an empty ext4 labelled ephemeral0 (and so on), where cloud-init looks for it."""
+        path = self.ensure_folder(instance_id) / ephemeral_name(number)
         with _explained("the ephemeral disk", instance_id):
             if not path.exists():
                 with _made(path) as new:
                     qemu_img.create_empty(new, disk_format="raw", size_bytes=size_gib * GIB)
-                    words = ["mkfs.ext4", "-q", "-F", "-L", "ephemeral0", "-E", "lazy_itable_init=1", str(new)]
+                    words = ["mkfs.ext4", "-q", "-F", "-L", f"ephemeral{number}", "-E", "lazy_itable_init=1", str(new)]
                     tool.run(words, timeout_s=QEMU_IMG_S)
         return DiskFile(path, "raw")
 
@@ -195,11 +199,12 @@ class InstanceDisks:
     def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
         """Remove the disks, all but the ephemeral one if that is kept, and note which command asked for it."""
         folder = self.ensure_folder(instance_id)
-        kept = {_EPHEMERAL_NAME} if keep_ephemeral else set()
+        names = [ROOT_NAME, BASE_NAME, "swap.raw", "config.iso", NVRAM_NAME]
         with _explained("the disks", instance_id):
-            for disk in (ROOT_NAME, BASE_NAME, _EPHEMERAL_NAME, "swap.raw", "config.iso", NVRAM_NAME):
-                if disk not in kept:
-                    (folder / disk).unlink(missing_ok=True)
+            if not keep_ephemeral:
+                names += [path.name for path in folder.glob(_EPHEMERAL)]
+            for disk in names:
+                (folder / disk).unlink(missing_ok=True)
             with _made(folder / DISCARDED_NAME) as new:
                 new.write_text(command_id)
 
