@@ -135,6 +135,7 @@ class World:
         ids["volume_id"] = ok(api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
         spare = ok(api.post(f"{VOLUME}/volumes", json={"volume": {"size": 1}}))["volume"]["id"]
         self.cloud.run_until_idle()
+        ids["attached_volume_id"] = self.attached_volume()
         snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"web": "a value"}}}
         ids["snapshot_id"] = ok(api.post(f"{VOLUME}/snapshots", json=snapshot))["snapshot"]["id"]
         attachment = {"attachment": {"volume_uuid": spare, "instance_uuid": UNKNOWN}}
@@ -142,6 +143,18 @@ class World:
         made = ok(api.post(f"{VOLUME}/attachments", json=attachment, headers=newest))
         ids["attachment_id"] = made["attachment"]["id"]
         self.cloud.run_until_idle()
+
+    def attached_volume(self) -> str:
+        """A volume that the server has: one that came to its node by chance."""
+        ok, api = self.cloud.ok, self.cloud.api
+        path = f"{COMPUTE}/servers/{self.ids['server_id']}/os-volume_attachments"
+        for _ in range(6):
+            volume_id = str(ok(api.post(f"{VOLUME}/volumes", json={"volume": {"size": 1}}))["volume"]["id"])
+            self.cloud.run_until_idle()
+            if api.post(path, json={"volumeAttachment": {"volumeId": volume_id}}).status_code == 200:
+                self.cloud.run_until_idle()
+                return volume_id
+        raise AssertionError("no volume came to the server's node")
 
     def furnish_routers(self) -> None:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
@@ -314,7 +327,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
     "compute:server_group_id": "server_group_id",
-    "compute:volume_id": lambda _: UNKNOWN, "volume_id": "volume_id",
+    "compute:volume_id": "attached_volume_id", "volume_id": "volume_id",
     "snapshot_id": "snapshot_id", "volume:attachment_id": "attachment_id", "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
@@ -392,6 +405,10 @@ BODIES: dict[str, Any] = {
     "volume:volume-metadata:create": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update_all": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update": {"meta": {"web": "b"}},
+    "compute:volumes-attachments:create": lambda world: {"volumeAttachment": {"volumeId": world.ids["volume_id"]}},
+    "compute:volumes-attachments:update": lambda world: {
+        "volumeAttachment": {"volumeId": world.ids["attached_volume_id"], "delete_on_termination": True}
+    },
     "compute:attach-interfaces:create": lambda world: {"interfaceAttachment": {"net_id": world.ids["network_id"]}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},
