@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from api.compute.operations import consoles
+from api.compute.operations import consoles, servers
 from api.compute.schemas import consoles as schemas
 from api.microversion import Microversion
 from api.request import ApiRequest, Reply
@@ -55,5 +55,6 @@ def show_token(request: ApiRequest, token: str) -> Reply:
 def _url(request: ApiRequest, server_id: str, asked: str) -> str:
     """Raises InvalidRequest for a type that this cloud's guests don't have."""
     if asked not in _KINDS:
+        servers.show(request.services, request.context, server_id)  # a stranger's server is as unknown as any
         raise InvalidRequest(f"Unavailable console type {asked}.")
     return consoles.address(request.services, request.context, server_id, _KINDS[asked])
