@@ -53,8 +53,8 @@ def show_token(request: ApiRequest, token: str) -> Reply:
 
 
 def _url(request: ApiRequest, server_id: str, asked: str) -> str:
-    """Raises InvalidRequest for a type that this cloud's guests don't have."""
+    """Raises NotFound, and InvalidRequest for a type that this cloud's guests don't have."""
     if asked not in _KINDS:
-        servers.show(request.services, request.context, server_id)  # a stranger's server is as unknown as any
+        servers.check_there(request.services, request.context, server_id)
         raise InvalidRequest(f"Unavailable console type {asked}.")
     return consoles.address(request.services, request.context, server_id, _KINDS[asked])
