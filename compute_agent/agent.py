@@ -193,7 +193,8 @@ class Agent:
     def _build_verbs(self, boot_id: str, state_dir: Path) -> None:
         parts = Parts(
             cloud_uuid=self.config.cloud.uuid, clock=self.clock, hypervisor=self.hypervisor,
-            networking=self.networking, storage=self.storage, specs=self.specs, stopping=self._stop,
+            networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
+            stopping=self._stop,
             shared_cpus=host_topology.shared_cpus(self.config.agent.dedicated_cpus),
             superseded=self._superseded,
         )  # fmt: skip

@@ -26,6 +26,7 @@ from api.compute.handlers import (
     servers,
     usages,
     versions,
+    volume_attachments,
 )
 from api.compute.known_queries import strict
 from api.compute.views.versions import HIGHEST, LOWEST
@@ -35,6 +36,7 @@ from api.policy import Rule
 from api.routing import Api, Handler, Route
 
 _SERVER = "/servers/<server_id>"
+_ATTACHED = f"{_SERVER}/os-volume_attachments/<volume_id>"
 _FLAVOR = "/flavors/<flavor_id>"
 _IMAGE_META = "/images/<image_id>/metadata"
 _AGGREGATE = "/os-aggregates/<aggregate_id>"
@@ -124,8 +126,11 @@ SERVERS = (
         ADMIN,
         since="2.23",
     ),
-    _read(f"{_SERVER}/os-volume_attachments", interfaces.list_volumes, "volumes-attachments:index"),
-    _read(f"{_SERVER}/os-volume_attachments/<volume_id>", interfaces.show_volume, "volumes-attachments:show"),
+    _read(f"{_SERVER}/os-volume_attachments", volume_attachments.list_all, "volumes-attachments:index"),
+    _row("POST", f"{_SERVER}/os-volume_attachments", volume_attachments.attach, "volumes-attachments:create"),
+    _read(_ATTACHED, volume_attachments.show, "volumes-attachments:show"),
+    _row("PUT", _ATTACHED, volume_attachments.update, "volumes-attachments:update"),
+    _row("DELETE", _ATTACHED, volume_attachments.detach, "volumes-attachments:delete"),
     _read(f"{_SERVER}/os-instance-actions", instance_actions.list_all, "instance-actions:list"),
     _read(f"{_SERVER}/os-instance-actions/<request_id>", instance_actions.show, "instance-actions:show"),
 )

@@ -30,6 +30,7 @@ class Disk:
     read_only: bool = False
     serial: str = ""
     is_cdrom: bool = False
+    shareable: bool = False  # other guests may have it at the same time
 
 
 @dataclass(frozen=True)

@@ -211,3 +211,27 @@ def _defaults_of_formats(tree: ast.Module) -> list[str]:
         if isinstance(node, ast.AnnAssign) and node.value is not None and isinstance(node.target, ast.Name):
             found.append(node.target.id)
     return [name for name in found if "format" in name]
+
+
+@pytest.mark.parametrize("extra", [b"", b"\0" * 65536])
+def test_img_06_what_a_guest_writes_over_its_disk_is_never_read_as_a_header(
+    disks: InstanceDisks, base: CachedImage, tmp_path: Path, extra: bytes
+) -> None:
+    """A guest makes its own disk look like a qcow2 whose backing file is another's: an image of it holds the literal bytes."""
+    canary = tmp_path / "canary"
+    canary.write_bytes(b"what no tenant may see " * 1000)
+    evil, instance_id = tmp_path / "evil.qcow2", new_id()
+    words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(canary), str(evil), "1M"]
+    subprocess.run(words, check=True, timeout=60)
+    header = evil.read_bytes()[:65536] + extra
+    evil.write_bytes(header)
+    root = disks.ensure_root(instance_id, base, 1)
+    write = f"write -q -s {evil} 0 {len(header)}"
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", write, str(root.path)], check=True, timeout=60, capture_output=True)
+    target, plain = tmp_path / "snapshot", tmp_path / "plain"
+    disks.copy_root(instance_id, target)
+    assert "backing-filename" not in info(target, "qcow2")
+    subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(target), str(plain)], check=True, timeout=60)
+    with plain.open("rb") as file:
+        assert file.read(len(header)) == header
+    assert b"no tenant may see" not in target.read_bytes()
