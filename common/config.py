@@ -135,6 +135,19 @@ class ComputeConfig:
 
 
 @dataclass(frozen=True)
+class ConsoleConfig:
+    """Of `cumulet-console`, which listens on the addresses of [api] listen, with its certificate."""
+
+    port: int = option(6080, "port of consoles, for browsers and for nodes")
+    public_url: str = option("", "where browsers reach it; empty: the host of [api] public_url, with this port")
+    node_url: str = option("", "where nodes reach this very process; empty: the same")
+    allowed_origins: str = option("", "comma-separated origins of other web pages that may show consoles; empty: none")
+    token_ttl_s: int = option(60, "how long a console's address can be used, once")
+    max_sessions: int = option(200, "consoles open at once; more are refused")
+    novnc_dir: str = option("/usr/share/novnc", "folder of noVNC, whose core the page loads")
+
+
+@dataclass(frozen=True)
 class SchedulerConfig:
     name: str = option("", "name of this scheduler; empty: the machine's host name")
     workers: int = option(4, "operations worked on at once in this process")
@@ -174,6 +187,9 @@ class AgentConfig:
         "", "CA certificates (PEM) that the API's certificate is checked with; empty: well-known ones"
     )
     image_cache_gib: int = option(20, "bound of the image cache, in GiB")
+    image_cache_days: int = option(
+        7, "an image unused for so many days leaves the cache though there is room; 0: never"
+    )
     shared_instances: bool = option(
         False, "the instances' disks in state_dir are on storage that other nodes see too; all of them must say so"
     )
@@ -248,6 +264,7 @@ class Config:
     identity: IdentityConfig = IdentityConfig()
     image: ImageConfig = ImageConfig()
     compute: ComputeConfig = ComputeConfig()
+    console: ConsoleConfig = ConsoleConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     agent: AgentConfig = AgentConfig()
     storage: StorageConfig = StorageConfig()

@@ -142,7 +142,5 @@ VOLUME_ACTIONS: dict[VolumeAction, VolumeRule] = {
 COPYABLE = _RESTING
 #: statuses of snapshots that may be deleted
 SNAPSHOT_DELETABLE = frozenset({SnapshotStatus.AVAILABLE, SnapshotStatus.ERROR, SnapshotStatus.ERROR_DELETING})
-#: statuses in which an attachment is, or may be, a disk of a guest
-HELD_BY_GUEST = frozenset(
-    {AttachStatus.ATTACHING, AttachStatus.ATTACHED, AttachStatus.DETACHING, AttachStatus.ERROR_DETACHING}
-)
+#: statuses in which an attachment is a disk of a guest; one that is being attached waits for the volume to be free
+HELD_BY_GUEST = frozenset({AttachStatus.ATTACHED, AttachStatus.DETACHING, AttachStatus.ERROR_DETACHING})

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from common.db import nodes
+from common.db import nodes, volume_attachments, volumes
+from common.db.models import Instance
 from common.db.nodes import Amounts
 from common.errors import NoValidNode
 from common.placement import policy, weighers
@@ -55,3 +56,20 @@ def claim(
     raise NoValidNode(
         f"No node for the volume was found: {summary(decision)}.", detail=reasoning["nearest_fix"], reasoning=reasoning
     )
+
+
+def beside_its_volumes(session: Session, instance: Instance, request: PlacementRequest) -> PlacementRequest:
+    """The request, bound to the node that has the volumes of a server, unless all nodes see the folder."""
+    rows = [row for row in volume_attachments.of_instance(session, instance.id) if row.node_name is not None]
+    homes = {volumes.get(session, row.volume_id).node_id for row in rows}
+    bound = frozenset(home for home in homes if home is not None and not is_shared(session, home))
+    if not bound:
+        return request
+    allowed = bound if len(bound) == 1 else frozenset()
+    return replace(request, same_nodes=allowed if request.same_nodes is None else allowed & request.same_nodes)
+
+
+def is_shared(session: Session, node_id: str) -> bool:
+    """True when the node's folder of volumes is one that all nodes see."""
+    node = nodes.get(session, node_id)
+    return bool(node and node.inventory.get("shared_volumes"))

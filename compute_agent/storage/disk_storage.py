@@ -94,6 +94,7 @@ class DiskStorage:
 
     def upkeep(self) -> None:
         self._disks.purge_orphans()
+        self._cache.drop_unused(self._disks.images_in_use)
 
     def _config_drive(self, spec: InstanceSpec) -> DiskFile:
         facts = documents.facts_of(spec, domain=self._domain, random_seed=secrets.token_bytes(_SEED_BYTES))

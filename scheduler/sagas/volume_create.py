@@ -30,7 +30,6 @@ from scheduler.sagas.volume_shared import (
     action_unwound,
     command_fields,
     end_action,
-    is_shared,
     place_of,
 )
 
@@ -79,7 +78,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
     if volume.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": volume.node_name, "node_id": volume.node_id}
     source = _source_place(session, context)
-    bound = source if source is not None and not is_shared(session, source.node_id) else None
+    bound = source if source is not None and not volume_places.is_shared(session, source.node_id) else None
     node = volume_places.claim(
         session, context, consumer_id=volume.id, purpose=volumes.PURPOSE, size_gib=volume.size_gib,
         project_id=volume.project_id, zone=volume.availability_zone, only_on=bound.node if bound else None,

@@ -135,6 +135,7 @@ class World:
         ids["volume_id"] = ok(api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
         spare = ok(api.post(f"{VOLUME}/volumes", json={"volume": {"size": 1}}))["volume"]["id"]
         self.cloud.run_until_idle()
+        ids["attached_volume_id"] = self.attached_volume()
         snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"web": "a value"}}}
         ids["snapshot_id"] = ok(api.post(f"{VOLUME}/snapshots", json=snapshot))["snapshot"]["id"]
         attachment = {"attachment": {"volume_uuid": spare, "instance_uuid": UNKNOWN}}
@@ -143,9 +144,21 @@ class World:
         ids["attachment_id"] = made["attachment"]["id"]
         self.cloud.run_until_idle()
 
+    def attached_volume(self) -> str:
+        """A volume that the server has: one that came to its node by chance."""
+        ok, api = self.cloud.ok, self.cloud.api
+        path = f"{COMPUTE}/servers/{self.ids['server_id']}/os-volume_attachments"
+        for _ in range(6):
+            volume_id = str(ok(api.post(f"{VOLUME}/volumes", json={"volume": {"size": 1}}))["volume"]["id"])
+            self.cloud.run_until_idle()
+            if api.post(path, json={"volumeAttachment": {"volumeId": volume_id}}).status_code == 200:
+                self.cloud.run_until_idle()
+                return volume_id
+        raise AssertionError("no volume came to the server's node")
+
     def furnish_routers(self) -> None:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
-        outside = {"network": {"name": "outside", "router:external": True}}
+        outside = {"network": {"name": "outside", "router:external": True, "is_default": True}}
         outside_id = ok(api.post(f"{NETWORK}/networks", "admin", json=outside))["network"]["id"]
         subnet = {"network_id": outside_id, "cidr": "172.24.9.0/24", "ip_version": 4, "enable_dhcp": False}
         ok(api.post(f"{NETWORK}/subnets", "admin", json={"subnet": subnet}))
@@ -183,6 +196,8 @@ class World:
         ids["address_group_id"] = make("address_group", {"name": "demo's", "addresses": ["10.9.0.0/24"]})
         ids["address_scope_id"] = make("address_scope", {"name": "demo's", "ip_version": 4})
         ids["subnetpool_id"] = make("subnetpool", {"name": "demo's", "prefixes": ["10.9.0.0/16"]})
+        pool = {"name": "default", "prefixes": ["10.20.0.0/16"], "default_prefixlen": 24, "is_default": True}
+        make("subnetpool", pool, "admin")
         target = {"target_tenant": api.project_id("service"), "action": "access_as_shared"}
         ids["rbac_policy_id"] = make(
             "rbac_policy", {**target, "object_type": "address_group", "object_id": ids["address_group_id"]}
@@ -312,14 +327,14 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
     "compute:server_group_id": "server_group_id",
-    "compute:volume_id": lambda _: UNKNOWN, "volume_id": "volume_id",
+    "compute:volume_id": "attached_volume_id", "volume_id": "volume_id",
     "snapshot_id": "snapshot_id", "volume:attachment_id": "attachment_id", "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
     "address_group_id": "address_group_id", "address_scope_id": "address_scope_id", "subnetpool_id": "subnetpool_id",
     "trunk_id": "trunk_id", "network:tag": lambda _: "t", "network:policy_id": "qos_policy_id",
     "network:rbac_policy_id": "rbac_policy_id", "network:bandwidth_rule_id": "bandwidth_limit_rule_id",
-    "network:dscp_rule_id": "dscp_marking_rule_id",
+    "network:dscp_rule_id": "dscp_marking_rule_id", "network:topology_project_id": "project_id",
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
     "image:store_id": lambda _: "local", "image:task_id": "image_task_id",
     "identity:rule_id": "access_rule_id",
@@ -334,6 +349,8 @@ KEYS = {"/images/": "web", "/os-extra_specs/": "hw:cpu_policy", "/metadata/": "w
 NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
     "network:default_rule_id", "network:rule_type_name",
+    "network:metering_label_id", "network:metering_rule_id",
+    "network:router_flavor_id", "network:service_profile_id", "network:segment_range_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
@@ -348,6 +365,8 @@ CONTENT_TYPES = {
     "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
+    "os-getVNCConsole": {"type": "novnc"}, "os-getSPICEConsole": {"type": "spice-html5"},
+    "os-getRDPConsole": {"type": "rdp-html5"}, "os-getSerialConsole": {"type": "serial"},
     "os-extend": {"new_size": 2}, "revert": {"snapshot_id": UNKNOWN}, "os-reset_status": {"status": "error"},
     "os-set_bootable": {"bootable": True}, "os-update_readonly_flag": {"readonly": True},
     "os-set_image_metadata": {"metadata": {"a": "b"}}, "os-unset_image_metadata": {"key": "a"},
@@ -373,6 +392,7 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:servers:update": {"server": _NAMED},
+    "compute:remote-consoles:create": {"remote_console": {"protocol": "serial", "type": "serial"}},
     "volume:volumes:create": {"volume": {"name": "x", "size": 1}},
     "volume:volumes:update": {"volume": _NAMED},
     "volume:snapshots:create": lambda world: {"snapshot": {"volume_id": world.ids["volume_id"]}},
@@ -385,6 +405,10 @@ BODIES: dict[str, Any] = {
     "volume:volume-metadata:create": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update_all": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update": {"meta": {"web": "b"}},
+    "compute:volumes-attachments:create": lambda world: {"volumeAttachment": {"volumeId": world.ids["volume_id"]}},
+    "compute:volumes-attachments:update": lambda world: {
+        "volumeAttachment": {"volumeId": world.ids["attached_volume_id"], "delete_on_termination": True}
+    },
     "compute:attach-interfaces:create": lambda world: {"interfaceAttachment": {"net_id": world.ids["network_id"]}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},
@@ -493,6 +517,18 @@ BODIES: dict[str, Any] = {
     "network:routers:remove_router_interface": lambda world: {"subnet_id": world.ids["subnet_id"]},
     "network:routers:add_extraroutes": {"router": {"routes": []}},
     "network:routers:remove_extraroutes": {"router": {"routes": []}},
+    "network:segment_ranges:create": {"network_segment_range": {"network_type": "vxlan", "minimum": 5, "maximum": 6}},
+    "network:segment_ranges:update": {"network_segment_range": _NAMED},
+    "network:metering_labels:create": {"metering_label": _NAMED},
+    "network:metering_label_rules:create": {
+        "metering_label_rule": {"metering_label_id": UNKNOWN, "remote_ip_prefix": "10.0.0.0/8"}
+    },
+    "network:flavors:create": {"flavor": {"name": "x", "service_type": "L3_ROUTER_NAT"}},
+    "network:flavors:update": {"flavor": _NAMED},
+    "network:flavors:add_profile": {"service_profile": {"id": UNKNOWN}},
+    "network:service_profiles:create": {"service_profile": {"metainfo": "{}"}},
+    "network:service_profiles:update": {"service_profile": {"description": "x"}},
+    "network:agents:dhcp_networks:create": lambda world: {"network_id": world.ids["network_id"]},
     "network:agents:l3_routers:create": lambda world: {"router_id": world.ids["router_id"]},
     "network:floatingips:create": lambda world: {"floatingip": {"floating_network_id": world.outside_id}},
     "network:port_forwardings:create": lambda world: {"port_forwarding": world.forwarding(23)},

@@ -12,6 +12,7 @@ from common.db.models.compute import (
     QuotaUsage,
     Service,
 )
+from common.db.models.console import ConsoleToken
 from common.db.models.delegation import Trust
 from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
 from common.db.models.federation import (
@@ -56,6 +57,15 @@ from common.db.models.network import (
     SecurityGroupRule,
     Subnet,
 )
+from common.db.models.network_admin import (
+    AutoTopology,
+    DhcpNode,
+    FlavorProfile,
+    RouterFlavor,
+    SegmentRange,
+    ServiceProfile,
+)
+from common.db.models.network_metering import MeteringLabel, MeteringRule
 from common.db.models.network_shared import (
     AddressGroup,
     AddressScope,
@@ -81,8 +91,11 @@ __all__ = [
     "Allocation",
     "ApplicationCredential",
     "Assignment",
+    "AutoTopology",
+    "ConsoleToken",
     "Credential",
     "DefaultGroupRule",
+    "DhcpNode",
     "Domain",
     "Endpoint",
     "EndpointGroup",
@@ -92,6 +105,7 @@ __all__ = [
     "FederationProtocol",
     "Flavor",
     "FlavorAccess",
+    "FlavorProfile",
     "FloatingIp",
     "Group",
     "GroupMember",
@@ -108,6 +122,8 @@ __all__ = [
     "LoginFailure",
     "MetadefItem",
     "MetadefNamespace",
+    "MeteringLabel",
+    "MeteringRule",
     "Network",
     "NetworkTag",
     "Node",
@@ -135,11 +151,14 @@ __all__ = [
     "RevokedToken",
     "Role",
     "Router",
+    "RouterFlavor",
     "SecurityGroup",
     "SecurityGroupRule",
+    "SegmentRange",
     "ServerGroup",
     "ServerGroupMember",
     "Service",
+    "ServiceProfile",
     "ServiceProvider",
     "Subnet",
     "SubnetPool",
