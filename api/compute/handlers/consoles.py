@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from api.compute.operations import consoles
+from api.compute.operations import consoles, servers
 from api.compute.schemas import consoles as schemas
 from api.microversion import Microversion
 from api.request import ApiRequest, Reply
@@ -53,7 +53,8 @@ def show_token(request: ApiRequest, token: str) -> Reply:
 
 
 def _url(request: ApiRequest, server_id: str, asked: str) -> str:
-    """Raises InvalidRequest for a type that this cloud's guests don't have."""
+    """Raises NotFound, and InvalidRequest for a type that this cloud's guests don't have."""
     if asked not in _KINDS:
+        servers.check_there(request.services, request.context, server_id)
         raise InvalidRequest(f"Unavailable console type {asked}.")
     return consoles.address(request.services, request.context, server_id, _KINDS[asked])

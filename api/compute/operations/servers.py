@@ -47,6 +47,12 @@ def show(services: Services, context: RequestContext, server_id: str) -> ServerP
         return _alone(session, instances.get_visible(session, server_id, context))
 
 
+def check_there(services: Services, context: RequestContext, server_id: str) -> None:
+    """Raises NotFound, for a stranger's server too: to be asked before a request is refused for another reason."""
+    with services.db.read() as session:
+        instances.get_visible(session, server_id, context)
+
+
 def _alone(session: Session, instance: Instance) -> ServerPage:
     page = with_surroundings(session, [instance])
     if not (instance.scheduler_hints or {}).get("group"):
