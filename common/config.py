@@ -214,6 +214,25 @@ class StorageConfig:
 
 
 @dataclass(frozen=True)
+class BackupConfig:
+    """The same on all nodes, as they do the work."""
+
+    driver: str = option("directory", "where backups of volumes are kept: directory or s3")
+    directory: str = option("", "driver directory: the folder; empty: `backups` in the agent's state_dir")
+    directory_shared: bool = option(
+        False, "driver directory: the folder is on storage that all nodes see (NFS or any mount)"
+    )
+    s3_endpoint: str = option("", "driver s3: URL of the service; empty: Amazon's")
+    s3_bucket: str = option("", "driver s3: the bucket, which is there already")
+    s3_region: str = option("us-east-1", "driver s3: region of the bucket")
+    s3_addressing: str = option("path", "driver s3: path, virtual or auto: where the bucket's name is in an address")
+    s3_access_key: str = option("", "driver s3: access key; empty: as the environment of the agent says")
+    s3_secret_key: Secret = field(
+        default=_NOT_MANAGED, metadata={"help": "driver s3: secret key; empty: as the environment of the agent says"}
+    )
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     networking: str = option("linux", "linux: bridges, dnsmasq and nftables; none: record only (driver fake)")
     shared_cidr: str = option("10.88.0.0/24", "range of the network `shared`")
@@ -253,6 +272,9 @@ class QuotaConfig:
     snapshots: int = option(10, "snapshots of volumes")
     gigabytes: int = option(1000, "size of all volumes and their snapshots together, in GiB")
     volume_gigabytes: int = option(-1, "size of one volume, in GiB")
+    volume_groups: int = option(10, "groups of volumes")
+    backups: int = option(10, "backups of volumes")
+    backup_gigabytes: int = option(1000, "size of all volumes that backups are of, in GiB")
 
 
 @dataclass(frozen=True)
@@ -268,6 +290,7 @@ class Config:
     scheduler: SchedulerConfig = SchedulerConfig()
     agent: AgentConfig = AgentConfig()
     storage: StorageConfig = StorageConfig()
+    backup: BackupConfig = BackupConfig()
     network: NetworkConfig = NetworkConfig()
     quota: QuotaConfig = QuotaConfig()
 

@@ -46,6 +46,26 @@ class SnapshotStatus(StrEnum):
     ERROR_DELETING = "error_deleting"
 
 
+class GroupStatus(StrEnum):
+    """Of groups of volumes and of snapshots of them."""
+
+    CREATING = "creating"
+    AVAILABLE = "available"
+    DELETING = "deleting"
+    ERROR = "error"
+    ERROR_DELETING = "error_deleting"
+
+
+class BackupStatus(StrEnum):
+    CREATING = "creating"
+    AVAILABLE = "available"
+    DELETING = "deleting"
+    RESTORING = "restoring"
+    ERROR = "error"
+    ERROR_RESTORING = "error_restoring"
+    ERROR_DELETING = "error_deleting"
+
+
 class AttachStatus(StrEnum):
     RESERVED = "reserved"
     ATTACHING = "attaching"

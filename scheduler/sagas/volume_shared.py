@@ -7,8 +7,9 @@ from typing import Any, TypedDict
 
 from sqlalchemy.orm import Session
 
-from common.db import instances, volume_attachments, volumes
+from common.db import instances, volume_attachments, volume_messages, volumes
 from common.db.models import Volume
+from common.db.volume_messages import ResourceType
 from common.saga.model import Outcome, StepContext, Wait
 from common.volume_states import HELD_BY_GUEST, VolumeAction
 from scheduler.sagas.shared import CommandFields
@@ -96,6 +97,7 @@ def action_unwound(session: Session, context: StepContext, error: dict[str, Any]
         volumes.let_go(session, volume_id, context.operation.id)
         return  # the pre-empting operation has the volume now
     volumes.set_fault(session, volume_id, error, context.now)
+    volume_messages.tell(session, context.operation, ResourceType.VOLUME, volume_id, error, context.now)
     volumes.finish(session, volume_id, action_of(context), context.operation.id, context.now, failed=True)
 
 

@@ -127,6 +127,7 @@ class World:
         world.furnish_metadefs()
         world.furnish_networks()
         world.furnish_volumes()
+        world.furnish_volume_records()
         return world
 
     def furnish_volumes(self) -> None:
@@ -142,6 +143,35 @@ class World:
         newest = {"OpenStack-API-Version": "volume 3.71"}
         made = ok(api.post(f"{VOLUME}/attachments", json=attachment, headers=newest))
         ids["attachment_id"] = made["attachment"]["id"]
+        self.cloud.run_until_idle()
+
+    def furnish_volume_records(self) -> None:
+        """A private type that demo may use, a group with a snapshot, an offer, and a message about a failure."""
+        ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
+        newest = {"OpenStack-API-Version": "volume 3.71"}
+
+        def make(path: str, noun: str, body: dict[str, Any], as_: str = "demo") -> str:
+            return str(ok(api.post(f"{VOLUME}/{path}", as_, headers=newest, json={noun: body}))[noun]["id"])
+
+        more = {"quota_set": {"volumes": 30}}
+        ok(api.put(f"{VOLUME}/os-quota-sets/{ids['project_id']}", "admin", json=more))
+        private = {"name": "private", "os-volume-type-access:is_public": False}
+        specs = {"extra_specs": {"multiattach": "<is> True"}}
+        ids["volume_type_id"] = make("types", "volume_type", {**private, **specs}, "admin")
+        access = {"addProjectAccess": {"project": ids["project_id"]}}
+        ok(api.post(f"{VOLUME}/types/{ids['volume_type_id']}/action", "admin", json=access))
+        kind = make("group_types", "group_type", {"name": "kind", "group_specs": {"a": "b"}}, "admin")
+        wish = {"name": "demo's", "group_type": kind, "volume_types": [ids["volume_type_id"]]}
+        ids["volume_group_id"] = make("groups", "group", wish)
+        member = {"size": 1, "volume_type": "private", "group_id": ids["volume_group_id"]}
+        make("volumes", "volume", member)
+        make("types", "volume_type", {"name": "magic", "extra_specs": {"storage_protocol": "telepathy"}}, "admin")
+        make("volumes", "volume", {"size": 1, "volume_type": "magic"})
+        offered = make("volumes", "volume", {"size": 1})
+        self.cloud.run_until_idle()
+        ids["group_snapshot_id"] = make("group_snapshots", "group_snapshot", {"group_id": ids["volume_group_id"]})
+        ids["transfer_id"] = make("os-volume-transfer", "transfer", {"volume_id": offered})
+        ids["message_id"] = ok(api.get(f"{VOLUME}/messages", headers=newest))["messages"][0]["id"]
         self.cloud.run_until_idle()
 
     def attached_volume(self) -> str:
@@ -308,6 +338,7 @@ class World:
             "policy"
         ]["id"]
         wish = {"volume": {"name": "twin's", "size": 1, "metadata": {"twin": "a value"}}}
+        ids["type_id"] = self.cloud.ok(self.cloud.api.get(f"{VOLUME}/types/default"))["volume_type"]["id"]
         ids["volume_id"] = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
         self.cloud.run_until_idle()
         snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"twin": "a value"}}}
@@ -329,6 +360,8 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:server_group_id": "server_group_id",
     "compute:volume_id": "attached_volume_id", "volume_id": "volume_id",
     "snapshot_id": "snapshot_id", "volume:attachment_id": "attachment_id", "identity:domain_id": lambda _: "default",
+    "volume:type_id": "volume_type_id", "volume:group_id": "volume_group_id", "group_snapshot_id": "group_snapshot_id",
+    "transfer_id": "transfer_id", "message_id": "message_id",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
     "address_group_id": "address_group_id", "address_scope_id": "address_scope_id", "subnetpool_id": "subnetpool_id",
@@ -343,7 +376,13 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "identity:trust_id": "trust_id", "identity:limit_id": "limit_id",
     "identity:region_id": lambda world: world.cloud.config.cloud.region,
 }  # fmt: skip
-KEYS = {"/images/": "web", "/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
+KEYS = {
+    "/extra_specs/": "multiattach",
+    "/group_specs/": "a",
+    "/images/": "web",
+    "/os-extra_specs/": "hw:cpu_policy",
+    "/metadata/": "web",
+}
 
 #: Parameters that name nothing that belongs to a project: words of the API itself, or of administrators only.
 NOBODYS = {
@@ -353,6 +392,7 @@ NOBODYS = {
     "network:router_flavor_id", "network:service_profile_id", "network:segment_range_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
+    "volume:alias", "volume:class_name", "volume:host", "volume:qos_id", "volume:encryption_id", "volume:group_type_id",
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
     "identity:endpoint_group_id", "identity:registered_limit_id",
     "compute:host", "compute:before", "compute:migration_id",
@@ -378,6 +418,9 @@ ACTION_BODIES: dict[str, Any] = {
     "add_host": {"host": "x"}, "remove_host": {"host": "x"}, "set_metadata": {"metadata": {"a": "b"}},
     "rebuild": {"imageRef": UNKNOWN}, "createImage": {"name": "x"},
     "createBackup": {"name": "x", "backup_type": "daily", "rotation": 1},
+    "addProjectAccess": {"project": "0" * 32}, "removeProjectAccess": {"project": "0" * 32},
+    "delete": {"delete-volumes": False}, "reset_status": {"status": "error"},
+    "create-from-src": {"source_group_id": UNKNOWN},
     "addTenantAccess": {"tenant": "0" * 32}, "removeTenantAccess": {"tenant": "0" * 32},
 }  # fmt: skip
 _NAMED = {"name": "renamed"}
@@ -402,6 +445,34 @@ BODIES: dict[str, Any] = {
     "volume:snapshot-metadata:update": {"meta": {"web": "b"}},
     "volume:attachments:create": lambda world: {"attachment": {"volume_uuid": world.ids["volume_id"]}},
     "volume:attachments:update": {"attachment": {"connector": {"host": "x"}}},
+    "volume:types:create": {"volume_type": {"name": "x"}},
+    "volume:types:update": {"volume_type": _NAMED},
+    "volume:type-extra-specs:create": {"extra_specs": {"a": "b"}},
+    "volume:type-extra-specs:update": {"multiattach": "b"},
+    "volume:type-encryption:create": {"encryption": {"provider": "x", "control_location": "front-end"}},
+    "volume:type-encryption:update": {"encryption": {"provider": "x"}},
+    "volume:default-types:set": {"default_type": {"volume_type": "private"}},
+    "volume:qos-specs:create": {"qos_specs": {"name": "x"}},
+    "volume:qos-specs:set_keys": {"qos_specs": {"a": "b"}},
+    "volume:qos-specs:unset_keys": {"keys": ["a"]},
+    "volume:group-types:create": {"group_type": {"name": "x"}},
+    "volume:group-types:update": {"group_type": _NAMED},
+    "volume:group-type-specs:create": {"group_specs": {"a": "b"}},
+    "volume:group-type-specs:update": {"a": "b"},
+    "volume:groups:create": {"group": {"name": "x", "group_type": "kind", "volume_types": ["private"]}},
+    "volume:groups:update": {"group": _NAMED},
+    "volume:group-snapshots:create": lambda world: {"group_snapshot": {"group_id": world.ids["volume_group_id"]}},
+    "volume:os-volume-transfer:create": lambda world: {"transfer": {"volume_id": world.ids["volume_id"]}},
+    "volume:os-volume-transfer:accept": {"accept": {"auth_key": "x"}},
+    "volume:volume-transfers:create": lambda world: {"transfer": {"volume_id": world.ids["volume_id"]}},
+    "volume:volume-transfers:accept": {"accept": {"auth_key": "x"}},
+    "volume:quota-sets:update": {"quota_set": {"volumes": 3}},
+    "volume:quota-class-sets:update": {"quota_class_set": {"volumes": 3}},
+    "volume:services:enable": {"host": "x", "binary": "cinder-volume"},
+    "volume:services:disable": {"host": "x", "binary": "cinder-volume"},
+    "volume:services:disable_log_reason": {"host": "x", "binary": "cinder-volume", "disabled_reason": "x"},
+    "volume:services:freeze": {"host": "x"},
+    "volume:services:thaw": {"host": "x"},
     "volume:volume-metadata:create": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update_all": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update": {"meta": {"web": "b"}},

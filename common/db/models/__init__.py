@@ -81,6 +81,15 @@ from common.db.models.network_shared import (
 from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
 from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
+from common.db.models.volume_groups import VolumeGroup, VolumeGroupSnapshot, VolumeGroupType
+from common.db.models.volume_records import VolumeBackup, VolumeMessage, VolumeServiceState, VolumeTransfer
+from common.db.models.volume_types import (
+    DefaultVolumeType,
+    VolumeQosSpecs,
+    VolumeType,
+    VolumeTypeAccess,
+    VolumeTypeEncryption,
+)
 
 __all__ = [
     "AccessRule",
@@ -95,6 +104,7 @@ __all__ = [
     "ConsoleToken",
     "Credential",
     "DefaultGroupRule",
+    "DefaultVolumeType",
     "DhcpNode",
     "Domain",
     "Endpoint",
@@ -168,5 +178,16 @@ __all__ = [
     "User",
     "Volume",
     "VolumeAttachment",
+    "VolumeBackup",
+    "VolumeGroup",
+    "VolumeGroupSnapshot",
+    "VolumeGroupType",
+    "VolumeMessage",
+    "VolumeQosSpecs",
+    "VolumeServiceState",
     "VolumeSnapshot",
+    "VolumeTransfer",
+    "VolumeType",
+    "VolumeTypeAccess",
+    "VolumeTypeEncryption",
 ]
