@@ -45,7 +45,7 @@ class DiskStorage:
                 if spec.swap_mib:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
-        return _as_disks(files, drive, hardware)
+        return as_disks(files, drive, hardware)
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
@@ -59,7 +59,7 @@ class DiskStorage:
             raise StorageError(
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
-        return _as_disks(files, drive, guest_hardware.of(spec))
+        return as_disks(files, drive, guest_hardware.of(spec))
 
     def fetch(self, spec: InstanceSpec) -> None:
         with self._cache.hold(spec.image, self._disks.images_in_use):
@@ -106,7 +106,7 @@ def _ephemeral(spec: InstanceSpec) -> list[int]:
     return spec.ephemeral_parts_gib or ([spec.ephemeral_gib] if spec.ephemeral_gib else [])
 
 
-def _as_disks(files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware) -> tuple[Disk, ...]:
+def as_disks(files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware) -> tuple[Disk, ...]:
     """A config drive is one more disk, unless the image wants it as a drive."""
     places = [(file, hardware.disk_bus, False) for file in files]
     if drive is not None:
