@@ -11,7 +11,6 @@ from common.errors import NotFound
 #: alias, name, description; what isn't here isn't offered
 _EXTENSIONS = (
     ("OS-SCH-HNT", "SchedulerHints", "Pass arbitrary key/value pairs to the scheduler."),
-    ("backups", "Backups", "Backups support."),
     ("capabilities", "Capabilities", "Capabilities support."),
     ("encryption", "VolumeTypeEncryption", "Encryption support for volume types: kept, never carried out."),
     ("os-admin-actions", "AdminActions", "Enable admin actions."),
@@ -22,7 +21,6 @@ _EXTENSIONS = (
     ("os-quota-class-sets", "QuotaClasses", "Quota classes management support."),
     ("os-quota-sets", "Quotas", "Quota management support."),
     ("os-services", "Services", "Services support."),
-    ("os-snapshot-manage", "SnapshotManage", "Allows existing backend storage to be 'managed' by Cinder."),
     ("os-types-extra-specs", "TypesExtraSpecs", "Type extra specs support."),
     ("os-types-manage", "TypesManage", "Types manage support."),
     ("os-used-limits", "UsedLimits", "Provide data on limited resources that are being used."),
@@ -31,10 +29,8 @@ _EXTENSIONS = (
     ("os-vol-mig-status-attr", "VolumeMigStatusAttribute", "Expose migration_status as an attribute of a volume."),
     ("os-vol-tenant-attr", "VolumeTenantAttribute", "Expose the internal project_id as an attribute of a volume."),
     ("os-volume-actions", "VolumeActions", "Enable volume actions."),
-    ("os-volume-manage", "VolumeManage", "Allows existing backend storage to be 'managed' by Cinder."),
     ("os-volume-transfer", "VolumeTransfer", "Volume transfer management support."),
     ("os-volume-type-access", "VolumeTypeAccess", "Volume type access support."),
-    ("os-volume-unmanage", "VolumeUnmanage", "Enable volume unmanage operation."),
     ("qos-specs", "Qos_specs_manage", "QoS specs support."),
     ("scheduler-stats", "Scheduler_stats", "Scheduler stats support."),
 )
@@ -46,7 +42,6 @@ FILTERS = {
         "created_at", "updated_at",
     ],
     "snapshot": ["name", "status", "volume_id", "metadata", "availability_zone"],
-    "backup": ["name", "status", "volume_id"],
     "group": ["name", "status"],
     "group_snapshot": ["name", "status", "group_id"],
     "attachment": ["volume_id", "status", "instance_id", "attach_status"],
