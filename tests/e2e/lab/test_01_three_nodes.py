@@ -27,7 +27,7 @@ def test_three_hypervisors_are_up(lab: Lab) -> None:
 
 def test_status_tells_of_everything(lab: Lab) -> None:
     status = lab.status()
-    wanted = {"api", "scheduler1", "scheduler2", "gateway", "rabbitmq", "epmd", "postgresql"}
+    wanted = {"api", "scheduler1", "scheduler2", "gateway", "console", "rabbitmq", "epmd", "postgresql"}
     assert status["controller"] == dict.fromkeys(wanted, "RUNNING")
     assert {name: facts["power"] for name, facts in status["nodes"].items()} == dict.fromkeys(NODES, "on")
 
