@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from common.config import Config
 from common.db import network_state, nodes
 from common.db.models import Instance
-from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec
+from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec, RescueSpec
 
 
 def build(session: Session, instance: Instance, config: Config, *, plugged: bool = True) -> InstanceSpec:
@@ -32,8 +32,17 @@ def build(session: Session, instance: Instance, config: Config, *, plugged: bool
         config_drive=instance.config_drive,
         network_version=version,
         evacuable=instance.node_id is not None and nodes.has_shared_instances(session, instance.node_id),
+        rescue=_rescue(instance, config),
         image_properties={str(key): str(value) for key, value in instance.image.get("properties", {}).items()},
     )
+
+
+def _rescue(instance: Instance, config: Config) -> RescueSpec | None:
+    wanted = instance.rescue
+    if not wanted:
+        return None
+    image = image_spec(wanted["image"], config)
+    return RescueSpec(image=image, kind=wanted["kind"], bus=wanted["bus"], first=bool(wanted["first"]))
 
 
 def image_spec(image: dict[str, Any], config: Config) -> ImageSpec:

@@ -17,6 +17,7 @@ from common.db.upsert import insert_ignore
 from common.ids import new_id
 
 COMPUTE_BINARY = "nova-compute"
+PLACED = "instance"  # the purpose of the claim that every server on a node has
 NETWORK_BINARY = "cumulet-network"  # of a node that is not for instances; OpenStack's compute API has no such service
 
 
@@ -197,7 +198,7 @@ def claim(
     project_id: str,
     user_id: str,
     now: datetime,
-    purpose: str = "instance",
+    purpose: str = PLACED,
     patient: bool = True,
 ) -> bool:
     """Claim capacity: the row is inserted and used_* rises, or neither. False: the node has not enough left.
@@ -252,7 +253,7 @@ def _use(*, patient: bool) -> sa.Update:
 _USE, _USE_FREE = _use(patient=True), _use(patient=False)
 
 
-def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = "instance") -> bool:
+def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = PLACED) -> bool:
     """Give a claim back; releasing twice is harmless. True: there was one."""
     row = session.execute(
         _allocation(sa.delete(Allocation), consumer_id, node_id, purpose).returning(

@@ -257,6 +257,18 @@ class Guest(msgspec.Struct, frozen=True, kw_only=True):
     image_id: str = ""
 
 
+class RescueSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A disk made of an image, to boot from. kind: "disk" or "cdrom". first: before all disks, else behind them.
+
+    bus "": as the other disks.
+    """
+
+    image: ImageSpec
+    kind: str = "disk"
+    bus: str = ""
+    first: bool = True
+
+
 class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """All of one instance, self-contained."""
 
@@ -275,6 +287,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     image_properties: dict[str, str] = {}  # allow-listed hw_* properties only
     network_version: int = 0  # of the node's network state when ports, networks and groups were read; 0: not known
     evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
+    rescue: RescueSpec | None = None  # boot from this instead of the root disk
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -335,6 +348,21 @@ class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance
     keep_ephemeral: bool = False
 
 
+class ResizeInstance(_Command, frozen=True, kw_only=True, tag="resize_instance"):
+    """Keep the disks of an instance that is off as they are beside its own, then make these and the guest as specified."""
+
+    spec: InstanceSpec
+    power: WantedPower = WantedPower.RUNNING
+
+
+class RestoreKeptDisks(_Command, frozen=True, kw_only=True, tag="restore_kept_disks"):
+    """Remove the guest and put the disks that ResizeInstance kept in the place of its own. Succeeds without any."""
+
+
+class DiscardKeptDisks(_Command, frozen=True, kw_only=True, tag="discard_kept_disks"):
+    """Remove the disks that ResizeInstance kept. Succeeds when there are none."""
+
+
 class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instance"):
     """Keep a copy of the root disk as it is at one moment, for UploadSnapshot; the guest goes on meanwhile.
 
@@ -373,9 +401,11 @@ class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
     keep_disks: set the disks aside for seven days instead (a domain that the database does not know).
+    leave_disks: leave them where they are: the instance may come back (a resize that is not confirmed).
     """
 
     keep_disks: bool = False
+    leave_disks: bool = False
 
 
 class SyncNetwork(_Command, frozen=True, kw_only=True, tag="sync_network"):
@@ -403,6 +433,9 @@ Command = (
     | EnsureStopped
     | RebootInstance
     | RebuildInstance
+    | ResizeInstance
+    | RestoreKeptDisks
+    | DiscardKeptDisks
     | SnapshotInstance
     | UploadSnapshot
     | DiscardSnapshot

@@ -25,6 +25,8 @@ class Disk:
     bus: str = "virtio"
     read_only: bool = False
     serial: str = ""
+    kind: str = "disk"  # or "cdrom"
+    boot: bool = False  # the guest boots from this one, and not from the first
 
 
 @dataclass(frozen=True)

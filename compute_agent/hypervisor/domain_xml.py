@@ -23,6 +23,7 @@ NAME_PREFIX = "cml-"
 BALLOON_STATS_PERIOD_S = 10
 _FORMATS = ("qcow2", "raw")
 _BUSES = ("virtio", "ide", "sata", "scsi")
+_KINDS = ("disk", "cdrom")
 _DEVICE = re.compile(r"[a-z]{2,3}[a-z]{1,2}")
 _PLAIN = re.compile(r"[\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 
@@ -179,7 +180,8 @@ def _add_machine(root: ET.Element, domain: Domain, virt_type: VirtType) -> None:
     kind = _add(operating_system, "type", "hvm")
     if virt_type is not VirtType.TEST:  # libvirt's test driver knows neither this machine nor SMBIOS of ours
         kind.attrib.update(arch="x86_64", machine="pc")
-    _add(operating_system, "boot", dev="hd")
+    if not any(disk.boot for disk in domain.disks):
+        _add(operating_system, "boot", dev="hd")
     _add(operating_system, "smbios", mode="sysinfo")
     features = _add(root, "features")
     _add(features, "acpi")
@@ -196,7 +198,7 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
 
     relabel="no": libvirt would otherwise give the shared base image to QEMU's user for good, who could then write it.
     """
-    element = _add(devices, "disk", type="file", device="disk")
+    element = _add(devices, "disk", type="file", device=disk.kind)
     driver = _add(element, "driver", name="qemu", type=disk.format, cache=cache.value)
     if not disk.read_only:
         driver.set("discard", "unmap")
@@ -211,6 +213,8 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
     _add(element, "target", dev=disk.device, bus=disk.bus)
     if disk.read_only:
         _add(element, "readonly")
+    if disk.boot:
+        _add(element, "boot", order="1")
     if disk.serial:
         _add(element, "serial", disk.serial)
 
@@ -271,5 +275,5 @@ def _check(domain: Domain, backings: Mapping[Path, Backing]) -> None:
 
 
 def _disk_is_sound(disk: Disk) -> bool:
-    known = disk.format in _FORMATS and disk.bus in _BUSES and disk.path.is_absolute()
+    known = disk.format in _FORMATS and disk.bus in _BUSES and disk.kind in _KINDS and disk.path.is_absolute()
     return known and bool(_DEVICE.fullmatch(disk.device))

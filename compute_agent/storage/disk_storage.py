@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ImageRefused, StorageError
-from common.rpc.compute_v1 import InstanceSpec
+from common.rpc.compute_v1 import InstanceSpec, RescueSpec
 from compute_agent.hypervisor.base import Disk
 from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
-from compute_agent.storage.disks import ROOT_NAME, DiskFile, InstanceDisks
+from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, InstanceDisks
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
 
 _DEVICE_LETTERS = {"virtio": "vd", "ide": "hd", "sata": "sd", "scsi": "sd"}
 _BUS_PROPERTY = "hw_disk_bus"
 _SEED_BYTES = 512
+
+
+@dataclass(frozen=True)
+class _Rescue:
+    file: DiskFile
+    spec: RescueSpec
 
 
 class DiskStorage:
@@ -42,7 +50,8 @@ class DiskStorage:
                 if spec.swap_mib:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
-        return _as_disks(files, drive, bus)
+                rescue = self._ensure_rescue(spec, measure)
+        return _as_disks(files, drive, bus, rescue)
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
@@ -52,12 +61,14 @@ class DiskStorage:
         if spec.swap_mib:
             files.append(DiskFile(folder / "swap.raw", "raw"))
         drive = DiskFile(folder / "config.iso", "raw") if spec.config_drive else None
-        missing = [file.path.name for file in (*files, drive) if file is not None and not file.path.exists()]
+        rescue = _Rescue(DiskFile(folder / RESCUE_NAME, "qcow2"), spec.rescue) if spec.rescue else None
+        every = (*files, drive, rescue.file if rescue else None)
+        missing = [file.path.name for file in every if file is not None and not file.path.exists()]
         if missing:
             raise StorageError(
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
-        return _as_disks(files, drive, _bus(spec))
+        return _as_disks(files, drive, _bus(spec), rescue)
 
     def fetch(self, spec: InstanceSpec) -> None:
         with self._cache.hold(spec.image, self._disks.images_in_use):
@@ -68,6 +79,15 @@ class DiskStorage:
 
     def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
         self._disks.discard(instance_id, command_id, keep_ephemeral=keep_ephemeral)
+
+    def keep(self, instance_id: str) -> None:
+        self._disks.keep(instance_id)
+
+    def restore_kept(self, instance_id: str) -> None:
+        self._disks.restore_kept(instance_id)
+
+    def discard_kept(self, instance_id: str) -> None:
+        self._disks.discard_kept(instance_id)
 
     def snapshot(self, instance_id: str, image_id: str) -> Path:
         return self._disks.snapshot(instance_id, image_id)
@@ -93,23 +113,45 @@ class DiskStorage:
     def upkeep(self) -> None:
         self._disks.purge_orphans()
 
+    def _ensure_rescue(self, spec: InstanceSpec, measure: Measure) -> _Rescue | None:
+        """None for an instance that is not rescued, or not any more: what it was rescued with goes."""
+        if spec.rescue is None:
+            self._disks.remove_rescue(spec.id)
+            return None
+        with measure("image"), self._cache.hold(spec.rescue.image, self._disks.images_in_use) as base:
+            return _Rescue(self._disks.ensure_rescue(spec.id, base), spec.rescue)
+
     def _config_drive(self, spec: InstanceSpec) -> DiskFile:
         facts = documents.facts_of(spec, domain=self._domain, random_seed=secrets.token_bytes(_SEED_BYTES))
         return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts))
 
 
 def _bus(spec: InstanceSpec) -> str:
-    bus = spec.image_properties.get(_BUS_PROPERTY, "virtio")
+    return _known_bus(spec.image_properties.get(_BUS_PROPERTY, "virtio"))
+
+
+def _known_bus(bus: str) -> str:
     if bus not in _DEVICE_LETTERS:
         known = ", ".join(_DEVICE_LETTERS)
         raise ImageRefused(f"the image asks for disks on {bus!r}; known are {known}: change its {_BUS_PROPERTY}")
     return bus
 
 
-def _as_disks(files: Sequence[DiskFile], drive: DiskFile | None, bus: str) -> tuple[Disk, ...]:
-    prefix = _DEVICE_LETTERS[bus]
-    every = [*files, drive] if drive is not None else files
-    return tuple(
-        Disk(file.path, file.format, prefix + chr(ord("a") + place), bus, read_only=file is drive)
-        for place, file in enumerate(every)
-    )
+def _as_disks(files: Sequence[DiskFile], drive: DiskFile | None, bus: str, rescue: _Rescue | None) -> tuple[Disk, ...]:
+    """Named in the order in which the guest sees them, by bus."""
+    every = [*files, drive] if drive is not None else list(files)
+    named: Counter[str] = Counter()
+    disks = []
+    rescued = [] if rescue is None else [rescue.file]
+    for file in [*rescued, *every] if rescue and rescue.spec.first else [*every, *rescued]:
+        of_rescue = rescue.spec if rescue is not None and file is rescue.file else None
+        on = _known_bus(of_rescue.bus) if of_rescue and of_rescue.bus else bus
+        device = _DEVICE_LETTERS[on] + chr(ord("a") + named[_DEVICE_LETTERS[on]])
+        named[_DEVICE_LETTERS[on]] += 1
+        disks.append(
+            Disk(
+                file.path, file.format, device, on, read_only=file is drive, kind=of_rescue.kind if of_rescue else "disk",
+                boot=of_rescue is not None,
+            )
+        )  # fmt: skip
+    return tuple(disks)

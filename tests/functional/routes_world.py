@@ -318,7 +318,8 @@ ACTION_BODIES: dict[str, Any] = {
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
     "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
     "add_host": {"host": "x"}, "remove_host": {"host": "x"}, "set_metadata": {"metadata": {"a": "b"}},
-    "rebuild": {"imageRef": UNKNOWN}, "createImage": {"name": "x"},
+    "resize": {"flavorRef": UNKNOWN}, "evacuate": {},
+    "os-migrateLive": {"host": None, "block_migration": "auto"}, "rebuild": {"imageRef": UNKNOWN}, "createImage": {"name": "x"},
     "createBackup": {"name": "x", "backup_type": "daily", "rotation": 1},
     "addTenantAccess": {"tenant": "0" * 32}, "removeTenantAccess": {"tenant": "0" * 32},
 }  # fmt: skip

@@ -18,15 +18,28 @@ from sqlalchemy.orm import Session
 from common.clock import ManualClock
 from common.config import ComputeConfig, Config, DatabaseConfig
 from common.context import RequestContext
-from common.db import instances, node_life, nodes, ports, quotas, remains
+from common.db import (
+    audit,
+    instances,
+    node_life,
+    nodes,
+    ports,
+    quotas,
+    remains,
+    resizes,
+    server_migrations,
+    soft_deletion,
+)
 from common.db.base import Base
 from common.db.models import Allocation, Image, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
+from common.db.server_migrations import MigrationType
 from common.db.session import Database
 from common.deadlines import NODE_DOWN_S
 from common.ids import new_id, new_request_id
 from common.placement.view import NodeViews
 from common.rpc.compute_v1 import (
     Command,
+    DiscardKeptDisks,
     DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
@@ -39,6 +52,8 @@ from common.rpc.compute_v1 import (
     RebuildInstance,
     Report,
     ReportKind,
+    ResizeInstance,
+    RestoreKeptDisks,
     SnapshotInstance,
     UploadSnapshot,
     WantedPower,
@@ -55,7 +70,13 @@ LEADS_THERE = {
     VmState.PAUSED: Action.PAUSE,
     VmState.SUSPENDED: Action.SUSPEND,
     VmState.SHELVED: Action.SHELVE,
+    VmState.RESIZED: Action.RESIZE,
+    VmState.RESCUED: Action.RESCUE,
+    VmState.SOFT_DELETED: Action.SOFT_DELETE,
 }
+LIMITS = {"instances": 10, "cores": 20, "ram": 9999}
+BIGGER = {"id": "2", "name": "g", "vcpus": 2, "memory_mib": 256, "root_gib": 2}
+RESCUE_DISK = {"kind": "disk", "bus": "", "first": True}
 
 
 @dataclass
@@ -66,6 +87,7 @@ class SimNode:
     domains: dict[str, tuple[int, PowerState]] = field(default_factory=dict)
     fail: int = 0
     fail_absent: bool = False
+    fail_step: str = ""  # only commands of this step
     retry_elsewhere: bool = False
     dead: bool = False
     commands: list[Command] = field(default_factory=list)
@@ -74,7 +96,8 @@ class SimNode:
         self.commands.append(command)
         if self.dead:
             return None
-        if self.fail and (self.fail_absent or not isinstance(command, EnsureAbsent)):
+        at_it = self.fail and self.fail_step in ("", command.step)
+        if at_it and (self.fail_absent or not isinstance(command, EnsureAbsent)):
             self.fail -= 1
             return self.report(
                 command,
@@ -90,7 +113,9 @@ class SimNode:
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
             power = PowerState.ABSENT
-        elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot):
+        elif isinstance(command, RestoreKeptDisks):
+            self.domains.pop(command.instance_id, None)
+        elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot | DiscardKeptDisks):
             _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
         elif isinstance(command, EnsurePaused):
             power = PowerState.PAUSED if command.paused else PowerState.RUNNING
@@ -98,8 +123,9 @@ class SimNode:
         elif isinstance(command, EnsureStopped | EnsureSaved):
             power = PowerState.SHUTDOWN
             self.domains[command.instance_id] = (command.epoch, power)
-        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance):
-            stopped = isinstance(command, EnsureInstance | RebuildInstance) and command.power == WantedPower.STOPPED
+        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance | ResizeInstance):
+            told = isinstance(command, EnsureInstance | RebuildInstance | ResizeInstance)
+            stopped = told and command.power == WantedPower.STOPPED
             power = PowerState.SHUTDOWN if stopped else PowerState.RUNNING
             self.domains[command.instance_id] = (command.epoch, power)
         return self.report(command, ReportKind.DONE, power=power, absent=power == PowerState.ABSENT)
@@ -161,6 +187,7 @@ class World:
             )
             session.add(network)
             session.flush()
+            quotas.count(session, PROJECT, {"network": 1, "subnet": 1})
             session.add(
                 Subnet(
                     id=new_id(),
@@ -234,9 +261,7 @@ class World:
             "properties": {},
         }
         with self.db.write() as session:
-            quotas.take(
-                session, PROJECT, {"instances": 1, "cores": 1, "ram": 128}, {"instances": 10, "cores": 20, "ram": 9999}
-            )
+            quotas.take(session, PROJECT, {"instances": 1, "cores": 1, "ram": 128}, LIMITS)
             values: dict[str, Any] = {
                 "id": new_id(),
                 "project_id": PROJECT,
@@ -273,11 +298,26 @@ class World:
 
     def begin(self, instance_id: str, action: Action, **params: Any) -> str:
         with self.db.write() as session:
-            if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.SHELVE):
+            if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.SHELVE, Action.RESIZE, Action.MIGRATE):
                 params = {"image_id": self._image(session)} | params
-            return instances.begin(
-                session, instances.get(session, instance_id), action, self.context(), self.clock.now(), params
-            ).id
+            return self._begin(session, instances.get(session, instance_id), action, params).id
+
+    def _begin(self, session: Session, instance: Instance, action: Action, params: dict[str, Any]) -> Operation:
+        """As the API does."""
+        now = self.clock.now()
+        if action == Action.RESTORE:
+            return soft_deletion.restore(session, instance, self.context(), now, LIMITS)
+        if action in (Action.RESCUE, Action.UNRESCUE):
+            params = {"rescue": instance.rescue or {**RESCUE_DISK, "image": instance.image}} | params
+        if action not in (Action.RESIZE, Action.MIGRATE):
+            return instances.begin(session, instance, action, self.context(), now, params)
+        flavor = params.pop("flavor", BIGGER if action == Action.RESIZE else instance.flavor)
+        resizes.take_quota(session, instance, flavor, LIMITS)
+        state = VmState(instance.vm_state)
+        operation = instances.begin(session, instance, action, self.context(), now, params)
+        instances.get(session, instance.id).resize = resizes.asked(flavor, state)
+        server_migrations.begin(session, instance, operation, MigrationType.RESIZE, flavor, now)
+        return operation
 
     def _image(self, session: Session) -> str:
         """An image as the API registers it, with the bytes that no node sends here."""
@@ -396,6 +436,11 @@ class World:
                 session.scalar(sa.select(sa.func.count()).select_from(Port).where(Port.binding_node_id.is_not(None)))
                 or 0
             )
+
+    def differences(self) -> list[Any]:
+        """What the product's own audit finds in the database."""
+        with self.db.read() as session:
+            return audit.differences(session)
 
     def usage(self) -> dict[str, int]:
         with self.db.read() as session:

@@ -10,6 +10,7 @@ from common.db.models.compute import (
     NodeToken,
     QuotaLimit,
     QuotaUsage,
+    ServerMigration,
     Service,
 )
 from common.db.models.delegation import Trust
@@ -134,6 +135,7 @@ __all__ = [
     "SecurityGroupRule",
     "ServerGroup",
     "ServerGroupMember",
+    "ServerMigration",
     "Service",
     "ServiceProvider",
     "Subnet",
