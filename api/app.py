@@ -68,6 +68,11 @@ def create_app(services: Services) -> flask.Flask:
     return app
 
 
+def prepare() -> None:
+    """Make what all applications of this process, and of those forked from it, have in common."""
+    _url_map()
+
+
 @cache
 def _endpoints() -> list[tuple[str, Api, list[Route]]]:
     """Every path of every API, with the routes that share it."""

@@ -15,11 +15,11 @@ import flask
 from gunicorn.app.base import BaseApplication
 
 from api import cors
-from api.app import create_app
+from api.app import create_app, prepare
 from api.image.operations import uploads
 from api.request import Services
 from common import config as configuration
-from common import log
+from common import log, memory
 from common.clock import SystemClock
 from common.config import ApiConfig, Config
 from common.db.session import Database
@@ -124,6 +124,9 @@ def main() -> int:
         sys.stderr.write(f"cumulet-api: {err.message}\n")
         return 2
     log.setup(config.cloud, "api")
+    memory.give_back_what_is_freed()
+    prepare()  # here, so that the workers share it
+    memory.share_with_forks()
     log.event(logger, "api.starting", listen=config.api.listen, port=config.api.port, workers=config.api.workers)
     Server(config).run()
     return 0

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
+from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.cloud import BenchCloud
+from benchmarks.cloud import BenchCloud, wait_for
 from benchmarks.figures import Figure, p
 from benchmarks.processes import Meter
 from common.bootstrap import derived_id
 from common.clock import SystemClock
 from common.config import Config
 from common.db import nodes
-from common.db.models import Instance, Node, Operation, Service
+from common.db.models import (
+    Instance,
+    IpAllocation,
+    Node,
+    Operation,
+    Port,
+    PortSecurityGroup,
+    SecurityGroup,
+    Service,
+)
 from common.ids import new_id
 from common.placement.view import NodeViews
 from common.saga.model import StepContext
@@ -116,58 +125,64 @@ def _make_nodes(cloud: BenchCloud) -> None:
 
 
 def _make_servers(cloud: BenchCloud) -> None:
-    """The first OWN are the project demo's, the others are spread over 99 projects; copies of one real server."""
-    own = derived_id(cloud.config, "projects", "demo")
-    values = {
-        "own": own, "count": SERVERS, "few": OWN, "network": cloud.network_id, "image": cloud.image_id,
-        "subnet": cloud.scalar("SELECT id FROM subnets WHERE network_id = :network", network=cloud.network_id),
-        "node": cloud.scalar("SELECT id FROM nodes ORDER BY name LIMIT 1"),
-        "flavor": json.dumps(_FLAVOR), "copy": json.dumps(_IMAGE), "metadata": '{"role": "web"}', "tags": '["blue"]',
-    }  # fmt: skip
+    """Copies of one real server: the first OWN are the project demo's, the others are spread over 99 projects."""
+    client = cloud.client()
+    body = cloud.server("real", [{"uuid": cloud.network_id}])
+    body["server"] |= {"metadata": {"role": "web"}, "tags": ["blue"]}
+    real = client.request("POST", "/compute/v2.1/servers", body)["server"]["id"]
+    path = f"/compute/v2.1/servers/{real}"
+    wait_for("a first server", lambda: client.request("GET", path)["server"]["status"] == "ACTIVE")
+    port = cloud.scalar("SELECT id FROM ports WHERE device_id = :real", real=real)
+    group = cloud.scalar("SELECT security_group_id FROM port_security_groups WHERE port_id = :port", port=port)
+    client.close()
+    project = sa.case(
+        (_N <= OWN, sa.literal(derived_id(cloud.config, "projects", "demo"))), else_=_id("project", _N % 99)
+    )
+    of_project = {"project_id": project, "id": _id("instance", _N)}
     with cloud.db.engine.begin() as connection:
-        for statement in (_INSTANCES, _PORTS, _ADDRESSES, _GROUPS, _MEMBERS):
-            connection.execute(sa.text(statement), values)
+        _copy(connection, Instance, Instance.id == real, SERVERS, of_project | {
+            "name": sa.func.concat("server-", _N), "created_at": sa.func.now() - _N * sa.text("interval '1 second'"),
+        })  # fmt: skip
+        _copy(connection, Port, Port.id == port, SERVERS, of_project | {
+            "id": _id("port", _N), "device_id": _id("instance", _N),
+            "mac_address": sa.func.concat("00:", sa.func.lpad(sa.func.to_hex(_N), 14, "0")),
+        })  # fmt: skip
+        _copy(connection, IpAllocation, IpAllocation.port_id == port, SERVERS, {
+            "port_id": _id("port", _N), "ip_address": sa.func.concat("10.", 100 + _N / 65536, ".", _N / 256 % 256, ".", _N % 256),
+        })  # fmt: skip
+        _copy(connection, SecurityGroup, SecurityGroup.id == group, 99, {
+            "id": _id("group", _N % 99), "project_id": _id("project", _N % 99), "default_of": _id("project", _N % 99),
+        })  # fmt: skip
+        _copy(connection, PortSecurityGroup, PortSecurityGroup.port_id == port, SERVERS, {
+            "port_id": _id("port", _N), "security_group_id": _id("group", _N % 99),
+        })  # fmt: skip
     _analyze(cloud)
+
+
+#: the number of a copy; PostgreSQL divides whole numbers as whole numbers here
+_N: sa.ColumnElement[int] = sa.column("n", sa.Integer)
+
+
+def _id(noun: str, number: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+    return sa.cast(sa.cast(sa.func.md5(sa.func.concat(noun, number)), sa.Uuid), sa.String)
+
+
+def _copy(
+    connection: sa.Connection, model: type[Any], which: sa.ColumnElement[bool], count: int,
+    changed: dict[str, sa.ColumnElement[Any]],
+) -> None:  # fmt: skip
+    """Copy one row `count` times, with these columns made from the copy's number."""
+    table: sa.Table = model.__table__
+    numbers = sa.func.generate_series(1, count).table_valued(sa.column("n", sa.Integer)).render_derived()
+    values = [changed.get(column.name, column).label(column.name) for column in table.columns]
+    connection.execute(
+        sa.insert(table).from_select([column.name for column in table.columns], sa.select(*values).select_from(
+            table.join(numbers, sa.true())
+        ).where(which))
+    )  # fmt: skip
 
 
 def _analyze(cloud: BenchCloud) -> None:
     """As autovacuum does some minutes after so many rows."""
     with cloud.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
-
-
-_FLAVOR = {
-    "id": "c1.tiny", "name": "c1.tiny", "vcpus": 1, "memory_mib": 128, "root_gib": 1, "ephemeral_gib": 0,
-    "swap_mib": 0, "rxtx_factor": 1.0, "is_public": True, "disabled": False, "description": None, "extra_specs": {},
-}  # fmt: skip
-_IMAGE = {"id": "i", "name": "guest", "sha512": "0" * 128, "size_bytes": 4096, "disk_format": "qcow2", "properties": {}}
-_ID = "md5('{}' || n)::uuid::text"
-_PROJECT = "CASE WHEN n <= :few THEN :own ELSE md5('project' || n % 99) END"
-_INSTANCES = f"""
-INSERT INTO instances (id, project_id, user_id, name, hostname, vm_state, power_state, node_id, node_name, epoch,
-    generation, flavor_id, flavor, image_id, image, config_drive, properties, tags, availability_zone,
-    scheduler_hints, disk_config, access_ip_v4, access_ip_v6, locked, progress, reservation_id, launch_index, deleted,
-    created_at, updated_at, launched_at)
-SELECT {_ID.format("instance")}, {_PROJECT}, 'user', 'server-' || n, 'server-' || n, 'active', 1, :node, 'node1', 1,
-    2, 'c1.tiny', CAST(:flavor AS json), :image, CAST(:copy AS json), false, CAST(:metadata AS json),
-    CAST(:tags AS json), 'nova', '{{}}', 'MANUAL', '', '', false, 100, 'r-1', 0, false,
-    now() - n * interval '1 second', now(), now()
-FROM generate_series(1, :count) AS n"""
-_PORTS = f"""
-INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, status, mac_address, device_id,
-    device_owner, delete_with_instance, nic_order, binding_epoch, binding_profile, vnic_type, port_security_enabled,
-    allowed_address_pairs, extra_dhcp_opts, dns_name, revision_number, created_at, updated_at)
-SELECT {_ID.format("port")}, :network, {_PROJECT}, '', '', true, 'ACTIVE', '00:' || lpad(to_hex(n), 14, '0'),
-    {_ID.format("instance")}, 'compute:nova', true, 0, 1, '{{}}', 'normal', true, '[]', '[]', 'server', 1, now(), now()
-FROM generate_series(1, :count) AS n"""
-_ADDRESSES = f"""
-INSERT INTO ip_allocations (subnet_id, ip_address, network_id, port_id, position)
-SELECT :subnet, '10.' || 100 + n / 65536 || '.' || n / 256 % 256 || '.' || n % 256, :network, {_ID.format("port")}, 0
-FROM generate_series(1, :count) AS n"""
-_GROUPS = """
-INSERT INTO security_groups (id, project_id, name, description, stateful, revision_number, created_at, updated_at)
-SELECT md5('group' || n)::uuid::text, md5('project' || n), 'default', '', true, 1, now(), now()
-FROM generate_series(0, 98) AS n"""
-_MEMBERS = f"""
-INSERT INTO port_security_groups (port_id, security_group_id)
-SELECT {_ID.format("port")}, md5('group' || n % 99)::uuid::text FROM generate_series(1, :count) AS n"""

@@ -10,7 +10,7 @@ import threading
 import sqlalchemy as sa
 
 from common import config as configuration
-from common import health, log
+from common import health, log, memory
 from common.clock import SystemClock
 from common.db.session import Database
 from common.errors import CloudError
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> int:
+    memory.give_back_what_is_freed()
     clock = SystemClock()
     try:
         config = configuration.load()

@@ -296,8 +296,7 @@ def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[st
         .where(among(session, Port.device_id, instance_ids), Port.device_owner.like("compute:%"))
         .order_by(Port.nic_order, Port.created_at, Port.id, IpAllocation.position, IpAllocation.ip_address)
     )
-    for row in rows:
-        device_id, *facts = tuple(row)
+    for device_id, *facts in rows.all():  # at once: one by one costs the driver four times as much
         found[device_id].append(InstanceAddress(*facts))
     return found
 

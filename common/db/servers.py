@@ -217,7 +217,7 @@ def security_group_names(session: Session, instance_ids: Sequence[str]) -> dict[
         .order_by(Port.device_id, SecurityGroup.name, SecurityGroup.id)
     )
     found: dict[str, list[str]] = defaultdict(list)
-    for instance_id, _, name in rows:
+    for instance_id, _, name in rows.all():
         found[instance_id].append(name)
     return found
 

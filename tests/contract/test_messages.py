@@ -6,6 +6,7 @@ Within v1 only optional fields with defaults may be added. After such an additio
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any, get_args
@@ -32,6 +33,9 @@ EXPECTED = (msgspec.ValidationError, msgspec.DecodeError)
 
 def render(name: str) -> str:
     (tops, parts) = msgspec.json.schema_components(PROTOCOLS[name])
+    for part in parts.values():
+        if "description" in part:  # as the docstring stands in the source, or without its margin: releases differ
+            part["description"] = inspect.cleandoc(part["description"])
     return json.dumps({"messages": list(tops), "$defs": parts}, indent=1, sort_keys=True) + "\n"
 
 

@@ -63,7 +63,12 @@ def test_a_boot_goes_on_when_the_scheduler_is_killed(cloud: Cloud) -> None:
     server.wait_for_status("ACTIVE", deadline_s=120)
     until(lambda: cloud.pid("scheduler") not in (0, former), "the scheduler's successor", deadline_s=RESTART_S)
     (operation,) = cloud.cumulet("operation", "list", "--resource", made.id, cloud="cumulet")
-    assert (operation["State"], operation["Attempt"]) == ("done", 1)
+    assert operation["State"] == "done"  # its command may have been sent twice, if the node was slow to accept it
+    made_once = [
+        line["kind"] for line in cloud.events("compute-agent")
+        if line["event"] == "command.ended" and line.get("instance_id") == made.id
+    ]  # fmt: skip
+    assert made_once == ["done"]
     demo.delete_server(made.id, wait=True, timeout=90)
 
 

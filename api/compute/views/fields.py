@@ -77,7 +77,10 @@ def _fits(field: Field, version: Microversion, is_admin: bool) -> bool:
 
 def seconds(at: datetime | None) -> str | None:
     """2026-01-01T00:00:00Z"""
-    return None if at is None else at.isoformat(timespec="seconds")[:19] + "Z"
+    if at is None:
+        return None
+    # half of what isoformat takes, three times for each server of a list
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % (at.year, at.month, at.day, at.hour, at.minute, at.second)  # noqa: UP031
 
 
 def micros(at: datetime | None) -> str | None:

@@ -1,0 +1,37 @@
+"""benchmarks/run gives every figure that it promises, so that nobody finds it broken when figures are needed.
+
+With a few rows and servers: what the figures say is for docs/performance.md, on a quiet machine, and nothing is asserted of it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import boots, footprint, main, scale
+from benchmarks.cloud import running
+
+pytestmark = [pytest.mark.full, pytest.mark.postgresql, pytest.mark.rabbitmq]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, value in (
+        (scale, "SERVERS", 1200),
+        (scale, "NODES", 50),
+        (scale, "LISTS", 2),
+        (scale, "CLAIMS", 3),
+        (boots, "WARM_UP", 2),
+        (footprint, "BOOTS", 4),
+        (footprint, "STARTS", 1),
+        (main, "ONE_AT_A_TIME", 4),
+        (main, "MANY", 8),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
+@pytest.mark.parametrize("measure", main.MEASURES, ids=lambda measure: "-".join(measure.keys))
+def test_every_measure_gives_its_figures(measure: main.Measure) -> None:
+    with running() as cloud:
+        figures = measure.take(cloud)
+    assert tuple(figure.key for figure in figures) == measure.keys
+    assert all(figure.value > 0 for figure in figures)
