@@ -166,11 +166,15 @@ class AgentConfig:
     shared_instances: bool = option(
         False, "the instances' disks in state_dir are on storage that other nodes see too; all of them must say so"
     )
-    vcpus: int = option(0, "CPUs offered; 0: those of the machine")
+    vcpus: int = option(0, "CPUs offered to be shared; 0: those of the machine that are not dedicated")
+    dedicated_cpus: str = option(
+        "", "CPUs that guests may have for themselves (hw:cpu_policy), such as 2-7,10; all others are shared"
+    )
     memory_mib: int = option(0, "memory offered, in MiB; 0: MemTotal of the machine")
     disk_gib: int = option(0, "disk offered, in GiB; 0: what the file system of state_dir has free at first start")
     console_log_kib: int = option(1024, "serial log kept per instance, in KiB")
     fake_boot_ms: int = option(0, "driver fake: how long a guest takes to start")
+    fake_topology: str = option("", "driver fake: a folder like /sys/devices/system with the NUMA cells it has")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from common.rpc.compute_v1 import (
 )
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
-from compute_agent import identity
+from compute_agent import host_topology, identity
 from compute_agent.health import Health, HealthServer
 from compute_agent.heartbeat import Heartbeats, NodeFacts
 from compute_agent.held_memory import HeldMemory
@@ -187,6 +187,7 @@ class Agent:
         parts = Parts(
             cloud_uuid=self.config.cloud.uuid, clock=self.clock, hypervisor=self.hypervisor,
             networking=self.networking, storage=self.storage, specs=self.specs, stopping=self._stop,
+            shared_cpus=host_topology.shared_cpus(self.config.agent.dedicated_cpus),
             superseded=self._superseded,
         )  # fmt: skip
         instances = Instances(parts)

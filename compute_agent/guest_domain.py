@@ -9,25 +9,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from common.errors import ImageRefused
 from common.rpc.compute_v1 import InstanceSpec
+from common.rpc.hardware_v1 import Firmware
+from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk, Domain, Nic
-
-_NIC_PROPERTY = "hw_vif_model"
-_AGENT_PROPERTY = "hw_qemu_guest_agent"
-_YES = ("yes", "true", "on", "1")
-_NIC_MODELS = ("virtio", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet")
+from compute_agent.storage.disks import NVRAM_NAME
 
 
 def build(
     spec: InstanceSpec, pair: tuple[int, int], *, disks: Sequence[Disk], nics: Sequence[Nic], cloud_uuid: str,
-    console_log: Path,
+    console_log: Path, shared_cpus: frozenset[int] = frozenset(),
 ) -> Domain:  # fmt: skip
     """Raises ImageRefused for an image property whose value no domain can have."""
-    model = spec.image_properties.get(_NIC_PROPERTY, "virtio")
-    if model not in _NIC_MODELS:
-        known = ", ".join(_NIC_MODELS)
-        raise ImageRefused(f"the image asks for network cards {model!r}; known are {known}: change its {_NIC_PROPERTY}")
+    hardware = guest_hardware.of(spec)
     epoch, generation = pair
     return Domain(
         instance_id=spec.id,
@@ -37,8 +31,11 @@ def build(
         vcpus=spec.vcpus,
         memory_mib=spec.memory_mib,
         disks=tuple(disks),
-        nics=tuple(replace(nic, model=model) for nic in nics),
+        nics=tuple(replace(nic, model=hardware.vif_model.value) for nic in nics),
         console_log=console_log,
-        guest_agent=spec.image_properties.get(_AGENT_PROPERTY, "").lower() in _YES,
+        guest_agent=hardware.guest_agent,
         evacuable=spec.evacuable,
+        hardware=hardware,
+        nvram=console_log.with_name(NVRAM_NAME) if hardware.firmware is Firmware.UEFI else None,
+        shared_cpus=shared_cpus,
     )

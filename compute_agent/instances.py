@@ -56,7 +56,10 @@ class CreationUndone(CloudError):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the verbs work with. superseded: True when a task's instance is to be removed or moved on by a later one."""
+    """What the verbs work with. superseded: True when a task's instance is to be removed or moved on by a later one.
+
+    shared_cpus: the node's for guests without their own; none: all it has.
+    """
 
     cloud_uuid: str
     clock: Clock
@@ -64,6 +67,7 @@ class Parts:
     networking: Networking
     storage: Storage
     specs: Specs
+    shared_cpus: frozenset[int]
     stopping: threading.Event
     superseded: Callable[[Task], bool]
 
@@ -118,7 +122,7 @@ class Instances:
         self._checkpoint(task)
         self.remember(command, command.power, command.spec)
         with task.measure("domain", parts.clock):
-            parts.hypervisor.ensure_absent(instance_id)
+            parts.hypervisor.ensure_stopped(instance_id)  # not undefined: libvirt would take its UEFI variables away
         with task.measure("kept_disks", parts.clock):
             parts.storage.keep(instance_id)
         return self._make(task, command, Undo())
@@ -271,7 +275,7 @@ class Instances:
     def _domain(self, spec: InstanceSpec, pair: tuple[int, int], disks: Sequence[Disk], nics: Sequence[Nic]) -> Domain:
         return guest_domain.build(
             spec, pair, disks=disks, nics=nics, cloud_uuid=self._parts.cloud_uuid,
-            console_log=self._parts.storage.console_log(spec.id),
+            console_log=self._parts.storage.console_log(spec.id), shared_cpus=self._parts.shared_cpus,
         )  # fmt: skip
 
     def _here(self, instance_id: str) -> bool:

@@ -11,11 +11,12 @@ from pathlib import Path
 from common.config import AgentConfig
 from common.errors import ConfigError
 from common.rpc.compute_v1 import Inventory
-from compute_agent import durable
+from compute_agent import durable, firmware, host_topology
 from compute_agent.hypervisor.base import Hypervisor, HypervisorFacts
 
 _MIB = 1024**2
 _GIB = 1024**3
+_REAL = ("kvm", "qemu")
 
 
 class InventoryReader:
@@ -28,15 +29,23 @@ class InventoryReader:
         self._state_dir = Path(config.state_dir)
         self._disk_gib = config.disk_gib or self._first_free_gib()
         self._facts: HypervisorFacts | None = None
+        self._firmware: list[str] = []
+        self._dedicated: frozenset[int] = frozenset()
+        self._system = host_topology.SYSTEM
 
     def read(self) -> Inventory:
         """Raises HypervisorError when the hypervisor does not answer."""
         if self._facts is None:
             self._facts = self._hypervisor.facts()
+            self._dedicated = host_topology.dedicated_cpus(self._config.dedicated_cpus)
+            if self._config.fake_topology and self._facts.virt_type == "fake":
+                self._system = Path(self._config.fake_topology)
+            host_topology.read(self._dedicated, self._system)  # says at once what is wrong with the configuration
+            self._firmware = firmware.found(self._facts.cpu_arch) if self._facts.virt_type in _REAL else []
         facts, memory = self._facts, _read_meminfo(self._meminfo)
         offers = facts.virt_type != "none"
         return Inventory(
-            vcpus=self._config.vcpus or facts.vcpus if offers else 0,
+            vcpus=(self._config.vcpus or facts.vcpus - len(self._dedicated)) if offers else 0,
             memory_mib=self._config.memory_mib or memory["MemTotal"] if offers else 0,
             disk_gib=self._disk_gib if offers else 0,
             hypervisor_type=facts.hypervisor_type,
@@ -50,6 +59,8 @@ class InventoryReader:
             disk_free_gib=self._free_bytes() // _GIB,
             load_1m=round(os.getloadavg()[0], 2),
             shared_instances=self._config.shared_instances,
+            firmware=self._firmware,
+            cells=host_topology.read(self._dedicated, self._system) if offers else [],
         )
 
     def _first_free_gib(self) -> int:

@@ -41,7 +41,7 @@ runtime_packages() {
     echo ca-certificates iproute2 iputils-ping procps util-linux openssh-client acl \
         python3 python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev \
         libvirt-daemon libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu \
-        qemu-system-x86 qemu-utils nftables dnsmasq-base genisoimage \
+        qemu-system-x86 qemu-utils nftables dnsmasq-base genisoimage ovmf \
         $("$top/devstack/build-image" --packages)
 }
 

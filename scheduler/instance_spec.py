@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from common.config import Config
 from common.db import network_state, nodes
 from common.db.models import Instance
+from common.errors import NoValidNode
+from common.hardware import reading
 from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec, RescueSpec
+from common.rpc.hardware_v1 import GuestCell, GuestHardware
 
 
 def build(session: Session, instance: Instance, config: Config, *, plugged: bool = True) -> InstanceSpec:
@@ -34,6 +38,7 @@ def build(session: Session, instance: Instance, config: Config, *, plugged: bool
         evacuable=instance.node_id is not None and nodes.has_shared_instances(session, instance.node_id),
         rescue=_rescue(instance, config),
         image_properties={str(key): str(value) for key, value in instance.image.get("properties", {}).items()},
+        hardware=_hardware(session, instance),
     )
 
 
@@ -43,6 +48,27 @@ def _rescue(instance: Instance, config: Config) -> RescueSpec | None:
         return None
     image = image_spec(wanted["image"], config)
     return RescueSpec(image=image, kind=wanted["kind"], bus=wanted["bus"], first=bool(wanted["first"]))
+
+
+def _hardware(session: Session, instance: Instance) -> GuestHardware:
+    """With the place on the node's NUMA cells that the claim took, where flavor or image want one."""
+    wanted = reading.read(instance.flavor, instance.image)
+    if wanted.numa is None or instance.node_id is None:
+        return wanted.guest
+    taken = nodes.cells_of(session, instance.id, instance.node_id)
+    if taken is None:
+        raise NoValidNode(
+            f"Server {instance.id} wants CPUs or memory of NUMA cells, and its claim on node {instance.node_name} has "
+            "none: migrate or rebuild it, or resize it to a flavor without."
+        )
+    cells = [
+        GuestCell(
+            id=cell["id"], cpus=cell["cpus"], memory_mib=cell["memory_mib"], host_cell=cell["host_cell"],
+            pins=cell["pins"],
+        )
+        for cell in taken["cells"]
+    ]  # fmt: skip
+    return msgspec.structs.replace(wanted.guest, cells=cells, page_kib=taken["page_kib"])
 
 
 def image_spec(image: dict[str, Any], config: Config) -> ImageSpec:

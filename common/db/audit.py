@@ -7,6 +7,7 @@ What the nodes hold is compared in api/cumulet/operations/audit.py, with `placed
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +24,9 @@ from common.db.models import (
     Keypair,
     Network,
     Node,
+    NodePages,
     Operation,
+    PinnedCpu,
     Port,
     QuotaUsage,
     RbacPolicy,
@@ -35,6 +38,7 @@ from common.db.models import (
     SubnetPool,
     Trunk,
 )
+from common.hardware.wishes import cpu_text
 from common.states import ON_NODE, OPEN_OPERATION_STATES, OperationClass, VmState
 
 INSTANCE = "instance"  # the purpose of the allocation that every placed instance has
@@ -115,7 +119,7 @@ def _placed(session: Session, condition: sa.ColumnElement[bool]) -> Iterator[Pla
 
 def nodes_used(session: Session) -> Iterator[Difference]:
     """nodes.used_* are the sums of the node's allocations."""
-    names = ("vcpus", "memory_mib", "disk_gib")
+    names = ("vcpus", "memory_mib", "disk_gib", "pcpus")
     sums = sa.select(
         Allocation.node_id, *(sa.func.sum(getattr(Allocation, name)).label(name) for name in names)
     ).group_by(Allocation.node_id).subquery()  # fmt: skip
@@ -127,7 +131,32 @@ def nodes_used(session: Session) -> Iterator[Difference]:
         .where(sa.or_(*(one != other for one, other in zip(counted, kept, strict=True))))
     )
     for name, *numbers in session.execute(query):
-        yield Difference(Kind.NODE_USED, name, _amounts(*numbers[:3]), _amounts(*numbers[3:]))
+        yield Difference(Kind.NODE_USED, name, _amounts(*numbers[:4]), _amounts(*numbers[4:]))
+
+
+def cells_taken(session: Session) -> Iterator[Difference]:
+    """CPUs with an owner and pages in use are those that allocations say; the few of them are added up here."""
+    cpus: dict[str, set[int]] = defaultdict(set)
+    pages: dict[tuple[str, int, int], int] = defaultdict(int)
+    names = {node_id: name for node_id, name in session.execute(sa.select(Node.id, Node.name))}  # noqa: C416
+    for node_id, taken in session.execute(
+        sa.select(Allocation.node_id, Allocation.cells).where(Allocation.cells.is_not(None))
+    ):
+        cpus[node_id].update(taken["held"])
+        for cell in taken["cells"]:
+            pages[node_id, cell["host_cell"], taken["page_kib"]] += cell["pages"]
+    owned: dict[str, set[int]] = defaultdict(set)
+    for node_id, cpu in session.execute(sa.select(PinnedCpu.node_id, PinnedCpu.cpu)):
+        owned[node_id].add(cpu)
+    for node_id in sorted({*cpus, *owned}):
+        if cpus[node_id] != owned[node_id]:
+            one, other = cpu_text(cpus[node_id]) or "none", cpu_text(owned[node_id]) or "none"
+            yield Difference(Kind.NODE_USED, names[node_id], f"CPUs {one}", f"CPUs {other}")
+    rows = session.execute(sa.select(NodePages.node_id, NodePages.cell, NodePages.size_kib, NodePages.used))
+    for node_id, number, size_kib, used in rows:
+        if (wanted := pages.get((node_id, number, size_kib), 0)) != used:
+            where = f"pages of {size_kib} KiB in cell {number}"
+            yield Difference(Kind.NODE_USED, names[node_id], f"{wanted} {where}", f"{used} {where}")
 
 
 def allocations(session: Session) -> Iterator[Difference]:
@@ -140,7 +169,8 @@ def allocations(session: Session) -> Iterator[Difference]:
         Instance.id, Instance.node_id, Instance.resize, *(value.label(name) for name, value in wanted.items())
     ).where(Instance.deleted.is_(False), Instance.node_id.is_not(None)).subquery()  # fmt: skip
     columns = (living.c.node_id, living.c.vcpus, living.c.memory_mib, living.c.disk_gib)
-    held = (Allocation.node_id, Allocation.vcpus, Allocation.memory_mib, Allocation.disk_gib)
+    vcpus = Allocation.vcpus + Allocation.pcpus  # which of the two is the flavor's and the image's to say
+    held = (Allocation.node_id, vcpus, Allocation.memory_mib, Allocation.disk_gib)
     missing = (
         sa.select(living.c.id, *columns, *held)
         .outerjoin(
@@ -154,7 +184,7 @@ def allocations(session: Session) -> Iterator[Difference]:
         .where(
             sa.or_(
                 Allocation.consumer_id.is_(None),
-                *(living.c[name] != getattr(Allocation, name) for name in wanted),
+                *(one != other for one, other in zip(columns[1:], held[1:], strict=True)),
             )
         )
     )
@@ -355,7 +385,7 @@ def states(session: Session) -> Iterator[Difference]:
 
 
 CHECKS: tuple[Callable[[Session], Iterator[Difference]], ...] = (
-    nodes_used, allocations, quota_usage, ports, addresses, tasks, states,
+    nodes_used, cells_taken, allocations, quota_usage, ports, addresses, tasks, states,
 )  # fmt: skip
 
 
@@ -370,7 +400,7 @@ def recount_nodes(session: Session) -> int:
         f"used_{name}": sa.select(sa.func.coalesce(sa.func.sum(getattr(Allocation, name)), 0))
         .where(Allocation.node_id == Node.id)
         .scalar_subquery()
-        for name in ("vcpus", "memory_mib", "disk_gib")
+        for name in ("vcpus", "memory_mib", "disk_gib", "pcpus")
     }
     done = session.execute(
         sa.update(Node)
@@ -404,8 +434,8 @@ def _count(owner: Any, resource: str, amount: Any = None, condition: Any = None)
     return query if condition is None else query.where(condition)
 
 
-def _amounts(vcpus: int, memory_mib: int, disk_gib: int) -> str:
-    return f"{vcpus} vCPUs, {memory_mib} MiB, {disk_gib} GiB"
+def _amounts(vcpus: int, memory_mib: int, disk_gib: int, pcpus: int = 0) -> str:
+    return f"{vcpus} vCPUs, {memory_mib} MiB, {disk_gib} GiB" + (f", {pcpus} CPUs of its own" if pcpus else "")
 
 
 def _claim(node_id: str | None, *amounts: int) -> str:

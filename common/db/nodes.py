@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.config import SchedulerConfig
-from common.db import network_state
+from common.db import network_state, node_cells
 from common.db.models import Allocation, Node, Service
 from common.db.upsert import insert_ignore
+from common.hardware.numa import NumaWish
 from common.ids import new_id
 
 COMPUTE_BINARY = "nova-compute"
@@ -23,11 +24,16 @@ NETWORK_BINARY = "cumulet-network"  # of a node that is not for instances; OpenS
 
 @dataclass(frozen=True)
 class Amounts:
-    """What is claimed. memory in MiB, disk in GiB."""
+    """What is claimed. memory in MiB, disk in GiB; pcpus: CPUs for itself, which are not among vcpus.
+
+    numa: what is asked of the node's cells; that is found and taken with the rest.
+    """
 
     vcpus: int
     memory_mib: int
     disk_gib: int
+    pcpus: int = 0
+    numa: NumaWish | None = None
 
 
 def enrol(
@@ -174,6 +180,9 @@ def heartbeat(
     if address and address != node.address:
         values["address"] = address
         network_state.touch_neighbours(session, node.id)  # its tunnel endpoint
+    if inventory.get("cells", []) != (node.inventory or {}).get("cells", []):
+        values["pcpus"] = node_cells.report(session, node.id, inventory.get("cells", []))
+        values["change_seq"] = next_seq()
     was = (node.vcpus, node.memory_mib, node.disk_gib)
     silent = node.last_heartbeat_at is None or (now - node.last_heartbeat_at).total_seconds() > 15
     if silent or was != (inventory["vcpus"], inventory["memory_mib"], inventory["disk_gib"]):
@@ -207,17 +216,27 @@ def claim(
     another transaction is claiming on at this moment is passed over (and a repeated claim answers False).
     """
     key = {"consumer": consumer_id, "on": node_id, "for": purpose}
-    asked = {"cpus": amounts.vcpus, "memory": amounts.memory_mib, "disk": amounts.disk_gib}
+    asked = {
+        "cpus": amounts.vcpus, "memory": amounts.memory_mib, "disk": amounts.disk_gib, "own_cpus": amounts.pcpus,
+    }  # fmt: skip
     connection = session.connection()
     if not connection.execute(_USE if patient else _USE_FREE, key | asked).rowcount:
         return patient and connection.execute(_CLAIMED, key).first() is not None
+    cells = None
+    if amounts.numa is not None:
+        cells = node_cells.take(session, node_id, consumer_id, amounts.numa)
+        if cells is None:
+            _give_back(session, node_id, amounts)
+            return False
     claimed = {
         "consumer_id": consumer_id, "node_id": node_id, "purpose": purpose, "project_id": project_id,
         "user_id": user_id, "vcpus": amounts.vcpus, "memory_mib": amounts.memory_mib, "disk_gib": amounts.disk_gib,
-        "created_at": now,
+        "pcpus": amounts.pcpus, "cells": cells, "created_at": now,
     }  # fmt: skip
     if not insert_ignore(session, Allocation, [claimed]):  # the same claim was made while this one waited for the node
         _give_back(session, node_id, amounts)
+        if cells is not None:
+            node_cells.give_back(session, node_id, cells)
     return True
 
 
@@ -229,7 +248,8 @@ _CLAIMED = sa.select(Allocation.node_id).where(
 
 
 def _use(*, patient: bool) -> sa.Update:
-    node, cpus, memory, disk = Node, *(sa.bindparam(name, type_=sa.Integer) for name in ("cpus", "memory", "disk"))
+    names = ("cpus", "memory", "disk", "own_cpus")
+    node, cpus, memory, disk, own_cpus = Node, *(sa.bindparam(name, type_=sa.Integer) for name in names)
     locked = sa.select(Node.id).where(Node.id == sa.bindparam("on")).correlate(None)
     locked = locked.with_for_update(key_share=True, skip_locked=not patient)
     return (
@@ -240,11 +260,13 @@ def _use(*, patient: bool) -> sa.Update:
             node.used_vcpus + cpus <= node.vcpus * node.cpu_ratio,
             node.used_memory_mib + memory <= (node.memory_mib - node.reserved_memory_mib) * node.memory_ratio,
             node.used_disk_gib + disk <= (node.disk_gib - node.reserved_disk_gib) * node.disk_ratio,
+            sa.or_(own_cpus == 0, node.used_pcpus + own_cpus <= node.pcpus),
         )
         .values(
             used_vcpus=node.used_vcpus + cpus,
             used_memory_mib=node.used_memory_mib + memory,
             used_disk_gib=node.used_disk_gib + disk,
+            used_pcpus=node.used_pcpus + own_cpus,
             change_seq=next_seq(),
         )
     )
@@ -257,12 +279,14 @@ def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = 
     """Give a claim back; releasing twice is harmless. True: there was one."""
     row = session.execute(
         _allocation(sa.delete(Allocation), consumer_id, node_id, purpose).returning(
-            Allocation.vcpus, Allocation.memory_mib, Allocation.disk_gib
+            Allocation.vcpus, Allocation.memory_mib, Allocation.disk_gib, Allocation.pcpus, Allocation.cells
         )
     ).one_or_none()
     if row is None:
         return False
-    _give_back(session, node_id, Amounts(row.vcpus, row.memory_mib, row.disk_gib))
+    _give_back(session, node_id, Amounts(row.vcpus, row.memory_mib, row.disk_gib, row.pcpus))
+    if row.cells is not None:
+        node_cells.give_back(session, node_id, row.cells)
     return True
 
 
@@ -274,6 +298,7 @@ def _give_back(session: Session, node_id: str, amounts: Amounts) -> None:
             used_vcpus=Node.used_vcpus - amounts.vcpus,
             used_memory_mib=Node.used_memory_mib - amounts.memory_mib,
             used_disk_gib=Node.used_disk_gib - amounts.disk_gib,
+            used_pcpus=Node.used_pcpus - amounts.pcpus,
             change_seq=next_seq(),
         )
         .execution_options(synchronize_session=False)
@@ -285,6 +310,15 @@ def release_all(session: Session, consumer_id: str) -> None:
     for allocation in session.scalars(sa.select(Allocation).where(Allocation.consumer_id == consumer_id)).all():
         session.expunge(allocation)
         release(session, consumer_id=consumer_id, node_id=allocation.node_id, purpose=allocation.purpose)
+
+
+def cells_of(session: Session, consumer_id: str, node_id: str) -> dict[str, Any] | None:
+    """What the consumer has of the node's NUMA cells (common/db/node_cells.py); None: nothing."""
+    return session.scalar(
+        sa.select(Allocation.cells).where(
+            Allocation.consumer_id == consumer_id, Allocation.node_id == node_id, Allocation.purpose == PLACED
+        )
+    )
 
 
 def allocations(session: Session, consumer_ids: Sequence[str]) -> list[Allocation]:

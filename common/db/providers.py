@@ -25,9 +25,13 @@ class ResourceClass(StrEnum):
     VCPU = "VCPU"
     MEMORY_MB = "MEMORY_MB"
     DISK_GB = "DISK_GB"
+    PCPU = "PCPU"  # a CPU that its guest has for itself
 
 
-_COLUMNS = {ResourceClass.VCPU: "vcpus", ResourceClass.MEMORY_MB: "memory_mib", ResourceClass.DISK_GB: "disk_gib"}
+_COLUMNS = {
+    ResourceClass.VCPU: "vcpus", ResourceClass.MEMORY_MB: "memory_mib", ResourceClass.DISK_GB: "disk_gib",
+    ResourceClass.PCPU: "pcpus",
+}  # fmt: skip
 _RATIOS = {
     ResourceClass.VCPU: Node.cpu_ratio, ResourceClass.MEMORY_MB: Node.memory_ratio,
     ResourceClass.DISK_GB: Node.disk_ratio,
@@ -93,10 +97,18 @@ def find(session: Session, query: ProviderQuery) -> list[Provider]:
     return [each for each in found if _has_traits(each.traits, query)]
 
 
+def traits_by_node(session: Session) -> dict[str, frozenset[str]]:
+    """Of all nodes, by id."""
+    query = sa.select(Node.id, Node.inventory, Service.disabled).join(Service, Service.number == Node.service_number)
+    return {
+        node_id: traits.of_node(inventory, disabled=disabled) for node_id, inventory, disabled in session.execute(query)
+    }
+
+
 def _fits(resource: ResourceClass, amount: int) -> sa.ColumnElement[bool]:
     """The same sum as in nodes.claim."""
     column = _COLUMNS[resource]
-    offered = (getattr(Node, column) - _RESERVED.get(resource, 0)) * _RATIOS[resource]
+    offered = (getattr(Node, column) - _RESERVED.get(resource, 0)) * _RATIOS.get(resource, 1.0)
     return sa.and_(getattr(Node, column) > 0, getattr(Node, f"used_{column}") + amount <= offered)
 
 
@@ -108,7 +120,7 @@ def _provider(node: Node, disabled: bool) -> Provider:
     stocks = {
         resource: Stock(
             total=getattr(node, column), reserved=getattr(node, _RESERVED[resource].key) if resource in _RESERVED else 0,
-            ratio=getattr(node, _RATIOS[resource].key), used=getattr(node, f"used_{column}"),
+            ratio=getattr(node, _RATIOS[resource].key) if resource in _RATIOS else 1.0, used=getattr(node, f"used_{column}"),
         )
         for resource, column in _COLUMNS.items()
         if getattr(node, column) > 0
@@ -134,13 +146,19 @@ def set_terms(session: Session, node_id: str, generation: int, terms: Mapping[Re
     node = session.scalars(held.execution_options(populate_existing=True)).one_or_none()
     if node is None:
         return False
-    node.own_ratios = node.own_ratios | {_OWN[resource]: wanted.ratio for resource, wanted in terms.items()}
+    own = {_OWN[resource]: wanted.ratio for resource, wanted in terms.items() if resource in _OWN}
+    node.own_ratios = node.own_ratios | own
     for resource, wanted in terms.items():
         if resource in _RESERVED:
             setattr(node, _RESERVED[resource].key, wanted.reserved)
     session.flush()
     aggregates.derive(session, [node_id])
     return True
+
+
+def has_ratio(resource: ResourceClass) -> bool:
+    """False for what only one can have."""
+    return resource in _RATIOS
 
 
 def has_reserve(resource: ResourceClass) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from common.deadlines import NODE_DOWN_S
+from common.hardware import fitting
 from common.placement.expressions import fits
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
@@ -132,6 +133,32 @@ def in_aggregate(request: PlacementRequest, node: NodeView, _now: datetime) -> R
     return None
 
 
+def has_traits(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    """Traits that flavor and image require, or forbid, by name or by what they ask for."""
+    held = request.traits_of.get(node.id, frozenset())
+    missing = sorted(request.traits.required - held)
+    unwanted = sorted(request.traits.forbidden & held)
+    if not missing and not unwanted:
+        return None
+    reason = f"the node lacks {', '.join(missing)}" if missing else f"the node has {', '.join(unwanted)}"
+    return Refusal(node.name, "has_traits", reason, hopeless=True)
+
+
+def fits_cells(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    """CPUs for itself and pages of memory, cell by cell. The claim looks again, and takes them."""
+    wish, cells = request.amounts.numa, request.cells_of.get(node.id, ())
+    if wish is None or fitting.fit(wish, cells) is not None:
+        return None
+    hopeless = fitting.fit(wish, [cell.emptied() for cell in cells]) is None
+    if not wish.dedicated:
+        return Refusal(node.name, "fits_cells", fitting.wanted_text(wish, cells), hopeless=hopeless)
+    wanted, free = request.amounts.pcpus, sum(len(cell.free) for cell in cells)
+    text = fitting.wanted_text(wish, cells)
+    if wanted <= free:
+        return Refusal(node.name, "fits_cells", text, hopeless=hopeless)
+    return Refusal(node.name, "fits_cells", text, wanted, free, hopeless)
+
+
 def on_same_node(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
     if request.same_nodes is None or node.id in request.same_nodes:
         return None
@@ -226,6 +253,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(in_aggregate, lambda request: bool(request.aggregate_specs)),
     Filter(has_arch, lambda request: request.arch is not None),
     Filter(has_hypervisor_type, lambda request: request.hypervisor_type is not None),
+    Filter(has_traits, lambda request: bool(request.traits)),
     Filter(on_same_node, lambda request: request.same_nodes is not None),
     Filter(on_other_node, lambda request: bool(request.other_nodes)),
     Filter(in_affinity, lambda request: request.group is not None),
@@ -233,6 +261,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(fits_vcpus, sieve=_with_vcpus),
     Filter(fits_memory, sieve=_with_memory),
     Filter(fits_disk, sieve=_with_disk),
+    Filter(fits_cells, lambda request: request.amounts.numa is not None),
 )
 
 

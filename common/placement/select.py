@@ -60,6 +60,7 @@ _SHORT = {
     "in_aggregate": "are in no aggregate that the flavor wants",
     "has_arch": "have another processor architecture",
     "has_hypervisor_type": "have another hypervisor",
+    "has_traits": "lack a trait that is wanted, or have one that is not",
     "on_same_node": "have none of the servers it is to be beside",
     "on_other_node": "have a server it is to be apart from",
     "in_affinity": "are not where its server group is",
@@ -67,6 +68,7 @@ _SHORT = {
     "fits_vcpus": "have too few vCPUs free",
     "fits_memory": "have too little memory free",
     "fits_disk": "have too little disk free",
+    "fits_cells": "have no NUMA cells with the CPUs and pages that are wanted",
 }
 
 
@@ -125,7 +127,12 @@ def nearest_fix(refusals: Sequence[Refusal], considered: int) -> str:
     amounts = [refusal for refusal in refusals if refusal.wanted is not None and refusal.free is not None]
     if amounts:
         best = min(amounts, key=lambda r: (r.hopeless, ((r.wanted or 0) - (r.free or 0)) / (r.wanted or 1)))
-        unit = {"fits_vcpus": "vCPUs", "fits_memory": "MiB of memory", "fits_disk": "GiB of disk"}[best.filter]
+        unit = {
+            "fits_vcpus": "vCPUs",
+            "fits_memory": "MiB of memory",
+            "fits_disk": "GiB of disk",
+            "fits_cells": "CPUs to dedicate",
+        }[best.filter]
         short = (best.wanted or 0) - max(best.free or 0, 0)
         if best.hopeless:
             nearest = f"node {best.node} comes nearest, {short:g} {unit} short"

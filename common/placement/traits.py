@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from common.hardware.reading import SECURE_BOOT_TRAIT, UEFI_TRAIT
+
 DISABLED = "COMPUTE_STATUS_DISABLED"
+#: by what an agent calls the firmware
+_BY_FIRMWARE = {"uefi": UEFI_TRAIT, "uefi-secure-boot": SECURE_BOOT_TRAIT}
 _ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "riscv64")
 #: libvirt's name of a CPU feature, where it isn't simply the trait's in lower case
 _OTHER_NAMES = {
@@ -26,7 +30,9 @@ _BY_FEATURE = {_OTHER_NAMES.get(name, name.lower()): f"HW_CPU_X86_{name}" for na
 }  # fmt: skip
 
 #: every trait that a node of this cloud can have
-ALL = frozenset({DISABLED, *(f"HW_ARCH_{name.upper()}" for name in _ARCHITECTURES), *_BY_FEATURE.values()})
+ALL = frozenset(
+    {DISABLED, *(f"HW_ARCH_{name.upper()}" for name in _ARCHITECTURES), *_BY_FEATURE.values(), *_BY_FIRMWARE.values()}
+)
 
 
 def of_node(inventory: Mapping[str, Any], *, disabled: bool) -> frozenset[str]:
@@ -34,6 +40,7 @@ def of_node(inventory: Mapping[str, Any], *, disabled: bool) -> frozenset[str]:
     found = {_BY_FEATURE[name] for name in inventory.get("cpu_features", ()) if name in _BY_FEATURE}
     if inventory.get("cpu_arch") in _ARCHITECTURES:
         found.add(f"HW_ARCH_{inventory['cpu_arch'].upper()}")
+    found |= {_BY_FIRMWARE[name] for name in inventory.get("firmware", ()) if name in _BY_FIRMWARE}
     if disabled:
         found.add(DISABLED)
     return frozenset(found)

@@ -14,6 +14,8 @@ from enum import StrEnum
 
 import msgspec
 
+from common.rpc.hardware_v1 import GuestHardware
+
 VERSION = 1
 
 
@@ -285,6 +287,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral_gib: int = 0
     swap_mib: int = 0
     image_properties: dict[str, str] = {}  # allow-listed hw_* properties only
+    hardware: GuestHardware | None = None  # None: from an older control plane; then the image's properties say it
     network_version: int = 0  # of the node's network state when ports, networks and groups were read; 0: not known
     evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
     rescue: RescueSpec | None = None  # boot from this instead of the root disk
@@ -492,6 +495,27 @@ class DomainDigest(msgspec.Struct, frozen=True, kw_only=True):
     stopped_by_node: bool = False  # off because the node had no lease, not by its own or anybody's wish
 
 
+class Pages(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory pages of one size that a NUMA cell has; of those of 4 KiB what large ones leave."""
+
+    size_kib: int
+    total: int
+
+
+class NumaCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A NUMA cell of the node. dedicated: of `cpus` those that guests may have for themselves.
+
+    siblings: the threads of each core that has several.
+    """
+
+    id: int
+    cpus: list[int]
+    dedicated: list[int] = []
+    siblings: list[list[int]] = []
+    memory_mib: int = 0
+    pages: list[Pages] = []
+
+
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     vcpus: int
     memory_mib: int
@@ -507,6 +531,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_gib: int = 0
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
+    cells: list[NumaCell] = []
+    firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from common.rpc.compute_v1 import PowerState
+from common.rpc.hardware_v1 import GuestHardware
+
+PLAIN = GuestHardware()
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Disk:
     bus: str = "virtio"
     read_only: bool = False
     serial: str = ""
-    kind: str = "disk"  # or "cdrom"
+    is_cdrom: bool = False
     boot: bool = False  # the guest boots from this one, and not from the first
 
 
@@ -53,6 +56,9 @@ class Domain:
     console_log: Path
     guest_agent: bool = False  # a channel to an agent in the guest
     evacuable: bool = False  # another node could run it: to be stopped when this one's lease runs out
+    hardware: GuestHardware = PLAIN
+    nvram: Path | None = None  # where UEFI keeps its variables
+    shared_cpus: frozenset[int] = frozenset()  # the node's for guests without CPUs of their own; none: all of them
 
 
 @dataclass(frozen=True)

@@ -15,25 +15,21 @@ from xml.etree import ElementTree as ET
 
 from common.errors import HypervisorError
 from common.ids import is_uuid
+from compute_agent.hypervisor import hardware_xml
 from compute_agent.hypervisor.base import Disk, Domain, Nic
+from compute_agent.hypervisor.hardware_xml import add as _add
+from compute_agent.hypervisor.virt_type import VirtType
 
 METADATA_URI = "urn:cumulet:domain:1"
 METADATA_PREFIX = "cml"
 NAME_PREFIX = "cml-"
 BALLOON_STATS_PERIOD_S = 10
 _FORMATS = ("qcow2", "raw")
-_BUSES = ("virtio", "ide", "sata", "scsi")
-_KINDS = ("disk", "cdrom")
+_BUSES = ("virtio", "ide", "sata", "scsi", "usb")
 _DEVICE = re.compile(r"[a-z]{2,3}[a-z]{1,2}")
 _PLAIN = re.compile(r"[\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 
 ET.register_namespace(METADATA_PREFIX, METADATA_URI)
-
-
-class VirtType(StrEnum):
-    KVM = "kvm"
-    QEMU = "qemu"
-    TEST = "test"
 
 
 class CacheMode(StrEnum):
@@ -89,8 +85,11 @@ def build(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mappi
     _add(root, "metadata").append(mark_element(mark_of(domain)))
     _add(root, "memory", str(domain.memory_mib), unit="MiB")
     _add(root, "currentMemory", str(domain.memory_mib), unit="MiB")
-    _add(root, "vcpu", str(domain.vcpus), placement="static")
-    _add_machine(root, domain, virt_type)
+    hardware_xml.add_processors(root, domain)
+    _add_system(root, domain)
+    hardware_xml.add_os(root, domain, virt_type)
+    hardware_xml.add_features(root, domain.hardware, virt_type)
+    hardware_xml.add_cpu(root, domain.hardware, virt_type)
     clock = _add(root, "clock", offset="utc")
     _add(clock, "timer", name="pit", tickpolicy="delay")
     _add(clock, "timer", name="rtc", tickpolicy="catchup")
@@ -102,15 +101,15 @@ def build(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mappi
     _add(sleep, "suspend-to-disk", enabled="no")
     devices = _add(root, "devices")
     for disk in domain.disks:
-        _add_disk(devices, disk, cache, backings.get(disk.path))
-    _add(devices, "controller", type="usb", model="none")
-    if any(disk.bus == "scsi" for disk in domain.disks):  # libvirt's own choice is a controller of 1995
-        _add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+        hardware_xml.add_disk_tuning(
+            _add_disk(devices, disk, cache, backings.get(disk.path)), domain.hardware.disk_tuning
+        )
+    hardware_xml.add_controllers(devices, domain)
     for nic in domain.nics:
-        _add_nic(devices, nic)
+        hardware_xml.add_nic_driver(_add_nic(devices, nic), nic, domain.hardware)
     _add_consoles(devices, domain)
-    rng = _add(devices, "rng", model="virtio")
-    _add(rng, "backend", "/dev/urandom", model="random")
+    hardware_xml.add_video(devices, domain.hardware)
+    hardware_xml.add_small_devices(devices, domain.hardware)
     balloon = _add(devices, "memballoon", model="virtio")
     _add(balloon, "stats", period=str(BALLOON_STATS_PERIOD_S))
     return root
@@ -156,13 +155,7 @@ def read_mark(text: str) -> Mark | None:
         return None
 
 
-def _add(parent: ET.Element, tag: str, text: str | None = None, /, **attributes: str) -> ET.Element:
-    child = ET.SubElement(parent, tag, attributes)
-    child.text = text
-    return child
-
-
-def _add_machine(root: ET.Element, domain: Domain, virt_type: VirtType) -> None:
+def _add_system(root: ET.Element, domain: Domain) -> None:
     """SMBIOS shows the instance's own id and never the host's (OSSN-0028).
 
     The product's name is the one by which cloud-init of ordinary images knows where it is; with another it stays off.
@@ -176,29 +169,14 @@ def _add_machine(root: ET.Element, domain: Domain, virt_type: VirtType) -> None:
         ("family", "Virtual Machine"),
     ):
         _add(system, "entry", value, name=name)
-    operating_system = _add(root, "os")
-    kind = _add(operating_system, "type", "hvm")
-    if virt_type is not VirtType.TEST:  # libvirt's test driver knows neither this machine nor SMBIOS of ours
-        kind.attrib.update(arch="x86_64", machine="pc")
-    if not any(disk.boot for disk in domain.disks):
-        _add(operating_system, "boot", dev="hd")
-    _add(operating_system, "smbios", mode="sysinfo")
-    features = _add(root, "features")
-    _add(features, "acpi")
-    _add(features, "apic")
-    if virt_type is VirtType.KVM:
-        _add(root, "cpu", mode="host-model", check="partial")
-    elif virt_type is VirtType.QEMU:  # the model with the fewest features is the fastest to emulate
-        cpu = _add(root, "cpu", mode="custom", match="exact", check="none")
-        _add(cpu, "model", "qemu64", fallback="allow")
 
 
-def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backing | None) -> None:
+def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backing | None) -> ET.Element:
     """The whole chain is spelt out, so that nothing is read from the disk's own header to find it.
 
     relabel="no": libvirt would otherwise give the shared base image to QEMU's user for good, who could then write it.
     """
-    element = _add(devices, "disk", type="file", device=disk.kind)
+    element = _add(devices, "disk", type="file", device="cdrom" if disk.is_cdrom else "disk")
     driver = _add(element, "driver", name="qemu", type=disk.format, cache=cache.value)
     if not disk.read_only:
         driver.set("discard", "unmap")
@@ -217,15 +195,17 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
         _add(element, "boot", order="1")
     if disk.serial:
         _add(element, "serial", disk.serial)
+    return element
 
 
-def _add_nic(devices: ET.Element, nic: Nic) -> None:
+def _add_nic(devices: ET.Element, nic: Nic) -> ET.Element:
     element = _add(devices, "interface", type="bridge")
     _add(element, "mac", address=nic.mac_address)
     _add(element, "source", bridge=nic.bridge)
     _add(element, "target", dev=nic.tap)
     _add(element, "model", type=nic.model)
     _add(element, "mtu", size=str(nic.mtu))
+    return element
 
 
 def _add_consoles(devices: ET.Element, domain: Domain) -> None:
@@ -237,6 +217,8 @@ def _add_consoles(devices: ET.Element, domain: Domain) -> None:
     serial = _add(devices, "serial", type="pty")
     _add(serial, "log", file=str(domain.console_log), append="off")
     _add(serial, "target", type="isa-serial", port="0")
+    for port in hardware_xml.serial_ports(domain.hardware):
+        _add(_add(devices, "serial", type="pty"), "target", type="isa-serial", port=port)
     console = _add(devices, "console", type="pty")
     _add(console, "target", type="serial", port="0")
     if domain.guest_agent:
@@ -244,7 +226,6 @@ def _add_consoles(devices: ET.Element, domain: Domain) -> None:
         _add(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
     graphics = _add(devices, "graphics", type="vnc")
     _add(graphics, "listen", type="socket")
-    _add(_add(devices, "video"), "model", type="vga")
 
 
 def _check(domain: Domain, backings: Mapping[Path, Backing]) -> None:
@@ -264,6 +245,7 @@ def _check(domain: Domain, backings: Mapping[Path, Backing]) -> None:
             instance_id=domain.instance_id,
         )
     texts = [domain.cloud_uuid, str(domain.console_log), *(str(backing.path) for backing in used)]
+    texts += [str(domain.nvram or ""), *domain.hardware.cpu_features]
     texts += [text for disk in domain.disks for text in (str(disk.path), disk.serial)]
     texts += [text for nic in domain.nics for text in (nic.mac_address, nic.tap, nic.bridge, nic.model)]
     for text in texts:
@@ -275,5 +257,5 @@ def _check(domain: Domain, backings: Mapping[Path, Backing]) -> None:
 
 
 def _disk_is_sound(disk: Disk) -> bool:
-    known = disk.format in _FORMATS and disk.bus in _BUSES and disk.kind in _KINDS and disk.path.is_absolute()
+    known = disk.format in _FORMATS and disk.bus in _BUSES and disk.path.is_absolute()
     return known and bool(_DEVICE.fullmatch(disk.device))

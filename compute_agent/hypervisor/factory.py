@@ -28,8 +28,9 @@ def make_hypervisor(config: AgentConfig, *, cloud_uuid: str, clock: Clock) -> Hy
     if driver == "none":
         return NoHypervisor()
     # Here, so that a node with driver fake or none needs no libvirt.
-    from compute_agent.hypervisor.domain_xml import Backing, VirtType
+    from compute_agent.hypervisor.domain_xml import Backing
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+    from compute_agent.hypervisor.virt_type import VirtType
 
     def backing_of(path: Path) -> Backing | None:
         base = disks.recorded_base(path)

@@ -16,8 +16,9 @@ from common.errors import CloudError, HypervisorError
 from common.rpc.compute_v1 import PowerState
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
-from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark, VirtType
+from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark
 from compute_agent.hypervisor.libvirt_host import DomainRow, LibvirtHost
+from compute_agent.hypervisor.virt_type import VirtType
 
 logger = logging.getLogger(__name__)
 Scalar = str | int | float | bool | None

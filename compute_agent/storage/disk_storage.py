@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.errors import ImageRefused, StorageError
+from common.errors import StorageError
 from common.rpc.compute_v1 import InstanceSpec, RescueSpec
+from common.rpc.hardware_v1 import DiskBus, GuestHardware
+from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk
 from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
@@ -18,8 +19,9 @@ from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, Instan
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
 
-_DEVICE_LETTERS = {"virtio": "vd", "ide": "hd", "sata": "sd", "scsi": "sd"}
-_BUS_PROPERTY = "hw_disk_bus"
+_DEVICE_LETTERS = {
+    DiskBus.VIRTIO: "vd", DiskBus.IDE: "hd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd", DiskBus.USB: "sd",
+}  # fmt: skip
 _SEED_BYTES = 512
 
 
@@ -39,7 +41,7 @@ class DiskStorage:
         self._domain = domain
 
     def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
-        bus = _bus(spec)
+        hardware = guest_hardware.of(spec)
         with ExitStack() as held:
             with measure("image"):
                 base = held.enter_context(self._cache.hold(spec.image, self._disks.images_in_use))
@@ -51,7 +53,7 @@ class DiskStorage:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
                 rescue = self._ensure_rescue(spec, measure)
-        return _as_disks(files, drive, bus, rescue)
+        return _as_disks(files, drive, hardware, rescue)
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
@@ -68,7 +70,7 @@ class DiskStorage:
             raise StorageError(
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
-        return _as_disks(files, drive, _bus(spec), rescue)
+        return _as_disks(files, drive, guest_hardware.of(spec), rescue)
 
     def fetch(self, spec: InstanceSpec) -> None:
         with self._cache.hold(spec.image, self._disks.images_in_use):
@@ -126,32 +128,26 @@ class DiskStorage:
         return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts))
 
 
-def _bus(spec: InstanceSpec) -> str:
-    return _known_bus(spec.image_properties.get(_BUS_PROPERTY, "virtio"))
-
-
-def _known_bus(bus: str) -> str:
-    if bus not in _DEVICE_LETTERS:
-        known = ", ".join(_DEVICE_LETTERS)
-        raise ImageRefused(f"the image asks for disks on {bus!r}; known are {known}: change its {_BUS_PROPERTY}")
-    return bus
-
-
-def _as_disks(files: Sequence[DiskFile], drive: DiskFile | None, bus: str, rescue: _Rescue | None) -> tuple[Disk, ...]:
-    """Named in the order in which the guest sees them, by bus."""
-    every = [*files, drive] if drive is not None else list(files)
-    named: Counter[str] = Counter()
-    disks = []
-    rescued = [] if rescue is None else [rescue.file]
-    for file in [*rescued, *every] if rescue and rescue.spec.first else [*every, *rescued]:
-        of_rescue = rescue.spec if rescue is not None and file is rescue.file else None
-        on = _known_bus(of_rescue.bus) if of_rescue and of_rescue.bus else bus
-        device = _DEVICE_LETTERS[on] + chr(ord("a") + named[_DEVICE_LETTERS[on]])
-        named[_DEVICE_LETTERS[on]] += 1
-        disks.append(
+def _as_disks(
+    files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware, rescue: _Rescue | None
+) -> tuple[Disk, ...]:
+    """A config drive is one more disk, unless the image wants it as a drive. Named as the guest sees them, by bus."""
+    places = [(file, hardware.disk_bus, False) for file in files]
+    if drive is not None:
+        places.append((drive, hardware.cdrom_bus or hardware.disk_bus, hardware.cdrom_bus is not None))
+    if rescue is not None:
+        bus = DiskBus(rescue.spec.bus) if rescue.spec.bus else hardware.disk_bus
+        place = (rescue.file, bus, rescue.spec.kind == "cdrom")
+        places = [place, *places] if rescue.spec.first else [*places, place]
+    found: list[Disk] = []
+    for file, bus, is_cdrom in places:
+        prefix = _DEVICE_LETTERS[bus]
+        letter = chr(ord("a") + sum(disk.device.startswith(prefix) for disk in found))
+        rescues = rescue is not None and file is rescue.file
+        found.append(
             Disk(
-                file.path, file.format, device, on, read_only=file is drive, kind=of_rescue.kind if of_rescue else "disk",
-                boot=of_rescue is not None,
+                file.path, file.format, prefix + letter, bus.value, read_only=file is drive or (rescues and is_cdrom),
+                is_cdrom=is_cdrom, boot=rescues,
             )
         )  # fmt: skip
-    return tuple(disks)
+    return tuple(found)

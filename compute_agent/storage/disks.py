@@ -33,6 +33,7 @@ GIB = 1024**3
 MIB = 1024**2
 ROOT_NAME = "root.qcow2"
 BASE_NAME = "base.json"
+NVRAM_NAME = "nvram.fd"  # made by libvirt: what a guest with UEFI keeps over its power cycles
 DISCARDED_NAME = "discarded"  # holds the id of the command that had the disks before these removed
 _EPHEMERAL_NAME = "ephemeral.raw"
 _SWAP_NAME = "swap.raw"
@@ -222,7 +223,7 @@ class InstanceDisks:
         folder = self.ensure_folder(instance_id)
         kept = {_EPHEMERAL_NAME} if keep_ephemeral else set()
         with _explained("the disks", instance_id):
-            for disk in (ROOT_NAME, BASE_NAME, _EPHEMERAL_NAME, _SWAP_NAME, "config.iso"):
+            for disk in (ROOT_NAME, BASE_NAME, _EPHEMERAL_NAME, _SWAP_NAME, "config.iso", NVRAM_NAME):
                 if disk not in kept:
                     (folder / disk).unlink(missing_ok=True)
             with _made(folder / DISCARDED_NAME) as new:

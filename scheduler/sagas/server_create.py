@@ -14,7 +14,7 @@ from common.db import instances, network_state, node_life, nodes, ports
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
-from common.placement import neighbours, policy
+from common.placement import abilities, neighbours, policy
 from common.placement import request as placement_request
 from common.placement.filters import all_silent
 from common.placement.recent import RecentChoices
@@ -61,7 +61,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
         return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
-    request = neighbours.consider(session, instance, request)
+    request = abilities.consider(session, neighbours.consider(session, instance, request))
     views = context.placement.current(session, context.now)
     decision = choose(request, views, context.now, _rng, policy.from_config(context.config.scheduler))
     _recent.spread(decision, request, context.now)

@@ -19,7 +19,7 @@ from common.db.models import Image, Instance
 from common.db.server_migrations import MigrationStatus
 from common.deadlines import ENSURE_ABSENT_S, ENSURE_STOPPED_S, RESIZE_S, SNAPSHOT_S, SOFT_STOP_S, UPLOAD_S
 from common.errors import NoValidNode
-from common.placement import neighbours, policy
+from common.placement import abilities, neighbours, policy
 from common.placement import request as placement_request
 from common.placement.request import PlacementRequest
 from common.placement.select import Decision, choose, summary
@@ -117,14 +117,11 @@ def _claimed(session: Session, instance: Instance, node_id: str) -> dict[str, An
 
 def _request(session: Session, context: StepContext, instance: Instance) -> PlacementRequest:
     assert instance.resize is not None
-    request = placement_request.from_instance(instance, context.params, frozenset())
-    flavor = instance.resize["flavor"]
-    request = replace(
-        request,
-        amounts=placement_request.amounts_of(flavor, instance.image),
-        aggregate_specs=placement_request.specs_of_aggregates(flavor),
-    )
-    return neighbours.consider(session, instance, request)
+    request = placement_request.from_copies(
+        instance.resize["flavor"], instance.image, instance_id=instance.id,
+        availability_zone=instance.availability_zone, requested_node=context.params.get("requested_node"),
+    )  # fmt: skip
+    return abilities.consider(session, neighbours.consider(session, instance, request))
 
 
 def _choices(context: StepContext, instance: Instance, request: PlacementRequest) -> list[PlacementRequest]:

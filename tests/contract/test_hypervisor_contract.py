@@ -117,8 +117,8 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
             return FakeHypervisor(tmp_path / "fake", cloud_uuid=cloud_uuid, clock=SystemClock())
     else:
         pytest.importorskip("libvirt")
-        from compute_agent.hypervisor.domain_xml import VirtType
         from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+        from compute_agent.hypervisor.virt_type import VirtType
 
         uri = "test:///default"
         if request.param == "qemu":
@@ -345,8 +345,8 @@ def test_a_disk_is_copied_while_the_guest_goes_on(rig: Rig, paused: bool) -> Non
 @only_libvirt
 def test_foreign_domains_are_not_touched(rig: Rig) -> None:
     """HYP-11: a domain that bears another cloud's UUID is left alone by every verb."""
-    from compute_agent.hypervisor.domain_xml import VirtType
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+    from compute_agent.hypervisor.virt_type import VirtType
 
     domain = rig.domain()
     rig.driver.ensure_running(domain)
@@ -453,8 +453,9 @@ def test_nics_get_the_tap_we_name_on_the_bridge_we_name(rig: Rig) -> None:
 @only_qemu
 def test_disks_as_the_agent_makes_them(rig: Rig) -> None:
     """A whole instance from storage/: it runs as QEMU's user, and the shared base image stays root's and read-only."""
-    from compute_agent.hypervisor.domain_xml import Backing, VirtType
+    from compute_agent.hypervisor.domain_xml import Backing
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+    from compute_agent.hypervisor.virt_type import VirtType
     from compute_agent.storage import disks, ownership
     from compute_agent.storage.image_cache import CachedImage
 
@@ -529,8 +530,8 @@ def test_stored_xml_is_never_used(rig: Rig) -> None:
 @only_qemu
 def test_the_connection_comes_back(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> None:
     """libvirtd may be restarted under a running agent: guests go on, the next call succeeds, events come again."""
-    from compute_agent.hypervisor.domain_xml import VirtType
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+    from compute_agent.hypervisor.virt_type import VirtType
 
     home = tmp_path_factory.mktemp("restarted")
     _let_through(home)

@@ -90,8 +90,8 @@ def domain(home: Path, cloud_uuid: str, *, evacuable: bool) -> Domain:
 
 
 def test_with_the_agent_frozen_evacuable_guests_of_this_cloud_end_and_no_others(home: Path) -> None:
-    from compute_agent.hypervisor.domain_xml import VirtType
     from compute_agent.hypervisor.libvirt_driver import LibvirtHypervisor
+    from compute_agent.hypervisor.virt_type import VirtType
 
     with ExitStack() as stack:
         libvirt = stack.enter_context(private_libvirt(home / "libvirt"))

@@ -17,6 +17,8 @@ from api.request import Services
 from common.context import RequestContext
 from common.db import instances
 from common.db.models import Instance
+from common.errors import InvalidRequest
+from common.hardware import reading
 from common.states import Action
 
 
@@ -55,6 +57,7 @@ def _resolve(
     image = server_references.image(session, wanted.image_id, context)
     flavor = instance.flavor
     server_references.check_room(int(flavor["memory_mib"]), int(flavor.get("root_gib", 0)), image)
+    _check_hardware(instance, server_references.image_copy(image))
     changes = dict(wanted.changes)
     if "properties" in changes:
         check_metadata(session, instance.project_id, changes["properties"], defaults(services.config.quota))
@@ -62,3 +65,12 @@ def _resolve(
         (changes["key_name"],) = wanted.key
         changes["public_key"] = server_references.public_key(session, changes["key_name"], context)
     return {**changes, "image_id": image.id, "image": server_references.image_copy(image), "progress": 0}
+
+
+def _check_hardware(instance: Instance, image: Mapping[str, Any]) -> None:
+    """The claim stays as it is, so what is asked of the node's NUMA cells must too. Raises InvalidRequest."""
+    if reading.read(instance.flavor, instance.image).numa != reading.read(instance.flavor, image).numa:
+        raise InvalidRequest(
+            f"Image {image['id']} asks for other NUMA cells, CPUs or pages of its own than the server has: create a new "
+            "server from it."
+        )

@@ -16,6 +16,7 @@ from common.db import flavors, images, keypairs, nodes, security_groups, server_
 from common.db.images import ImageStatus
 from common.db.models import Flavor, Image, ServerGroup
 from common.errors import Conflict, InvalidRequest, NotFound
+from common.hardware import reading
 
 BOOTABLE_FORMATS = ("qcow2", "raw")
 DEFAULT_ZONE = "nova"
@@ -65,8 +66,12 @@ def image_copy(row: Image) -> dict[str, Any]:
 
 
 def check_fits(wanted: Flavor, source: Image) -> None:
-    """Raises InvalidRequest when the image needs more memory or disk than the flavor has; root 0 is as the image."""
+    """Raises InvalidRequest when the image needs more memory or disk than the flavor has; root 0 is as the image.
+
+    Also when they ask for hardware that can't be, or that they disagree about.
+    """
     check_room(wanted.memory_mib, wanted.root_gib, source)
+    reading.read(flavor_copy(wanted), image_copy(source))
 
 
 def check_room(memory_mib: int, root_gib: int, source: Image) -> None:

@@ -17,7 +17,7 @@ from common.errors import InvalidRequest
 from common.states import Action
 
 _KINDS = ("disk", "cdrom")
-_BUSES = ("virtio", "scsi", "sata", "ide")
+_BUSES = ("virtio", "scsi", "sata", "ide", "usb")
 
 
 def rescue(services: Services, context: RequestContext, server_id: str, image_id: str | None) -> None:

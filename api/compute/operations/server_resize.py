@@ -16,6 +16,7 @@ from common.db import instances, node_life, nodes, resizes, server_migrations
 from common.db.models import Instance
 from common.db.server_migrations import MigrationType
 from common.errors import Conflict, InvalidRequest, StateConflict
+from common.hardware import reading
 from common.ids import new_id
 from common.states import Action, VmState
 
@@ -25,13 +26,14 @@ _GIB = 1024**3
 def resize(
     services: Services, context: RequestContext, server_id: str, flavor_id: str, disk_config: str | None
 ) -> None:
-    """Begin it. Raises NotFound, InvalidRequest (flavor), Conflict, StateConflict, QuotaExceeded."""
+    """Begin it. Raises NotFound, InvalidRequest (flavor, or hardware that flavor and image disagree about), Conflict, StateConflict, QuotaExceeded."""
 
     def work(session: Session) -> tuple[str, None]:
         instance = instances.get_visible(session, server_id, context)
         flavor = server_references.flavor_copy(server_references.flavor(session, flavor_id, context))
         if flavor["id"] == instance.flavor_id:
             raise InvalidRequest("When resizing, instances must change flavor!")
+        reading.read(flavor, instance.image)
         _check_disks(instance, flavor)
         operation_id = _begin(session, services, context, instance, Action.RESIZE, flavor, {})
         if disk_config is not None:

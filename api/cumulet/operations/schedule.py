@@ -12,8 +12,9 @@ from api.request import Services
 from common.context import RequestContext
 from common.db import nodes
 from common.db.nodes import Amounts
-from common.placement import policy
-from common.placement.request import PlacementRequest, amounts_of, specs_of_aggregates
+from common.hardware import fitting
+from common.placement import abilities, policy
+from common.placement.request import PlacementRequest, from_copies
 from common.placement.select import choose
 from common.placement.view import NodeView, from_row
 
@@ -48,15 +49,8 @@ def dry_run(services: Services, context: RequestContext, question: Question) -> 
         server_references.check_node(session, question.node)
         views = [from_row(row) for row in nodes.for_placement(session, None) if row.is_compute]
         wanted = server_references.flavor_copy(flavor)
-        amounts = amounts_of(wanted, image)
-    request = PlacementRequest(
-        instance_id="",
-        amounts=amounts,
-        availability_zone=question.zone,
-        requested_node=question.node,
-        arch=image.get("properties", {}).get("hw_architecture"),
-        aggregate_specs=specs_of_aggregates(wanted),
-    )
+        request = from_copies(wanted, image, availability_zone=question.zone, requested_node=question.node)
+        request = abilities.consider(session, request)
     found = []
     for _ in range(question.count):
         decision = choose(request, views, now, _rng, policy.from_config(services.config.scheduler))
@@ -64,7 +58,8 @@ def dry_run(services: Services, context: RequestContext, question: Question) -> 
         found.append(decision.reasoning(chosen.name if chosen else None))
         if chosen is None:
             break
-        views = _with_one_more(views, chosen, amounts)
+        views = _with_one_more(views, chosen, request.amounts)
+        request = _with_cells_taken(request, chosen.id)
     return found
 
 
@@ -76,3 +71,12 @@ def _with_one_more(views: Sequence[NodeView], chosen: NodeView, amounts: Amounts
         free_disk_gib=chosen.free_disk_gib - amounts.disk_gib,
     )
     return [fuller if view.id == chosen.id else view for view in views]
+
+
+def _with_cells_taken(request: PlacementRequest, node_id: str) -> PlacementRequest:
+    """The request for the next one: what this one takes of the node's NUMA cells is gone."""
+    wish, cells = request.amounts.numa, request.cells_of.get(node_id, ())
+    place = fitting.fit(wish, cells) if wish is not None else None
+    if place is None:
+        return request
+    return replace(request, cells_of={**request.cells_of, node_id: fitting.after(place, cells)})

@@ -69,6 +69,7 @@ from common.db.models.network_shared import (
     Subport,
     Trunk,
 )
+from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
 
 __all__ = [
@@ -110,9 +111,12 @@ __all__ = [
     "Network",
     "NetworkTag",
     "Node",
+    "NodeCell",
+    "NodePages",
     "NodeToken",
     "Operation",
     "OperationEvent",
+    "PinnedCpu",
     "Policy",
     "PolicyAssociation",
     "Port",

@@ -55,6 +55,8 @@ class Node(Base):
     used_vcpus: Mapped[int] = mapped_column(default=0)
     used_memory_mib: Mapped[int] = mapped_column(default=0)
     used_disk_gib: Mapped[int] = mapped_column(default=0)
+    pcpus: Mapped[int] = mapped_column(default=0)  # CPUs that guests may have for themselves; not among vcpus
+    used_pcpus: Mapped[int] = mapped_column(default=0)
     cpu_ratio: Mapped[float] = mapped_column(default=4.0)
     memory_ratio: Mapped[float] = mapped_column(default=1.0)
     disk_ratio: Mapped[float] = mapped_column(default=1.0)
@@ -66,6 +68,7 @@ class Node(Base):
     reserved_disk_gib: Mapped[int] = mapped_column(default=2)
     inventory: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the last compute_v1.Inventory
     domains_seen: Mapped[int] = mapped_column(default=0)
+    failed_builds: Mapped[int] = mapped_column(default=0)  # in a row: a build that succeeds begins anew
     boot_id: Mapped[str] = mapped_column(sa.String(64), default="")
     last_heartbeat_at: Mapped[datetime | None]
     cut_off_at: Mapped[datetime | None]  # silent beyond its lease: no peer until it has shown that nothing old is left
@@ -172,6 +175,9 @@ class Instance(Base):
     generation: Mapped[int] = mapped_column(default=1)
     flavor_id: Mapped[str] = mapped_column(Name)
     flavor: Mapped[dict[str, Any]]
+    local_disks: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True)
+    )  # {"ephemeral_gib": [sizes], "swap_mib"}: as the request divided what the flavor has; None: as the flavor
     image_id: Mapped[str | None] = mapped_column(Id)
     image: Mapped[dict[str, Any]] = mapped_column(default=dict)
     key_name: Mapped[str | None] = mapped_column(Name)
@@ -243,6 +249,10 @@ class Allocation(Base):
     vcpus: Mapped[int]
     memory_mib: Mapped[int]
     disk_gib: Mapped[int]
+    pcpus: Mapped[int] = mapped_column(default=0)
+    cells: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True)
+    )  # what it has of the node's NUMA cells (common/db/node_cells.py); None: it may be anywhere
     created_at: Mapped[datetime]
 
 

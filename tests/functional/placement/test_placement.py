@@ -211,7 +211,7 @@ def test_candidates_have_room(api_client: ApiClient, node: str) -> None:
 
 def test_names_and_traits_are_those_that_nodes_have(api_client: ApiClient, node: str) -> None:
     assert [each["name"] for each in ask(api_client, "/resource_classes")["resource_classes"]] == [
-        "VCPU", "MEMORY_MB", "DISK_GB",
+        "VCPU", "MEMORY_MB", "DISK_GB", "PCPU",
     ]  # fmt: skip
     assert ask(api_client, "/resource_classes/VCPU")["name"] == "VCPU"
     ask(api_client, "/resource_classes/GPU", expect=404)

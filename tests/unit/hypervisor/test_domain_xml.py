@@ -12,9 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import HypervisorError
+from common.rpc.hardware_v1 import (
+    CpuTopology,
+    CpuTuning,
+    DiskTuning,
+    Firmware,
+    GuestCell,
+    GuestHardware,
+    InputBus,
+    MachineType,
+    MaxPhysAddr,
+    VideoModel,
+    WatchdogAction,
+)
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.base import Disk, Domain, Nic
-from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark, VirtType
+from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark
+from compute_agent.hypervisor.virt_type import VirtType
 from tests.fixtures.private_libvirt import available, private_libvirt
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "domain_xml"
@@ -49,6 +63,55 @@ FULL = replace(
     ),
     nics=(*SMALL.nics, Nic("fa:16:3e:00:00:02", "cmltap0002", "cmlbr0002", 9000, model="e1000")),
 )
+TUNED = replace(
+    FULL,
+    disks=(
+        Disk(HOME / "root.qcow2", "qcow2", "sda", bus="scsi"),
+        Disk(HOME / "config.iso", "raw", "sdb", bus="sata", read_only=True, is_cdrom=True),
+    ),
+    nvram=HOME / "nvram.fd",
+    hardware=GuestHardware(
+        machine_type=MachineType.Q35,
+        firmware=Firmware.UEFI,
+        secure_boot=True,
+        boot_menu=True,
+        topology=CpuTopology(sockets=1, cores=2, threads=2),
+        cells=[
+            GuestCell(id=0, cpus=[0, 1], memory_mib=2048, host_cell=0, pins=[1, 0]),
+            GuestCell(id=1, cpus=[2, 3], memory_mib=2048, host_cell=0, pins=[4, 5]),
+        ],
+        page_kib=2048,
+        locked_memory=True,
+        cpu_tuning=CpuTuning(shares=512, period_us=20000, quota_us=10000),
+        disk_tuning=DiskTuning(read_bytes_sec=1048576, total_iops_sec=100, total_iops_sec_max=200),
+        vif_queues=4,
+        packed_ring=True,
+        rng_bytes=64,
+        rng_period_ms=1000,
+        watchdog=WatchdogAction.RESET,
+        video=VideoModel.QXL,
+        video_ram_mib=32,
+        input_bus=InputBus.USB,
+        serial_ports=3,
+        hide_hypervisor=True,
+        pmu=False,
+        max_phys_addr=MaxPhysAddr(mode="emulate", bits=42),
+        cpu_features=["avx2"],
+    ),
+)
+FLOATING = replace(
+    SMALL,
+    shared_cpus=frozenset({0, 1, 3}),
+    nvram=HOME / "nvram.fd",
+    hardware=GuestHardware(
+        firmware=Firmware.UEFI,
+        cells=[GuestCell(id=0, cpus=[0], memory_mib=128, host_cell=0)],
+        page_kib=4,
+        rng=False,
+        video=VideoModel.NONE,
+        input_bus=InputBus.VIRTIO,
+    ),
+)
 BASE = {HOME / "root.qcow2": Backing(Path("/var/lib/cumulet/agent/cache") / ("ab" * 64), "qcow2")}
 CASES = {
     "small-qemu": (SMALL, VirtType.QEMU, CacheMode.NONE),
@@ -56,6 +119,9 @@ CASES = {
     "small-test": (SMALL, VirtType.TEST, CacheMode.WRITEBACK),
     "full-qemu": (FULL, VirtType.QEMU, CacheMode.WRITEBACK),
     "full-kvm": (FULL, VirtType.KVM, CacheMode.NONE),
+    "tuned-qemu": (TUNED, VirtType.QEMU, CacheMode.NONE),
+    "tuned-kvm": (TUNED, VirtType.KVM, CacheMode.NONE),
+    "floating-qemu": (FLOATING, VirtType.QEMU, CacheMode.NONE),
 }
 
 
