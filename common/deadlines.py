@@ -19,6 +19,10 @@ SNAPSHOT_S: Final = 3600.0  # a copy of a whole disk
 UPLOAD_S: Final = 3600.0  # of that copy to the image service
 PAUSE_S: Final = 60.0
 SAVE_MEMORY_S: Final = 900.0  # all of a guest's memory written to, or read from, the node's disk
+PLUG_S: Final = 60.0
+UNPLUG_S: Final = 240.0  # others of the same guest may have to be waited for
+UNPLUG_PATIENCE_S: Final = 60.0  # for a guest to let a device go that was asked for again and again; below UNPLUG_S
+DEVICE_POLL_S: Final = 0.5  # an exclusive operation looks so often whether the device operations before it have ended
 ENSURE_ABSENT_S: Final = 180.0
 WAIT_FOR_CANCELLED_S: Final = 900.0
 WAIT_FOR_NODES_S: Final = 180.0  # no node at all is heard of: the broker is away; new servers wait so long
@@ -55,6 +59,7 @@ JOIN_REQUEST_S: Final = 30.0
 
 # Libvirt calls (agent); past these the domain is marked busy and its thread counted as lost
 LIBVIRT_QUICK_S: Final = 15.0
+LIBVIRT_DEVICE_S: Final = 30.0  # libvirt waits up to 5 s for a guest to let a device go
 LIBVIRT_START_S: Final = 90.0
 LIBVIRT_SAVE_S: Final = 600.0  # the guest's memory goes to, or comes from, the disk
 

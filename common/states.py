@@ -120,6 +120,8 @@ class Action(StrEnum):
     RESTORE = "restore"
     RESTORE_DOMAIN = "restore_domain"  # the reconciler's: a server's domain is gone from its node
     HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
+    ATTACH_INTERFACE = "attach_interface"
+    DETACH_INTERFACE = "detach_interface"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,7 @@ class Rule:
     """
 
     allowed: frozenset[VmState]
-    task: TaskState
+    task: TaskState | None  # None: of the device class, which begins in common/db/device_operations.py
     leads_to: VmState | None  # None: where it is
     saga: str
     shown_as: str
@@ -340,6 +342,24 @@ ACTIONS: dict[Action, Rule] = {
         leads_to=VmState.STOPPED,
         saga="server_stop",
         shown_as="stop",
+    ),
+    Action.ATTACH_INTERFACE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        task=None,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.DEVICE,
+        saga="server_attach_interface",
+        shown_as="attach_interface",
+    ),
+    Action.DETACH_INTERFACE: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        task=None,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.DEVICE,
+        saga="server_detach_interface",
+        shown_as="detach_interface",
     ),
 }
 

@@ -28,6 +28,7 @@ from common.rpc.compute_v1 import (
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
 from compute_agent import host_topology, identity
+from compute_agent.devices import Devices
 from compute_agent.health import Health, HealthServer
 from compute_agent.heartbeat import Heartbeats, NodeFacts
 from compute_agent.held_memory import HeldMemory
@@ -205,7 +206,7 @@ class Agent:
         self._obey = Obey(
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, networking=self.networking,
             specs=self.specs, instances=instances, power=power, held_memory=held_memory,
-            snapshots=snapshots, inbox=self.inbox, outbox=self.outbox,
+            snapshots=snapshots, devices=Devices(parts, instances), inbox=self.inbox, outbox=self.outbox,
             metrics=self.metrics,
         )  # fmt: skip
         self._recovery = Recovery(

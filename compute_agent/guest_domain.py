@@ -31,7 +31,7 @@ def build(
         vcpus=spec.vcpus,
         memory_mib=spec.memory_mib,
         disks=tuple(disks),
-        nics=tuple(replace(nic, model=hardware.vif_model.value) for nic in nics),
+        nics=tuple(card(spec, nic) for nic in nics),
         console_log=console_log,
         guest_agent=hardware.guest_agent,
         evacuable=spec.evacuable,
@@ -39,3 +39,8 @@ def build(
         nvram=console_log.with_name(NVRAM_NAME) if hardware.firmware is Firmware.UEFI else None,
         shared_cpus=shared_cpus,
     )
+
+
+def card(spec: InstanceSpec, nic: Nic) -> Nic:
+    """The card as this instance's image and flavor want it. Raises ImageRefused."""
+    return replace(nic, model=guest_hardware.of(spec).vif_model.value)

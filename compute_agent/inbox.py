@@ -28,6 +28,7 @@ from common.rpc.compute_v1 import (
     EnsureInstance,
     EnsureRunning,
     LeaseRenewed,
+    PlugPort,
     RebootInstance,
     RebuildInstance,
     SyncNetwork,
@@ -163,6 +164,11 @@ def check(command: Command) -> None:
         named = {command.spec.id, *(port.instance_id for port in command.spec.ports)}
         if named != {command.instance_id}:
             raise InvalidRequest(f"command {command.id} for instance {command.instance_id} has the spec of another")
+    if isinstance(command, PlugPort) and (command.port.id, command.port.instance_id) != (
+        command.device_id,
+        command.instance_id,
+    ):
+        raise InvalidRequest(f"command {command.id} for port {command.device_id} has the spec of another")
 
 
 def _kind(command: Command) -> str:

@@ -14,6 +14,7 @@ from common.errors import CloudError, CommandExpired, ConfigError, InvalidReques
 from common.killpoints import reach
 from common.rpc.compute_v1 import (
     AckReports,
+    DeviceCommand,
     DiscardKeptDisks,
     DiscardSnapshot,
     EnsureAbsent,
@@ -31,6 +32,7 @@ from common.rpc.compute_v1 import (
     SyncNetwork,
     UploadSnapshot,
 )
+from compute_agent.devices import Devices
 from compute_agent.held_memory import HeldMemory
 from compute_agent.hypervisor.base import DomainState, Hypervisor
 from compute_agent.inbox import Inbox
@@ -71,6 +73,7 @@ class Obey:
         power: Power,
         held_memory: HeldMemory,
         snapshots: Snapshots,
+        devices: Devices,
         inbox: Inbox,
         outbox: Outbox,
         metrics: Metrics,
@@ -84,6 +87,7 @@ class Obey:
         self._power = power
         self._held_memory = held_memory
         self._snapshots = snapshots
+        self._devices = devices
         self._inbox = inbox
         self._outbox = outbox
         self._metrics = metrics
@@ -143,6 +147,8 @@ class Obey:
             )
         if verdict is Verdict.LATER_EPOCH_LIVES and isinstance(command, EnsureAbsent):
             return self._instances.leave_later_epoch(command, state)
+        if isinstance(command, DeviceCommand):
+            return self._devices.obey(task, command, state)
         return self._do(task, state)
 
     def _do(self, task: Task, state: DomainState | None) -> Outcome | Again:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from common.clock import Clock
-from common.rpc.compute_v1 import Command, InstanceSpec, WantedPower
+from common.rpc.compute_v1 import Command, DeviceCommand, InstanceSpec, WantedPower
 from compute_agent import durable
 
 TOMBSTONE_KEEP_S = 7 * 24 * 3600.0
@@ -24,6 +24,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     created_by tells which failure may remove the instance again: only that of the command that made it, and only when
     nothing of it was here before. spec is None for a tombstone, and for a guest stopped on a node that lost its specs.
+
+    floor: the generation of the last command obeyed that was not about a device; devices: of the last about each device
+    since then. None counts as `generation`.
     """
 
     instance_id: str
@@ -34,6 +37,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     spec: InstanceSpec | None = None
     created_by: str = ""
     gone_at: datetime | None = None
+    floor: int | None = None
+    devices: dict[str, int] = {}
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -81,6 +86,19 @@ class Specs:
             wanted=wanted or (last.wanted if last else None), spec=spec, created_by=created_by,
         )  # fmt: skip
         if new != last:
+            self.put(new)
+
+    def device_obeyed(self, known: Known, command: DeviceCommand, spec: InstanceSpec) -> None:
+        """Note that a command about a device was obeyed, and the spec with the device or without it. Raises OSError."""
+        new = msgspec.structs.replace(
+            known,
+            generation=max(known.generation, command.generation),
+            command_id=command.id,
+            spec=spec,
+            floor=known.generation if known.floor is None else known.floor,
+            devices=known.devices | {command.device_id: command.generation},
+        )
+        if new != known:
             self.put(new)
 
     def bury(self, instance_id: str, pair: tuple[int, int], command_id: str) -> None:

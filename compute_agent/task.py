@@ -44,6 +44,7 @@ class Task:
     phase_at: datetime | None = None
     resumed: bool = False
     pressed_at: float | None = None
+    begun_at: float | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -116,6 +116,8 @@ SERVERS = (
     _read(f"{_SERVER}/ips/<label>", interfaces.ips_of_network, "ips:show"),
     _read(f"{_SERVER}/os-interface", interfaces.list_ports, "attach-interfaces:list"),
     _read(f"{_SERVER}/os-interface/<port_id>", interfaces.show_port, "attach-interfaces:show"),
+    _row("POST", f"{_SERVER}/os-interface", interfaces.attach, "attach-interfaces:create"),
+    _row("DELETE", f"{_SERVER}/os-interface/<port_id>", interfaces.detach, "attach-interfaces:delete"),
     _read(f"{_SERVER}/topology", interfaces.topology, "server-topology:index", since="2.78"),
     _read(f"{_SERVER}/os-server-password", interfaces.show_password, "server-password:show"),
     _row("DELETE", f"{_SERVER}/os-server-password", interfaces.clear_password, "server-password:clear"),

@@ -146,6 +146,8 @@ def begin(
             f"Cannot '{rule.shown_as}' instance {instance.id} while it is in task_state {fresh.task_state}",
             task_state=fresh.task_state or "",
         )
+    if rule.operation_class == OperationClass.EXCLUSIVE and operations.device_open(session, instance.id):
+        operation.params = {**operation.params, operations.AFTER_DEVICES: True}
     log.event(logger, "instance.action_begun", instance_id=instance.id, action=action.value, operation_id=operation.id)
     session.expire(instance)
     return operation

@@ -199,6 +199,11 @@ def for_instance(session: Session, instance_id: str) -> tuple[list[PortSpec], li
     return _build(session, chosen, node_id=None)
 
 
+def for_port(session: Session, port_id: str) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
+    """As `for_instance`, for one port; empty when there is no such port."""
+    return _build(session, sa.select(Port.id).where(Port.id == port_id), node_id=None)
+
+
 def _build(
     session: Session, chosen: Chosen, node_id: str | None, routed: Collection[str] = ()
 ) -> tuple[list[PortSpec], list[NetworkSpec], list[GroupMembers]]:
@@ -345,6 +350,7 @@ def _port_spec(
             for each in port.extra_dhcp_opts
         ],
         domain=row.domain,
+        tag=port.device_tag,
     )
 
 

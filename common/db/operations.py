@@ -73,6 +73,10 @@ class NewOperation:
     params: dict[str, Any]
 
 
+#: in an operation's params: it may begin only when the resource's device operations have ended
+AFTER_DEVICES = "after_devices"
+
+
 def create(session: Session, new: NewOperation, context: RequestContext, now: datetime) -> Operation:
     """Insert a due operation, in the transaction of the change it is about."""
     operation = Operation(**values(new, context, now))
@@ -244,6 +248,12 @@ def open_for(session: Session, resource_id: str, except_id: str = "") -> list[Op
             .order_by(Operation.created_at, Operation.id)
         )
     )
+
+
+def device_open(session: Session, resource_id: str) -> bool:
+    """Whether a device comes to the resource, or leaves it, just now."""
+    mine = (Operation.resource_id == resource_id, Operation.device_id.is_not(None))
+    return bool(session.scalar(sa.select(sa.exists().where(*mine, Operation.state.in_(OPEN_OPERATION_STATES)))))
 
 
 def get(session: Session, operation_id: str) -> Operation | None:

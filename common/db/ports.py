@@ -76,6 +76,7 @@ class NewPort:
     qos_policy_id: str | None = None
     delete_with_instance: bool = False
     nic_order: int = 0
+    device_tag: str = ""
     vnic_type: str = "normal"
     binding_profile: dict[str, Any] = field(default_factory=dict)
 
@@ -92,6 +93,7 @@ class InstanceAddress:
     subnet_id: str | None
     nic_order: int
     status: str
+    tag: str = ""
     floating_ip: str | None = None
 
     @property
@@ -171,6 +173,7 @@ def _insert(session: Session, new: NewPort, filtered: bool, mac_prefix: str, now
         "device_id": new.device_id,
         "device_owner": new.device_owner,
         "nic_order": new.nic_order,
+        "device_tag": new.device_tag,
         "delete_with_instance": new.delete_with_instance,
         "binding_epoch": 0,
         "binding_profile": new.binding_profile,
@@ -285,6 +288,7 @@ def info_for_instances(session: Session, instance_ids: Sequence[str]) -> dict[st
             IpAllocation.subnet_id,
             Port.nic_order,
             Port.status,
+            Port.device_tag,
             FloatingIp.address,
         )
         .join(Network, Network.id == Port.network_id)
@@ -313,11 +317,16 @@ class Bound:
     joined: tuple[str, ...] = ()
 
 
-def bind(session: Session, instance_id: str, node_id: str, epoch: int, now: datetime) -> Bound:
-    """Plug the instance's ports into a node for this epoch; a lower epoch than before changes nothing."""
-    rows = session.execute(
-        sa.select(Port.network_id, Port.binding_node_id).where(_plugged(instance_id), Port.binding_epoch <= epoch)
-    ).all()
+def _mine(instance_id: str, port_id: str | None) -> sa.ColumnElement[bool]:
+    return _plugged(instance_id) if port_id is None else sa.and_(_plugged(instance_id), Port.id == port_id)
+
+
+def bind(
+    session: Session, instance_id: str, node_id: str, epoch: int, now: datetime, *, port_id: str | None = None
+) -> Bound:
+    """Plug the instance's ports (or one of them) into a node for this epoch; a lower epoch than before changes nothing."""
+    mine = sa.and_(_mine(instance_id, port_id), Port.binding_epoch <= epoch)
+    rows = session.execute(sa.select(Port.network_id, Port.binding_node_id).where(mine)).all()
     if not rows:
         return Bound(0)
     network_ids = {network_id for network_id, _ in rows}
@@ -325,7 +334,7 @@ def bind(session: Session, instance_id: str, node_id: str, epoch: int, now: date
     fresh = _networks_without_others(session, network_ids, {node_id, *previous}, instance_id)
     done = session.execute(
         sa.update(Port)
-        .where(_plugged(instance_id), Port.binding_epoch <= epoch)
+        .where(mine)
         .values(
             binding_node_id=node_id,
             binding_epoch=epoch,
@@ -351,12 +360,12 @@ def _networks_without_others(session: Session, network_ids: set[str], node_ids: 
     return {network_id for network_id in network_ids for node_id in node_ids if (network_id, node_id) not in there}
 
 
-def mark_active(session: Session, instance_id: str, epoch: int, now: datetime) -> int:
-    """The node has plugged the ports of this epoch in. How many became ACTIVE."""
+def mark_active(session: Session, instance_id: str, epoch: int, now: datetime, *, port_id: str | None = None) -> int:
+    """The node has plugged the ports (or one of them) of this epoch in. How many became ACTIVE."""
     done = session.execute(
         sa.update(Port)
         .where(
-            _plugged(instance_id),
+            _mine(instance_id, port_id),
             Port.binding_epoch == epoch,
             Port.binding_node_id.is_not(None),
             Port.admin_state_up.is_(True),
@@ -373,15 +382,18 @@ def unbind(session: Session, instance_id: str, now: datetime) -> int:
     return _unplug(session, sa.and_(_plugged(instance_id), Port.binding_node_id.is_not(None)), now, {})
 
 
-def release(session: Session, instance_id: str, now: datetime) -> int:
-    """The instance is gone: delete the ports made for it, free those that were brought. How many; 0 when repeated."""
-    theirs = sa.and_(Port.device_id == instance_id, Port.delete_with_instance.is_(True))
-    made = sorted(session.scalars(sa.select(Port.id).where(theirs)))
+def release(session: Session, instance_id: str, now: datetime, *, port_id: str | None = None) -> int:
+    """The instance is gone, or one port leaves it: delete the ports made for it, free those that were brought.
+
+    How many; 0 when repeated.
+    """
+    mine = sa.and_(Port.device_id == instance_id, *([] if port_id is None else [Port.id == port_id]))
+    made = sorted(session.scalars(sa.select(Port.id).where(mine, Port.delete_with_instance.is_(True))))
     freed = _unplug(
         session,
-        sa.and_(Port.device_id == instance_id, Port.id.not_in(made)),
+        sa.and_(mine, Port.id.not_in(made)),
         now,
-        {"device_id": "", "device_owner": "", "dns_name": "", "nic_order": 0},
+        {"device_id": "", "device_owner": "", "dns_name": "", "nic_order": 0, "device_tag": ""},
     )
     return freed + sum(delete(session, port_id, now) for port_id in made)
 

@@ -12,7 +12,7 @@ from common.context import RequestContext
 from common.db import network_state, networks, sharing
 from common.db.models import IpAllocation, Network, Port
 from common.db.ports import COMPUTE_OWNER
-from common.errors import Conflict, Forbidden, InvalidRequest
+from common.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
 
 def default_networks(session: Session, context: RequestContext) -> list[Network]:
@@ -55,6 +55,13 @@ def _without_subnet(network_id: str) -> InvalidRequest:
     return InvalidRequest(f"Network {network_id} requires a subnet in order to boot instances on.")
 
 
+def check_seen(session: Session, port_id: str, context: RequestContext) -> None:
+    """Raises NotFound for a port that is not there, or not the caller's."""
+    owner = session.scalar(sa.select(Port.project_id).where(Port.id == port_id))
+    if owner is None or not context.owns(owner):
+        raise NotFound(f"Port id {port_id} could not be found.")
+
+
 def check_brought(session: Session, port_ids: Sequence[str], context: RequestContext) -> None:
     """Ports that the user brings must be there, the caller's own, free, and have an address.
 
@@ -73,7 +80,9 @@ def check_brought(session: Session, port_ids: Sequence[str], context: RequestCon
             raise InvalidRequest(f"Port {port_id} requires a FixedIP in order to be used.")
 
 
-def adopt(session: Session, port_id: str, *, instance_id: str, nic_order: int, dns_name: str, now: datetime) -> None:
+def adopt(
+    session: Session, port_id: str, *, instance_id: str, nic_order: int, dns_name: str, now: datetime, tag: str = ""
+) -> None:
     """Make a free port the instance's, by compare-and-set; it outlives the server. Raises Conflict when it is taken."""
     taken = session.execute(
         sa.update(Port)
@@ -82,6 +91,7 @@ def adopt(session: Session, port_id: str, *, instance_id: str, nic_order: int, d
             device_id=instance_id,
             device_owner=COMPUTE_OWNER,
             nic_order=nic_order,
+            device_tag=tag,
             delete_with_instance=False,
             dns_name=sa.case((Port.dns_name == "", dns_name), else_=Port.dns_name),
             revision_number=Port.revision_number + 1,
@@ -93,6 +103,18 @@ def adopt(session: Session, port_id: str, *, instance_id: str, nic_order: int, d
     if taken is None:
         raise _in_use(port_id)
     network_state.touch(session, [taken.binding_node_id])
+
+
+def next_nic_order(session: Session, instance_id: str) -> int:
+    """Behind all cards that the instance has. The caller holds the instance's row."""
+    last = session.scalar(sa.select(sa.func.max(Port.nic_order)).where(Port.device_id == instance_id))
+    return 0 if last is None else last + 1
+
+
+def find(session: Session, instance_id: str, port_id: str) -> Port | None:
+    """The port, if it is plugged into this instance."""
+    mine = (Port.id == port_id, Port.device_id == instance_id, Port.device_owner.like("compute:%"))
+    return session.scalar(sa.select(Port).where(*mine).execution_options(populate_existing=True))
 
 
 def _in_use(port_id: str) -> Conflict:

@@ -159,6 +159,7 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     qos: QosSpec | None = None
     dhcp_options: list[DhcpOption] = []
     domain: str = ""  # a further domain that the network's resolver knows the hostname in
+    tag: str = ""  # the device's, which the guest reads in its metadata
 
 
 class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
@@ -400,6 +401,28 @@ class EnsureSaved(_Command, frozen=True, kw_only=True, tag="ensure_saved"):
     """Write the guest's memory to the node's disk and switch it off."""
 
 
+class _DeviceCommand(_Command, frozen=True, kw_only=True):
+    """A command about one device of an instance. Of two about the same device the higher generation counts; ones about
+    different devices may come in any order."""
+
+    device_id: str
+
+
+class PlugPort(_DeviceCommand, frozen=True, kw_only=True, tag="plug_port"):
+    """Give the instance a network card for this port, in the running guest too; device_id is the port's."""
+
+    port: PortSpec
+    networks: list[NetworkSpec] = []
+    groups: list[GroupMembers] = []
+    network_version: int = 0  # as in InstanceSpec
+
+
+class UnplugPort(_DeviceCommand, frozen=True, kw_only=True, tag="unplug_port"):
+    """Take the port's network card from the instance; a running guest is asked to let it go. Succeeds without one."""
+
+    mac_address: str
+
+
 class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
@@ -444,11 +467,16 @@ Command = (
     | DiscardSnapshot
     | EnsurePaused
     | EnsureSaved
+    | PlugPort
+    | UnplugPort
     | EnsureAbsent
     | SyncNetwork
     | AckReports
     | LeaseRenewed
 )
+
+
+DeviceCommand = PlugPort | UnplugPort
 
 
 class ReportKind(StrEnum):

@@ -19,7 +19,7 @@ from common.clock import Clock
 from common.config import Config
 from common.db import operations
 from common.db.models import Operation
-from common.deadlines import RESEND_FIRST_S, RESEND_MAX_S, UNDO_DEADLINE_S
+from common.deadlines import DEVICE_POLL_S, RESEND_FIRST_S, RESEND_MAX_S, UNDO_DEADLINE_S
 from common.errors import CloudError
 from common.ids import new_id
 from common.rpc.compute_v1 import Report, ReportKind
@@ -75,6 +75,9 @@ class Turns:
     ) -> tuple[Turn, dict[str, Any]]:
         if operation.cancel_requested and operation.operation_class != OperationClass.PREEMPTING:
             return self.fail(session, operation, Cancelled("The operation was cancelled by a later request."), None)
+        if self._waits_for_devices(session, operation):
+            again = context.now + timedelta(seconds=DEVICE_POLL_S)
+            return self._save(session, operation, context, Turn(), state=OperationState.PENDING, run_at=again)
         position = max(saga.index(operation.step), 0)
         if operation.report is not None:
             step = saga.steps[position]
@@ -117,6 +120,11 @@ class Turns:
             position += 1
         log.event(logger, "operation.done", kind=operation.kind)
         return self._finish(session, operation, context, OperationState.DONE)
+
+    def _waits_for_devices(self, session: Session, operation: Operation) -> bool:
+        """See common/db/device_operations.py: those that were there before end first, by their own deadlines."""
+        unbegun = operation.state == OperationState.PENDING and operation.params.get(operations.AFTER_DEVICES)
+        return bool(unbegun) and operations.device_open(session, operation.resource_id)
 
     def _send_first(
         self, session: Session, step: Remote, operation: Operation, context: StepContext, build: Any, deadline_s: float

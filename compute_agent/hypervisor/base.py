@@ -41,6 +41,9 @@ class Nic:
     model: str = "virtio"
 
 
+Device = Nic | Disk
+
+
 @dataclass(frozen=True)
 class Domain:
     """A domain as it should be: built afresh from the instance's spec at every start."""
@@ -145,6 +148,18 @@ class Hypervisor(Protocol):
 
     def end_copy(self, instance_id: str) -> None:
         """Give up a copy that is going on, if there is one."""
+        ...
+
+    def ensure_plugged(self, instance_id: str, device: Device) -> None:
+        """Give a guest that runs or is paused a device, unless it has it. Raises HypervisorError when it is off."""
+        ...
+
+    def is_plugged(self, instance_id: str, address: str) -> bool:
+        """Whether a guest that runs or is paused has the card with this MAC address, or the disk of this name ("vdb")."""
+        ...
+
+    def request_unplug(self, instance_id: str, address: str) -> None:
+        """Ask the guest to let a device go; it may take its time, or not listen. Nothing happens when it has none."""
         ...
 
     def request_shutdown(self, instance_id: str) -> None:

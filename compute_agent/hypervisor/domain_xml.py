@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 from common.errors import HypervisorError
 from common.ids import is_uuid
 from compute_agent.hypervisor import hardware_xml
-from compute_agent.hypervisor.base import Disk, Domain, Nic
+from compute_agent.hypervisor.base import Device, Disk, Domain, Nic
 from compute_agent.hypervisor.hardware_xml import add as _add
 from compute_agent.hypervisor.virt_type import VirtType
 
@@ -75,6 +75,34 @@ def render_backup(device: str, target: Path) -> str:
     _add(disk, "driver", type="qcow2")
     _add(disk, "target", file=str(target))
     return ET.tostring(root, encoding="unicode")
+
+
+def render_device(device: Device, cache: CacheMode, backing: Backing | None) -> str:
+    """One device by itself, for a running domain. Raises HypervisorError for values that no device may have."""
+    if isinstance(device, Disk) and not _disk_is_sound(device):
+        raise HypervisorError(f"a disk of unknown format, bus or place: {device.device!r}")
+    for text in _texts(device):
+        if not _PLAIN.fullmatch(text):
+            raise HypervisorError(f"a device has a value with control characters: {text!r}")
+    parent = ET.Element("devices")
+    if isinstance(device, Disk):
+        _add_disk(parent, device, cache, backing)
+    else:
+        _add_nic(parent, device)
+    return ET.tostring(parent[0], encoding="unicode")
+
+
+def find_device(domain_text: str, address: str) -> str | None:
+    """The element of the card with this MAC address, or of the disk of this name, in libvirt's own description."""
+    if "<!" in domain_text.replace("<!--", ""):
+        return None
+    devices = ET.fromstring(domain_text).find("devices")  # noqa: S314 - entities are refused above
+    for element in () if devices is None else devices:
+        mac, target = element.find("mac"), element.find("target")
+        is_card = element.tag == "interface" and mac is not None and mac.get("address", "").lower() == address.lower()
+        if is_card or (element.tag == "disk" and target is not None and target.get("dev") == address):
+            return ET.tostring(element, encoding="unicode")
+    return None
 
 
 def build(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mapping[Path, Backing]) -> ET.Element:
@@ -246,14 +274,20 @@ def _check(domain: Domain, backings: Mapping[Path, Backing]) -> None:
         )
     texts = [domain.cloud_uuid, str(domain.console_log), *(str(backing.path) for backing in used)]
     texts += [str(domain.nvram or ""), *domain.hardware.cpu_features]
-    texts += [text for disk in domain.disks for text in (str(disk.path), disk.serial)]
-    texts += [text for nic in domain.nics for text in (nic.mac_address, nic.tap, nic.bridge, nic.model)]
+    devices: tuple[Device, ...] = (*domain.disks, *domain.nics)
+    texts += [text for device in devices for text in _texts(device)]
     for text in texts:
         if not _PLAIN.fullmatch(text):
             raise HypervisorError(
                 f"server {domain.instance_id} has a value with control characters: {text!r}",
                 instance_id=domain.instance_id,
             )
+
+
+def _texts(device: Device) -> tuple[str, ...]:
+    if isinstance(device, Disk):
+        return str(device.path), device.serial
+    return device.mac_address, device.tap, device.bridge, device.model
 
 
 def _disk_is_sound(disk: Disk) -> bool:

@@ -20,7 +20,7 @@ from common.clock import Clock
 from common.errors import HypervisorError
 from common.ids import is_uuid
 from common.rpc.compute_v1 import PowerState
-from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
+from compute_agent.hypervisor.base import CopyState, Device, Domain, DomainState, EventHandler, HypervisorFacts, Nic
 from compute_agent.hypervisor.fake_faults import Faults
 
 TRIGGER_POLL_S = 0.02
@@ -45,6 +45,7 @@ class _Guest(msgspec.Struct, frozen=True, kw_only=True):
     memory_mib: int
     disks: list[str]
     taps: list[str]
+    devices: list[str] = []  # MAC addresses of cards and names of disks
     console_log: str
     boots: int = 0
     evacuable: bool = False
@@ -149,6 +150,26 @@ class FakeHypervisor:
     def end_copy(self, instance_id: str) -> None:
         """A copy ends as soon as it has begun."""
 
+    def ensure_plugged(self, instance_id: str, device: Device) -> None:
+        with self._faults.around("ensure_plugged", instance_id), self._lock:
+            guest = self._guests.get(instance_id)
+            if guest is None or guest.power not in _ON:
+                raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)
+            address = device.mac_address if isinstance(device, Nic) else device.device
+            self._keep(msgspec.structs.replace(guest, devices=sorted({*guest.devices, address})))
+
+    def is_plugged(self, instance_id: str, address: str) -> bool:
+        with self._faults.around("is_plugged", instance_id):
+            guest = self._guests.get(instance_id)
+            return guest is not None and guest.power in _ON and address in guest.devices
+
+    def request_unplug(self, instance_id: str, address: str) -> None:
+        with self._faults.around("request_unplug", instance_id) as obeyed, self._lock:
+            guest = self._guests.get(instance_id)
+            if obeyed and guest is not None:
+                left = [each for each in guest.devices if each != address]
+                self._keep(msgspec.structs.replace(guest, devices=left))
+
     def request_shutdown(self, instance_id: str) -> None:
         with self._faults.around("request_shutdown", instance_id) as obeyed:
             if obeyed and self._runs(instance_id):
@@ -245,6 +266,7 @@ class FakeHypervisor:
             memory_mib=domain.memory_mib,
             disks=[str(disk.path) for disk in domain.disks],
             taps=[nic.tap for nic in domain.nics],
+            devices=sorted([*(nic.mac_address for nic in domain.nics), *(disk.device for disk in domain.disks)]),
             console_log=str(domain.console_log),
             boots=old.boots if old else 0,
             evacuable=domain.evacuable,

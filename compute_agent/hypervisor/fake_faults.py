@@ -9,7 +9,8 @@ The file maps a verb's name to one fault or a list of them, and is read again at
 
 delay_ms: wait first. fail_times: fail so often, then never again (0 with a code or kill: always); counts outlive the
 process, in `faults.used.json`. code: hypervisor_error or hypervisor_timeout. ignore: the guest does not react to a
-power button. kill: SIGKILL to the own process "before" or "after" the verb's work. instance_id: only for this one.
+power button, or keeps a device. kill: SIGKILL to the own process "before" or "after" the verb's work. instance_id: only
+for this one.
 """
 
 from __future__ import annotations

@@ -15,7 +15,16 @@ from common import log
 from common.errors import CloudError, HypervisorError
 from common.rpc.compute_v1 import PowerState
 from compute_agent.hypervisor import domain_xml
-from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
+from compute_agent.hypervisor.base import (
+    CopyState,
+    Device,
+    Disk,
+    Domain,
+    DomainState,
+    EventHandler,
+    HypervisorFacts,
+    Nic,
+)
 from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark
 from compute_agent.hypervisor.libvirt_host import DomainRow, LibvirtHost
 from compute_agent.hypervisor.virt_type import VirtType
@@ -168,6 +177,28 @@ class LibvirtHypervisor:
     def end_copy(self, instance_id: str) -> None:
         if self._present(instance_id):
             self._host.end_job(instance_id)
+
+    def ensure_plugged(self, instance_id: str, device: Device) -> None:
+        if self._power_of(instance_id) not in (PowerState.RUNNING, PowerState.PAUSED):
+            raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)
+        address = device.mac_address if isinstance(device, Nic) else device.device
+        if not self.is_plugged(instance_id, address):
+            paths = [device.path] if isinstance(device, Disk) else []
+            backing = self._backing_of(paths[0]) if paths else None
+            self._host.attach(instance_id, domain_xml.render_device(device, cache_mode(paths), backing))
+
+    def is_plugged(self, instance_id: str, address: str) -> bool:
+        return self._device(instance_id, address) is not None
+
+    def request_unplug(self, instance_id: str, address: str) -> None:
+        device = self._device(instance_id, address)
+        if device is not None:
+            self._host.detach(instance_id, device)
+
+    def _device(self, instance_id: str, address: str) -> str | None:
+        """The device as libvirt tells it, of a domain of ours that is on."""
+        live = self._host.live_xml(instance_id) if self._present(instance_id) else None
+        return domain_xml.find_device(live, address) if live else None
 
     def _power_of(self, instance_id: str) -> PowerState:
         now = self._present(instance_id)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import libvirt
 
 from common import log
-from common.deadlines import LIBVIRT_QUICK_S, LIBVIRT_SAVE_S, LIBVIRT_START_S
+from common.deadlines import LIBVIRT_DEVICE_S, LIBVIRT_QUICK_S, LIBVIRT_SAVE_S, LIBVIRT_START_S
 from common.errors import CloudError, HypervisorError
 from common.rpc.compute_v1 import PowerState
 from compute_agent.hypervisor.base import CopyState
@@ -38,6 +38,8 @@ _POWER: Final = {
     libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
 }
+#: what a detach says of a device that is gone, or that the guest was asked for a moment ago
+_UNPLUG_UNDER_WAY: Final = (libvirt.VIR_ERR_DEVICE_MISSING,)
 _CONNECTION_LOST: Final = (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_RPC)
 
 
@@ -240,6 +242,35 @@ class LibvirtHost:
 
     def thaw(self, instance_id: str) -> None:
         self._on_running(instance_id, "thawing the guest's file systems", lambda domain: domain.fsThaw())
+
+    def live_xml(self, instance_id: str) -> str | None:
+        """What a domain that is on has now; None for one that is off or not there."""
+
+        def ask(connection: Any) -> str | None:
+            domain = _find(connection, instance_id)
+            return domain.XMLDesc() if domain is not None and domain.isActive() else None
+
+        return self._run(instance_id, "looking at the guest's devices", ask)
+
+    def attach(self, instance_id: str, device_xml: str) -> None:
+        """Give a running domain a device; what is defined for its next start stays."""
+
+        def do(connection: Any) -> None:
+            connection.lookupByUUIDString(instance_id).attachDeviceFlags(device_xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+        self._run(instance_id, "giving the guest a device", do, LIBVIRT_DEVICE_S)
+
+    def detach(self, instance_id: str, device_xml: str) -> None:
+        """Ask a running guest to let a device go. libvirt waits a few seconds for it; one that is going or gone is as good."""
+
+        def ask(domain: Any) -> None:
+            try:
+                domain.detachDeviceFlags(device_xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            except libvirt.libvirtError as err:
+                if err.get_error_code() not in _UNPLUG_UNDER_WAY:
+                    raise
+
+        self._on_running(instance_id, "asking the guest to let a device go", ask, LIBVIRT_DEVICE_S)
 
     def destroy(self, instance_id: str) -> None:
         """Cut power. QEMU gets up to 15 s from libvirt to end, hence the long deadline."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from common.errors import HypervisorError
-from compute_agent.hypervisor.base import CopyState, Domain, DomainState, EventHandler, HypervisorFacts
+from compute_agent.hypervisor.base import CopyState, Device, Domain, DomainState, EventHandler, HypervisorFacts
 
 
 class NoHypervisor:
@@ -47,6 +47,15 @@ class NoHypervisor:
 
     def end_copy(self, instance_id: str) -> None:
         """Nothing is copied."""
+
+    def ensure_plugged(self, instance_id: str, device: Device) -> None:  # noqa: ARG002 - the interface's
+        raise _refusal(instance_id)
+
+    def is_plugged(self, instance_id: str, address: str) -> bool:  # noqa: ARG002 - the interface's
+        return False
+
+    def request_unplug(self, instance_id: str, address: str) -> None:
+        """Nothing runs."""
 
     def request_shutdown(self, instance_id: str) -> None:
         """Nothing runs."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from common import log
 from common.context import RequestContext
-from common.db import instances, node_life, remains, resizes
+from common.db import device_operations, instances, node_life, remains, resizes
 from common.db.models import Instance
 from common.db.resizes import OldPlace
 from common.errors import CloudError, HypervisorError, StateConflict
@@ -98,6 +98,34 @@ def command_fields(context: StepContext, instance: Instance, step: str) -> Comma
         generation=context.generation or instance.generation,
         deadline=context.command_deadline,
     )
+
+
+class DeviceFields(CommandFields):
+    device_id: str
+
+
+def device_fields(session: Session, context: StepContext, instance: Instance, step: str) -> DeviceFields:
+    """As `command_fields`, for a command about the operation's device; a new one gets a generation of its own."""
+    fields = command_fields(context, instance, step)
+    if not context.generation:
+        fields["generation"] = device_operations.raise_generation(session, instance.id, context.now)
+    return DeviceFields(**fields, device_id=context.params["device_id"])
+
+
+def device_unwound(_session: Session, context: StepContext, error: dict[str, Any], _cancelled: bool) -> None:
+    """The device is where it was, and the server is what it was: the reason is with the operation."""
+    log.event(
+        logger, "device.operation_failed", logging.WARNING, device_id=context.params["device_id"],
+        code=str(error.get("code", "")), reason=str(error.get("message", "")),
+    )  # fmt: skip
+
+
+def device_stuck(_session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """The node did not say that the device is back where it was; the server itself is as it was."""
+    log.event(
+        logger, "device.operation_stuck", logging.ERROR, device_id=context.params["device_id"],
+        code=str(error.get("code", "")),
+    )  # fmt: skip
 
 
 def node_of(instance: Instance) -> str:

@@ -342,6 +342,42 @@ def test_a_disk_is_copied_while_the_guest_goes_on(rig: Rig, paused: bool) -> Non
     assert rig.driver.copy_state(domain.instance_id) is CopyState.FAILED
 
 
+@pytest.mark.parametrize("rig", ["fake", QEMU], indirect=True)  # libvirt's test driver has no hot plug
+def test_a_card_is_plugged_into_a_guest_that_is_on(rig: Rig, card: Nic) -> None:
+    domain = rig.domain()
+    rig.driver.ensure_defined(domain)
+    with pytest.raises(HypervisorError, match=domain.instance_id):
+        rig.driver.ensure_plugged(domain.instance_id, card)
+    rig.driver.ensure_running(domain)
+    assert not rig.driver.is_plugged(domain.instance_id, card.mac_address)
+    rig.driver.request_unplug(domain.instance_id, card.mac_address)  # it has none
+    for _ in range(2):
+        rig.driver.ensure_plugged(domain.instance_id, card)
+        assert rig.driver.is_plugged(domain.instance_id, card.mac_address)
+    assert rig.driver.is_plugged(domain.instance_id, "vda")
+    rig.driver.request_unplug(domain.instance_id, card.mac_address)
+    if rig.kind == "qemu":  # nothing in this guest answers
+        assert rig.driver.is_plugged(domain.instance_id, card.mac_address)
+        rig.driver.request_unplug(domain.instance_id, card.mac_address)
+    else:
+        assert not rig.driver.is_plugged(domain.instance_id, card.mac_address)
+    rig.driver.ensure_stopped(domain.instance_id)
+    assert not rig.driver.is_plugged(domain.instance_id, card.mac_address)
+    rig.driver.ensure_running(domain)
+    assert not rig.driver.is_plugged(domain.instance_id, card.mac_address), "the next start follows the spec alone"
+
+
+@pytest.fixture
+def card(rig: Rig) -> Iterator[Nic]:
+    bridge = f"cmlbr-{rig.cloud_uuid[:8]}"
+    if rig.libvirt:  # in the network namespace of its libvirtd
+        inside = ["nsenter", f"--net=/proc/{rig.libvirt.libvirtd_pid}/ns/net", "ip", "link"]
+        subprocess.run([*inside, "add", bridge, "type", "bridge"], check=True)
+    yield Nic(mac_address="fa:16:3e:00:00:01", tap=f"cmltap{rig.cloud_uuid[:8]}", bridge=bridge, mtu=1450)
+    if rig.libvirt:
+        subprocess.run([*inside, "del", bridge], check=True)
+
+
 @only_libvirt
 def test_foreign_domains_are_not_touched(rig: Rig) -> None:
     """HYP-11: a domain that bears another cloud's UUID is left alone by every verb."""

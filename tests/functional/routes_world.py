@@ -335,6 +335,7 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:servers:update": {"server": _NAMED},
+    "compute:attach-interfaces:create": lambda world: {"interfaceAttachment": {"net_id": world.ids["network_id"]}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},
     "compute:server-metadata:update": {"meta": {"web": "b"}},

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import scheduler.sagas
+from common.db import ports
 from common.errors import CloudError
 from common.saga.engine import Engine
 from common.saga.model import Local, Remote, Saga, Step
-from common.states import ACTIONS, Action, OperationState, VmState
+from common.states import ACTIONS, Action, OperationClass, OperationState, VmState
 from scheduler.sagas import SAGAS
 from tests.sagas.world import World
 
@@ -39,8 +40,12 @@ STARTED_BY = {
     "server_shelve": Action.SHELVE,
     "server_offload": Action.SHELVE_OFFLOAD,
     "server_unshelve": Action.UNSHELVE,
+    "server_attach_interface": Action.ATTACH_INTERFACE,
+    "server_detach_interface": Action.DETACH_INTERFACE,
     "server_remains": Action.DELETE,  # of a server whose node is down
 }
+#: ports that a server has then beside the one it was made with
+PORTS_MORE = {"server_attach_interface": 1, "server_detach_interface": -1}
 #: steps whose command removes something, so that a node that failed at it has not nothing left
 REMOVALS = ("ensure_absent", "clear_old_place", "leave_node", "take_back")
 #: claims (rows, vCPUs, memory) and cores counted in the quota, where a second flavor has a part in them
@@ -100,12 +105,23 @@ def assert_reached(world: World, instance_id: str, operation_id: str, kind: str)
     assert world.guests() == placed
     claims, cores = RESIZED.get(kind, ((placed, placed, 128 * placed), living))
     assert world.claims() == claims
-    assert world.bound_ports() == placed
+    assert world.bound_ports() == placed + PORTS_MORE.get(kind, 0)
+    assert world.usage()["port"] == (wanted != VmState.DELETED) + PORTS_MORE.get(kind, 0)
+    assert_plugged(world, instance_id)
     assert {key: used for key, used in world.usage().items() if key in ("instances", "cores")} == {
         "instances": living,
         "cores": cores,
     }
     assert world.differences() == []
+
+
+def assert_plugged(world: World, instance_id: str) -> None:
+    """What the node was told of devices agrees with the ports that the server has."""
+    with world.db.read() as session:
+        mine = {port.id for port in ports.for_instance(session, instance_id)}
+    for node in world.nodes.values():
+        for port_id, (_, plugged) in node.devices.get(instance_id, {}).items():
+            assert plugged == (port_id in mine)
 
 
 def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, before: VmState) -> None:
@@ -119,6 +135,9 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
         return
     assert instance.vm_state == (ACTIONS[STARTED_BY[kind]].on_failure or before)
     assert world.differences() == []
+    if ACTIONS[STARTED_BY[kind]].operation_class == OperationClass.DEVICE:
+        assert (world.bound_ports(), world.usage()["port"]) == (1, 1), "the device is where it was"
+        assert_plugged(world, instance_id)
     if kind == "server_create":
         assert world.guests() == 0
         assert world.claims() == (0, 0, 0)
@@ -129,7 +148,11 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
 
 
 def test_every_saga_is_in_the_harness() -> None:
-    files = {path.stem for path in Path(scheduler.sagas.__file__).parent.glob("*.py")} - {"__init__", "shared"}
+    files = {path.stem for path in Path(scheduler.sagas.__file__).parent.glob("*.py")} - {
+        "__init__",
+        "shared",
+        "port_commands",
+    }
     assert files == set(SAGAS) == set(STARTED_BY)
 
 

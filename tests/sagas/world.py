@@ -20,6 +20,7 @@ from common.config import ComputeConfig, Config, DatabaseConfig
 from common.context import RequestContext
 from common.db import (
     audit,
+    device_operations,
     instances,
     node_life,
     nodes,
@@ -47,6 +48,7 @@ from common.rpc.compute_v1 import (
     EnsureRunning,
     EnsureSaved,
     EnsureStopped,
+    PlugPort,
     PowerState,
     RebootInstance,
     RebuildInstance,
@@ -55,6 +57,7 @@ from common.rpc.compute_v1 import (
     ResizeInstance,
     RestoreKeptDisks,
     SnapshotInstance,
+    UnplugPort,
     UploadSnapshot,
     WantedPower,
 )
@@ -85,6 +88,8 @@ class SimNode:
 
     name: str
     domains: dict[str, tuple[int, PowerState]] = field(default_factory=dict)
+    #: by instance id, then device id: the generation of the last command about it, and whether it is plugged in
+    devices: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
     fail: int = 0
     fail_absent: bool = False
     fail_step: str = ""  # only commands of this step
@@ -113,6 +118,11 @@ class SimNode:
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
             power = PowerState.ABSENT
+        elif isinstance(command, PlugPort | UnplugPort):
+            _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
+            devices = self.devices.setdefault(command.instance_id, {})
+            if devices.get(command.device_id, (0, False))[0] <= command.generation:
+                devices[command.device_id] = (command.generation, isinstance(command, PlugPort))
         elif isinstance(command, RestoreKeptDisks):
             self.domains.pop(command.instance_id, None)
         elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot | DiscardKeptDisks):
@@ -279,25 +289,33 @@ class World:
             instance = Instance(**{**values, **changes})
             session.add(instance)
             session.flush()
-            ports.create(
-                session,
-                ports.NewPort(
-                    id=new_id(),
-                    network_id=self.network_id,
-                    project_id=PROJECT,
-                    device_id=instance.id,
-                    device_owner="compute:nova",
-                    security_groups=(),
-                    delete_with_instance=True,
-                ),
-                now,
-                mac_prefix="fa:16:3e",
-                quota={"port": 100, "security_group": 100, "security_group_rule": 1000},
-            )
+            self._new_port(session, instance.id, order=0)
             return instance.id
+
+    def _new_port(self, session: Session, instance_id: str, order: int) -> None:
+        new = ports.NewPort(
+            id=new_id(),
+            network_id=self.network_id,
+            project_id=PROJECT,
+            device_id=instance_id,
+            device_owner="compute:nova",
+            security_groups=(),
+            delete_with_instance=True,
+            nic_order=order,
+        )
+        quota = {"port": 100, "security_group": 100, "security_group_rule": 1000}
+        ports.create(session, new, self.clock.now(), mac_prefix="fa:16:3e", quota=quota)
 
     def begin(self, instance_id: str, action: Action, **params: Any) -> str:
         with self.db.write() as session:
+            if action == Action.ATTACH_INTERFACE:
+                self._new_port(session, instance_id, order=1)
+            if action in (Action.ATTACH_INTERFACE, Action.DETACH_INTERFACE):
+                port = ports.for_instance(session, instance_id)[-1]
+                return device_operations.begin(
+                    session, instances.get(session, instance_id), action, port.id, self.context(), self.clock.now(),
+                    {"mac_address": port.mac_address},
+                )  # fmt: skip
             if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.SHELVE, Action.RESIZE, Action.MIGRATE):
                 params = {"image_id": self._image(session)} | params
             return self._begin(session, instances.get(session, instance_id), action, params).id

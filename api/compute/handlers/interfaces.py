@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from api.compute.handlers.server_create import fixed_address
 from api.compute.operations import server_interfaces, servers
+from api.compute.operations.server_networks import Nic
+from api.compute.schemas import interfaces as schemas
 from api.compute.views import interfaces as views
 from api.compute.views import servers as server_views
 from api.compute.views.fields import reader
 from api.request import ApiRequest, Reply
-from common.errors import NotFound
+from api.schema import validate
+from common.errors import InvalidRequest, NotFound
 
 
 def ips(request: ApiRequest, server_id: str) -> Reply:
@@ -31,6 +35,25 @@ def list_ports(request: ApiRequest, server_id: str) -> Reply:
 def show_port(request: ApiRequest, server_id: str, port_id: str) -> Reply:
     found = server_interfaces.one_port(request.services, request.context, server_id, port_id)
     return Reply({"interfaceAttachment": views.attachments(found, reader(request))[0]})
+
+
+def attach(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.attach(request.version))
+    wanted = request.body["interfaceAttachment"]
+    network_id, port_id = wanted.get("net_id"), wanted.get("port_id")
+    addresses = [fixed_address(each["ip_address"]) for each in wanted.get("fixed_ips", ())]
+    if network_id and port_id:
+        raise InvalidRequest("Must not input both network_id and port_id")
+    if addresses and not network_id:
+        raise InvalidRequest("Must input network_id when request IP address")
+    nic = Nic(network_id, port_id, addresses[0] if addresses else None, wanted.get("tag", ""))
+    found = server_interfaces.attach(request.services, request.context, server_id, nic)
+    return Reply({"interfaceAttachment": views.attachments(found, reader(request))[0]})
+
+
+def detach(request: ApiRequest, server_id: str, port_id: str) -> Reply:
+    server_interfaces.detach(request.services, request.context, server_id, port_id)
+    return Reply(status=202)
 
 
 def topology(request: ApiRequest, server_id: str) -> Reply:

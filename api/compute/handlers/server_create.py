@@ -6,6 +6,7 @@ import base64
 import binascii
 import ipaddress
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from api.compute.operations import server_create
@@ -109,20 +110,28 @@ def _networks(wanted: Any) -> list[Nic] | NetworkChoice | None:
         return NetworkChoice(wanted)
     nics = []
     for entry in wanted:
-        if entry.get("tag") is not None:
-            raise InvalidRequest("Tags of network interfaces are not supported.")
         if not entry.get("port") and not entry.get("uuid"):
             raise InvalidRequest("Bad networks format: network uuid is not in proper format (None)")
         fixed_ip = entry.get("fixed_ip")
         if fixed_ip is not None and entry.get("port"):
             raise InvalidRequest(f"Specified Fixed IP '{fixed_ip}' cannot be used with port '{entry['port']}'.")
-        nics.append(Nic(network_id=entry.get("uuid"), port_id=entry.get("port"), fixed_ip=_ip(fixed_ip)))
+        address = None if fixed_ip is None else fixed_address(fixed_ip)
+        nics.append(Nic(entry.get("uuid"), entry.get("port"), address, entry.get("tag") or ""))
+    check_tags([nic.tag for nic in nics])
     return nics
 
 
-def _ip(text: str | None) -> str | None:
+def check_tags(tags: Sequence[str]) -> None:
+    """Devices are told apart by their tags. Raises InvalidRequest."""
+    given = [tag for tag in tags if tag]
+    if len(set(given)) < len(given):
+        raise InvalidRequest("Duplicate device tags: each device of a server needs a tag of its own.")
+
+
+def fixed_address(text: str) -> str:
+    """Raises InvalidRequest for what is no address."""
     try:
-        return None if text is None else str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(text))
     except ValueError as err:
         raise InvalidRequest(f"Invalid fixed IP address ({text})") from err
 

@@ -31,6 +31,7 @@ class Nic:
     network_id: str | None = None
     port_id: str | None = None
     fixed_ip: str | None = None
+    tag: str = ""
 
 
 def resolve(session: Session, wanted: Sequence[Nic] | NetworkChoice | None, context: RequestContext) -> tuple[Nic, ...]:
@@ -101,23 +102,37 @@ def plug(
 
     Raises QuotaExceeded, NoAddressLeft, Conflict (port taken meanwhile), InvalidRequest (address in use or not there).
     """
-    dns_name = instance.hostname[:63]
     for order, nic in enumerate(nics):
-        if nic.port_id:
-            server_ports.adopt(
-                session, nic.port_id, instance_id=instance.id, nic_order=order, dns_name=dns_name, now=now
-            )
-            continue
-        new = NewPort(
-            id=new_id(), network_id=nic.network_id or "", project_id=instance.project_id, device_id=instance.id,
-            device_owner=ports.COMPUTE_OWNER, security_groups=group_ids, delete_with_instance=True, nic_order=order,
-            dns_name=dns_name, fixed_ips=(RequestedAddress(ip_address=nic.fixed_ip),) if nic.fixed_ip else None,
-        )  # fmt: skip
-        try:
-            ports.add(
-                session, new, now, mac_prefix=config.network.mac_prefix, quota=network_quota.defaults(config.quota)
-            )
-        except Conflict as err:
-            if nic.fixed_ip and err.facts.get("neutron_type") == "IpAddressAlreadyAllocated":
-                raise InvalidRequest(f"Fixed IP address {nic.fixed_ip} is already in use.") from err
-            raise
+        plug_one(session, instance, nic, order, group_ids, config=config, now=now)
+
+
+def plug_one(
+    session: Session,
+    instance: Plugged,
+    nic: Nic,
+    order: int,
+    group_ids: tuple[str, ...] | None,
+    *,
+    config: Config,
+    now: datetime,
+) -> str:
+    """Make or take the port for one card, the `order`th; its id. Raises as `plug`."""
+    dns_name = instance.hostname[:63]
+    if nic.port_id:
+        server_ports.adopt(
+            session, nic.port_id, instance_id=instance.id, nic_order=order, dns_name=dns_name, now=now, tag=nic.tag
+        )
+        return nic.port_id
+    new = NewPort(
+        id=new_id(), network_id=nic.network_id or "", project_id=instance.project_id, device_id=instance.id,
+        device_owner=ports.COMPUTE_OWNER, security_groups=group_ids, delete_with_instance=True, nic_order=order,
+        device_tag=nic.tag, dns_name=dns_name,
+        fixed_ips=(RequestedAddress(ip_address=nic.fixed_ip),) if nic.fixed_ip else None,
+    )  # fmt: skip
+    try:
+        ports.add(session, new, now, mac_prefix=config.network.mac_prefix, quota=network_quota.defaults(config.quota))
+    except Conflict as err:
+        if nic.fixed_ip and err.facts.get("neutron_type") == "IpAddressAlreadyAllocated":
+            raise InvalidRequest(f"Fixed IP address {nic.fixed_ip} is already in use.") from err
+        raise
+    return new.id

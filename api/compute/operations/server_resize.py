@@ -26,7 +26,9 @@ _GIB = 1024**3
 def resize(
     services: Services, context: RequestContext, server_id: str, flavor_id: str, disk_config: str | None
 ) -> None:
-    """Begin it. Raises NotFound, InvalidRequest (flavor, or hardware that flavor and image disagree about), Conflict, StateConflict, QuotaExceeded."""
+    """Begin it. Raises NotFound, InvalidRequest (flavor, and what image and flavor disagree about), Conflict,
+    StateConflict, QuotaExceeded.
+    """
 
     def work(session: Session) -> tuple[str, None]:
         instance = instances.get_visible(session, server_id, context)

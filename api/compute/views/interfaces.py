@@ -22,6 +22,6 @@ def attachments(rows: Sequence[InstanceAddress], audience: Reader) -> list[Body]
 def _attachment(row: InstanceAddress, audience: Reader) -> Body:
     body: Body = {
         "port_id": row.port_id, "net_id": row.network_id, "mac_addr": row.mac_address, "port_state": row.status,
-        "fixed_ips": [], "tag": None,
+        "fixed_ips": [], "tag": row.tag or None,
     }  # fmt: skip
     return prune(body, FIELDS, audience)

@@ -77,6 +77,7 @@ class Port(Base):
     device_owner: Mapped[str] = mapped_column(sa.String(255), default="")
     delete_with_instance: Mapped[bool] = mapped_column(default=False)  # made for a server by the compute service
     nic_order: Mapped[int] = mapped_column(default=0)
+    device_tag: Mapped[str] = mapped_column(sa.String(60), default="", server_default="")  # of the server's device
     binding_node_id: Mapped[str | None] = mapped_column(sa.ForeignKey("nodes.id"), index=True)
     binding_epoch: Mapped[int] = mapped_column(default=0)
     binding_profile: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -10,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from common.db.base import Base, Id, Name
 
+#: device operations that have not ended: one at most for each device of a resource
+_OPEN_DEVICE = "device_id IS NOT NULL AND state IN ('pending', 'running', 'unwinding')"
+
 
 class Operation(Base):
     """One piece of work on one resource.
@@ -23,6 +26,14 @@ class Operation(Base):
     __table_args__ = (
         sa.Index("ix_operations_due", "state", "run_at"),
         sa.Index("ix_operations_resource", "resource_id", "created_at"),
+        sa.Index(
+            "uq_operations_open_device",
+            "resource_id",
+            "device_id",
+            unique=True,
+            sqlite_where=sa.text(_OPEN_DEVICE),
+            postgresql_where=sa.text(_OPEN_DEVICE),
+        ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     request_id: Mapped[str] = mapped_column(sa.String(64), index=True)
@@ -32,6 +43,7 @@ class Operation(Base):
     operation_class: Mapped[str] = mapped_column(sa.String(16))
     resource_type: Mapped[str] = mapped_column(sa.String(32))
     resource_id: Mapped[str] = mapped_column(Id)
+    device_id: Mapped[str | None] = mapped_column(Id)  # of the device class: which port, volume, …
     project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
     user_id: Mapped[str] = mapped_column(sa.String(64))
     state: Mapped[str] = mapped_column(sa.String(16))
