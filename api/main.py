@@ -16,7 +16,8 @@ from gunicorn.app.base import BaseApplication
 
 from api import cors
 from api.app import create_app, prepare
-from api.image.operations import uploads
+from api.image.operations import imports, stores, uploads
+from api.image.operations.importer import Importer
 from api.request import Services
 from common import config as configuration
 from common import log, memory
@@ -92,6 +93,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         log.setup(self._cumulet.cloud, "api")
         services = build_services(self._cumulet)
         uploads.recover(services)  # of uploads that an earlier life of this process did not end
+        Importer(services).start()
         return create_app(services)
 
 
@@ -119,6 +121,8 @@ def main() -> int:
         TokenCodec(config.identity.fernet_dir)
         binds(config.api)
         cors.allowed_origins(config.api.cors_allowed_origins)
+        stores.configured(config.image)
+        imports.policy_of(config.image)
         Transport(config.bus)  # refuses here what would otherwise end every worker
     except CloudError as err:
         sys.stderr.write(f"cumulet-api: {err.message}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -24,6 +25,7 @@ class Services:
     bus: Bus
     clock: Clock
     tokens: TokenCodec
+    imports: threading.Event = field(default_factory=threading.Event)  # set when there is an import to work on
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,24 @@ class ImageConfig:
     store_dir: str = option("/var/lib/cumulet/images", "image files, the same folder on every API host")
     max_size_mib: int = option(64 * 1024, "largest image file, in MiB")
     max_virtual_gib: int = option(2048, "largest virtual disk an image may declare, in GiB")
+    more_stores: str = option(
+        "",
+        "stores beside store_dir, which is the store `local`: comma-separated NAME:FOLDER, the same on every API host",
+    )
+    import_to_all_stores: bool = option(
+        False, "an import that names no store goes to all of them, not to `local` alone"
+    )
+    import_workers: int = option(2, "imports worked on at once by one API worker process")
+    web_download_hosts: str = option(
+        "*",
+        "hosts that images may be imported from: comma-separated names, *.NAME for all below one, * for any with a public"
+        " address; empty: web-download is off",
+    )
+    web_download_ports: str = option("80, 443", "ports of those hosts")
+    web_download_internal: str = option(
+        "", "networks (CIDR) that are not public and that images may be imported from all the same"
+    )
+    web_download_denied: str = option("", "networks (CIDR) that images are never imported from")
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,18 @@ class ImageRefused(InvalidRequest):
     code = "image_refused"
 
 
+class TargetRefused(InvalidRequest):
+    """An address that a user named is none that may be fetched from."""
+
+    code = "target_refused"
+
+
+class FetchFailed(CloudError):
+    """What a user's address points to did not come, or not whole."""
+
+    code = "fetch_failed"
+
+
 class ImageDamaged(CloudError):
     """The bytes on disk don't have the recorded hash."""
 

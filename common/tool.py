@@ -6,6 +6,7 @@ for any other use of subprocess in the services.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +16,15 @@ from common.errors import ToolFailed
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child may use; None: as its parent. address_space_mib in MiB, cpu_s in seconds, file_size_mib in MiB."""
+    """What a child may use; None: as its parent. address_space_mib in MiB, cpu_s in seconds, file_size_mib in MiB.
+
+    network False: it lives in a network namespace of its own, in which there is nothing.
+    """
 
     address_space_mib: int | None = None
     cpu_s: int | None = None
     file_size_mib: int | None = None
+    network: bool = True
 
 
 UNTRUSTED = Limits(address_space_mib=1024, cpu_s=30)
@@ -37,7 +42,7 @@ def run(
 
     Raises ToolFailed, with the standard error in `detail`, when it is missing, fails, or breaks its deadline or limits.
     """
-    command = [*_prlimit(limits), *arguments] if limits else list(arguments)
+    command = [*_alone(limits), *_prlimit(limits), *arguments] if limits else list(arguments)
     try:
         done = subprocess.run(  # noqa: S603 - this is the one place that may
             command,
@@ -60,6 +65,15 @@ def run(
             f"{arguments[0]} failed with status {done.returncode}", detail=f"{' '.join(arguments)}: {text}"
         )
     return done.stdout
+
+
+def _alone(limits: Limits) -> list[str]:
+    """unshare(1); an ordinary user may make a network namespace only inside a user namespace."""
+    if limits.network:
+        return []
+    return (
+        ["unshare", "--net", "--"] if os.geteuid() == 0 else ["unshare", "--user", "--map-current-user", "--net", "--"]
+    )
 
 
 def _prlimit(limits: Limits) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.errors import image_form
-from api.image.handlers import documents, files, images, members, tags
+from api.image.handlers import documents, files, images, members, tags, tasks
 from api.image.routes_metadefs import METADEFS
 from api.policy import Rule
 from api.routing import Api, Handler, Route
@@ -24,7 +24,7 @@ V2 = (
     _route("DELETE", _IMAGE, Rule.MEMBER, images.delete, "images:delete"),
     _route("PUT", f"{_IMAGE}/file", Rule.MEMBER, files.upload, "images:upload", raw_body=True),
     _route("PUT", f"{_IMAGE}/stage", Rule.MEMBER, files.stage, "images:stage", raw_body=True),
-    _route("POST", f"{_IMAGE}/import", Rule.MEMBER, files.import_staged, "images:import"),
+    _route("POST", f"{_IMAGE}/import", Rule.MEMBER, files.start_import, "images:import"),
     _route("GET", f"{_IMAGE}/file", Rule.MEMBER, files.download, "images:download"),
     _route("POST", f"{_IMAGE}/actions/deactivate", Rule.MEMBER, images.deactivate, "images:deactivate"),
     _route("POST", f"{_IMAGE}/actions/reactivate", Rule.MEMBER, images.reactivate, "images:reactivate"),
@@ -40,6 +40,10 @@ V2 = (
     *METADEFS,
     _route("GET", "/info/import", Rule.AUTHENTICATED, documents.import_methods, "info:import"),
     _route("GET", "/info/stores", Rule.AUTHENTICATED, documents.stores, "info:stores"),
+    _route("GET", "/info/stores/detail", Rule.ADMIN, documents.stores_detail, "info:stores_detail"),
+    _route("DELETE", "/stores/<store_id>/<image_id>", Rule.ADMIN, images.delete_from_store, "stores:delete_image"),
+    _route("GET", "/tasks", Rule.ADMIN, tasks.list_tasks, "tasks:list"),
+    _route("GET", "/tasks/<task_id>", Rule.ADMIN, tasks.show, "tasks:show"),
     _route("GET", "/info/usage", Rule.READER, documents.usage, "info:usage"),
 )
 VERSIONS = (

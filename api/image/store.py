@@ -16,6 +16,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from common.errors import ImageDamaged, StorageError
+from common.ids import new_id
 
 CHUNK_BYTES = 1024 * 1024
 _FILE_MODE = 0o640
@@ -49,6 +50,30 @@ class ImageStore:
                 raise
         _sync_folder(self.root)
 
+    def place(self, source: Path, image_id: str) -> None:
+        """Let a complete, synced file be the image's bytes: by a second name where that can be, else by a copy.
+
+        Doing it again changes nothing. Raises StorageError when the store is full.
+        """
+        upload_id = new_id()
+        part = self._staged(upload_id)
+        for folder in (self.root, part.parent):
+            folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        try:
+            try:
+                os.link(source, part)
+            except OSError as err:
+                if err.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                    raise
+                with source.open("rb") as file, self.stage(upload_id) as copy:
+                    while chunk := file.read(CHUNK_BYTES):
+                        write_all(copy, chunk)
+                    os.fsync(copy.fileno())
+            os.rename(part, self._path(image_id))
+            _sync_folder(self.root)
+        finally:
+            part.unlink(missing_ok=True)  # also after rename(2) of two names of one file, which does nothing
+
     def keep(self, upload_id: str) -> None:
         """A complete, synced upload waits for its import; `discard` takes it away."""
         path = self._kept(upload_id)
@@ -59,18 +84,17 @@ class ImageStore:
     def has_kept(self, upload_id: str) -> bool:
         return self._kept(upload_id).exists()
 
-    def open_kept(self, upload_id: str) -> BinaryIO:
-        return self._kept(upload_id).open("rb")
+    def kept_path(self, upload_id: str) -> Path:
+        return self._kept(upload_id)
 
-    def publish_kept(self, upload_id: str, image_id: str) -> None:
-        """As `publish`, of what was kept."""
-        final = self._path(image_id)
-        try:
-            os.rename(self._kept(upload_id), final)
-        except FileNotFoundError:
-            if not final.exists():
-                raise
-        _sync_folder(self.root)
+    def staged_path(self, upload_id: str) -> Path:
+        return self._staged(upload_id)
+
+    def image_path(self, image_id: str) -> Path:
+        return self._path(image_id)
+
+    def has(self, image_id: str) -> bool:
+        return self._path(image_id).exists()
 
     def kept_before(self, before: float) -> list[str]:
         """What has been waiting for its import since before this time (seconds since 1970)."""
@@ -153,17 +177,24 @@ def write_all(file: BinaryIO, chunk: bytes) -> None:
         while view:
             view = view[file.write(view) :]
     except OSError as err:
-        if err.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
-                "There is not enough disk space in the image store; ask its operator.", detail=str(err), http_status=413
-            ) from err
+        _refuse_full(err)
         raise
 
 
-def sync_and_close(file: BinaryIO) -> None:
-    """After this the bytes survive a power cut."""
-    os.fsync(file.fileno())
-    file.close()
+def sync(file: BinaryIO) -> None:
+    """After this the bytes survive a power cut. Raises StorageError as `write_all`."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as err:
+        _refuse_full(err)
+        raise
+
+
+def _refuse_full(err: OSError) -> None:
+    if err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        raise StorageError(
+            "There is not enough disk space in the image store; ask its operator.", detail=str(err), http_status=413
+        ) from err
 
 
 def _sync_folder(folder: Path) -> None:

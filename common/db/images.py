@@ -33,7 +33,7 @@ class ImageStatus(StrEnum):
     DELETED = "deleted"
 
 
-_IN_TRANSIT = (ImageStatus.SAVING, ImageStatus.UPLOADING, ImageStatus.IMPORTING)
+_IN_TRANSIT = (ImageStatus.SAVING, ImageStatus.UPLOADING)
 
 
 class Visibility(StrEnum):
@@ -113,6 +113,11 @@ def get_visible(session: Session, image_id: str, context: RequestContext) -> Ima
     if image is None:
         raise NotFound(f"No image found with ID {image_id[:64]}")
     return image
+
+
+def held_by(session: Session, task_id: str) -> Image | None:
+    """The image that this import may change now."""
+    return session.scalars(sa.select(Image).where(Image.import_task_id == task_id)).one_or_none()
 
 
 def exists(session: Session, image_id: str) -> bool:
@@ -234,32 +239,37 @@ def begin_node_upload(session: Session, image_id: str, upload_id: str, now: date
     )
 
 
-def begin_import(session: Session, image_id: str, upload_id: str, now: datetime) -> bool:
-    """uploading -> importing. False: another import was quicker, or the image is gone."""
+def finish_upload(
+    session: Session, image_id: str, upload_id: str, stored: StoredBytes, stores: str, now: datetime
+) -> bool:
+    """saving -> active. False: the image was deleted meanwhile, or this upload was given up for dead."""
     return _move(
         session,
-        [Image.id == image_id, Image.upload_id == upload_id, Image.status == ImageStatus.UPLOADING],
-        {"status": ImageStatus.IMPORTING, "updated_at": now},
+        [Image.id == image_id, *_holding(upload_id, ImageStatus.SAVING)],
+        {**active_values(stored, now), "stores": stores},
     )
 
 
-def finish_upload(session: Session, image_id: str, upload_id: str, stored: StoredBytes, now: datetime) -> bool:
-    """saving or importing -> active. False: the image was deleted meanwhile, or this upload was given up for dead."""
-    return _move(
-        session,
-        [Image.id == image_id, *_holding(upload_id, ImageStatus.SAVING, ImageStatus.IMPORTING)],
-        {
-            "status": ImageStatus.ACTIVE,
-            "upload_id": None,
-            "failure": None,
-            "size": stored.size,
-            "virtual_size": stored.virtual_size,
-            "checksum": stored.checksum,
-            "os_hash_algo": "sha512",
-            "os_hash_value": stored.sha512,
-            "updated_at": now,
-        },
-    )
+def active_values(stored: StoredBytes, now: datetime) -> dict[str, Any]:
+    """What the row says of an image whose bytes are there."""
+    return {
+        "status": ImageStatus.ACTIVE,
+        "upload_id": None,
+        "failure": None,
+        "size": stored.size,
+        "virtual_size": stored.virtual_size,
+        "checksum": stored.checksum,
+        "os_hash_algo": "sha512",
+        "os_hash_value": stored.sha512,
+        "updated_at": now,
+    }
+
+
+def note_staged(session: Session, upload_id: str, size: int, now: datetime) -> str | None:
+    """How much has come. Returns the image's owner. Raises NotFound when the image was deleted meanwhile."""
+    if not _move(session, _holding(upload_id, ImageStatus.UPLOADING), {"size": size, "updated_at": now}):
+        raise NotFound("The image was deleted while its data were staged.", http_status=410)
+    return session.scalars(sa.select(Image.owner).where(Image.upload_id == upload_id)).one()
 
 
 def return_to_queue(session: Session, upload_id: str, failure: str, now: datetime) -> bool:
@@ -270,6 +280,7 @@ def return_to_queue(session: Session, upload_id: str, failure: str, now: datetim
         {
             "status": ImageStatus.QUEUED,
             "upload_id": None,
+            "size": None,
             "failure": failure[:2000],
             "updated_at": now,
         },
@@ -298,7 +309,7 @@ def mark_deleted(session: Session, image_id: str, now: datetime) -> bool:
             Image.status != ImageStatus.DELETED,
             Image.protected.is_(False),
         ],
-        {"status": ImageStatus.DELETED, "upload_id": None, "updated_at": now},
+        {"status": ImageStatus.DELETED, "upload_id": None, "import_task_id": None, "updated_at": now},
     )
     if done:
         session.execute(sa.delete(ImageMember).where(ImageMember.image_id == image_id))

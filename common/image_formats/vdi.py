@@ -27,4 +27,6 @@ def inspect(window: Window) -> int:
         raise ImageRefused("the VDI header's block count does not fit its disk size; the image is damaged")
     if block_map % 512 or data % 512 or block_map < 512 or block_map + blocks * 4 > data or data > window.size:
         raise ImageRefused("the VDI block map lies outside the file; the image is cut off or damaged")
+    if data + allocated * block_bytes > window.size:  # readers take what is missing for zeros
+        raise ImageRefused("the VDI image is shorter than its header says; it is cut off: upload it again")
     return virtual_size

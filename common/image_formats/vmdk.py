@@ -7,12 +7,16 @@ header, and over as many bytes as QEMU reads.
 from __future__ import annotations
 
 import re
+import sys
+from array import array
+from typing import BinaryIO
 
 from common.errors import ImageRefused
 from common.image_formats.stream import Window, unpack
 
 SECTOR_BYTES = 512
 _DESCRIPTOR_END = 128 * 1024  # real descriptors are a kilobyte or two, in the second sector
+_COMPRESSED = 1 << 16
 _GRAIN_DIRECTORY_AT_END = 0xFFFF_FFFF_FFFF_FFFF
 _QEMU_DESCRIPTOR_SECTORS = 20  # QEMU reads so many whatever the header says
 _ACCEPTED_TYPES = ("streamoptimized", "monolithicsparse")
@@ -41,6 +45,36 @@ def inspect(window: Window) -> int:
         _check_footer(window, header)
     _check_descriptor(_descriptor(window, descriptor_at, descriptor_length), capacity)
     return capacity * SECTOR_BYTES
+
+
+def check_grains(file: BinaryIO, start: int, size: int) -> None:
+    """That a file with plain grains, at [start, start + size), holds all that its tables name: readers take what lies
+    behind its end for zeros. Compressed grains say their own length. Raises ImageRefused. The header has been inspected.
+    """
+    file.seek(start)
+    header = file.read(SECTOR_BYTES)
+    (_version, flags, capacity, grain, _at, _length, entries, _spare, directory) = unpack(
+        "<IIQQQQIQQ", header, 4, "VMDK header"
+    )
+    if flags & _COMPRESSED:
+        return
+    last = 0
+    for table in _numbers(file, start, size, directory, -(-capacity // (grain * entries))):
+        if table:
+            last = max(last, *_numbers(file, start, size, table, entries))
+    if last > 1 and (last + grain) * SECTOR_BYTES > size:  # 1 stands for zeros
+        raise ImageRefused("the VMDK is shorter than its tables say; it is cut off: upload it again")
+
+
+def _numbers(file: BinaryIO, start: int, size: int, sector: int, count: int) -> array[int]:
+    length = count * 4
+    if sector * SECTOR_BYTES + length > size:
+        raise ImageRefused("the VMDK's tables lie outside the file; it is cut off or damaged: upload it again")
+    file.seek(start + sector * SECTOR_BYTES)
+    found = array("I", file.read(length))
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
 
 
 def _check_footer(window: Window, header: bytes) -> None:

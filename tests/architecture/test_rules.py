@@ -102,7 +102,20 @@ def test_image_tools_are_called_from_one_file() -> None:
         name for name, tree, _ in SOURCES for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and node.value == "qemu-img"
     }  # fmt: skip
-    assert users <= {"compute_agent/storage/qemu_img.py", "cli/checks/software.py"}
+    assert users <= {"compute_agent/storage/qemu_img.py", "common/image_conversion.py", "cli/checks/software.py"}
+
+
+def test_who_speaks_http() -> None:
+    """SSRF-06: what users name is fetched by common/dialler.py alone; all others speak to addresses of the configuration."""
+    clients = {"requests", "urllib3", "httpx", "aiohttp", "ftplib", "httplib2", "pycurl"}
+    users = {name for name, tree, _ in SOURCES if not name.startswith("cli/") and imports(tree) & clients}
+    assert users <= {
+        "common/rpc/management.py", "compute_agent/join.py", "compute_agent/storage/image_cache.py",
+        "compute_agent/storage/uploader.py",
+    }  # fmt: skip
+    plain = ("http.client", "urllib.request", "create_connection", "open_connection", "urlopen")
+    assert {name for name, _, text in SOURCES if any(word in text for word in plain)} <= {"common/dialler.py"}
+    assert {name for name, tree, _ in SOURCES if "Dialler" in calls(tree)} == {"api/image/operations/imports.py"}
 
 
 def test_files_and_functions_stay_small() -> None:

@@ -106,6 +106,7 @@ class World:
         ids["request_id"] = actions[-1]["request_id"]
         ids["operation_id"] = cloud.operations(ids["server_id"])[0].id
         ids["image_id"] = world.image()
+        ids["image_task_id"] = world.image_task()
         flavor = {
             "id": "private",
             "name": "private",
@@ -254,6 +255,15 @@ class World:
         ok(api.post(f"{IMAGE}/images/{image_id}/members", json={"member": api.project_id(member)}))
         return image_id
 
+    def image_task(self) -> str:
+        """An import that nobody works on."""
+        ok, api = self.cloud.ok, self.cloud.api
+        asked = {"name": "imported", "disk_format": "raw", "container_format": "bare"}
+        path = f"{IMAGE}/images/" + str(ok(api.post(f"{IMAGE}/images", json=asked))["id"])
+        ok(api.put(f"{path}/stage", data=b"x" * 512, content_type="application/octet-stream"))
+        ok(api.post(f"{path}/import", json={"method": {"name": "glance-direct"}}))
+        return str(ok(api.get(f"{path}/tasks"))["tasks"][0]["id"])
+
     @cached_property
     def twin(self) -> World:
         """The same user's second server, image and flavor, as the wrong parents of the first one's children."""
@@ -289,6 +299,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "network:rbac_policy_id": "rbac_policy_id", "network:bandwidth_rule_id": "bandwidth_limit_rule_id",
     "network:dscp_rule_id": "dscp_marking_rule_id",
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
+    "image:store_id": lambda _: "local", "image:task_id": "image_task_id",
     "identity:rule_id": "access_rule_id",
     "identity:application_credential_id": "application_credential_id",
     "identity:credential_id": "credential_id",
@@ -306,7 +317,7 @@ NOBODYS = {
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
     "identity:endpoint_group_id", "identity:registered_limit_id",
     "compute:host", "compute:before", "compute:migration_id",
-    "identity:idp_id", "identity:protocol_id", "identity:mapping_id", "identity:sp_id",
+    "image:store_id", "image:task_id", "identity:idp_id", "identity:protocol_id", "identity:mapping_id", "identity:sp_id",
 }  # fmt: skip
 
 CONTENT_TYPES = {

@@ -15,7 +15,7 @@ from api.compute.operations.servers import check_not_locked
 from api.image.schemas.images import READ_ONLY, RESERVED, RESERVED_PREFIX, WRITABLE
 from api.request import Services
 from common.context import RequestContext
-from common.db import images, instances
+from common.db import image_quota, images, instances
 from common.db.images import ImageStatus, Visibility
 from common.db.models import Image, Instance
 from common.errors import InvalidRequest
@@ -62,6 +62,7 @@ def _create(services: Services, context: RequestContext, server_id: str, action:
         check_not_locked(instance, context)
         check_node(session, instance, action, now)
         check_metadata(session, instance.project_id, wanted.metadata, defaults(services.config.quota))
+        image_quota.check(session, instance.project_id, services.config.cloud.region, {image_quota.COUNT_TOTAL: 1})
         image_id = new_id()
         operation_id = instances.begin(session, instance, action, context, now, _params(instance, image_id, wanted)).id
         named = wanted if wanted.name else replace(wanted, name=f"{instance.name}-shelved"[:255])

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from api.cumulet.operations.nodes import authenticated
 from api.image.operations import uploads
-from api.image.operations.images import store_of
+from api.image.operations.stores import remove_everywhere, store_of
 from api.image.operations.uploads import Upload
 from api.request import Services
 from common import log
-from common.db import images
+from common.db import image_quota, images
 from common.db.images import ImageStatus
 from common.db.models import Image
 from common.errors import Conflict, NotFound
@@ -37,7 +37,9 @@ def receive(services: Services, name: str, secret: str, image_id: str, stream: I
 
     def begin(session: Session) -> Upload:
         fresh, _ = _expected(session, name, secret, image_id)
-        begun = Upload(new_id(), fresh.id, str(fresh.disk_format))
+        more = {image_quota.SIZE_TOTAL: -(-(length or 0) // image_quota.MIB)}
+        most = uploads.most_bytes(session, services, fresh.owner, more)
+        begun = Upload(new_id(), fresh.id, str(fresh.disk_format), most)
         if not images.begin_node_upload(session, fresh.id, begun.id, services.clock.now()):
             raise Conflict(f"Image {image_id} is {fresh.status}; it takes no data.")
         return begun
@@ -63,7 +65,7 @@ def drop_deleted(services: Services) -> None:
     with services.db.read() as session:
         gone = images.deleted_among(session, store.image_ids())
     for image_id in gone:
-        store.remove(image_id)
+        remove_everywhere(services, image_id)
 
 
 def rotate(services: Services, instance_id: str, backup_type: str, keep: int) -> None:
@@ -74,5 +76,5 @@ def rotate(services: Services, instance_id: str, backup_type: str, keep: int) ->
         return [image_id for image_id in old if images.mark_deleted(session, image_id, services.clock.now())]
 
     for image_id in services.db.run(work):
-        store_of(services).remove(image_id)
+        remove_everywhere(services, image_id)
         log.event(logger, "image.backup_rotated", image_id=image_id, instance_id=instance_id, backup_type=backup_type)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from api.image.views.documents import IMPORT_METHODS, SCHEMAS, STORES, versions_body
+from api.image.operations import imports, quota
+from api.image.operations import stores as operations
+from api.image.views.documents import SCHEMAS, import_methods_body, stores_body, versions_body
 from api.request import ApiRequest, Reply
 from common.errors import NotFound
 
@@ -22,14 +24,17 @@ def schema(_request: ApiRequest, name: str) -> Reply:
     return Reply(SCHEMAS[name])
 
 
-def import_methods(_request: ApiRequest) -> Reply:
-    return Reply(IMPORT_METHODS)
+def import_methods(request: ApiRequest) -> Reply:
+    return Reply(import_methods_body(imports.methods(request.services.config.image)))
 
 
-def stores(_request: ApiRequest) -> Reply:
-    return Reply(STORES)
+def stores(request: ApiRequest) -> Reply:
+    return Reply(stores_body(operations.shown(request.services), detail=False))
 
 
-def usage(_request: ApiRequest) -> Reply:
-    """Glance's answer where images have no quota: no resource is limited, so none is listed."""
-    return Reply({"usage": {}})
+def stores_detail(request: ApiRequest) -> Reply:
+    return Reply(stores_body(operations.shown(request.services), detail=True))
+
+
+def usage(request: ApiRequest) -> Reply:
+    return Reply({"usage": quota.usage(request.services, request.context)})

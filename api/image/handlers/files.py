@@ -35,10 +35,10 @@ def _sent(request: ApiRequest) -> tuple[IO[bytes], int | None]:
     return request.stream, int(length) if length.isdigit() else None
 
 
-def import_staged(request: ApiRequest, image_id: str) -> Reply:
-    """202, as Glance's, though all is done by then: what was wrong with the bytes the image and its task say."""
+def start_import(request: ApiRequest, image_id: str) -> Reply:
     validate(request.body, IMPORT)
-    imports.import_staged(request.services, request.context, image_id, request.body)
+    store = request.headers.get("X-Image-Meta-Store")
+    imports.request(request.services, request.context, image_id, request.body, store)
     return Reply(status=202)
 
 

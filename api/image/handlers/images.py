@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.image.operations import images as operations
-from api.image.operations import imports
+from api.image.operations import imports, stores
 from api.image.schemas.filters import parse_filter, parse_page
 from api.image.schemas.images import CREATE
 from api.image.schemas.patch import parse_patch
@@ -20,7 +20,13 @@ def create(request: ApiRequest) -> Reply:
     validate(request.body, CREATE)
     shown = operations.create(request.services, request.context, request.body)
     location = f"{request.base_url}/images/{shown.image.id}"
-    return Reply(image_body(shown), 201, {"Location": location, "OpenStack-image-import-methods": imports.METHOD})
+    config = request.services.config.image
+    headers = {
+        "Location": location,
+        "OpenStack-image-import-methods": ",".join(imports.methods(config)),
+        "OpenStack-image-store-ids": ",".join(stores.configured(config)),
+    }
+    return Reply(image_body(shown), 201, headers)
 
 
 def list_images(request: ApiRequest) -> Reply:
@@ -42,6 +48,11 @@ def update(request: ApiRequest, image_id: str) -> Reply:
 
 def delete(request: ApiRequest, image_id: str) -> Reply:
     operations.delete(request.services, request.context, image_id)
+    return Reply(status=204)
+
+
+def delete_from_store(request: ApiRequest, store_id: str, image_id: str) -> Reply:
+    operations.delete_from_store(request.services, request.context, store_id, image_id)
     return Reply(status=204)
 
 

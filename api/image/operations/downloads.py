@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from api.image.operations.images import store_of
+from api.image.operations import stores
 from api.image.store import FileStream
 from api.request import Services
 from common.context import RequestContext
@@ -45,7 +45,7 @@ def open_bytes(services: Services, image: Image, byte_range: str | None = None) 
     """The bytes of an image that has some. Raises ImageDamaged, InvalidRequest (416)."""
     size = image.size or 0
     start, end = _parse_range(byte_range, size) if byte_range else (0, size)
-    file = store_of(services).open(image.id, size)
+    file = stores.holding(services, image).open(image.id, size)
     return Download(
         FileStream(file, start, end),
         start,

@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from api.image.operations import stores
 from api.image.operations.access import owned
+from api.image.operations.stores import remove_everywhere, store_of
 from api.image.schemas.images import (
     MAX_PROPERTIES,
     READ_ONLY,
@@ -19,12 +21,11 @@ from api.image.schemas.images import (
     attribute_schema,
 )
 from api.image.schemas.patch import Change
-from api.image.store import ImageStore
 from api.request import Services
 from api.schema import validate
 from common import log
 from common.context import RequestContext
-from common.db import images
+from common.db import image_quota, images
 from common.db.images import ImageFilter, ImageStatus, Visibility
 from common.db.models import Image
 from common.db.paging import Page
@@ -82,6 +83,7 @@ def create(services: Services, context: RequestContext, body: Mapping[str, Any])
                 "properties": properties,
             }
         )
+        image_quota.check(session, owner, services.config.cloud.region, {image_quota.COUNT_TOTAL: 1})
         images.add(session, image)
         images.add_tags(session, image_id, tags)
         return ShownImage(image, tags)
@@ -171,7 +173,7 @@ def delete(services: Services, context: RequestContext, image_id: str) -> None:
 
     def work(session: Session) -> tuple[str, str | None]:
         image = owned(session, image_id, context, "delete")
-        waiting = image.upload_id if image.status == ImageStatus.UPLOADING else None
+        waiting = image.upload_id if image.status in (ImageStatus.UPLOADING, ImageStatus.IMPORTING) else None
         if image.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
         if not images.mark_deleted(session, image.id, now):
@@ -179,10 +181,37 @@ def delete(services: Services, context: RequestContext, image_id: str) -> None:
         return image.id, waiting
 
     deleted_id, waiting = services.db.run(work)
-    store_of(services).remove(deleted_id)
+    remove_everywhere(services, deleted_id)
     if waiting is not None:
         store_of(services).discard(waiting)
     log.event(logger, "image.deleted", image_id=deleted_id)
+
+
+def delete_from_store(services: Services, context: RequestContext, store_id: str, image_id: str) -> None:
+    """Take an image's bytes from one of several stores. Raises NotFound, Forbidden (the last one), Conflict (not active)."""
+    known = stores.stores_of(services)
+    if store_id not in known:
+        raise Conflict(f"The selected store {store_id[:64]} is not available.")
+    now = services.clock.now()
+
+    def work(session: Session) -> str:
+        image = owned(session, image_id, context, "delete data of")
+        session.refresh(image, with_for_update=True)
+        if image.status != ImageStatus.ACTIVE or image.import_task_id is not None:
+            raise Conflict("It's not allowed to remove image data from store if image status is not 'active'")
+        here = stores.ids(image.stores)
+        if store_id not in here:
+            raise NotFound(f"Image {image.id} is not stored in store {store_id}.")
+        if len(here) == 1:
+            raise Forbidden(
+                "Cannot delete image data from the only store containing it. Consider deleting the image instead."
+            )
+        image.stores = stores.text_of(name for name in here if name != store_id)
+        image.updated_at = now
+        return image.id
+
+    known[store_id].remove(services.db.run(work))
+    log.event(logger, "image.deleted_from_store", image_id=image_id, store=store_id)
 
 
 def set_active(services: Services, context: RequestContext, image_id: str, active: bool) -> None:
@@ -197,10 +226,6 @@ def set_active(services: Services, context: RequestContext, image_id: str, activ
 
     services.db.run(work)
     log.event(logger, f"image.{verb}d", image_id=image_id)
-
-
-def store_of(services: Services) -> ImageStore:
-    return ImageStore.at(services.config.image.store_dir)
 
 
 def _require_project(context: RequestContext, action: str) -> None:

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Protocol
 
 from sqlalchemy.orm import Session
 
+from api.image.operations import stores
 from api.image.operations.access import owned
-from api.image.operations.images import store_of
-from api.image.store import CHUNK_BYTES, ImageStore, sync_and_close, write_all
+from api.image.operations.stores import store_of
+from api.image.store import CHUNK_BYTES, ImageStore, sync, write_all
 from api.request import Services
 from common import log
 from common.config import ImageConfig
 from common.context import RequestContext
-from common.db import images
+from common.db import image_quota, images
 from common.db.images import StoredBytes
 from common.errors import BodyTooLarge, CloudError, Conflict, InvalidRequest, NotFound
 from common.ids import new_id
@@ -35,13 +36,18 @@ STALE_AFTER_S = 3600.0
 KEPT_FOR_S = 24 * 3600.0  # staged bytes that nobody imports
 
 
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Upload:
-    """One try to give an image its bytes; only the one that the image names may finish."""
+    """One try to give an image its bytes; only the one that the image names may finish. most_bytes: what may come."""
 
     id: str
     image_id: str
     disk_format: str
+    most_bytes: int
 
 
 def upload(services: Services, context: RequestContext, image_id: str, stream: IO[bytes], length: int | None) -> None:
@@ -50,7 +56,7 @@ def upload(services: Services, context: RequestContext, image_id: str, stream: I
     Raises NotFound, Forbidden, Conflict (not queued), InvalidRequest (no format set, or cut off), BodyTooLarge,
     ImageRefused, StorageError (store full).
     """
-    upload_with(services, lambda session: _begin(session, services, context, image_id), stream, length)
+    upload_with(services, lambda session: _begin(session, services, context, image_id, length or 0), stream, length)
 
 
 def upload_with(
@@ -58,17 +64,13 @@ def upload_with(
 ) -> StoredBytes:
     """Receive the bytes of the upload that `begin` begins in a transaction of its own. Raises what `upload` raises."""
     store, limits = store_of(services), services.config.image
-    check_length(length or 0, limits)
+    check_length(length or 0, most_of(limits))
     begun = services.db.run(begin)
     published, failure = False, INTERRUPTED
     try:
         with store.stage(begun.id) as staging:
-            stored = receive(stream, staging, begun.disk_format, length, limits)
-        services.db.run(
-            lambda session: publish_with(
-                session, services, begun.image_id, begun.id, stored, lambda: store.publish(begun.id, begun.image_id)
-            )
-        )
+            stored = receive(stream, staging, begun, length, limits)
+        services.db.run(lambda session: _publish(session, services, begun, stored))
         published = True
     except CloudError as err:
         failure = err.message
@@ -80,79 +82,97 @@ def upload_with(
     return stored
 
 
-def _begin(session: Session, services: Services, context: RequestContext, image_id: str) -> Upload:
+def _begin(session: Session, services: Services, context: RequestContext, image_id: str, length: int) -> Upload:
     image = owned(session, image_id, context, "upload data to")
     missing = [name for name in ("disk_format", "container_format") if getattr(image, name) is None]
     if missing or image.disk_format is None:
         raise InvalidRequest(f"Properties {', '.join(missing)} must be set prior to saving data.")
-    begun = Upload(new_id(), image.id, image.disk_format)
-    if not images.begin_upload(session, image.id, begun.id, services.clock.now()):
+    upload_id = new_id()
+    if not images.begin_upload(session, image.id, upload_id, services.clock.now()):
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed; image {image.id}.")
-    return begun
+    more = {image_quota.SIZE_TOTAL: -(-length // image_quota.MIB), image_quota.COUNT_UPLOADING: 0}
+    most = most_bytes(session, services, image.owner, more)
+    return Upload(upload_id, image.id, image.disk_format, most)
+
+
+def most_bytes(session: Session, services: Services, owner: str | None, more: Mapping[str, int]) -> int:
+    """How many bytes may come for an image now, by the limit of one and by the owner's quota of what `more` begins with.
+
+    Raises QuotaExceeded when not even `more` fits.
+    """
+    region = services.config.cloud.region
+    image_quota.check(session, owner, region, more)
+    room = image_quota.room_bytes(session, owner, region, next(iter(more)))
+    most = most_of(services.config.image)
+    return most if room is None else min(most, room)
+
+
+class Judge:
+    """Hashes bytes and looks into them while they pass; memory is bounded, however many there are."""
+
+    def __init__(self, limits: ImageConfig) -> None:
+        self._md5, self._sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
+        self._inspector = Inspector(max_virtual_bytes=limits.max_virtual_gib * 1024**3)
+
+    def feed(self, chunk: bytes) -> None:
+        self._md5.update(chunk)
+        self._sha512.update(chunk)
+        self._inspector.feed(chunk)
+
+    def finish(self, disk_format: str) -> StoredBytes:
+        """Raises ImageRefused when the bytes are not safely of this format."""
+        found = self._inspector.finish(disk_format)
+        return StoredBytes(found.size_bytes, found.virtual_size_bytes, self._md5.hexdigest(), self._sha512.hexdigest())
 
 
 def receive(
-    stream: IO[bytes], staging: BinaryIO | None, disk_format: str, length: int | None, limits: ImageConfig
+    stream: IO[bytes], staging: BinaryIO, begun: Upload, length: int | None, limits: ImageConfig
 ) -> StoredBytes:
-    """Write (unless it is stored already), hash and inspect the stream in one pass; memory is bounded by the chunk."""
-    md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
-    inspector = Inspector(max_virtual_bytes=limits.max_virtual_gib * 1024**3)
-
-    def judge(chunk: bytes) -> None:
-        md5.update(chunk)
-        sha512.update(chunk)
-        inspector.feed(chunk)
-
-    size = copy_in(stream, staging, length, limits, judge)
-    found = inspector.finish(disk_format)
-    if staging is not None:
-        sync_and_close(staging)
-    return StoredBytes(size, found.virtual_size_bytes, md5.hexdigest(), sha512.hexdigest())
+    """Write, hash and inspect the stream in one pass."""
+    judge = Judge(limits)
+    copy_in(stream, staging, length, begun.most_bytes, judge.feed)
+    stored = judge.finish(begun.disk_format)
+    sync(staging)
+    return stored
 
 
 def copy_in(
-    stream: IO[bytes],
-    staging: BinaryIO | None,
+    stream: Readable,
+    staging: BinaryIO,
     length: int | None,
-    limits: ImageConfig,
+    most: int,
     judge: Callable[[bytes], None] | None = None,
 ) -> int:
     """The stream's size in bytes. Raises InvalidRequest when it is not what was announced, BodyTooLarge."""
     size = 0
     while chunk := _next_chunk(stream):
         size += len(chunk)
-        check_length(size, limits)
+        check_length(size, most)
         if judge is not None:
             judge(chunk)
-        if staging is not None:
-            write_all(staging, chunk)
+        write_all(staging, chunk)
     if length is not None and size != length:
         raise InvalidRequest(INTERRUPTED)
     return size
 
 
-def _next_chunk(stream: IO[bytes]) -> bytes:
+def _next_chunk(stream: Readable) -> bytes:
     try:
         return stream.read(CHUNK_BYTES)
     except OSError as err:  # the connection broke, or a chunked body ended early
         raise InvalidRequest(INTERRUPTED, detail=str(err)) from err
 
 
-def publish_with(
-    session: Session,
-    services: Services,
-    image_id: str,
-    upload_id: str,
-    stored: StoredBytes,
-    move: Callable[[], None],
-) -> None:
+def _publish(session: Session, services: Services, begun: Upload, stored: StoredBytes) -> None:
     """The file moves inside the transaction: only the upload that holds the image can put bytes in its place."""
-    if not images.finish_upload(session, image_id, upload_id, stored, services.clock.now()):
+    if not images.finish_upload(session, begun.image_id, begun.id, stored, stores.LOCAL, services.clock.now()):
         raise NotFound(
-            f"Image {image_id} could not be found after upload; the image may have been deleted during the upload.",
+            f"Image {begun.image_id} could not be found after upload; the image may have been deleted during the upload.",
             http_status=410,
         )
-    move()
+    owner = images.get(session, begun.image_id).owner
+    image_quota.check(session, owner, services.config.cloud.region, {image_quota.SIZE_TOTAL: 0})
+    store_of(services).publish(begun.id, begun.image_id)
 
 
 def give_up(services: Services, store: ImageStore, upload_id: str, image_id: str, failure: str) -> None:
@@ -163,10 +183,15 @@ def give_up(services: Services, store: ImageStore, upload_id: str, image_id: str
     log.event(logger, "image.upload_failed", logging.WARNING, image_id=image_id, reason=failure)
 
 
-def check_length(size: int, limits: ImageConfig) -> None:
-    limit = limits.max_size_mib * 1024**2
-    if size > limit:
-        raise BodyTooLarge(f"Denying attempt to upload image larger than {limit} bytes.")
+def most_of(limits: ImageConfig) -> int:
+    """The bytes that one image may have."""
+    return limits.max_size_mib * 1024**2
+
+
+def check_length(size: int, most: int) -> None:
+    """Raises BodyTooLarge."""
+    if size > most:
+        raise BodyTooLarge(f"Denying attempt to upload image larger than {most} bytes, which is what may be stored.")
 
 
 def recover(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str]:
@@ -184,9 +209,10 @@ def recover(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str
         store.discard(upload_id)
     with services.db.read() as session:
         begun = images.uploads_begun_before(session, before)
-        leftovers = images.deleted_among(session, store.image_ids())
+        here = {image_id for each in stores.stores_of(services).values() for image_id in each.image_ids()}
+        leftovers = images.deleted_among(session, sorted(here))
     for image_id in leftovers:
-        store.remove(image_id)
+        stores.remove_everywhere(services, image_id)
     returned = []
     for upload_id, image_id in begun.items():
         if not (store.has_upload(upload_id) or store.has_kept(upload_id)) and _return(services, upload_id):

@@ -14,7 +14,6 @@ from common.image_inspector import FORMATS
 
 MAX_PROPERTIES = 128
 MAX_TAGS = 128
-STORE_ID = "local"
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 JSON_PATCH_TYPES = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch")
 
@@ -105,17 +104,17 @@ _ANY_PROPERTY: Schema = {
     "maxProperties": 1,
 }
 
-#: what the methods that are not here would need: taken, so that the refusal can name the method
-_OF_OTHERS: dict[str, Schema] = {
+#: what single methods need
+_OF_METHODS: dict[str, Schema] = {
     name: {"type": "string", "maxLength": 2048}
     for name in ("uri", "glance_region", "glance_image_id", "glance_service_interface")
 }
 IMPORT = obj(
     {
-        "method": obj({"name": {"type": "string", "maxLength": 64}, **_OF_OTHERS}, ("name",)),
+        "method": obj({"name": {"type": "string", "maxLength": 64}, **_OF_METHODS}, ("name",)),
         "all_stores": STRICT_BOOLEAN,
         "all_stores_must_succeed": STRICT_BOOLEAN,
-        "stores": {"type": "array", "maxItems": 1, "items": {"enum": [STORE_ID]}},
+        "stores": {"type": "array", "minItems": 1, "maxItems": 64, "items": {"type": "string", "maxLength": 64}},
     },
     ("method",),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from api.image.schemas.images import CONTAINER_FORMATS, STORE_ID
+from api.image.operations.stores import ShownStore
+from api.image.schemas.images import CONTAINER_FORMATS
 from common.db.image_members import MemberStatus
-from common.db.images import Visibility
+from common.db.images import ImageStatus, Visibility
 from common.image_inspector import FORMATS
 
 NEWEST_MINOR = 16
@@ -26,12 +28,22 @@ def versions_body(service_url: str) -> dict[str, Any]:
     }
 
 
-IMPORT_METHODS: dict[str, Any] = {
-    "import-methods": {"description": "Import methods available.", "type": "array", "value": ["glance-direct"]}
-}
-STORES: dict[str, Any] = {
-    "stores": [{"id": STORE_ID, "description": "The folder that the API hosts share", "default": "true"}]
-}
+def import_methods_body(methods: Sequence[str]) -> dict[str, Any]:
+    return {"import-methods": {"description": "Import methods available.", "type": "array", "value": list(methods)}}
+
+
+def stores_body(stores: Sequence[ShownStore], *, detail: bool) -> dict[str, Any]:
+    """With what only administrators see where `detail` is wanted."""
+    shown = []
+    for number, store in enumerate(stores):
+        body: dict[str, Any] = {"id": store.id, "description": "A folder that the API hosts share"}
+        if number == 0:
+            body["default"] = "true"
+        if detail:
+            properties = {"data_dir": store.folder, "chunk_size": store.chunk_bytes, "thin_provisioning": True}
+            body |= {"type": "file", "weight": 0, "properties": properties}
+        shown.append(body)
+    return {"stores": shown}
 
 
 def _text(description: str, *, longest: int = 255, nullable: bool = False, read_only: bool = False) -> dict[str, Any]:
@@ -53,7 +65,7 @@ def _choice(description: str, values: list[str | None]) -> dict[str, Any]:
 _IMAGE_PROPERTIES: dict[str, Any] = {
     "id": _text("An identifier for the image", longest=36),
     "name": _text("Descriptive name for the image", nullable=True),
-    "status": {**_choice("Status of the image", ["queued", "saving", "active", "deactivated"]), "readOnly": True},
+    "status": {**_choice("Status of the image", [*ImageStatus]), "readOnly": True},
     "visibility": _choice("Scope of image accessibility", [*Visibility]),
     "protected": {"description": "If true, image will not be deletable.", "type": "boolean"},
     "os_hidden": {"description": "If true, image will not appear in default image list response.", "type": "boolean"},
@@ -103,9 +115,32 @@ def _list_of(name: str, item: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "properties": properties, "links": [*links, {"rel": "describedby", "href": "{schema}"}]}
 
 
+_TASK: dict[str, Any] = {
+    "name": "task",
+    "properties": {
+        "id": _text("An identifier for the task", longest=36),
+        "type": _choice("The type of task represented by this content", ["api_image_import"]),
+        "status": _choice("The current status of this task", ["pending", "processing", "success", "failure"]),
+        "input": {"description": "The parameters required by task, JSON blob", "type": ["null", "object"]},
+        "result": {"description": "The result of current task, JSON blob", "type": ["null", "object"]},
+        "owner": _text("An identifier for the owner of this task", nullable=True),
+        "message": _text("Human-readable informative message", longest=2000),
+        "image_id": _text("Image associated with the task", longest=36),
+        "request_id": _text("Human-readable informative request-id"),
+        "user_id": _text("User associated with the task"),
+        "expires_at": _text("Datetime when this resource would be subject to removal", nullable=True),
+        "created_at": _text("Datetime when this resource was created"),
+        "updated_at": _text("Datetime when this resource was updated"),
+        "self": _text("A self url", read_only=True),
+        "schema": _text("A schema url", read_only=True),
+    },
+}
+
 SCHEMAS: dict[str, dict[str, Any]] = {
     "image": _IMAGE,
     "images": _list_of("images", _IMAGE),
     "member": _MEMBER,
     "members": _list_of("members", _MEMBER),
+    "task": _TASK,
+    "tasks": _list_of("tasks", _TASK),
 }

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api.image.operations.images import ShownImage
-from api.image.schemas.images import STORE_ID
 from common.db.images import ImageStatus
 from common.db.models import ImageMember, ImageTask
 
@@ -42,7 +41,12 @@ def image_body(shown: ShownImage) -> dict[str, Any]:
         "schema": "/v2/schemas/image",
     }
     if image.status in (ImageStatus.ACTIVE, ImageStatus.DEACTIVATED):
-        body["stores"] = STORE_ID
+        body["stores"] = image.stores
+    if image.importing_to is not None:
+        body["os_glance_importing_to_stores"] = image.importing_to
+        body["os_glance_failed_import"] = image.failed_import or ""
+    if image.import_task_id is not None:
+        body["os_glance_import_task"] = image.import_task_id
     if image.failure:
         body["os_glance_upload_failure"] = image.failure
     return body
@@ -88,6 +92,25 @@ def task_body(task: ImageTask) -> dict[str, Any]:
         "updated_at": _time(task.updated_at),
         "expires_at": None,
     }
+
+
+def task_page(tasks: Sequence[ImageTask], limit: int, query: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Without input and result, as Glance lists them."""
+    kept = [(name, value) for name, values in query.items() if name != "marker" for value in values]
+    left_out = ("input", "result", "message")
+    shown = [{key: value for key, value in full_task(task).items() if key not in left_out} for task in tasks]
+    body: dict[str, Any] = {
+        "tasks": shown,
+        "first": "/v2/tasks" + (f"?{urlencode(kept)}" if kept else ""),
+        "schema": "/v2/schemas/tasks",
+    }
+    if tasks and len(tasks) == limit:
+        body["next"] = f"/v2/tasks?{urlencode([*kept, ('marker', tasks[-1].id)])}"
+    return body
+
+
+def full_task(task: ImageTask) -> dict[str, Any]:
+    return {**task_body(task), "self": f"/v2/tasks/{task.id}", "schema": "/v2/schemas/task"}
 
 
 def members_body(members: Sequence[ImageMember]) -> dict[str, Any]:

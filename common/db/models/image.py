@@ -32,6 +32,10 @@ class Image(Base):
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)
     upload_id: Mapped[str | None] = mapped_column(Id)  # the upload that may finish; another's bytes are thrown away
     failure: Mapped[str | None] = mapped_column(sa.Text)  # why an upload was refused
+    stores: Mapped[str] = mapped_column(sa.Text, default="", server_default="")  # where the bytes are: ids, by commas
+    import_task_id: Mapped[str | None] = mapped_column(Id)  # the one import that may change it now
+    importing_to: Mapped[str | None] = mapped_column(sa.Text)  # stores that the newest import has not reached yet
+    failed_import: Mapped[str | None] = mapped_column(sa.Text)  # stores that it could not reach
     created_at: Mapped[datetime] = mapped_column(index=True)
     updated_at: Mapped[datetime]
 
@@ -52,7 +56,10 @@ class ImageMember(Base):
 
 
 class ImageTask(Base):
-    """One import: what was asked for and how it ended. status: processing, success, failure."""
+    """One import: what was asked for and how it ended. status: pending, processing, success, failure.
+
+    A worker holds it by a lease that runs out, so that another goes on when its process has died.
+    """
 
     __tablename__ = "image_tasks"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -60,9 +67,13 @@ class ImageTask(Base):
     owner: Mapped[str | None] = mapped_column(sa.String(64))
     user_id: Mapped[str] = mapped_column(sa.String(64))
     request_id: Mapped[str] = mapped_column(sa.String(64))
-    status: Mapped[str] = mapped_column(sa.String(16))
+    status: Mapped[str] = mapped_column(sa.String(16), index=True)
     message: Mapped[str] = mapped_column(sa.Text, default="")
     request: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    caller: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")  # in whose name images are read
+    worker: Mapped[str | None] = mapped_column(sa.String(64))
+    lease_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -5,28 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
-
-from werkzeug.test import TestResponse
 
 from api.image.operations import uploads
 from api.request import Services
 from tests.fixtures.api import ApiClient
 from tests.functional.image.helpers import BYTES, DATA, V2, register
+from tests.functional.image.imports import show, stage, start, work
 
 IMPORT = {"method": {"name": "glance-direct"}, "all_stores": True}
-
-
-def stage(client: ApiClient, image_id: str, as_: str = "demo", data: bytes = DATA) -> TestResponse:
-    return client.put(f"{V2}/{image_id}/stage", as_, data=data, content_type=BYTES)
-
-
-def start(client: ApiClient, image_id: str, as_: str = "demo", body: Any = IMPORT) -> TestResponse:
-    return client.post(f"{V2}/{image_id}/import", as_, json=body)
-
-
-def show(client: ApiClient, image_id: str) -> dict[str, Any]:
-    return dict(client.get(f"{V2}/{image_id}").json)
 
 
 def kept(services: Services) -> list[str]:
@@ -36,12 +22,15 @@ def kept(services: Services) -> list[str]:
 
 def test_staged_bytes_become_the_image(api_client: ApiClient, services: Services, database_url: str) -> None:
     image = register(api_client)
-    assert start(api_client, image["id"]).status_code == 409
+    assert start(api_client, image["id"], IMPORT).status_code == 409
     assert stage(api_client, image["id"]).status_code == 204
     assert show(api_client, image["id"])["status"] == "uploading"
     assert api_client.get(f"{V2}/{image['id']}/file").status_code == 204
-    reply = start(api_client, image["id"])
+    reply = start(api_client, image["id"], IMPORT)
     assert reply.status_code == 202, reply.text
+    assert show(api_client, image["id"])["status"] == "importing"
+    assert api_client.get(f"{V2}/{image['id']}/tasks").json["tasks"][0]["status"] == "pending"
+    work(services)
     shown = show(api_client, image["id"])
     assert (shown["status"], shown["size"], shown["stores"]) == ("active", len(DATA), "local")
     assert shown["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
@@ -55,7 +44,8 @@ def test_staged_bytes_become_the_image(api_client: ApiClient, services: Services
 def test_bytes_of_another_format_put_it_back(api_client: ApiClient, services: Services) -> None:
     image = register(api_client, disk_format="qcow2")
     assert stage(api_client, image["id"]).status_code == 204
-    assert start(api_client, image["id"]).status_code == 202
+    assert start(api_client, image["id"], IMPORT).status_code == 202
+    work(services)
     shown = show(api_client, image["id"])
     assert shown["status"] == "queued"
     assert "qcow2" in shown["os_glance_upload_failure"]
@@ -72,23 +62,17 @@ def test_who_may_and_when(api_client: ApiClient) -> None:
     assert stage(api_client, image["id"]).status_code == 409
     upload = api_client.put(f"{V2}/{image['id']}/file", data=DATA, content_type=BYTES)
     assert upload.status_code == 409
-    assert [start(api_client, image["id"], as_).status_code for as_ in ("other", "reader")] == [404, 403]
-    assert start(api_client, image["id"]).status_code == 202
-    assert start(api_client, image["id"]).status_code == 409
-
-
-def test_nothing_is_fetched_from_addresses_that_users_name(api_client: ApiClient) -> None:
-    image = register(api_client)
-    body = {"method": {"name": "web-download", "uri": "http://169.254.169.254/"}}
-    assert start(api_client, image["id"], body=body).status_code == 400
-    assert api_client.get("/image/v2/info/import").json["import-methods"]["value"] == ["glance-direct"]
+    assert [start(api_client, image["id"], IMPORT, as_).status_code for as_ in ("other", "reader")] == [404, 403]
+    assert start(api_client, image["id"], IMPORT).status_code == 202
+    assert start(api_client, image["id"], IMPORT).status_code == 409
 
 
 def test_a_format_must_be_set(api_client: ApiClient) -> None:
     reply = api_client.post(V2, json={"name": "x"})
-    assert reply.headers["OpenStack-image-import-methods"] == "glance-direct"
+    assert reply.headers["OpenStack-image-import-methods"] == "glance-direct,web-download,glance-download"
+    assert reply.headers["OpenStack-image-store-ids"] == "local"
     assert stage(api_client, reply.json["id"]).status_code == 204
-    assert start(api_client, reply.json["id"]).status_code == 400
+    assert start(api_client, reply.json["id"], IMPORT).status_code == 409
 
 
 def test_nothing_stays_of_a_deleted_image(api_client: ApiClient, services: Services) -> None:

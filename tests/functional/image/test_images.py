@@ -326,10 +326,16 @@ def test_documents(api_client: ApiClient) -> None:
         versions = reply.json["versions"]
         assert (versions[0]["id"], versions[0]["status"], versions[-1]["id"]) == ("v2.16", "CURRENT", "v2.0")
         assert versions[0]["links"][0]["href"].endswith("/image/v2/")
-    for name in ("image", "images", "member", "members"):
+    for name in ("image", "images", "member", "members", "task", "tasks"):
         assert api_client.get(f"/image/v2/schemas/{name}").json["name"] == name
     assert api_client.get("/image/v2/schemas/nothing").status_code == 404
-    assert api_client.get("/image/v2/info/import").json["import-methods"]["value"] == ["glance-direct"]
-    assert len(api_client.get("/image/v2/info/stores").json["stores"]) == 1
-    assert api_client.get("/image/v2/info/usage").json == {"usage": {}}
+    assert api_client.get("/image/v2/info/import").json["import-methods"]["value"] == [
+        "glance-direct", "web-download", "glance-download",
+    ]  # fmt: skip
+    (store,) = api_client.get("/image/v2/info/stores").json["stores"]
+    assert (store["id"], store["default"]) == ("local", "true")
+    assert "properties" not in store
+    assert api_client.get("/image/v2/info/stores/detail").status_code == 403
+    (store,) = api_client.get("/image/v2/info/stores/detail", "admin").json["stores"]
+    assert (store["type"], store["properties"]["data_dir"]) == ("file", api_client.services.config.image.store_dir)
     assert api_client.get(f"{V2}/{register(api_client)['id']}/tasks").json == {"tasks": []}

@@ -18,7 +18,7 @@ KINDS = [each for each in vars(errors).values() if isinstance(each, type) and is
 INTERNAL = {
     errors.CloudError, errors.NoValidNode, errors.LeaseLost, errors.StaleCommand, errors.CommandExpired,
     errors.ImageDamaged, errors.HypervisorError, errors.HypervisorTimeout, errors.NetworkingError, errors.StorageError,
-    errors.ToolFailed, errors.ConfigError,
+    errors.ToolFailed, errors.ConfigError, errors.FetchFailed,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.image.store import ImageStore, sync_and_close, write_all
+from api.image.store import ImageStore, sync, write_all
 from common.errors import ImageDamaged
 from common.ids import new_id
 
@@ -37,7 +37,7 @@ def test_a_file_is_staged_then_published(tmp_path: Path) -> None:
     file = store.stage(upload_id)
     write_all(file, b"bytes")
     assert store.image_ids() == []
-    sync_and_close(file)
+    sync(file)
     store.publish(upload_id, image_id)
     store.publish(upload_id, image_id)
     assert store.image_ids() == [image_id]
