@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Map, Rule
 
-from api import compression, compute, cors, cumulet, identity, image, network, placement
+from api import compression, compute, cors, cumulet, identity, image, network, placement, volume
 from api.access_rules import check_access_rules
 from api.auth import authenticate
 from api.errors import status_of
@@ -47,7 +47,9 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 def all_apis() -> list[Api]:
     """The table of contents: every API with its routes."""
-    return [*identity.APIS, *compute.APIS, *image.APIS, *network.APIS, *placement.APIS, *cumulet.APIS]
+    return [
+        *identity.APIS, *compute.APIS, *image.APIS, *network.APIS, *volume.APIS, *placement.APIS, *cumulet.APIS,
+    ]  # fmt: skip
 
 
 def create_app(services: Services) -> flask.Flask:
@@ -86,9 +88,18 @@ def _endpoints() -> list[tuple[str, Api, list[Route]]]:
 @cache
 def _url_map() -> Map:
     """Made once: compiling some hundred rules takes a tenth of a second, and tests make many applications."""
-    rules = [Rule(endpoint.partition(":")[2], endpoint=endpoint, methods=METHODS) for endpoint, _, _ in _endpoints()]
+    rules = [
+        Rule(path, endpoint=endpoint, methods=METHODS)
+        for endpoint, api, _ in _endpoints()
+        for path in _paths(api, endpoint.partition(":")[2])
+    ]
     health = [Rule(f"/{name}", endpoint=name, methods=["GET"]) for name in ("healthz", "metrics")]
     return Map([*rules, *health], strict_slashes=False, merge_slashes=False)
+
+
+def _paths(api: Api, path: str) -> list[str]:
+    """Where a path of an API is found: with the caller's project in it, too, where the API has such a prefix."""
+    return [path, api.project_prefix + path.removeprefix(api.prefix)] if api.project_prefix else [path]
 
 
 def _view(
@@ -160,7 +171,7 @@ def _handle(
     body = None if raw else _json_body(request, services.config.api.max_body_kib * 1024)
     route = choose(routes, method, version, body)
     enforce(overrides.get(route.key, route.rule), context, route.key)
-    prefix = api.prefix
+    prefix = _prefix(api, context, path_args.pop("caller_project_id", None))
     return run(
         route,
         ApiRequest(
@@ -178,6 +189,15 @@ def _handle(
         ),
         path_args,
     )
+
+
+def _prefix(api: Api, context: RequestContext, named_project: str | None) -> str:
+    """What links begin with. Raises InvalidRequest, in Cinder's words, for a project that is not the token's."""
+    if named_project is None:
+        return api.prefix
+    if named_project != context.project_id:
+        raise InvalidRequest("Malformed request url")
+    return api.project_prefix.replace("<caller_project_id>", named_project)
 
 
 def _anonymous(request: flask.Request) -> RequestContext:

@@ -85,6 +85,11 @@ def compute_form(status: int, message: str, _code: str) -> dict[str, Any]:
     return {_COMPUTE_FAULTS.get(status, "computeFault"): {"code": status, "message": message}}
 
 
+def volume_form(status: int, message: str, code: str) -> dict[str, Any]:
+    """Cinder's faults bear the same names as Nova's."""
+    return compute_form(status, message, code)
+
+
 def identity_form(status: int, message: str, _code: str) -> dict[str, Any]:
     return {"error": {"code": status, "title": title(status), "message": message}}
 

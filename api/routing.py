@@ -45,7 +45,10 @@ class Route:
 
 @dataclass(frozen=True)
 class Api:
-    """One OpenStack API: `prefix` is where it hangs on the listener ("/compute/v2.1")."""
+    """One OpenStack API: `prefix` is where it hangs on the listener ("/compute/v2.1").
+
+    project_prefix: where it hangs too, with the caller's project in the path as <caller_project_id>; "" for nowhere.
+    """
 
     name: str
     prefix: str
@@ -53,6 +56,7 @@ class Api:
     error_form: ErrorForm
     versions: VersionRange | None = None
     request_id_headers: tuple[str, ...] = field(default=("x-openstack-request-id",))
+    project_prefix: str = ""
 
 
 def choose(candidates: Sequence[Route], request_method: str, version: Microversion, body: Any) -> Route:

@@ -34,6 +34,8 @@ SERVICES = (  # type, name, path below the public URL
     ("compute", "nova", "/compute/v2.1"),
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
+    ("block-storage", "cinder", "/volume/v3/$(project_id)s"),
+    ("volumev3", "cinderv3", "/volume/v3/$(project_id)s"),  # the name that older clients look for
     ("placement", "placement", "/placement"),
     ("cumulet", "cumulet", "/cumulet/v1"),
 )

@@ -196,6 +196,15 @@ class AgentConfig:
 
 
 @dataclass(frozen=True)
+class StorageConfig:
+    volumes_dir: str = option("", "folder of the volumes' files; empty: `volumes` in the agent's state_dir")
+    volumes_shared: bool = option(
+        False, "volumes_dir is on storage that all nodes see (NFS or any mount); all of them must say so"
+    )
+    volume_format: str = option("qcow2", "format of new volumes: qcow2 or raw; volumes for several servers are raw")
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     networking: str = option("linux", "linux: bridges, dnsmasq and nftables; none: record only (driver fake)")
     shared_cidr: str = option("10.88.0.0/24", "range of the network `shared`")
@@ -231,6 +240,10 @@ class QuotaConfig:
     rbac_policies: int = option(10, "RBAC policies of the network service")
     subnet_pools: int = option(-1, "subnet pools")
     trunks: int = option(-1, "trunks")
+    volumes: int = option(10, "volumes")
+    snapshots: int = option(10, "snapshots of volumes")
+    gigabytes: int = option(1000, "size of all volumes and their snapshots together, in GiB")
+    volume_gigabytes: int = option(-1, "size of one volume, in GiB")
 
 
 @dataclass(frozen=True)
@@ -244,6 +257,7 @@ class Config:
     compute: ComputeConfig = ComputeConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     agent: AgentConfig = AgentConfig()
+    storage: StorageConfig = StorageConfig()
     network: NetworkConfig = NetworkConfig()
     quota: QuotaConfig = QuotaConfig()
 

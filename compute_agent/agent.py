@@ -50,6 +50,8 @@ from compute_agent.specs import Specs
 from compute_agent.storage.base import Storage
 from compute_agent.task import Job, Restart, Task
 from compute_agent.upkeep import Upkeep
+from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.verbs import Volumes
 from compute_agent.watchdog import lease
 from compute_agent.watchdog.lease import Lease, LeaseFile
 from compute_agent.watchdog.stopped import StoppedGuests
@@ -72,12 +74,14 @@ class Agent:
         hypervisor: Hypervisor,
         networking: Networking,
         storage: Storage,
+        volumes: VolumeStore,
         specs: Specs,
         boot_id: str,
     ) -> None:
         """Makes the state folder. Raises ConfigError when another agent works on it."""
         self.config, self.node, self.bus, self.clock = config, node, bus, clock
         self.hypervisor, self.networking, self.storage, self.specs = hypervisor, networking, storage, specs
+        self.volumes = volumes
         state_dir = Path(config.agent.state_dir)
         self._lock = identity.StateLock(state_dir)
         self._lock.take()
@@ -203,10 +207,12 @@ class Agent:
             clock=self.clock, hypervisor=self.hypervisor, storage=self.storage, specs=self.specs, instances=instances,
             superseded=self._superseded, stopping=self._stop.is_set,
         )  # fmt: skip
+        volumes = Volumes(clock=self.clock, hypervisor=self.hypervisor, store=self.volumes, stopping=self._stop.is_set)
         self._obey = Obey(
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, networking=self.networking,
             specs=self.specs, instances=instances, power=power, held_memory=held_memory,
-            snapshots=snapshots, devices=Devices(parts, instances), inbox=self.inbox, outbox=self.outbox,
+            snapshots=snapshots, volumes=volumes, devices=Devices(parts, instances), inbox=self.inbox,
+            outbox=self.outbox,
             metrics=self.metrics,
         )  # fmt: skip
         self._recovery = Recovery(
@@ -218,7 +224,10 @@ class Agent:
         facts = NodeFacts(self.node, identity.node_id(state_dir), boot_id, self.clock.now())
         self._heartbeats = Heartbeats(
             facts, clock=self.clock, send=self.bus.send_report,
-            inventory=InventoryReader(self.config.agent, self.hypervisor), hypervisor=self.hypervisor,
+            inventory=InventoryReader(
+                self.config.agent, self.hypervisor, shared_volumes=self.config.storage.volumes_shared
+            ),
+            hypervisor=self.hypervisor,
             networking=self.networking, specs=self.specs, lanes=self.lanes, outbox=self.outbox, metrics=self.metrics,
             stopped=self.stopped_guests,
         )  # fmt: skip
@@ -231,8 +240,8 @@ class Agent:
             digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
         )  # fmt: skip
         self._upkeep = Upkeep(
-            clock=self.clock, networking=self.networking, storage=self.storage, specs=self.specs, outbox=self.outbox,
-            metrics=self.metrics, healthy=self.hypervisor.healthy, on_unhealthy=self._give_up,
+            clock=self.clock, networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
+            outbox=self.outbox, metrics=self.metrics, healthy=self.hypervisor.healthy, on_unhealthy=self._give_up,
         )  # fmt: skip
 
     def _submit(self, task: Task) -> None:

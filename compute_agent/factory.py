@@ -24,6 +24,9 @@ from compute_agent.storage.disks import InstanceDisks
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.none import NoStorage
 from compute_agent.storage.uploader import Uploader
+from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.folder import FORMATS, VolumeFolder
+from compute_agent.volumes.none import NoVolumes
 
 _GIB = 1024**3
 _DISKLESS = ("fake", "test", "none")
@@ -37,7 +40,7 @@ def build(config: Config, *, bus: Bus, clock: Clock, boot_id: str = "") -> Agent
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     node = node_name(config)
     specs = Specs(state_dir / "specs", clock)
-    identity.image_secret(Path(config.agent.image_secret_file))  # whatever the driver: the control plane knows it
+    storage, volumes = make_storage(config, node, clock)
     return Agent(
         config,
         node=node,
@@ -45,7 +48,8 @@ def build(config: Config, *, bus: Bus, clock: Clock, boot_id: str = "") -> Agent
         clock=clock,
         hypervisor=make_hypervisor(config.agent, cloud_uuid=config.cloud.uuid, clock=clock),
         networking=make_networking(config, specs, clock),
-        storage=make_storage(config, node, clock),
+        storage=storage,
+        volumes=volumes,
         specs=specs,
         boot_id=boot_id or identity.current_boot(),
     )
@@ -60,13 +64,16 @@ def node_name(config: Config) -> str:
     return config.agent.node or socket.gethostname()
 
 
-def make_storage(config: Config, node: str, clock: Clock) -> Storage:
-    """Real disks, or none for drivers whose guests need none."""
+def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, VolumeStore]:
+    """Real disks and volumes, or none for drivers whose guests need none. Raises ConfigError."""
     state_dir = Path(config.agent.state_dir)
     secret = identity.image_secret(Path(config.agent.image_secret_file))
     uploader = Uploader(node=node, secret=secret, ca_file=config.agent.api_ca_file)
+    volumes_dir = Path(config.storage.volumes_dir or state_dir / "volumes")
+    if config.storage.volume_format not in FORMATS:
+        raise ConfigError(f"[storage] volume_format: {config.storage.volume_format!r} is none of {', '.join(FORMATS)}")
     if choose_driver(config.agent.driver) in _DISKLESS:
-        return NoStorage(state_dir, uploader)
+        return NoStorage(state_dir, uploader), NoVolumes(volumes_dir, uploader, clock)
     cache = ImageCache(
         state_dir / "images",
         node=node,
@@ -76,7 +83,11 @@ def make_storage(config: Config, node: str, clock: Clock) -> Storage:
         clock=clock,
         ca_file=config.agent.api_ca_file,
     )
-    return DiskStorage(InstanceDisks(state_dir, clock), cache, uploader, domain=config.network.dns_domain)
+    disks = InstanceDisks(state_dir, clock)
+    volumes = VolumeFolder(
+        volumes_dir, cache=cache, images_in_use=disks.images_in_use, uploader=uploader, clock=clock
+    )  # fmt: skip
+    return DiskStorage(disks, cache, uploader, domain=config.network.dns_domain), volumes
 
 
 def make_networking(config: Config, specs: Specs, clock: Clock) -> Networking:

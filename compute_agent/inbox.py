@@ -33,11 +33,15 @@ from common.rpc.compute_v1 import (
     RebuildInstance,
     SyncNetwork,
 )
+from common.rpc.volume_commands import (
+    VolumeCommand,
+)
 from compute_agent import durable
 from compute_agent.outbox import Outbox
 from compute_agent.task import Phase, Task, accepted_report
 
 logger = logging.getLogger(__name__)
+_DEVICE = re.compile(r"[a-z]{3,6}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 
 
@@ -154,11 +158,10 @@ def check(command: Command) -> None:
         if command.generation != command.state.version:
             raise InvalidRequest(f"command {command.id}: generation and version of the network state differ")
         return
-    if (
-        not is_uuid(command.instance_id)
-        or len(command.instance_id) != 36
-        or command.instance_id.lower() != command.instance_id
-    ):
+    if isinstance(command, VolumeCommand):
+        _check_volume(command)
+        return
+    if not _is_id(command.instance_id):
         raise InvalidRequest(f"command {command.id}: {command.instance_id[:200]!r} is not an instance id")
     if isinstance(command, EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance):
         named = {command.spec.id, *(port.instance_id for port in command.spec.ports)}
@@ -169,6 +172,19 @@ def check(command: Command) -> None:
         command.instance_id,
     ):
         raise InvalidRequest(f"command {command.id} for port {command.device_id} has the spec of another")
+
+
+def _check_volume(command: VolumeCommand) -> None:
+    if not _is_id(command.volume_id) or not (command.instance_id == "" or _is_id(command.instance_id)):
+        raise InvalidRequest(
+            f"command {command.id}: {command.volume_id[:200]!r} is not a volume id, or its server none"
+        )
+    if command.device and not _DEVICE.fullmatch(command.device):
+        raise InvalidRequest(f"command {command.id}: {command.device[:80]!r} is not a device")
+
+
+def _is_id(text: str) -> bool:
+    return is_uuid(text) and len(text) == 36 and text.lower() == text
 
 
 def _kind(command: Command) -> str:

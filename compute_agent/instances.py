@@ -15,7 +15,6 @@ from common import log
 from common.clock import Clock
 from common.errors import CloudError, CommandExpired, NetworkingError, StaleCommand
 from common.rpc.compute_v1 import (
-    DiscardKeptDisks,
     EnsureAbsent,
     EnsureInstance,
     EnsureRunning,
@@ -27,9 +26,9 @@ from common.rpc.compute_v1 import (
     RebootInstance,
     RebuildInstance,
     ResizeInstance,
-    RestoreKeptDisks,
     WantedPower,
 )
+from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
 from compute_agent import guest_domain
 from compute_agent.hypervisor.base import Disk, Domain, DomainState, Hypervisor, Nic
 from compute_agent.networking.base import Networking

@@ -22,10 +22,14 @@ _REAL = ("kvm", "qemu")
 class InventoryReader:
     """What the hypervisor says of itself is asked once, when first needed: it doesn't change while the agent lives."""
 
-    def __init__(self, config: AgentConfig, hypervisor: Hypervisor, *, meminfo: Path = Path("/proc/meminfo")) -> None:
+    def __init__(
+        self, config: AgentConfig, hypervisor: Hypervisor, *, shared_volumes: bool = False,
+        meminfo: Path = Path("/proc/meminfo"),
+    ) -> None:  # fmt: skip
         self._config = config
         self._hypervisor = hypervisor
         self._meminfo = meminfo
+        self._shared_volumes = shared_volumes
         self._state_dir = Path(config.state_dir)
         self._disk_gib = config.disk_gib or self._first_free_gib()
         self._facts: HypervisorFacts | None = None
@@ -59,6 +63,7 @@ class InventoryReader:
             disk_free_gib=self._free_bytes() // _GIB,
             load_1m=round(os.getloadavg()[0], 2),
             shared_instances=self._config.shared_instances,
+            shared_volumes=self._shared_volumes,
             firmware=self._firmware,
             cells=host_topology.read(self._dedicated, self._system) if offers else [],
         )

@@ -14,8 +14,8 @@ from common.errors import CloudError, CommandExpired, ConfigError, InvalidReques
 from common.killpoints import reach
 from common.rpc.compute_v1 import (
     AckReports,
+    Command,
     DeviceCommand,
-    DiscardKeptDisks,
     DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
@@ -27,10 +27,15 @@ from common.rpc.compute_v1 import (
     RebootInstance,
     RebuildInstance,
     ResizeInstance,
-    RestoreKeptDisks,
     SnapshotInstance,
     SyncNetwork,
     UploadSnapshot,
+)
+from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
+from common.rpc.volume_commands import (
+    EnsureVolume,
+    EnsureVolumeAbsent,
+    VolumeCommand,
 )
 from compute_agent.devices import Devices
 from compute_agent.held_memory import HeldMemory
@@ -45,6 +50,7 @@ from compute_agent.power import Power
 from compute_agent.snapshots import Snapshots
 from compute_agent.specs import Specs
 from compute_agent.task import Again, Outcome, Phase, Task, final_report
+from compute_agent.volumes.verbs import Volumes
 
 logger = logging.getLogger(__name__)
 _SETTLED_SLACK_S = 120.0  # clocks of scheduler and node may differ by so much
@@ -73,6 +79,7 @@ class Obey:
         power: Power,
         held_memory: HeldMemory,
         snapshots: Snapshots,
+        volumes: Volumes,
         devices: Devices,
         inbox: Inbox,
         outbox: Outbox,
@@ -87,6 +94,7 @@ class Obey:
         self._power = power
         self._held_memory = held_memory
         self._snapshots = snapshots
+        self._volumes = volumes
         self._devices = devices
         self._inbox = inbox
         self._outbox = outbox
@@ -134,6 +142,8 @@ class Obey:
             with task.measure("network", self._clock):
                 self._networking.apply(command.state)
             return Outcome()
+        if isinstance(command, VolumeCommand):
+            return self._volumes.obey(task, command)
         with task.measure("state", self._clock):
             state = self._hypervisor.state(command.instance_id)
         known = self._specs.get(command.instance_id)
@@ -191,7 +201,7 @@ class Obey:
     def _is_too_late(self, task: Task) -> bool:
         """Expired and not begun. A removal is always done; a creation begun must be taken back by its own verb."""
         command = task.command
-        if self._clock.now() <= command.deadline or isinstance(command, EnsureAbsent):
+        if self._clock.now() <= command.deadline or isinstance(command, EnsureAbsent | EnsureVolumeAbsent):
             return False
         if task.phase is not Phase.NEW or task.phase_at is not None:
             return False
@@ -199,12 +209,12 @@ class Obey:
         return not (known is not None and not known.gone and known.created_by == command.id)
 
     def _honestly_absent(self, task: Task) -> bool:
-        if isinstance(task.command, SyncNetwork):
+        if isinstance(task.command, SyncNetwork | VolumeCommand):
             return False
         return self._instances.absent(task.command.instance_id, task.command.epoch)
 
     def _failed(self, task: Task, err: Exception, *, absent: bool) -> Outcome:
-        elsewhere = isinstance(task.command, EnsureInstance) and not isinstance(err, _SAME_EVERYWHERE)
+        elsewhere = _can_be_elsewhere(task.command) and not isinstance(err, _SAME_EVERYWHERE)
         if isinstance(err, CloudError):
             log.event(
                 logger, "command.failed", logging.WARNING, code=err.code, reason=err.message, detail=err.detail,
@@ -232,3 +242,10 @@ class Obey:
             logger, "command.ended", kind=report.kind.value, step=report.step, epoch=report.epoch,
             generation=report.generation, code=report.code, power=report.power.value, timings_ms=report.timings_ms,
         )  # fmt: skip
+
+
+def _can_be_elsewhere(command: Command) -> bool:
+    """True for what another node could do as well: a volume made of another's bytes is made where those are."""
+    if isinstance(command, EnsureVolume):
+        return not command.snapshot_id and not command.source_volume_id
+    return isinstance(command, EnsureInstance)

@@ -21,6 +21,9 @@ from common.rpc.compute_v1 import (
     ReportKind,
     SyncNetwork,
 )
+from common.rpc.volume_commands import (
+    VolumeCommand,
+)
 
 NETWORK_LANE = "network"
 
@@ -49,6 +52,9 @@ class Task:
 
     @property
     def lane(self) -> str:
+        """A volume that a server here has is worked on in that server's lane."""
+        if isinstance(self.command, VolumeCommand):
+            return self.command.instance_id or self.command.volume_id
         return NETWORK_LANE if isinstance(self.command, SyncNetwork) else self.command.instance_id
 
     @property

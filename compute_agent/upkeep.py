@@ -14,6 +14,7 @@ from compute_agent.networking.base import Networking
 from compute_agent.outbox import Outbox
 from compute_agent.specs import Specs
 from compute_agent.storage.base import Storage
+from compute_agent.volumes.base import VolumeStore
 
 logger = logging.getLogger(__name__)
 HEAL_S = 5.0
@@ -24,12 +25,13 @@ class Upkeep:
     """`on_unhealthy` is called when the hypervisor driver has given up: only a new process helps then."""
 
     def __init__(
-        self, *, clock: Clock, networking: Networking, storage: Storage, specs: Specs, outbox: Outbox,
-        metrics: Metrics, healthy: Callable[[], bool], on_unhealthy: Callable[[], None],
+        self, *, clock: Clock, networking: Networking, storage: Storage, volumes: VolumeStore, specs: Specs,
+        outbox: Outbox, metrics: Metrics, healthy: Callable[[], bool], on_unhealthy: Callable[[], None],
     ) -> None:  # fmt: skip
         self._clock = clock
         self._networking = networking
         self._storage = storage
+        self._volumes = volumes
         self._specs = specs
         self._outbox = outbox
         self._metrics = metrics
@@ -61,3 +63,4 @@ class Upkeep:
         self._purged_at = now
         log.event(logger, "upkeep.purged", tombstones=self._specs.purge(), reports=self._outbox.purge())
         self._storage.upkeep()
+        self._volumes.upkeep()

@@ -12,7 +12,9 @@ from common.db import network_state, nodes
 from common.db.models import Instance
 from common.errors import NoValidNode
 from common.hardware import reading
-from common.rpc.compute_v1 import Guest, ImageSpec, InstanceSpec, RescueSpec
+from common.rpc.command_base import ImageSpec
+from common.rpc.compute_v1 import Guest, InstanceSpec
+from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import GuestCell, GuestHardware
 
 

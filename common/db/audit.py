@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common.db import volume_snapshots, volumes
 from common.db.models import (
     Allocation,
     FloatingIp,
@@ -37,9 +38,12 @@ from common.db.models import (
     Subnet,
     SubnetPool,
     Trunk,
+    Volume,
+    VolumeSnapshot,
 )
 from common.hardware.wishes import cpu_text
 from common.states import ON_NODE, OPEN_OPERATION_STATES, OperationClass, VmState
+from common.volume_states import VolumeStatus
 
 INSTANCE = "instance"  # the purpose of the allocation that every placed instance has
 _GIB = 2**30
@@ -194,6 +198,7 @@ def allocations(session: Session) -> Iterator[Difference]:
         sa.select(Allocation.consumer_id, Allocation.purpose, *held)
         .outerjoin(living, living.c.id == Allocation.consumer_id)
         .where(
+            Allocation.purpose.not_in((volumes.PURPOSE, volume_snapshots.PURPOSE)),
             sa.or_(
                 living.c.id.is_(None),
                 sa.and_(Allocation.purpose == INSTANCE, Allocation.node_id != living.c.node_id),
@@ -208,6 +213,39 @@ def allocations(session: Session) -> Iterator[Difference]:
     )
     for consumer_id, purpose, *values in session.execute(stray):
         yield Difference(Kind.ALLOCATION, consumer_id, "none", f"{_claim(*values)} for {purpose}")
+
+
+def volume_allocations(session: Session) -> Iterator[Difference]:
+    """A living volume or snapshot on a node has one allocation there, of its size; nothing else has one of its kind.
+
+    A volume that is being extended has that of its new size already.
+    """
+    for model, purpose in ((Volume, volumes.PURPOSE), (VolumeSnapshot, volume_snapshots.PURPOSE)):
+        living = (
+            sa.select(model.id, model.node_id, model.size_gib, model.status)
+            .where(model.deleted.is_(False), model.node_id.is_not(None))
+            .subquery()
+        )
+        claims = sa.select(Allocation).where(Allocation.purpose == purpose).subquery()
+        query = (
+            sa.select(
+                sa.func.coalesce(living.c.id, claims.c.consumer_id), living.c.node_id, living.c.size_gib,
+                claims.c.node_id, claims.c.disk_gib,
+            )
+            .select_from(sa.outerjoin(living, claims, claims.c.consumer_id == living.c.id, full=True))
+            .where(
+                sa.or_(
+                    living.c.id.is_(None),
+                    claims.c.consumer_id.is_(None),
+                    claims.c.node_id != living.c.node_id,
+                    sa.and_(claims.c.disk_gib != living.c.size_gib, living.c.status != VolumeStatus.EXTENDING),
+                )
+            )
+        )  # fmt: skip
+        for resource_id, node_id, size, claimed_on, claimed in session.execute(query):
+            yield Difference(
+                Kind.ALLOCATION, resource_id, _claim(node_id, 0, 0, size or 0), _claim(claimed_on, 0, 0, claimed or 0)
+            )
 
 
 def _larger(amount: str) -> sa.ColumnElement[int]:
@@ -234,6 +272,15 @@ def quota_usage(session: Session) -> Iterator[Difference]:
         _count(RbacPolicy.project_id, "rbac_policy"),
         _count(SubnetPool.project_id, "subnetpool"),
         _count(Trunk.project_id, "trunk"),
+        _count(Volume.project_id, "volumes", condition=Volume.deleted.is_(False)),
+        _count(Volume.project_id, "gigabytes", sa.func.sum(Volume.size_gib), Volume.deleted.is_(False)),
+        _count(VolumeSnapshot.project_id, "snapshots", condition=VolumeSnapshot.deleted.is_(False)),
+        _count(
+            VolumeSnapshot.project_id,
+            "gigabytes",
+            sa.func.sum(VolumeSnapshot.size_gib),
+            VolumeSnapshot.deleted.is_(False),
+        ),
         _count(sa.func.substr(sa.literal("user:") + Keypair.user_id, 1, 64), "key_pairs"),
     ]
     kept = sa.select(
@@ -385,7 +432,7 @@ def states(session: Session) -> Iterator[Difference]:
 
 
 CHECKS: tuple[Callable[[Session], Iterator[Difference]], ...] = (
-    nodes_used, cells_taken, allocations, quota_usage, ports, addresses, tasks, states,
+    nodes_used, cells_taken, allocations, volume_allocations, quota_usage, ports, addresses, tasks, states,
 )  # fmt: skip
 
 

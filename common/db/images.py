@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.context import RequestContext
 from common.db import paging
-from common.db.models import Allocation, Image, ImageMember, ImageTag, Instance, Operation
+from common.db.models import Allocation, Image, ImageMember, ImageTag, Instance, Operation, Volume, VolumeAttachment
 from common.db.upsert import insert_ignore
 from common.errors import NotFound
 from common.ids import is_uuid
@@ -365,15 +365,13 @@ def backups(session: Session, instance_id: str, backup_type: str) -> list[Image]
 
 
 def snapshot_for_node(session: Session, image_id: str, node_id: str) -> Operation | None:
-    """The open operation that makes this image of an instance on this node."""
-    query = (
-        sa.select(Operation)
-        .join(Instance, Instance.id == Operation.resource_id)
-        .where(
-            Operation.state.in_(OPEN_OPERATION_STATES),
-            Operation.params["image_id"].as_string() == image_id,
-            Instance.node_id == node_id,
-        )
+    """The open operation that makes this image of an instance or volume on this node."""
+    on_node = sa.or_(
+        sa.exists().where(Instance.id == Operation.resource_id, Instance.node_id == node_id),
+        sa.exists().where(Volume.id == Operation.resource_id, _volume_is_on(node_id)),
+    )
+    query = sa.select(Operation).where(
+        Operation.state.in_(OPEN_OPERATION_STATES), Operation.params["image_id"].as_string() == image_id, on_node
     )
     return session.scalars(query.limit(1)).one_or_none()
 
@@ -400,7 +398,35 @@ def is_needed_by_node(session: Session, image_id: str, node_id: str) -> bool:
         Instance.deleted.is_(False),
         sa.or_(Instance.node_id == node_id, claimed.exists()),
     )
+    return session.execute(query.limit(1)).first() is not None or _is_needed_for_volume(session, image_id, node_id)
+
+
+def _is_needed_for_volume(session: Session, image_id: str, node_id: str) -> bool:
+    query = (
+        sa.select(Volume.id)
+        .join(Operation, Operation.resource_id == Volume.id)
+        .where(
+            Operation.state.in_(OPEN_OPERATION_STATES),
+            Operation.params["image"]["id"].as_string() == image_id,
+            Volume.node_id == node_id,
+        )
+    )
     return session.execute(query.limit(1)).first() is not None
+
+
+def _volume_is_on(node_id: str) -> sa.ColumnElement[bool]:
+    """The node has the volume's file, or a server that has the volume."""
+    guest = (
+        sa.exists()
+        .where(
+            VolumeAttachment.volume_id == Volume.id,
+            VolumeAttachment.deleted.is_(False),
+            VolumeAttachment.instance_id == Instance.id,
+            Instance.node_id == node_id,
+        )
+        .correlate(Volume)
+    )
+    return sa.or_(Volume.node_id == node_id, guest)
 
 
 def _holding(upload_id: str, *statuses: ImageStatus) -> list[sa.ColumnElement[bool]]:

@@ -275,6 +275,24 @@ def _use(*, patient: bool) -> sa.Update:
 _USE, _USE_FREE = _use(patient=True), _use(patient=False)
 
 
+def grow(session: Session, *, consumer_id: str, node_id: str, purpose: str, disk_gib: int) -> bool:
+    """Bring a claim's disk to disk_gib; False: the node has not enough left. Harmless when repeated."""
+    row = session.scalars(
+        _allocation(sa.select(Allocation), consumer_id, node_id, purpose).with_for_update()
+    ).one_or_none()
+    more = disk_gib - row.disk_gib if row is not None else 0
+    if row is None or more == 0:
+        return row is not None
+    if more > 0:
+        asked = {"cpus": 0, "memory": 0, "disk": more, "on": node_id, "consumer": "", "for": purpose}
+        if not session.connection().execute(_USE, asked).rowcount:
+            return False
+    else:
+        _give_back(session, node_id, Amounts(0, 0, -more))
+    session.execute(_allocation(sa.update(Allocation), consumer_id, node_id, purpose).values(disk_gib=disk_gib))
+    return True
+
+
 def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = PLACED) -> bool:
     """Give a claim back; releasing twice is harmless. True: there was one."""
     row = session.execute(

@@ -14,7 +14,19 @@ from enum import StrEnum
 
 import msgspec
 
+from common.rpc.command_base import CommandBase, ImageSpec
+from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
+from common.rpc.volume_commands import (
+    DiscardVolumeCopy,
+    EnsureVolume,
+    EnsureVolumeAbsent,
+    EnsureVolumeSnapshotAbsent,
+    ResizeVolume,
+    RevertVolume,
+    SnapshotVolume,
+    UploadVolume,
+)
 
 VERSION = 1
 
@@ -39,17 +51,6 @@ class WantedPower(StrEnum):
 class RebootMode(StrEnum):
     SOFT = "soft"
     HARD = "hard"
-
-
-class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An image as the agent must fetch and verify it."""
-
-    id: str
-    sha512: str
-    size_bytes: int
-    disk_format: str  # recorded once by the image service: "qcow2" or "raw"; never guessed again
-    virtual_size_bytes: int
-    url: str  # absolute; fetched with the node's secret
 
 
 class DhcpRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,18 +261,6 @@ class Guest(msgspec.Struct, frozen=True, kw_only=True):
     image_id: str = ""
 
 
-class RescueSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A disk made of an image, to boot from. kind: "disk" or "cdrom". first: before all disks, else behind them.
-
-    bus "": as the other disks.
-    """
-
-    image: ImageSpec
-    kind: str = "disk"
-    bus: str = ""
-    first: bool = True
-
-
 class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """All of one instance, self-contained."""
 
@@ -294,30 +283,14 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     rescue: RescueSpec | None = None  # boot from this instead of the root disk
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What every command carries.
-
-    id: the command's own id, equal for every repetition of it. operation_id is "" for commands outside operations.
-    """
-
-    id: str
-    operation_id: str
-    step: str
-    request_id: str
-    instance_id: str
-    epoch: int
-    generation: int
-    deadline: datetime
-
-
-class EnsureInstance(_Command, frozen=True, kw_only=True, tag="ensure_instance"):
+class EnsureInstance(CommandBase, frozen=True, kw_only=True, tag="ensure_instance"):
     """Make image, disks, ports and domain exist as specified, with the wanted power."""
 
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
 
 
-class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
+class EnsureRunning(CommandBase, frozen=True, kw_only=True, tag="ensure_running"):
     """Start the guest, its domain defined afresh from the spec (never from what the node has stored).
 
     from_memory: let it go on from the memory that EnsureSaved wrote, where there is any.
@@ -327,13 +300,13 @@ class EnsureRunning(_Command, frozen=True, kw_only=True, tag="ensure_running"):
     from_memory: bool = False
 
 
-class EnsureStopped(_Command, frozen=True, kw_only=True, tag="ensure_stopped"):
+class EnsureStopped(CommandBase, frozen=True, kw_only=True, tag="ensure_stopped"):
     """Ask the guest to power off, repeat the request, and cut power after timeout_s (0: at once)."""
 
     timeout_s: int = 60
 
 
-class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance"):
+class RebootInstance(CommandBase, frozen=True, kw_only=True, tag="reboot_instance"):
     """Reboot once per command id. Soft: ask, and fall back to hard after timeout_s. Hard: power-cycle on the spec."""
 
     spec: InstanceSpec
@@ -341,7 +314,7 @@ class RebootInstance(_Command, frozen=True, kw_only=True, tag="reboot_instance")
     timeout_s: int = 60
 
 
-class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance"):
+class RebuildInstance(CommandBase, frozen=True, kw_only=True, tag="rebuild_instance"):
     """Replace the instance's disks by new ones made from the spec, once per command id, and give it the wanted power.
 
     keep_ephemeral: all disks but the ephemeral one. The image is fetched before anything of the old guest goes.
@@ -352,22 +325,14 @@ class RebuildInstance(_Command, frozen=True, kw_only=True, tag="rebuild_instance
     keep_ephemeral: bool = False
 
 
-class ResizeInstance(_Command, frozen=True, kw_only=True, tag="resize_instance"):
+class ResizeInstance(CommandBase, frozen=True, kw_only=True, tag="resize_instance"):
     """Keep the disks of an instance that is off as they are beside its own, then make these and the guest as specified."""
 
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
 
 
-class RestoreKeptDisks(_Command, frozen=True, kw_only=True, tag="restore_kept_disks"):
-    """Remove the guest and put the disks that ResizeInstance kept in the place of its own. Succeeds without any."""
-
-
-class DiscardKeptDisks(_Command, frozen=True, kw_only=True, tag="discard_kept_disks"):
-    """Remove the disks that ResizeInstance kept. Succeeds when there are none."""
-
-
-class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instance"):
+class SnapshotInstance(CommandBase, frozen=True, kw_only=True, tag="snapshot_instance"):
     """Keep a copy of the root disk as it is at one moment, for UploadSnapshot; the guest goes on meanwhile.
 
     quiesce: the guest's file systems are frozen for that moment, or it fails; else so they are if the guest's agent
@@ -378,30 +343,30 @@ class SnapshotInstance(_Command, frozen=True, kw_only=True, tag="snapshot_instan
     quiesce: bool = False
 
 
-class UploadSnapshot(_Command, frozen=True, kw_only=True, tag="upload_snapshot"):
+class UploadSnapshot(CommandBase, frozen=True, kw_only=True, tag="upload_snapshot"):
     """Send the copy to the image service, and remove it then. url: absolute; sent with the node's secret."""
 
     image_id: str
     url: str
 
 
-class DiscardSnapshot(_Command, frozen=True, kw_only=True, tag="discard_snapshot"):
+class DiscardSnapshot(CommandBase, frozen=True, kw_only=True, tag="discard_snapshot"):
     """Remove the copy, whole or not. Succeeds when there is none."""
 
     image_id: str
 
 
-class EnsurePaused(_Command, frozen=True, kw_only=True, tag="ensure_paused"):
+class EnsurePaused(CommandBase, frozen=True, kw_only=True, tag="ensure_paused"):
     """Hold the running guest's processors, its memory kept as it is; paused False: let them go on."""
 
     paused: bool = True
 
 
-class EnsureSaved(_Command, frozen=True, kw_only=True, tag="ensure_saved"):
+class EnsureSaved(CommandBase, frozen=True, kw_only=True, tag="ensure_saved"):
     """Write the guest's memory to the node's disk and switch it off."""
 
 
-class _DeviceCommand(_Command, frozen=True, kw_only=True):
+class _DeviceCommand(CommandBase, frozen=True, kw_only=True):
     """A command about one device of an instance. Of two about the same device the higher generation counts; ones about
     different devices may come in any order."""
 
@@ -412,8 +377,8 @@ class PlugPort(_DeviceCommand, frozen=True, kw_only=True, tag="plug_port"):
     """Give the instance a network card for this port, in the running guest too; device_id is the port's."""
 
     port: PortSpec
-    networks: list[NetworkSpec] = []
-    groups: list[GroupMembers] = []
+    networks: list[NetworkSpec] = msgspec.field(default_factory=list)
+    groups: list[GroupMembers] = msgspec.field(default_factory=list)
     network_version: int = 0  # as in InstanceSpec
 
 
@@ -423,7 +388,7 @@ class UnplugPort(_DeviceCommand, frozen=True, kw_only=True, tag="unplug_port"):
     mac_address: str
 
 
-class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
+class EnsureAbsent(CommandBase, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
     keep_disks: set the disks aside for seven days instead (a domain that the database does not know).
@@ -434,19 +399,19 @@ class EnsureAbsent(_Command, frozen=True, kw_only=True, tag="ensure_absent"):
     leave_disks: bool = False
 
 
-class SyncNetwork(_Command, frozen=True, kw_only=True, tag="sync_network"):
+class SyncNetwork(CommandBase, frozen=True, kw_only=True, tag="sync_network"):
     """Bring the node's networking to this state; instance_id is ""; generation equals state.version."""
 
     state: NetworkState
 
 
-class AckReports(_Command, frozen=True, kw_only=True, tag="ack_reports"):
+class AckReports(CommandBase, frozen=True, kw_only=True, tag="ack_reports"):
     """The control plane has committed these reports: the agent stops repeating them."""
 
-    report_ids: list[str] = []
+    report_ids: list[str] = msgspec.field(default_factory=list)
 
 
-class LeaseRenewed(_Command, frozen=True, kw_only=True, tag="lease_renewed"):
+class LeaseRenewed(CommandBase, frozen=True, kw_only=True, tag="lease_renewed"):
     """The control plane has committed a heartbeat; both fields are that heartbeat's. A lost one does no harm."""
 
     boot_id: str
@@ -470,6 +435,14 @@ Command = (
     | PlugPort
     | UnplugPort
     | EnsureAbsent
+    | EnsureVolume
+    | EnsureVolumeAbsent
+    | SnapshotVolume
+    | EnsureVolumeSnapshotAbsent
+    | ResizeVolume
+    | RevertVolume
+    | UploadVolume
+    | DiscardVolumeCopy
     | SyncNetwork
     | AckReports
     | LeaseRenewed
@@ -559,6 +532,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_gib: int = 0
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
+    shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
     cells: list[NumaCell] = []
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 

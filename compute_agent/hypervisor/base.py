@@ -150,6 +150,10 @@ class Hypervisor(Protocol):
         """Give up a copy that is going on, if there is one."""
         ...
 
+    def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:
+        """Let a running guest's disk be this large; it sees that at once. Raises HypervisorError when it is off."""
+        ...
+
     def ensure_plugged(self, instance_id: str, device: Device) -> None:
         """Give a guest that runs or is paused a device, unless it has it. Raises HypervisorError when it is off."""
         ...

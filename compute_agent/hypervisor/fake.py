@@ -150,6 +150,15 @@ class FakeHypervisor:
     def end_copy(self, instance_id: str) -> None:
         """A copy ends as soon as it has begun."""
 
+    def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:
+        with self._faults.around("resize_disk", instance_id):
+            guest = self._guests.get(instance_id)
+            if guest is None or guest.power not in _ON:
+                raise HypervisorError(
+                    f"server {instance_id} has no guest that runs, so {device} can't be made {size_bytes} bytes large",
+                    instance_id=instance_id,
+                )
+
     def ensure_plugged(self, instance_id: str, device: Device) -> None:
         with self._faults.around("ensure_plugged", instance_id), self._lock:
             guest = self._guests.get(instance_id)

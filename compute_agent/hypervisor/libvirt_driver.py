@@ -178,6 +178,11 @@ class LibvirtHypervisor:
         if self._present(instance_id):
             self._host.end_job(instance_id)
 
+    def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:
+        if self._power_of(instance_id) not in (PowerState.RUNNING, PowerState.PAUSED):
+            raise HypervisorError(f"the guest of server {instance_id} does not run", instance_id=instance_id)
+        self._host.resize_disk(instance_id, device, size_bytes)
+
     def ensure_plugged(self, instance_id: str, device: Device) -> None:
         if self._power_of(instance_id) not in (PowerState.RUNNING, PowerState.PAUSED):
             raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)

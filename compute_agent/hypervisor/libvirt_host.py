@@ -232,6 +232,15 @@ class LibvirtHost:
 
         self._on_running(instance_id, "giving up a copy of the guest's disk", abort)
 
+    def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:
+        """Grow a disk under its guest; one that is as large already stays."""
+
+        def do(domain: Any) -> None:
+            if domain.blockInfo(device)[0] < size_bytes:
+                domain.blockResize(device, size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+
+        self._on_running(instance_id, "resizing a disk of the guest", do, LIBVIRT_START_S)
+
     def freeze(self, instance_id: str) -> None:
         """Have the guest's agent freeze its file systems. Raises HypervisorError when none answers."""
 

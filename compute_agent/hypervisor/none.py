@@ -48,6 +48,9 @@ class NoHypervisor:
     def end_copy(self, instance_id: str) -> None:
         """Nothing is copied."""
 
+    def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:  # noqa: ARG002 - the interface's
+        raise _refusal(instance_id)
+
     def ensure_plugged(self, instance_id: str, device: Device) -> None:  # noqa: ARG002 - the interface's
         raise _refusal(instance_id)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import StorageError
-from common.rpc.compute_v1 import InstanceSpec, RescueSpec
+from common.rpc.compute_v1 import InstanceSpec
+from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import DiskBus, GuestHardware
 from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk

@@ -27,7 +27,7 @@ from common.clock import Clock
 from common.deadlines import ENSURE_INSTANCE_S, IMAGE_DOWNLOAD_IDLE_S
 from common.errors import ImageDamaged, ImageRefused, StorageError
 from common.image_inspector import InspectedImage, Inspector
-from common.rpc.compute_v1 import ImageSpec
+from common.rpc.command_base import ImageSpec
 from common.secret import Secret
 from compute_agent.storage import ownership
 

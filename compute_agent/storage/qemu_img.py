@@ -5,6 +5,7 @@ Formats that a tool guesses from bytes a tenant wrote were the cause of ten Open
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from common import tool
@@ -30,12 +31,29 @@ def grow(disk: Path, size_bytes: int) -> None:
 
 
 def copy(disk: Path, target: Path) -> None:
-    """Make a qcow2 that stands alone of one of ours that nobody writes to. Raises ToolFailed.
+    """Make a qcow2 that stands alone of one of ours that nobody writes to. Raises ToolFailed."""
+    convert(disk, "qcow2", target, "qcow2")
+
+
+def convert(source: Path, source_format: str, target: Path, target_format: str) -> None:
+    """Write a disk that nobody writes to, in another format or the same, to one that stands alone. Raises ToolFailed.
 
     Without a bound on the processor's time: it is the disk's length that counts.
     """
-    words = ["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2", str(disk), str(target)]
+    words = ["qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, str(source), str(target)]
     tool.run(words, timeout_s=QEMU_IMG_COPY_S, limits=tool.Limits(address_space_mib=2048))
+
+
+def resize(path: Path, *, disk_format: str, size_bytes: int) -> None:
+    """Make a disk larger that nobody has open. Raises ToolFailed."""
+    words = ["qemu-img", "resize", "-q", "-f", disk_format, str(path), str(size_bytes)]
+    tool.run(words, timeout_s=QEMU_IMG_S, limits=tool.UNTRUSTED)
+
+
+def virtual_size(path: Path, disk_format: str) -> int:
+    """How large a disk is for a guest, in bytes. Raises ToolFailed."""
+    words = ["qemu-img", "info", "--output=json", "-f", disk_format, str(path)]
+    return int(json.loads(tool.run(words, timeout_s=QEMU_IMG_S, limits=tool.UNTRUSTED))["virtual-size"])
 
 
 def _create(arguments: list[str]) -> None:

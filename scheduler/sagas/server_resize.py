@@ -30,11 +30,11 @@ from common.rpc.compute_v1 import (
     EnsureStopped,
     PowerState,
     ResizeInstance,
-    RestoreKeptDisks,
     SnapshotInstance,
     UploadSnapshot,
     WantedPower,
 )
+from common.rpc.disks_v1 import RestoreKeptDisks
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
 from common.states import Action, TaskState, VmState
 from scheduler import instance_spec

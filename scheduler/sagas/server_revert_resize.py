@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from common.db import instances, network_state, ports, resizes, server_migrations
 from common.db.server_migrations import MigrationStatus
 from common.deadlines import ENSURE_ABSENT_S, ENSURE_INSTANCE_S
-from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, RestoreKeptDisks, WantedPower
+from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, WantedPower
+from common.rpc.disks_v1 import RestoreKeptDisks
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.states import VmState
 from scheduler import instance_spec

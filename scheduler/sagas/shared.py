@@ -14,7 +14,8 @@ from common.db import device_operations, instances, node_life, remains, resizes
 from common.db.models import Instance
 from common.db.resizes import OldPlace
 from common.errors import CloudError, HypervisorError, StateConflict
-from common.rpc.compute_v1 import DiscardKeptDisks, EnsureAbsent, PowerState, Report
+from common.rpc.compute_v1 import EnsureAbsent, PowerState, Report
+from common.rpc.disks_v1 import DiscardKeptDisks
 from common.saga.model import Send, StepContext
 from common.states import ACTIONS, Action, Rule, VmState
 

@@ -116,7 +116,9 @@ def _routes() -> tuple[tuple[tuple[str, ...], frozenset[str], Route], ...]:
     for api in all_apis():
         for route in api.routes:
             methods = {route.method, "HEAD"} if route.method == "GET" else {route.method}
-            found.append((_segments(api.prefix + route.path), frozenset(methods), route))
+            for prefix in (api.prefix, api.project_prefix):
+                if prefix == api.prefix or prefix:
+                    found.append((_segments(prefix + route.path), frozenset(methods), route))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from api.routing import Api, Route
 from common.ids import new_id
 from tests.fixtures.cloud import COMPUTE, NETWORK, NEWEST, PUBLIC_KEY, Cloud
 
-IMAGE, IDENTITY = "/image/v2", "/identity/v3"
+IMAGE, IDENTITY, VOLUME = "/image/v2", "/identity/v3", "/volume/v3"
 UNKNOWN = "00000000-dead-4bad-8bad-000000000000"
 
 
@@ -126,7 +126,22 @@ class World:
         world.furnish_identity()
         world.furnish_metadefs()
         world.furnish_networks()
+        world.furnish_volumes()
         return world
+
+    def furnish_volumes(self) -> None:
+        ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
+        wish = {"volume": {"name": "demo's", "size": 1, "metadata": {"web": "a value"}}}
+        ids["volume_id"] = ok(api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
+        spare = ok(api.post(f"{VOLUME}/volumes", json={"volume": {"size": 1}}))["volume"]["id"]
+        self.cloud.run_until_idle()
+        snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"web": "a value"}}}
+        ids["snapshot_id"] = ok(api.post(f"{VOLUME}/snapshots", json=snapshot))["snapshot"]["id"]
+        attachment = {"attachment": {"volume_uuid": spare, "instance_uuid": UNKNOWN}}
+        newest = {"OpenStack-API-Version": "volume 3.71"}
+        made = ok(api.post(f"{VOLUME}/attachments", json=attachment, headers=newest))
+        ids["attachment_id"] = made["attachment"]["id"]
+        self.cloud.run_until_idle()
 
     def furnish_routers(self) -> None:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
@@ -277,6 +292,12 @@ class World:
         ids["policy_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/qos/policies", "admin", json=policy))[
             "policy"
         ]["id"]
+        wish = {"volume": {"name": "twin's", "size": 1, "metadata": {"twin": "a value"}}}
+        ids["volume_id"] = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
+        self.cloud.run_until_idle()
+        snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"twin": "a value"}}}
+        made = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/snapshots", json=snapshot))
+        ids["snapshot_id"] = made["snapshot"]["id"]
         others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
         return World(self.cloud, {**ids, **others})
 
@@ -291,7 +312,8 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
     "compute:server_group_id": "server_group_id",
-    "compute:volume_id": lambda _: UNKNOWN, "identity:domain_id": lambda _: "default",
+    "compute:volume_id": lambda _: UNKNOWN, "volume_id": "volume_id",
+    "snapshot_id": "snapshot_id", "volume:attachment_id": "attachment_id", "identity:domain_id": lambda _: "default",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
     "address_group_id": "address_group_id", "address_scope_id": "address_scope_id", "subnetpool_id": "subnetpool_id",
@@ -326,6 +348,12 @@ CONTENT_TYPES = {
     "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
+    "os-extend": {"new_size": 2}, "revert": {"snapshot_id": UNKNOWN}, "os-reset_status": {"status": "error"},
+    "os-set_bootable": {"bootable": True}, "os-update_readonly_flag": {"readonly": True},
+    "os-set_image_metadata": {"metadata": {"a": "b"}}, "os-unset_image_metadata": {"key": "a"},
+    "os-volume_upload_image": {"image_name": "x"}, "os-attach": {"host_name": "x"}, "os-detach": {},
+    "os-force_detach": {}, "os-initialize_connection": {"connector": {"host": "x"}},
+    "os-terminate_connection": {"connector": {"host": "x"}}, "os-update_snapshot_status": {"status": "available"},
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
     "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
     "add_host": {"host": "x"}, "remove_host": {"host": "x"}, "set_metadata": {"metadata": {"a": "b"}},
@@ -346,6 +374,18 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:servers:update": {"server": _NAMED},
+    "volume:volumes:create": {"volume": {"name": "x", "size": 1}},
+    "volume:volumes:update": {"volume": _NAMED},
+    "volume:snapshots:create": lambda world: {"snapshot": {"volume_id": world.ids["volume_id"]}},
+    "volume:snapshots:update": {"snapshot": _NAMED},
+    "volume:snapshot-metadata:create": {"metadata": {"a": "b"}},
+    "volume:snapshot-metadata:update_all": {"metadata": {"a": "b"}},
+    "volume:snapshot-metadata:update": {"meta": {"web": "b"}},
+    "volume:attachments:create": lambda world: {"attachment": {"volume_uuid": world.ids["volume_id"]}},
+    "volume:attachments:update": {"attachment": {"connector": {"host": "x"}}},
+    "volume:volume-metadata:create": {"metadata": {"a": "b"}},
+    "volume:volume-metadata:update_all": {"metadata": {"a": "b"}},
+    "volume:volume-metadata:update": {"meta": {"web": "b"}},
     "compute:attach-interfaces:create": lambda world: {"interfaceAttachment": {"net_id": world.ids["network_id"]}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},

@@ -22,6 +22,7 @@ from common.clock import SystemClock
 from common.config import NetworkConfig
 from common.errors import NetworkingError
 from common.ids import new_id
+from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import (
     AddressPair,
     Bandwidth,
@@ -29,7 +30,6 @@ from common.rpc.compute_v1 import (
     FilterRule,
     FixedAddress,
     GroupMembers,
-    ImageSpec,
     InstanceSpec,
     NetworkSpec,
     NetworkState,

@@ -79,6 +79,7 @@ SAME_FOR_ALL = {
 #: With these the child is made by the request, so a parent can't be the wrong one.
 MAKES_THE_CHILD = {
     "compute:server-metadata:update", "compute:server-tags:update", "compute:image-metadata:update", "image:tags:add",
+    "volume:volume-metadata:update", "volume:snapshot-metadata:update",
 }  # fmt: skip
 
 

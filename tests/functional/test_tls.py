@@ -14,7 +14,7 @@ from keystoneauth1.identity import v3
 
 from common.clock import SystemClock
 from common.errors import StorageError
-from common.rpc.compute_v1 import ImageSpec
+from common.rpc.command_base import ImageSpec
 from common.secret import Secret
 from compute_agent.storage.image_cache import ImageCache
 from tests.fixtures import api_process, certificates

@@ -40,7 +40,6 @@ from common.ids import new_id, new_request_id
 from common.placement.view import NodeViews
 from common.rpc.compute_v1 import (
     Command,
-    DiscardKeptDisks,
     DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
@@ -55,17 +54,25 @@ from common.rpc.compute_v1 import (
     Report,
     ReportKind,
     ResizeInstance,
-    RestoreKeptDisks,
     SnapshotInstance,
     UnplugPort,
     UploadSnapshot,
     WantedPower,
+)
+from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
+from common.rpc.volume_commands import (
+    EnsureVolume,
+    EnsureVolumeAbsent,
+    EnsureVolumeSnapshotAbsent,
+    SnapshotVolume,
+    VolumeCommand,
 )
 from common.saga.engine import Engine
 from common.saga.model import Saga
 from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
 from scheduler.sagas import SAGAS
 
+_REMOVALS = (EnsureAbsent, EnsureVolumeAbsent, EnsureVolumeSnapshotAbsent)
 PROJECT, USER = "a" * 32, "b" * 32
 #: what brings an active server into a state
 LEADS_THERE = {
@@ -88,11 +95,14 @@ class SimNode:
 
     name: str
     domains: dict[str, tuple[int, PowerState]] = field(default_factory=dict)
+    volumes: set[str] = field(default_factory=set)
+    snapshots: set[str] = field(default_factory=set)
     #: by instance id, then device id: the generation of the last command about it, and whether it is plugged in
     devices: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
     fail: int = 0
     fail_absent: bool = False
     fail_step: str = ""  # only commands of this step
+    fails_only: type | None = None  # the one kind of command that fails; None: of any kind
     retry_elsewhere: bool = False
     dead: bool = False
     commands: list[Command] = field(default_factory=list)
@@ -101,8 +111,9 @@ class SimNode:
         self.commands.append(command)
         if self.dead:
             return None
-        at_it = self.fail and self.fail_step in ("", command.step)
-        if at_it and (self.fail_absent or not isinstance(command, EnsureAbsent)):
+        may_fail = self.fails_only is None or isinstance(command, self.fails_only)
+        may_fail = may_fail and self.fail_step in ("", command.step)
+        if self.fail and may_fail and (self.fail_absent or not isinstance(command, _REMOVALS)):
             self.fail -= 1
             return self.report(
                 command,
@@ -113,7 +124,9 @@ class SimNode:
                 absent=not self.fail_absent,
             )
         power = PowerState.UNKNOWN
-        if isinstance(command, EnsureAbsent):
+        if isinstance(command, VolumeCommand):
+            self._obey_volume(command)
+        elif isinstance(command, EnsureAbsent):
             epoch, _ = self.domains.get(command.instance_id, (0, power))
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
@@ -139,6 +152,17 @@ class SimNode:
             power = PowerState.SHUTDOWN if stopped else PowerState.RUNNING
             self.domains[command.instance_id] = (command.epoch, power)
         return self.report(command, ReportKind.DONE, power=power, absent=power == PowerState.ABSENT)
+
+    def _obey_volume(self, command: VolumeCommand) -> None:
+        match command:
+            case EnsureVolume():
+                self.volumes.add(command.volume_id)
+            case EnsureVolumeAbsent():
+                self.volumes.discard(command.volume_id)
+            case SnapshotVolume():
+                self.snapshots.add(command.snapshot_id)
+            case EnsureVolumeSnapshotAbsent():
+                self.snapshots.discard(command.snapshot_id)
 
     def report(self, command: Command, kind: ReportKind, **more: Any) -> Report:
         return Report(

@@ -71,6 +71,7 @@ from common.db.models.network_shared import (
 )
 from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
+from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
 
 __all__ = [
     "AccessRule",
@@ -148,4 +149,7 @@ __all__ = [
     "Trunk",
     "Trust",
     "User",
+    "Volume",
+    "VolumeAttachment",
+    "VolumeSnapshot",
 ]

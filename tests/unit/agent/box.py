@@ -16,6 +16,7 @@ from common.errors import BusUnavailable
 from common.ids import new_id
 from common.rpc import compute_v1
 from common.rpc.bus import Bus
+from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import (
     AckReports,
     Command,
@@ -27,7 +28,6 @@ from common.rpc.compute_v1 import (
     FromAgent,
     Guest,
     Heartbeat,
-    ImageSpec,
     InstanceSpec,
     NetworkSpec,
     NetworkState,

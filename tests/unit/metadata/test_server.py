@@ -9,7 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from common.clock import SystemClock
-from common.rpc.compute_v1 import FixedAddress, Guest, ImageSpec, InstanceSpec, PortSpec
+from common.rpc.command_base import ImageSpec
+from common.rpc.compute_v1 import (
+    FixedAddress,
+    Guest,
+    InstanceSpec,
+    PortSpec,
+)
 from compute_agent.metadata import server
 from compute_agent.metadata.service import MetadataService
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from common.ids import new_id
-from common.rpc.compute_v1 import ImageSpec
+from common.rpc.command_base import ImageSpec
 
 
 @dataclass

@@ -19,7 +19,7 @@ import pytest
 
 from common.clock import SystemClock
 from common.errors import ImageDamaged, ImageRefused, StorageError
-from common.rpc.compute_v1 import ImageSpec
+from common.rpc.command_base import ImageSpec
 from common.secret import Secret
 from compute_agent.storage.image_cache import CachedImage, ImageCache
 from tests.unit import image_headers as make

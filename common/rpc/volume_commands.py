@@ -1,0 +1,91 @@
+"""The commands of compute_v1.py that are about volumes; its rules hold for them."""
+
+from __future__ import annotations
+
+from common.rpc.command_base import CommandBase, ImageSpec
+
+
+class _VolumeCommand(CommandBase, frozen=True, kw_only=True):
+    """About a volume's file in the node's folder of volumes; generation is the volume's, epoch always 0.
+
+    instance_id: the server on this node that has the volume as `device` of its guest, running or not; "" for none.
+    """
+
+    volume_id: str
+    device: str = ""
+
+
+class EnsureVolume(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume"):
+    """Make the volume's file: empty, or with the bytes of one of image, snapshot and source volume.
+
+    instance_id and device are about the source volume.
+    """
+
+    size_gib: int
+    disk_format: str  # "qcow2" or "raw"
+    image: ImageSpec | None = None
+    snapshot_id: str = ""
+    source_volume_id: str = ""
+    source_format: str = ""  # of the snapshot or source volume
+
+
+class EnsureVolumeAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_absent"):
+    """Remove the volume's file. Succeeds when nothing is there; snapshots stay."""
+
+
+class SnapshotVolume(_VolumeCommand, frozen=True, kw_only=True, tag="snapshot_volume"):
+    """Keep a copy of the volume's bytes as they are at one moment, as qcow2; a guest that has it goes on meanwhile."""
+
+    disk_format: str
+    snapshot_id: str
+
+
+class EnsureVolumeSnapshotAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_snapshot_absent"):
+    """Remove the copy, whole or not. Succeeds when there is none."""
+
+    snapshot_id: str
+
+
+class ResizeVolume(_VolumeCommand, frozen=True, kw_only=True, tag="resize_volume"):
+    """Make the volume larger; a guest that has it sees that at once."""
+
+    disk_format: str
+    size_gib: int
+
+
+class RevertVolume(_VolumeCommand, frozen=True, kw_only=True, tag="revert_volume"):
+    """Bring the volume's bytes back to those of a snapshot; it keeps its size. No guest may have it."""
+
+    disk_format: str
+    size_gib: int
+    snapshot_id: str
+
+
+class UploadVolume(_VolumeCommand, frozen=True, kw_only=True, tag="upload_volume"):
+    """Send a copy of the volume's bytes of one moment to the image service. url: absolute.
+
+    image_format: what the image is to be, "qcow2" or "raw".
+    """
+
+    disk_format: str
+    image_id: str
+    image_format: str
+    url: str
+
+
+class DiscardVolumeCopy(_VolumeCommand, frozen=True, kw_only=True, tag="discard_volume_copy"):
+    """Remove what UploadVolume has copied. Succeeds when there is nothing."""
+
+    image_id: str
+
+
+VolumeCommand = (
+    EnsureVolume
+    | EnsureVolumeAbsent
+    | SnapshotVolume
+    | EnsureVolumeSnapshotAbsent
+    | ResizeVolume
+    | RevertVolume
+    | UploadVolume
+    | DiscardVolumeCopy
+)

@@ -1,0 +1,88 @@
+"""What the agent's core asks of the place where volumes are: one small interface, whatever keeps the bytes.
+
+`VolumeFolder` keeps real files; `NoVolumes` serves the drivers whose guests have no disks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from common.rpc.command_base import ImageSpec
+
+Measure = Callable[[str], AbstractContextManager[None]]
+"""Measures a block under a name of the report's timings: image, volume."""
+
+
+@dataclass(frozen=True)
+class VolumeFile:
+    """A volume, snapshot or copy that exists, in the format it was made in."""
+
+    path: Path
+    format: str
+
+
+class VolumeStore(Protocol):
+    """All verbs are idempotent and raise common.errors.StorageError; calls for one volume are serial.
+
+    Formats are the ones that were recorded when the bytes were made; nothing here guesses one.
+    """
+
+    def file(self, volume_id: str, disk_format: str) -> VolumeFile:
+        """The volume's file. Raises StorageError when it isn't here, or is of another format."""
+        ...
+
+    def make_empty(self, volume_id: str, disk_format: str, size_gib: int) -> None: ...
+
+    def make_from_image(
+        self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
+    ) -> None:
+        """Also raises ImageDamaged and ImageRefused."""
+        ...
+
+    def make_from(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:
+        """With the bytes of a file that nobody writes to."""
+        ...
+
+    def exists(self, volume_id: str) -> bool: ...
+
+    def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:
+        """Make the file larger; one that is at least as large stays. Nobody may have it open."""
+        ...
+
+    def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:
+        """Give the volume the bytes of another file, in one moment; it keeps its size."""
+        ...
+
+    def remove(self, volume_id: str) -> None: ...
+
+    def snapshot_file(self, snapshot_id: str) -> Path:
+        """Where a snapshot is, or will be, when it is whole; always qcow2."""
+        ...
+
+    def copy_file(self, image_id: str) -> Path:
+        """Where a copy for an image is, or will be, when it is whole."""
+        ...
+
+    def copy(self, source: VolumeFile, target: Path, target_format: str) -> None:
+        """Copy a file that nobody writes to, to a new one that stands alone."""
+        ...
+
+    def generation(self, volume_id: str) -> int:
+        """The generation of the last command about the volume that was obeyed; 0 for none, also after a removal."""
+        ...
+
+    def obeyed(self, volume_id: str, generation: int) -> None:
+        """Note it, before anything is done."""
+        ...
+
+    def upload(self, url: str, path: Path, checkpoint: Callable[[], None]) -> None:
+        """Send a file to the image service. `checkpoint` is called now and then, and may raise to give up."""
+        ...
+
+    def upkeep(self) -> None:
+        """Housekeeping: forget removals that no command can be late for any more."""
+        ...

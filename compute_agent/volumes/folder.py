@@ -1,0 +1,177 @@
+"""Volumes as files in a folder, this node's own or one that all nodes see; QEMU opens them directly.
+
+    <folder>/volumes/<volume id>.<format>      qcow2 or raw, sparse
+    <folder>/snapshots/<snapshot id>.qcow2     a copy that stands alone
+    <folder>/copies/<image id>                 on its way to the image service
+    <folder>/notes/<volume id>.json            the generation last obeyed
+
+Names are ids of ours. Files get their final name when they are whole, are readable by root (and, while a guest has
+them, by its QEMU) only, and are new ones always: unwritten parts read as zeros, whatever lay on the disk before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from common.clock import Clock
+from common.errors import StorageError, ToolFailed
+from common.rpc.command_base import ImageSpec
+from compute_agent.storage import ownership, qemu_img
+from compute_agent.storage.image_cache import ImageCache
+from compute_agent.storage.uploader import Uploader
+from compute_agent.volumes.base import Measure, VolumeFile
+from compute_agent.volumes.notes import Notes, checked
+
+GIB = 1024**3
+FORMATS = ("qcow2", "raw")
+SNAPSHOT_FORMAT = "qcow2"
+
+
+class VolumeFolder:
+    """Implements base.VolumeStore. images_in_use: sha512 of images that instances' disks are built on."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        cache: ImageCache,
+        images_in_use: Callable[[], set[str]],
+        uploader: Uploader,
+        clock: Clock,
+    ) -> None:
+        self._cache, self._images_in_use, self._uploader = cache, images_in_use, uploader
+        group = ownership.qemu_group()
+        ownership.make_folder(folder, group)
+        self._volumes, self._snapshots, self._copies = (folder / name for name in ("volumes", "snapshots", "copies"))
+        ownership.make_folder(self._volumes, group)
+        ownership.make_folder(self._snapshots, group)  # a running guest's QEMU writes a copy of its disk there itself
+        ownership.make_folder(self._copies, group)
+        self._notes = Notes(folder / "notes", clock)
+
+    def file(self, volume_id: str, disk_format: str) -> VolumeFile:
+        path = self._path(volume_id, disk_format)
+        try:
+            found = path.lstat()
+        except FileNotFoundError as err:
+            raise StorageError(f"volume {volume_id} is not on this node", volume_id=volume_id) from err
+        except OSError as err:
+            raise StorageError(f"volume {volume_id} is not readable on this node", detail=str(err)) from err
+        if not stat.S_ISREG(found.st_mode):  # a link could lead to somebody else's bytes
+            raise StorageError(f"volume {volume_id} is no plain file on this node; it is left alone", detail=str(path))
+        return VolumeFile(path, disk_format)
+
+    def make_empty(self, volume_id: str, disk_format: str, size_gib: int) -> None:
+        with self._new(volume_id, disk_format) as new:
+            if new is not None:
+                qemu_img.create_empty(new, disk_format=disk_format, size_bytes=size_gib * GIB)
+
+    def make_from_image(
+        self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
+    ) -> None:
+        with contextlib.ExitStack() as held:
+            with measure("image"):
+                base = held.enter_context(self._cache.hold(image, self._images_in_use))
+            with measure("volume"), self._new(volume_id, disk_format) as new:
+                if new is not None:
+                    _convert(VolumeFile(base.path, base.format), new, disk_format, size_gib)
+
+    def make_from(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:
+        with self._new(volume_id, disk_format) as new:
+            if new is not None:
+                _convert(source, new, disk_format, size_gib)
+
+    def exists(self, volume_id: str) -> bool:
+        return any(self._path(volume_id, each).exists() for each in FORMATS)
+
+    def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:
+        file = self.file(volume_id, disk_format)
+        with _explained("volume", volume_id):
+            if qemu_img.virtual_size(file.path, disk_format) < size_gib * GIB:
+                qemu_img.resize(file.path, disk_format=disk_format, size_bytes=size_gib * GIB)
+
+    def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:
+        path = self.file(volume_id, disk_format).path
+        with _explained("volume", volume_id), _made(path) as new:
+            _convert(source, new, disk_format, size_gib)
+
+    def remove(self, volume_id: str) -> None:
+        with _explained("volume", volume_id):
+            for each in FORMATS:
+                path = self._path(volume_id, each)
+                path.unlink(missing_ok=True)
+                path.with_name(path.name + ".new").unlink(missing_ok=True)
+
+    def snapshot_file(self, snapshot_id: str) -> Path:
+        return self._snapshots / f"{checked(snapshot_id)}.{SNAPSHOT_FORMAT}"
+
+    def copy_file(self, image_id: str) -> Path:
+        return self._copies / checked(image_id)
+
+    def copy(self, source: VolumeFile, target: Path, target_format: str) -> None:
+        with _explained("a copy of", source.path.stem), _made(target) as new:
+            qemu_img.convert(source.path, source.format, new, target_format)
+
+    def generation(self, volume_id: str) -> int:
+        return self._notes.generation(volume_id)
+
+    def obeyed(self, volume_id: str, generation: int) -> None:
+        self._notes.obeyed(volume_id, generation)
+
+    def upload(self, url: str, path: Path, checkpoint: Callable[[], None]) -> None:
+        self._uploader.put(url, path, checkpoint)
+
+    def upkeep(self) -> None:
+        self._notes.purge({path.name.partition(".")[0] for path in self._volumes.iterdir()})
+
+    def _path(self, volume_id: str, disk_format: str) -> Path:
+        if disk_format not in FORMATS:
+            raise StorageError(f"volume {volume_id} has the unknown format {disk_format[:40]!r}", volume_id=volume_id)
+        return self._volumes / f"{checked(volume_id)}.{disk_format}"
+
+    @contextlib.contextmanager
+    def _new(self, volume_id: str, disk_format: str) -> Iterator[Path | None]:
+        """None: the volume is there already, whole, made by an earlier life of this command."""
+        path = self._path(volume_id, disk_format)
+        with _explained("volume", volume_id):
+            if path.exists():
+                self.file(volume_id, disk_format)
+                yield None
+                return
+            with _made(path) as new:
+                yield new
+
+
+def _convert(source: VolumeFile, target: Path, target_format: str, size_gib: int) -> None:
+    qemu_img.convert(source.path, source.format, target, target_format)
+    if qemu_img.virtual_size(target, target_format) < size_gib * GIB:
+        qemu_img.resize(target, disk_format=target_format, size_bytes=size_gib * GIB)
+
+
+@contextlib.contextmanager
+def _made(path: Path) -> Iterator[Path]:
+    """A private file under a passing name, which becomes `path` when the block ends well and vanishes otherwise."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=ownership.PRIVATE)  # tools write into it and leave its mode alone
+    try:
+        yield new
+        ownership.settle(new)
+        new.rename(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(what: str, resource_id: str) -> Iterator[None]:
+    """What the system or a tool says goes to the detail; users learn what could not be done."""
+    try:
+        yield
+    except (OSError, ToolFailed) as err:
+        detail = err.detail if isinstance(err, ToolFailed) else str(err)
+        raise StorageError(
+            f"{what} {resource_id} could not be made, changed or removed on this node; see the node's log",
+            detail=detail,
+        ) from err

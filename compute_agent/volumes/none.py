@@ -1,0 +1,87 @@
+"""Volumes for the drivers `fake` and `test`: an empty file each, so that nodes made of files call no tool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from common.clock import Clock
+from common.errors import StorageError
+from common.rpc.command_base import ImageSpec
+from compute_agent.hypervisor.fake import EMPTY_COPY
+from compute_agent.storage.uploader import Uploader
+from compute_agent.volumes.base import Measure, VolumeFile
+from compute_agent.volumes.notes import Notes, checked
+
+
+class NoVolumes:
+    """Implements base.VolumeStore. The file stands for the bytes: a volume whose file is gone can't be attached."""
+
+    def __init__(self, folder: Path, uploader: Uploader, clock: Clock) -> None:
+        self._folder, self._uploader = folder, uploader
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._notes = Notes(folder / "notes", clock)
+
+    def file(self, volume_id: str, disk_format: str) -> VolumeFile:
+        path = self._path(volume_id)
+        if not path.exists():
+            raise StorageError(f"volume {volume_id} is not on this node", volume_id=volume_id)
+        return VolumeFile(path, disk_format)
+
+    def make_empty(self, volume_id: str, disk_format: str, size_gib: int) -> None:  # noqa: ARG002 - the interface's
+        self._touch(self._path(volume_id))
+
+    def make_from_image(
+        self, volume_id: str, _disk_format: str, _size_gib: int, _image: ImageSpec, measure: Measure
+    ) -> None:
+        with measure("image"), measure("volume"):
+            self._touch(self._path(volume_id))
+
+    def make_from(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:  # noqa: ARG002
+        if not source.path.exists():
+            raise StorageError(f"what volume {volume_id} is made from is not on this node", volume_id=volume_id)
+        self._touch(self._path(volume_id))
+
+    def exists(self, volume_id: str) -> bool:
+        return self._path(volume_id).exists()
+
+    def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:  # noqa: ARG002
+        self.file(volume_id, disk_format)
+
+    def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:  # noqa: ARG002
+        self.file(volume_id, disk_format)
+
+    def remove(self, volume_id: str) -> None:
+        self._path(volume_id).unlink(missing_ok=True)
+
+    def snapshot_file(self, snapshot_id: str) -> Path:
+        return self._folder / f"snapshot-{checked(snapshot_id)}"
+
+    def copy_file(self, image_id: str) -> Path:
+        return self._folder / f"copy-{checked(image_id)}"
+
+    def copy(self, source: VolumeFile, target: Path, target_format: str) -> None:
+        if not source.path.exists():
+            raise StorageError(f"{source.path.name} is not on this node")
+        target.write_bytes(EMPTY_COPY if target_format == "qcow2" else bytes(2**20))
+
+    def generation(self, volume_id: str) -> int:
+        return self._notes.generation(volume_id)
+
+    def obeyed(self, volume_id: str, generation: int) -> None:
+        self._notes.obeyed(volume_id, generation)
+
+    def upload(self, url: str, path: Path, checkpoint: Callable[[], None]) -> None:
+        self._uploader.put(url, path, checkpoint)
+
+    def upkeep(self) -> None:
+        self._notes.purge({path.name for path in self._folder.iterdir()})
+
+    def _path(self, volume_id: str) -> Path:
+        return self._folder / checked(volume_id)
+
+    def _touch(self, path: Path) -> None:
+        try:
+            path.touch(mode=0o600)
+        except OSError as err:
+            raise StorageError("the volume got no file on this node", detail=str(err)) from err

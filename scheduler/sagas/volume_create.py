@@ -1,0 +1,167 @@
+"""Create a volume: hold what it is made from, claim disk on a node, have it make the file, finish.
+
+A failure that another node might not have moves on, unless the bytes it is made from are on this node only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common.db import node_life, volume_snapshots, volumes
+from common.db.models import Volume
+from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
+from common.errors import CloudError
+from common.rpc.compute_v1 import (
+    Report,
+)
+from common.rpc.volume_commands import (
+    EnsureVolume,
+    EnsureVolumeAbsent,
+)
+from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
+from scheduler import instance_spec, volume_places
+from scheduler.sagas.shared import NodeSilent, report_error
+from scheduler.sagas.volume_shared import (
+    POLL_S,
+    Place,
+    action_stuck,
+    action_unwound,
+    command_fields,
+    end_action,
+    is_shared,
+    place_of,
+)
+
+
+def saga() -> Saga:
+    return Saga(
+        kind="volume_create",
+        steps=(
+            Local("hold_source", do=hold_source, undo=let_go, deadline_s=WAIT_FOR_VOLUME_S),
+            Local("claim", do=claim, undo=release),
+            Remote(
+                "ensure_volume", do=ensure_volume, undo=ensure_absent, failed=after_failure, deadline_s=ENSURE_VOLUME_S
+            ),
+            Local("finish", do=finish),
+        ),
+        unwound=action_unwound,
+        stuck=action_stuck,
+    )
+
+
+def hold_source(session: Session, context: StepContext) -> Outcome:
+    """What it is made from may not change or go meanwhile: its volume's bytes are ours alone."""
+    source_id = _source_volume(session, context)
+    if source_id is None or volumes.hold(session, source_id, context.operation.id):
+        return {"source_volume_id": source_id}
+    return Wait(POLL_S)
+
+
+def let_go(session: Session, context: StepContext) -> None:
+    source_id = _source_volume(session, context)
+    if source_id is not None:
+        volumes.let_go(session, source_id, context.operation.id)
+
+
+def _source_volume(session: Session, context: StepContext) -> str | None:
+    """The volume whose bytes are copied; a snapshot's is held too, so that the snapshot is not deleted meanwhile."""
+    snapshot_id = context.params.get("snapshot_id")
+    if snapshot_id:
+        return volume_snapshots.get(session, snapshot_id, deleted=True).volume_id
+    source_id: str | None = context.params.get("source_volume_id")
+    return source_id
+
+
+def claim(session: Session, context: StepContext) -> Outcome:
+    volume = volumes.get(session, context.params["volume_id"])
+    if volume.node_id is not None:  # written in the transaction of the claim: done before, and it stands
+        return {"node": volume.node_name, "node_id": volume.node_id}
+    source = _source_place(session, context)
+    bound = source if source is not None and not is_shared(session, source.node_id) else None
+    node = volume_places.claim(
+        session, context, consumer_id=volume.id, purpose=volumes.PURPOSE, size_gib=volume.size_gib,
+        project_id=volume.project_id, zone=volume.availability_zone, only_on=bound.node if bound else None,
+    )  # fmt: skip
+    disk_format = "raw" if volume.multiattach else context.config.storage.volume_format
+    volumes.place(session, volume, node.id, node.name, disk_format, context.now)
+    return {"node": node.name, "node_id": node.id}
+
+
+def _source_place(session: Session, context: StepContext) -> Place | None:
+    snapshot_id, source_id = context.params.get("snapshot_id"), context.params.get("source_volume_id")
+    if snapshot_id:
+        snapshot = volume_snapshots.get(session, snapshot_id)
+        assert snapshot.node_name is not None
+        assert snapshot.node_id is not None
+        return Place(snapshot.node_name, snapshot.node_id)
+    return place_of(session, volumes.get(session, source_id)) if source_id else None
+
+
+def release(session: Session, context: StepContext) -> None:
+    volumes.unplace(session, context.params["volume_id"])
+
+
+def ensure_volume(session: Session, context: StepContext) -> Send | RetryFrom:
+    volume = volumes.get(session, context.params["volume_id"])
+    assert volume.node_name is not None
+    assert volume.node_id is not None
+    if context.operation.sent is not None and node_life.is_cut_off(session, volume.node_id):
+        return _without_node(context, volume)
+    source = _source_place(session, context)
+    guest = source if source is not None and source.node == volume.node_name else None
+    common, about = command_fields(context, volume, "ensure_volume", guest)
+    image = context.params.get("image")
+    command = EnsureVolume(
+        size_gib=volume.size_gib,
+        disk_format=volume.disk_format,
+        image=instance_spec.image_spec(image, context.config) if image else None,
+        snapshot_id=context.params.get("snapshot_id") or "",
+        source_volume_id=context.params.get("source_volume_id") or "",
+        source_format=_source_format(session, context),
+        **common,
+        **about,
+    )
+    return Send(volume.node_name, command)
+
+
+def _source_format(session: Session, context: StepContext) -> str:
+    if context.params.get("snapshot_id"):
+        return volume_snapshots.get(session, context.params["snapshot_id"]).disk_format
+    if context.params.get("source_volume_id"):
+        return volumes.get(session, context.params["source_volume_id"]).disk_format
+    return ""
+
+
+def _without_node(context: StepContext, volume: Volume) -> RetryFrom:
+    """The node is cut off: on to another. What it has half made is removed when it is back and asked to."""
+    error = NodeSilent("The node that was making the volume does not answer any more.", node=volume.node_name)
+    tried = [*context.results.get("tried", []), volume.node_name]
+    if len(tried) >= context.config.scheduler.max_attempts:
+        raise error
+    context.operation.results = {**context.operation.results, "tried": tried}
+    return RetryFrom("claim", error)
+
+
+def ensure_absent(session: Session, context: StepContext) -> Send | None:
+    volume = volumes.get(session, context.params["volume_id"], deleted=True)
+    if volume.node_name is None or volume.node_id is None or node_life.is_cut_off(session, volume.node_id):
+        return None
+    common, about = command_fields(context, volume, "ensure_volume")
+    return Send(volume.node_name, EnsureVolumeAbsent(**common, **about))
+
+
+def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudError:
+    """Another node, while there are attempts left and the failure is one that another node might not have."""
+    tried = [*context.results.get("tried", []), report.node]
+    context.operation.results = {**context.operation.results, "tried": tried}
+    error = report_error(context, report)
+    if report.retry_elsewhere and len(tried) < context.config.scheduler.max_attempts:
+        return RetryFrom("claim", error)
+    return error
+
+
+def finish(session: Session, context: StepContext) -> dict[str, Any]:
+    let_go(session, context)
+    return end_action(session, context, launched_at=context.now)

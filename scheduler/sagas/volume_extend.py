@@ -1,0 +1,86 @@
+"""Make a volume larger: hold it, claim what it grows by, have the node grow the file; a guest sees it at once.
+
+The quota was taken with the request, and is given back when it fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common.db import nodes, quotas, volumes
+from common.deadlines import RESIZE_VOLUME_S, WAIT_FOR_VOLUME_S
+from common.errors import NoValidNode, StateConflict
+from common.rpc.volume_commands import (
+    ResizeVolume,
+)
+from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
+from scheduler.sagas.shared import report_error
+from scheduler.sagas.volume_shared import (
+    action_stuck,
+    action_unwound,
+    command_fields,
+    end_action,
+    hold,
+    let_go,
+    place_of,
+)
+
+
+def saga() -> Saga:
+    return Saga(
+        kind="volume_extend",
+        steps=(
+            Local("hold", do=hold, undo=let_go, deadline_s=WAIT_FOR_VOLUME_S),
+            Local("claim", do=claim, undo=release),
+            Remote("resize_volume", do=resize_volume, failed=report_error, deadline_s=RESIZE_VOLUME_S),
+            Local("finish", do=finish),
+        ),
+        unwound=unwound,
+        stuck=action_stuck,
+    )
+
+
+def claim(session: Session, context: StepContext) -> Outcome:
+    volume = volumes.get(session, context.params["volume_id"])
+    if volume.node_id is None:
+        raise StateConflict(f"Volume {volume.id} is on no node: its creation failed.")
+    size_gib = int(context.params["size_gib"])
+    if not nodes.grow(
+        session, consumer_id=volume.id, node_id=volume.node_id, purpose=volumes.PURPOSE, disk_gib=size_gib
+    ):
+        raise NoValidNode(
+            f"The node that has volume {volume.id} has not enough disk left for {size_gib} GiB.", node=volume.node_name
+        )
+    return {"size_gib": size_gib}
+
+
+def release(session: Session, context: StepContext) -> None:
+    """Back to the size that the row still says; a file that grew keeps its length, which harms nobody."""
+    volume = volumes.get(session, context.params["volume_id"], deleted=True)
+    if volume.node_id is not None:
+        nodes.grow(
+            session, consumer_id=volume.id, node_id=volume.node_id, purpose=volumes.PURPOSE, disk_gib=volume.size_gib
+        )
+
+
+def resize_volume(session: Session, context: StepContext) -> Send:
+    volume = volumes.get(session, context.params["volume_id"])
+    place = place_of(session, volume)
+    if place is None:
+        raise StateConflict(f"Volume {volume.id} is on no node: its creation failed.")
+    common, about = command_fields(context, volume, "resize_volume", place)
+    command = ResizeVolume(disk_format=volume.disk_format, size_gib=int(context.params["size_gib"]), **common, **about)
+    return Send(place.node, command)
+
+
+def finish(session: Session, context: StepContext) -> dict[str, Any]:
+    return end_action(session, context, size_gib=int(context.params["size_gib"]))
+
+
+def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
+    volume = volumes.get(session, context.params["volume_id"], deleted=True)
+    if not volume.deleted:
+        quotas.release(session, volume.project_id, {"gigabytes": int(context.params["size_gib"]) - volume.size_gib})
+    action_unwound(session, context, error, cancelled)

@@ -1,0 +1,108 @@
+"""What the sagas of volumes and snapshots have in common: taking turns at a volume's bytes, and commands about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from sqlalchemy.orm import Session
+
+from common.db import instances, nodes, volume_attachments, volumes
+from common.db.models import Volume
+from common.saga.model import Outcome, StepContext, Wait
+from common.volume_states import HELD_BY_GUEST, VolumeAction
+from scheduler.sagas.shared import CommandFields
+
+POLL_S = 0.5
+
+
+class VolumeFields(TypedDict):
+    volume_id: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a volume's bytes are worked on: a node, and the server there that has it as a disk, if one does."""
+
+    node: str
+    node_id: str
+    instance_id: str = ""
+    device: str = ""
+
+
+def hold(session: Session, context: StepContext) -> Outcome:
+    """Wait for the volume to be nobody else's, and take it."""
+    volume_id = context.params["volume_id"]
+    if volumes.hold(session, volume_id, context.operation.id):
+        return {"volume_id": volume_id}
+    return Wait(POLL_S)
+
+
+def let_go(session: Session, context: StepContext) -> None:
+    volumes.let_go(session, context.params["volume_id"], context.operation.id)
+
+
+def place_of(session: Session, volume: Volume) -> Place | None:
+    """None for a volume that was never placed. Beside a guest that has it, that guest's node does the work."""
+    for attachment in volume_attachments.of_volume(session, volume.id):
+        if attachment.status not in HELD_BY_GUEST or attachment.instance_id is None or not attachment.device:
+            continue
+        instance = instances.get(session, attachment.instance_id, deleted=True)
+        if instance.node_id is not None and instance.node_name is not None and not instance.deleted:
+            return Place(instance.node_name, instance.node_id, instance.id, attachment.device)
+    if volume.node_name is None or volume.node_id is None:
+        return None
+    return Place(volume.node_name, volume.node_id)
+
+
+def command_fields(
+    context: StepContext, volume: Volume, step: str, place: Place | None = None
+) -> tuple[CommandFields, VolumeFields]:
+    """A repeated command keeps the generation it was first sent with, so that repeating changes nothing."""
+    assert context.command_deadline is not None
+    common = CommandFields(
+        id=context.command_id,
+        operation_id=context.operation.id,
+        step=step,
+        request_id=context.operation.request_id,
+        instance_id=place.instance_id if place else "",
+        epoch=0,
+        generation=context.generation or volume.generation,
+        deadline=context.command_deadline,
+    )
+    return common, VolumeFields(volume_id=volume.id, device=place.device if place else "")
+
+
+def is_shared(session: Session, node_id: str) -> bool:
+    """True when the node's folder of volumes is one that all nodes see."""
+    node = nodes.get(session, node_id)
+    return bool(node and node.inventory.get("shared_volumes"))
+
+
+def action_of(context: StepContext) -> VolumeAction:
+    return VolumeAction(context.params["action"])
+
+
+def end_action(session: Session, context: StepContext, **changes: Any) -> dict[str, Any]:
+    """The action succeeded: the status goes where the table says, the volume is free again."""
+    changes.setdefault("fault", None)
+    volumes.finish(
+        session, context.params["volume_id"], action_of(context), context.operation.id, context.now, **changes
+    )
+    return {}
+
+
+def action_unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
+    """The action failed: the status goes where the table says, the reason is kept, the volume is free."""
+    volume_id = context.params["volume_id"]
+    if cancelled:
+        volumes.let_go(session, volume_id, context.operation.id)
+        return  # the pre-empting operation has the volume now
+    volumes.set_fault(session, volume_id, error, context.now)
+    volumes.finish(session, volume_id, action_of(context), context.operation.id, context.now, failed=True)
+
+
+def action_stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """Undo gave up: nobody knows what is left on the node."""
+    action_unwound(session, context, error, cancelled=False)

@@ -1,0 +1,175 @@
+"""The sagas' world with volumes in it: how each saga of the block storage service is started, and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from common.db import images, quotas, volume_snapshots, volumes
+from common.db.models import Volume, VolumeSnapshot
+from common.errors import NotFound
+from common.ids import new_id
+from common.volume_states import SnapshotStatus, VolumeAction, VolumeStatus
+from tests.sagas.world import PROJECT, USER, World
+
+LIMITS = {"volumes": 10, "snapshots": 10, "gigabytes": 100}
+
+
+class VolumeWorld(World):
+    """Volumes as the API leaves them before their first action: quota taken, status `creating`."""
+
+    def new_volume(self, **params: Any) -> tuple[str, str]:
+        """(id, operation id) of a volume of 2 GiB that is to be made."""
+        with self.db.write() as session:
+            quotas.take(session, PROJECT, {"volumes": 1, "gigabytes": 2}, LIMITS)
+            row = {"id": new_id(), "project_id": PROJECT, "user_id": USER, "size_gib": 2}
+            operation_id = volumes.create(session, row, self.context(), self.clock.now(), params)
+            return row["id"], operation_id  # type: ignore[return-value]
+
+    def placed_volume(self) -> str:
+        volume_id, _ = self.new_volume()
+        self.run()
+        assert self.volume(volume_id).status == VolumeStatus.AVAILABLE
+        return volume_id
+
+    def new_snapshot(self, volume_id: str) -> tuple[str, str]:
+        with self.db.write() as session:
+            quotas.take(session, PROJECT, {"snapshots": 1, "gigabytes": 2}, LIMITS)
+            row = {"id": new_id(), "volume_id": volume_id, "project_id": PROJECT, "user_id": USER, "size_gib": 2}
+            operation_id = volume_snapshots.create(session, row, self.context(), self.clock.now())
+            return row["id"], operation_id  # type: ignore[return-value]
+
+    def placed_snapshot(self, volume_id: str) -> str:
+        snapshot_id, _ = self.new_snapshot(volume_id)
+        self.run()
+        assert self.snapshot(snapshot_id).status == SnapshotStatus.AVAILABLE
+        return snapshot_id
+
+    def begin_on(self, volume_id: str, action: VolumeAction, **params: Any) -> str:
+        with self.db.write() as session:
+            volume = volumes.get(session, volume_id)
+            return volumes.begin(session, volume, action, self.context(), self.clock.now(), params).id
+
+    def volume(self, volume_id: str) -> Volume:
+        with self.db.read() as session:
+            return volumes.get(session, volume_id, deleted=True)
+
+    def snapshot(self, snapshot_id: str) -> VolumeSnapshot:
+        with self.db.read() as session:
+            return volume_snapshots.get(session, snapshot_id, deleted=True)
+
+    def image_is_there(self, image_id: str) -> bool:
+        with self.db.read() as session:
+            try:
+                return bool(images.get(session, image_id))
+            except NotFound:
+                return False
+
+    def files(self) -> tuple[int, int]:
+        """How many volumes and snapshots the nodes have."""
+        nodes = self.nodes.values()
+        return sum(len(node.volumes) for node in nodes), sum(len(node.snapshots) for node in nodes)
+
+    def claimed_gib(self) -> int:
+        with self.db.read() as session:
+            from common.db import nodes
+
+            return sum(node.used_disk_gib for node, _ in nodes.with_services(session))
+
+
+@dataclass(frozen=True)
+class Started:
+    """One saga, begun: its operation, its volume, and other things it is about."""
+
+    operation_id: str
+    volume_id: str
+    snapshot_id: str = ""
+    image_id: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """start: prepare with the untouched sagas, then begin. after_*: (volumes, snapshots, GiB) on the nodes.
+
+    to and failed_to: the status of the volume, or of the snapshot where the saga is about one; "": it is gone.
+    """
+
+    prepare: Callable[[VolumeWorld], dict[str, str]]
+    begin: Callable[[VolumeWorld, dict[str, str]], Started]
+    to: str
+    failed_to: str
+    after: tuple[int, int, int]
+    after_failure: tuple[int, int, int]
+    about_snapshot: bool = False
+
+
+def _nothing(_world: VolumeWorld) -> dict[str, str]:
+    return {}
+
+
+def _volume(world: VolumeWorld) -> dict[str, str]:
+    return {"volume": world.placed_volume()}
+
+
+def _volume_and_snapshot(world: VolumeWorld) -> dict[str, str]:
+    volume_id = world.placed_volume()
+    return {"volume": volume_id, "snapshot": world.placed_snapshot(volume_id)}
+
+
+def _create(world: VolumeWorld, _made: dict[str, str]) -> Started:
+    volume_id, operation_id = world.new_volume()
+    return Started(operation_id, volume_id)
+
+
+def _clone(world: VolumeWorld, made: dict[str, str]) -> Started:
+    volume_id, operation_id = world.new_volume(source_volume_id=made["volume"])
+    return Started(operation_id, volume_id)
+
+
+def _delete(world: VolumeWorld, made: dict[str, str]) -> Started:
+    return Started(world.begin_on(made["volume"], VolumeAction.DELETE, cascade=True), made["volume"])
+
+
+def _extend(world: VolumeWorld, made: dict[str, str]) -> Started:
+    with world.db.write() as session:
+        quotas.take(session, PROJECT, {"gigabytes": 3}, LIMITS)
+    return Started(world.begin_on(made["volume"], VolumeAction.EXTEND, size_gib=5), made["volume"])
+
+
+def _revert(world: VolumeWorld, made: dict[str, str]) -> Started:
+    operation_id = world.begin_on(made["volume"], VolumeAction.REVERT, snapshot_id=made["snapshot"])
+    return Started(operation_id, made["volume"])
+
+
+def _upload(world: VolumeWorld, made: dict[str, str]) -> Started:
+    with world.db.write() as session:
+        image_id = world._image(session)
+    operation_id = world.begin_on(made["volume"], VolumeAction.UPLOAD, image_id=image_id, image_format="qcow2")
+    return Started(operation_id, made["volume"], image_id=image_id)
+
+
+def _snapshot(world: VolumeWorld, made: dict[str, str]) -> Started:
+    snapshot_id, operation_id = world.new_snapshot(made["volume"])
+    return Started(operation_id, made["volume"], snapshot_id)
+
+
+def _snapshot_delete(world: VolumeWorld, made: dict[str, str]) -> Started:
+    with world.db.write() as session:
+        snapshot = volume_snapshots.get(session, made["snapshot"])
+        operation = volume_snapshots.begin_delete(session, snapshot, world.context(), world.clock.now())
+        return Started(operation.id, made["volume"], made["snapshot"])
+
+
+#: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
+STARTED_BY: dict[str, Case] = {
+    "volume_create": Case(_volume, _clone, "available", "error", (2, 0, 4), (1, 0, 2)),
+    "volume_delete": Case(_volume_and_snapshot, _delete, "", "error_deleting", (0, 0, 0), (1, 0, 2)),
+    "volume_extend": Case(_volume, _extend, "available", "error_extending", (1, 0, 5), (1, 0, 2)),
+    "volume_revert": Case(_volume_and_snapshot, _revert, "available", "error", (1, 1, 4), (1, 1, 4)),
+    "volume_upload": Case(_volume, _upload, "available", "available", (1, 0, 2), (1, 0, 2)),
+    "snapshot_create": Case(_volume, _snapshot, "available", "error", (1, 1, 4), (1, 0, 2), about_snapshot=True),
+    "snapshot_delete": Case(
+        _volume_and_snapshot, _snapshot_delete, "", "error_deleting", (1, 0, 2), (1, 1, 4), about_snapshot=True
+    ),
+}
