@@ -30,6 +30,7 @@ COMMANDS = {
     "check": "cli.check:RunChecks",
     "complete": "cli.complete:Complete",
     "db migrate": "cli.db:Migrate",
+    "network trace": "cli.network_trace:Trace",
     "node enrol": "cli.enrol:Enrol",
     "node forget": "cli.node_forget:ForgetNode",
     "node list": "cli.node:ListNodes",

@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start controller and nodes; what is there is kept")
     up.add_argument("--nodes", type=_number, default=DEFAULT_NODES, metavar="N")
+    up.add_argument("--gateways", type=_count, default=0, metavar="N", help="let the first N nodes be gateways, too")
     up.add_argument("--virt-type", choices=("auto", "kvm", "qemu"), default="auto")
     up.add_argument("--elapsed-ms", type=int, default=0, help=argparse.SUPPRESS)
     up.set_defaults(work=_up)
@@ -59,12 +60,17 @@ def _parser() -> argparse.ArgumentParser:
 def _add_node_commands(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     added = verbs.add_parser("add", help="one more node joins the running lab")
+    added.add_argument("--gateway", action="store_true", help="it may have routers, and be the way out of networks")
     added.add_argument("--virt-type", choices=("auto", "kvm", "qemu"), default="auto")
     added.set_defaults(work=_add)
     for name, (what, _) in VERBS.items():
         verb = verbs.add_parser(name, help=what)
         verb.add_argument("node", type=_number, metavar="N")
         verb.set_defaults(work=_befall, verb=name)
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else _number(text)
 
 
 def _number(text: str) -> int:
@@ -78,7 +84,7 @@ def _number(text: str) -> int:
 
 def _up(layout: Layout, options: argparse.Namespace) -> None:
     begun = time.monotonic() - options.elapsed_ms / 1000
-    lab = LabUp(layout, options.nodes, options.virt_type)
+    lab = LabUp(layout, options.nodes, options.virt_type, gateways=options.gateways)
     try:
         lab.run()
     except StepFailed as err:
@@ -148,7 +154,7 @@ def _add(layout: Layout, options: argparse.Namespace) -> None:
     number = max((node.number for node in all_nodes(layout)), default=0) + 1
     if number > MAX_NODES:
         raise StepFailed(f"the lab's network has room for {MAX_NODES} nodes")
-    lab = LabUp(layout, 0, options.virt_type)
+    lab = LabUp(layout, 0, options.virt_type, gateways=number if options.gateway else 0)
     lab.add(Node(layout, number))
 
 

@@ -25,8 +25,9 @@ START_DEADLINE_S = 60.0
 class LabUp:
     """One run; what one step begins, later ones wait for."""
 
-    def __init__(self, layout: Layout, nodes: int, virt_type: str) -> None:
-        self.layout, self.virt_type = layout, virt_type
+    def __init__(self, layout: Layout, nodes: int, virt_type: str, *, gateways: int = 0) -> None:
+        """gateways: nodes up to this number join as gateways, too; what has joined keeps its roles."""
+        self.layout, self.virt_type, self.gateways = layout, virt_type, gateways
         numbers = {each.number for each in all_nodes(layout)} | set(range(1, nodes + 1))
         self.nodes = [Node(layout, number) for number in sorted(numbers)]
         self.registration = Registration(layout, lab_config.API_URL)
@@ -157,7 +158,7 @@ class LabUp:
     def join(self, node: Node) -> None:
         """Let the node have its credentials, if it has none, and start its agent."""
         if not lab_node.has_joined(node):
-            token = self.registration.join_token(node.name)
+            token = self.registration.join_token(node.name, is_gateway=node.number <= self.gateways)
             lab_node.join(node, lab_config.node(node, self.virt_type), self.registration.url, token)
         lab_node.start_agent(node)
 
@@ -167,7 +168,7 @@ class LabUp:
         config = lay.etc / "gateway.conf"
         if not services.has_joined(config):
             services.write_config(config, lab_config.gateway(lay), mode=0o600)
-            token = self.registration.join_token(CONTROLLER, is_gateway=True)
+            token = self.registration.join_token(CONTROLLER, is_gateway=True, is_compute=False)
             arguments = ["--join", self.registration.url, "--token", "-", "--address", CONTROLLER_ADDRESS]
             command = [BINARIES / "cumulet-compute-agent", *arguments, "--config", config]
             host.run([str(word) for word in command], timeout_s=60, what="joining the gateway", stdin=token, cwd="/")

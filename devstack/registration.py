@@ -147,9 +147,9 @@ class Registration:
                     port_range_max=port,
                 )
 
-    def join_token(self, name: str, *, is_gateway: bool = False) -> str:
-        """What a node shows once, within minutes, to get its credentials. A gateway of ours runs no guests."""
-        body = {"token": {"node": name, "lifetime_s": 600, "is_gateway": is_gateway, "is_compute": not is_gateway}}
+    def join_token(self, name: str, *, is_gateway: bool = False, is_compute: bool = True) -> str:
+        """What a node shows once, within minutes, to get its credentials."""
+        body = {"token": {"node": name, "lifetime_s": 600, "is_gateway": is_gateway, "is_compute": is_compute}}
         answer = self.cloud("cumulet-admin").session.post(f"{self.url}/cumulet/v1/nodes/tokens", json=body)
         return str(answer.json()["token"]["token"])
 

@@ -19,6 +19,7 @@ def _post(path: str, rule: Rule, handler: Handler, key: str) -> Route:
 V1 = (
     _get("", Rule.PUBLIC, versions.show, "version:show"),
     _get("/servers/<server_id>/why", Rule.READER, servers.why, "servers:why"),
+    _get("/servers/<server_id>/trace", Rule.READER, servers.trace, "servers:trace"),
     _get("/operations", Rule.READER, operations.list_operations, "operations:list"),
     _get("/operations/<operation_id>", Rule.READER, operations.show, "operations:show"),
     _get("/audit/resources", Rule.ADMIN, audit.resources, "audit:resources"),

@@ -16,6 +16,7 @@ import functools
 import hashlib
 from collections.abc import Iterable
 
+from common.filter_rules import Accept
 from compute_agent.networking import guard, limits, names
 from compute_agent.networking.guard import METADATA_ADDRESS, NAMESPACE_INDEX, SOURCE_MASK, TARGET_MASK, TUNNEL_INDEX
 from compute_agent.networking.nft_tree import (
@@ -38,7 +39,7 @@ from compute_agent.networking.nft_tree import (
     vmap,
 )  # fmt: skip
 from compute_agent.networking.plan import FilterPlan, FilterPort
-from compute_agent.networking.rules import Accept, expressions
+from compute_agent.networking.rules import expressions
 
 FILTER = "cmlfilter"
 NAT = "cmlnat"

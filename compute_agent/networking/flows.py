@@ -18,9 +18,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 
 from common.errors import NetworkingError
+from common.filter_rules import ICMP, ICMPV6, Accept, Flow, permits
 from compute_agent.networking.guard import METADATA_ADDRESS
 from compute_agent.networking.plan import Address, FilterPlan, FilterPort
-from compute_agent.networking.rules import ICMP, ICMPV6, Accept, Flow, permits
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,11 @@ def range_of(address: str) -> str:
     return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
 
-def ensure_bridge(name: str, *, mac: str, mtu: int, addresses: Sequence[str]) -> None:
-    """A bridge with these IPv4 addresses ("10.0.0.1/24") and no others, that forwards as soon as a port is up."""
+def ensure_bridge(name: str, *, mac: str, mtu: int, addresses: Sequence[str]) -> list[str]:
+    """A bridge with these IPv4 addresses ("10.0.0.1/24") and no others, that forwards as soon as a port is up.
+
+    Returns the addresses that were added.
+    """
     with _netlink() as ip:
         if _index(ip, name) is None:
             ip.link(
@@ -66,7 +69,7 @@ def ensure_bridge(name: str, *, mac: str, mtu: int, addresses: Sequence[str]) ->
         sysctl.without_ipv6(name)
         sysctl.quiet_bridge(name)
         _set(ip, name, address=mac, mtu=mtu, state="up")
-        _sync_addresses(ip, name, addresses)
+        return _sync_addresses(ip, name, addresses)
 
 
 def ensure_joined(veth: str, *, bridge: str, namespace: str, inside: str, mtu: int) -> None:

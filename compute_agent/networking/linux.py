@@ -21,7 +21,21 @@ from common.errors import NetworkingError
 from common.log import event
 from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec, RouterSpec
 from compute_agent.hypervisor.base import Nic
-from compute_agent.networking import dnsmasq, filters, flows, guard, links, names, nft, plan, state, store, sysctl
+from compute_agent.networking import (
+    announce,
+    dnsmasq,
+    filters,
+    flows,
+    generation,
+    guard,
+    links,
+    names,
+    nft,
+    plan,
+    state,
+    store,
+    sysctl,
+)
 from compute_agent.networking.local_networks import ListenerFactory, LocalNetworks, Settings
 from compute_agent.networking.local_routers import LocalRouters
 from compute_agent.networking.plan import FilterPlan, Surroundings
@@ -61,8 +75,12 @@ class LinuxNetworking:
         self._report_faults(FilterPlan())
         self._applied: FilterPlan | None = None  # the plan the kernel's tables are known to follow
         self._enforced: FilterPlan | None = None  # the plan that established flows are known to follow, too
-        self._local = LocalNetworks(Settings(run_dir, resolver, tunnel_address, physical), metadata)
-        self._routers = LocalRouters(run_dir)
+        self._watched = generation.Watched(filters.TABLES)
+        self._announcements = announce.Announcements()
+        self._local = LocalNetworks(
+            Settings(run_dir, resolver, tunnel_address, physical), metadata, self._announcements
+        )
+        self._routers = LocalRouters(run_dir, self._announcements)
 
     def ensure_ports(
         self,
@@ -105,6 +123,7 @@ class LinuxNetworking:
 
     def heal(self) -> list[str]:
         with self._lock:
+            self._announcements.repeat()
             healed = self._missing()
             self._local.forget_links()
             self._routers.forget()
@@ -181,13 +200,17 @@ class LinuxNetworking:
         sysctl.ensure_filtering()
         if self._applied == self._plan and set(filters.TABLES) <= nft.tables():
             return False
+        self._rewrite()
+        self._watched.applied()
+        self._applied = self._plan
+        return True
+
+    def _rewrite(self) -> None:
         try:
             nft.replace(filters.build(self._plan))
         except NetworkingError:
             self._close_culprits()
             nft.replace(filters.build(self._plan))
-        self._applied = self._plan
-        return True
 
     def _close_culprits(self) -> None:
         """nft refused the whole: close the ports it refuses alone, so that the others get their rules (NET-03)."""
@@ -252,6 +275,8 @@ class LinuxNetworking:
     def _missing(self) -> list[str]:
         devices, present = links.existing(), nft.tables()
         missing = [f"table {family} {name}" for family, name in filters.TABLES if (family, name) not in present]
+        if not missing and self._applied is not None and self._watched.touched():
+            missing.append(f"table contents of {', '.join(name for _, name in filters.TABLES)}")
         missing += [f"kernel switch {name}" for name in sysctl.ensure_filtering()]
         routed = {port.network_id for port in state.router_ports(self._stored.state.routers)}
         for network in self._stored.state.networks:

@@ -19,7 +19,7 @@ import msgspec
 from common.errors import NetworkingError
 from common.log import event
 from common.rpc.compute_v1 import Neighbour, NetworkSpec, PortSpec
-from compute_agent.networking import dnsmasq, links, names, namespaces, plan
+from compute_agent.networking import announce, dnsmasq, links, names, namespaces, plan
 
 METADATA_ADDRESS = "169.254.169.254"
 METADATA_PORT = 80
@@ -49,7 +49,8 @@ class Settings:
 class LocalNetworks:
     """Not safe for threads: LinuxNetworking holds a lock around each call."""
 
-    def __init__(self, settings: Settings, metadata: ListenerFactory) -> None:
+    def __init__(self, settings: Settings, metadata: ListenerFactory, told: announce.Announcements) -> None:
+        self._announcements = told
         self._settings = settings
         self._metadata = metadata
         self._linked: dict[str, tuple[NetworkSpec, bool]] = {}  # as it was made last, and whether it is served here
@@ -145,7 +146,7 @@ class LocalNetworks:
     def _link(self, network: NetworkSpec, *, served: bool) -> None:
         bridge, namespace = names.bridge(network.id), names.namespace(network.id)
         mac = names.bridge_mac(network.id, is_gateway=network.nat)
-        links.ensure_bridge(bridge, mac=mac, mtu=network.mtu, addresses=_gateways(network))
+        added = links.ensure_bridge(bridge, mac=mac, mtu=network.mtu, addresses=_gateways(network))
         if not served:
             self._stop_listening(network.id)
             self._unserve(network.id)
@@ -162,6 +163,8 @@ class LocalNetworks:
             peers=self._peers(network), mtu=network.mtu,
         )  # fmt: skip
         self._join_physical(network, bridge)
+        # Guests know the gateway's MAC already, but other nodes' tunnels that it is behind another one.
+        self._announcements.say(announce.Told("", bridge, mac, tuple(each.split("/")[0] for each in added)))
         self._linked[network.id] = (network, served)
         if self._told.get(network.id) != network:
             event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)

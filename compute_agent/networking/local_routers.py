@@ -7,7 +7,7 @@ and removed last, remembers each namespace: an agent that was killed in between 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from common.errors import NetworkingError
@@ -15,6 +15,7 @@ from common.log import event
 from common.rpc.compute_v1 import RouterInterface, RouterSpec
 from compute_agent.networking import (
     announce,
+    generation,
     links,
     names,
     namespaces,
@@ -34,9 +35,12 @@ logger = logging.getLogger(__name__)
 class LocalRouters:
     """Not safe for threads: LinuxNetworking holds a lock around each call."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, told: announce.Announcements) -> None:
         self._run_dir = run_dir
+        self._announcements = told
         self._made: dict[str, RouterSpec] = {}  # as each was made last
+        self._filtered: dict[str, RouterSpec] = {}  # as the tables of each were written last
+        self._watched: dict[str, generation.Watched] = {}  # the tables of each that this agent has written
 
     def ensure(self, router: RouterSpec, devices: Iterable[str]) -> None:
         """Make what is missing or different. `devices`: names that exist on the node. Raises NetworkingError."""
@@ -45,10 +49,11 @@ class LocalRouters:
         namespace = names.router(router.id)
         (self._run_dir / namespace).mkdir(parents=True, exist_ok=True)
         if namespaces.ensure(namespace):
+            self._filtered.pop(router.id, None)
             router_adverts.stop(self._run_dir, namespace)
             for device in _devices(router):
                 links.remove(device)  # its other end may be in a namespace that lost its name
-        namespaces.call_in(namespace, lambda: nft.replace(router_tables.build(router)))
+        namespaces.call_in(namespace, lambda: self._filter(router))
         for interface in _interfaces(router):
             links.ensure_joined(
                 names.tap(interface.port_id), bridge=names.bridge(interface.network_id), namespace=namespace,
@@ -60,7 +65,19 @@ class LocalRouters:
         except (ValueError, OSError) as err:
             raise NetworkingError(f"router {router.id} can't advertise itself", detail=str(err)) from err
         self._made[router.id] = router
-        event(logger, "networking.router_ready", router_id=router.id, namespace=namespace, added=added, flows_cut=cut)
+        for told in added:
+            self._announcements.say(told)
+        count = sum(len(told.addresses) for told in added)
+        event(logger, "networking.router_ready", router_id=router.id, namespace=namespace, added=count, flows_cut=cut)
+
+    def _filter(self, router: RouterSpec) -> None:
+        """Its tables, in the namespace of the calling thread; not rewritten by a look that finds them as they were."""
+        watched = self._watched.setdefault(router.id, generation.Watched(router_tables.TABLES))
+        if self._filtered.get(router.id) == router and not watched.touched():
+            return
+        nft.replace(router_tables.build(router))
+        watched.applied()
+        self._filtered[router.id] = router
 
     def forget(self) -> None:
         """Look at every router again at the next `ensure`."""
@@ -72,13 +89,20 @@ class LocalRouters:
         if found:
             return found
         namespace = names.router(router.id)
-        present, inside = namespaces.call_in(namespace, lambda: (nft.tables(), links.devices_here()))
+        present, inside, touched = namespaces.call_in(namespace, lambda: self._look(router))
         found = [
             f"table {family} {name} of {namespace}" for family, name in sorted(set(router_tables.TABLES) - present)
         ]
+        if touched and not found:
+            found.append(f"table contents of {namespace}")
         wanted = [_inside(router, each) for each in _interfaces(router)]
         found += [f"dnsmasq of {namespace}"] if router_adverts.is_missing(self._run_dir, router) else []
         return found + [f"device {device} of {namespace}" for device in wanted if device not in inside]
+
+    def _look(self, router: RouterSpec) -> tuple[set[tuple[str, str]], list[str], bool]:
+        """Tables, devices, and whether the tables are not as they were written; in the router's namespace."""
+        watched = self._watched.get(router.id)
+        return nft.tables(), links.devices_here(), watched is not None and watched.touched()
 
     def _missing_devices(self, router: RouterSpec, devices: Iterable[str]) -> list[str]:
         namespace = names.router(router.id)
@@ -96,7 +120,9 @@ class LocalRouters:
             namespaces.remove(folder.name)
             folder.rmdir()
             event(logger, "networking.router_removed", namespace=folder.name)
-        self._made = {identity: made for identity, made in self._made.items() if identity in wanted}
+        for known in (self._made, self._filtered, self._watched):
+            for identity in set(known) - set(wanted):
+                del known[identity]
 
 
 def _interfaces(router: RouterSpec) -> list[RouterInterface]:
@@ -114,8 +140,8 @@ def _inside(router: RouterSpec, interface: RouterInterface) -> str:
     return names.router_inside(interface.port_id)
 
 
-def _settle(router: RouterSpec) -> tuple[int, int]:
-    """Everything in the namespace of the calling thread; how many addresses are new, and how many flows were cut."""
+def _settle(router: RouterSpec) -> tuple[list[announce.Told], int]:
+    """Everything in the namespace of the calling thread; the addresses that are new, and how many flows were cut."""
     wanted = {_inside(router, each): each for each in _interfaces(router)}
     for device in links.devices_here():
         if device.startswith(_OWN_PREFIXES) and device not in wanted:
@@ -128,8 +154,13 @@ def _settle(router: RouterSpec) -> tuple[int, int]:
     }
     links.sync_routes(_routes(router))
     cut = router_flows.cut(router)
-    _announce(wanted, added)
-    return sum(len(each) for each in added.values()), cut
+    new = [
+        announce.Told(
+            names.router(router.id), device, wanted[device].mac_address, tuple(each.split("/")[0] for each in addresses)
+        )
+        for device, addresses in added.items()
+    ]
+    return new, cut
 
 
 def _addresses(router: RouterSpec, interface: RouterInterface) -> list[str]:
@@ -144,12 +175,3 @@ def _routes(router: RouterSpec) -> list[tuple[str, str]]:
     own = [(route.destination, route.nexthop) for route in router.routes]
     given = {destination for destination, _ in own}
     return [*own, *(pair for pair in outwards if pair[0] not in given)]
-
-
-def _announce(wanted: Mapping[str, RouterInterface], added: Mapping[str, Sequence[str]]) -> None:
-    """The node works without, only later: neighbours ask again by themselves."""
-    for device, addresses in added.items():
-        try:
-            announce.announce(device, wanted[device].mac_address, [each.split("/")[0] for each in addresses])
-        except NetworkingError as err:
-            event(logger, "networking.announce_failed", logging.WARNING, device=device, reason=err.detail)

@@ -88,6 +88,11 @@ def _facts(chain: Tree) -> tuple[Any, ...]:
     return tuple(chain.get(key) for key in _BASE_CHAIN_FACTS)
 
 
+def contents() -> list[Tree]:
+    """Everything that the namespace of the calling thread has, elements of sets too."""
+    return _list("ruleset")
+
+
 def _listed() -> list[Tree]:
     """Tables, chains, sets and maps, without what is in sets."""
     return _list("ruleset", "-t")

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from common.errors import NetworkingError
+from common.filter_rules import Accept, RuleError, normalise
 from common.rpc.compute_v1 import GroupMembers, NetworkSpec, PortSpec, QosSpec
 from compute_agent.networking import names
 from compute_agent.networking.nft_tree import Network
-from compute_agent.networking.rules import Accept, RuleError, normalise
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NO_ZONE = 0

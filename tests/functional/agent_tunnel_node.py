@@ -1,6 +1,7 @@
 """One node of the tunnel test, as a process: `unshare --mount` gives it a /run/netns of its own, as machines have.
 
-Reads JSON lines from standard input, each a NetworkState to apply, answers "applied", and tears down at the end.
+Reads lines from standard input: `heal`, which it answers with "healed", or a NetworkState as JSON to apply, which it answers
+with "applied". Tears down at the end.
 Arguments: state folder, address of the node.
 """
 
@@ -34,6 +35,10 @@ def main(folder: Path, address: str) -> None:
     )
     try:
         for line in sys.stdin.buffer:
+            if line == b"heal\n":
+                networking.heal()
+                print("healed", flush=True)
+                continue
             networking.apply(msgspec.json.decode(line, type=NetworkState))
             print("applied", flush=True)
     finally:

@@ -21,6 +21,7 @@ import pytest
 from common.clock import SystemClock
 from common.config import NetworkConfig
 from common.errors import NetworkingError
+from common.filter_rules import Accept, normalise
 from common.ids import new_id
 from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import (
@@ -45,7 +46,6 @@ from compute_agent.metadata.service import MetadataService
 from compute_agent.networking import dnsmasq, filters, links, names, namespaces, nft, plan
 from compute_agent.networking.linux import LinuxNetworking
 from compute_agent.networking.plan import link_local
-from compute_agent.networking.rules import Accept, normalise
 from tests.functional import agent_netlab as lab
 from tests.functional.agent_netlab import NODE, NODE_ADDRESS, OUTSIDE, OUTSIDE_ADDRESS, TAG, Guest
 

@@ -97,11 +97,17 @@ class NodeProcess:
         )  # fmt: skip
 
     def apply(self, wanted: NetworkState) -> None:
+        assert self._asked(msgspec.json.encode(wanted)) == b"applied\n"
+
+    def heal(self) -> None:
+        assert self._asked(b"heal") == b"healed\n"
+
+    def _asked(self, line: bytes) -> bytes:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(msgspec.json.encode(wanted) + b"\n")
+        self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == b"applied\n"
+        return self.process.stdout.readline()
 
     def set(self, *rules: FilterRule, **more: object) -> None:
         self.apply(state(self.name, *rules, **more))  # type: ignore[arg-type]

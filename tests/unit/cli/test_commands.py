@@ -100,6 +100,29 @@ def test_why_as_text() -> None:
     assert "node2  0.5000" in server.render_why({**WHY, "scores": [{"node": "node2", "score": 0.5}]})
 
 
+TRACE: dict[str, Any] = {
+    "server": "s", "source": "10.0.0.5", "target": "10.0.0.6", "protocol": 6, "port": 22, "verdict": "stopped",
+    "reason": "ingress: none of its 0 rules", "hops": [
+        {"at": "tunnel", "what": "to another node", "passes": True, "answer": False, "id": None, "node": "node1",
+         "device": "cmlvx-1", "detail": "VXLAN 7 to node2"},
+        {"at": "security_group", "what": "ingress: none of its 0 rules", "passes": False, "answer": True, "id": None,
+         "node": None, "device": None, "detail": ""},
+    ],
+}  # fmt: skip
+
+
+def test_a_trace_that_is_stopped_says_where_and_is_exit_1() -> None:
+    cloud = StandInCloud({"/servers/id-of-web/trace": {"trace": TRACE}})
+    code, out, _ = _run(["network", "trace", "web", "db", "--port", "22"], cloud)
+    assert code == 1
+    assert cloud.asked == [("/servers/id-of-web/trace", {"target": "id-of-db", "protocol": "tcp", "port": 22})]
+    assert out.startswith("tcp 22 from 10.0.0.5 to 10.0.0.6: STOPPED\nBecause  ingress: none of its 0 rules\n")
+    assert "  1 ok   tunnel         to another node (VXLAN 7 to node2)\n" in out
+    assert "node1 cmlvx-1\nthe answer:\n  2 STOP security_group" in out
+    _run(["network", "trace", "web", "10.0.0.6"], cloud)
+    assert cloud.asked[-1][1] == {"target": "10.0.0.6", "protocol": "icmp", "port": None}
+
+
 def test_an_error_of_the_cloud_is_exit_1() -> None:
     assert _run(["server", "why", "web"], StandInCloud({}))[0] == 1
     assert _run(["no", "such", "command"])[0] == 2

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.filter_rules import Accept, Flow, RuleError, normalise, permits
 from common.rpc.compute_v1 import FilterRule
-from compute_agent.networking.rules import Accept, Flow, RuleError, expressions, normalise, permits
+from compute_agent.networking.rules import expressions
 from tests.unit.networking.samples import ingress
 
 texts = st.none() | st.text(max_size=12) | st.sampled_from(["tcp", "UDP", "icmp", "6", "112", "10.0.0.0/8", "::/0"])
