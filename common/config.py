@@ -155,7 +155,7 @@ class SchedulerConfig:
     reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
     filters: str = option("", "filters of nodes, comma-separated, in the order they are asked; empty: all there are")
     weighers: str = option(
-        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10",
+        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10, failed_builds=100",
         "weighers of nodes with their multipliers; a negative one of free_memory, free_vcpus or free_disk packs servers"
         " on few nodes instead of spreading them",
     )

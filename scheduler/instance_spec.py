@@ -29,7 +29,8 @@ def build(session: Session, instance: Instance, config: Config, *, plugged: bool
         memory_mib=int(flavor["memory_mib"]),
         root_gib=int(flavor.get("root_gib", 0)),
         ephemeral_gib=int(flavor.get("ephemeral_gib", 0)),
-        swap_mib=int(flavor.get("swap_mib", 0)),
+        ephemeral_parts_gib=(instance.local_disks or {}).get("ephemeral_gib", []),
+        swap_mib=_swap_mib(instance),
         image=image_spec(instance.image, config),
         guest=_guest(instance),
         ports=ports,
@@ -50,6 +51,13 @@ def _rescue(instance: Instance, config: Config) -> RescueSpec | None:
         return None
     image = image_spec(wanted["image"], config)
     return RescueSpec(image=image, kind=wanted["kind"], bus=wanted["bus"], first=bool(wanted["first"]))
+
+
+def _swap_mib(instance: Instance) -> int:
+    """As the request said, never more than the flavor has."""
+    most = int(instance.flavor.get("swap_mib", 0))
+    asked = (instance.local_disks or {}).get("swap_mib")
+    return most if asked is None else min(most, int(asked))
 
 
 def _hardware(session: Session, instance: Instance) -> GuestHardware:

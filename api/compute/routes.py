@@ -1,4 +1,4 @@
-"""The compute API's table of contents, one row each. Microversions 2.1 to 2.100, as Nova numbers them."""
+"""The compute API's table of contents, one row each. Microversions 2.1 to 2.104, as Nova numbers them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from api.compute.handlers import (
     usages,
     versions,
 )
+from api.compute.known_queries import strict
 from api.compute.views.versions import HIGHEST, LOWEST
 from api.errors import compute_form
 from api.microversion import Microversion, VersionRange
@@ -42,7 +43,7 @@ _AGGREGATE = "/os-aggregates/<aggregate_id>"
 
 def _row(method: str, path: str, handler: Handler, key: str, rule: Rule = Rule.MEMBER, *, action: str | None = None,
          since: str | None = None, until: str | None = None) -> Route:  # fmt: skip
-    return Route(method, path, action, since, until, rule, handler, f"compute:{key}")
+    return Route(method, path, action, since, until, rule, strict(handler, key), f"compute:{key}")
 
 
 def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, since: str | None = None,

@@ -275,6 +275,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     groups: list[GroupMembers] = []
     config_drive: bool = False
     ephemeral_gib: int = 0
+    ephemeral_parts_gib: list[int] = []  # sizes of the disks it is divided into; []: one disk of ephemeral_gib
     swap_mib: int = 0
     image_properties: dict[str, str] = {}  # allow-listed hw_* properties only
     hardware: GuestHardware | None = None  # None: from an older control plane; then the image's properties say it

@@ -16,7 +16,7 @@ from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk
 from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
-from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, InstanceDisks
+from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, InstanceDisks, ephemeral_name
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
 
@@ -48,8 +48,8 @@ class DiskStorage:
                 base = held.enter_context(self._cache.hold(spec.image, self._disks.images_in_use))
             with measure("disks"):
                 files = [self._disks.ensure_root(spec.id, base, spec.root_gib)]
-                if spec.ephemeral_gib:
-                    files.append(self._disks.ensure_ephemeral(spec.id, spec.ephemeral_gib))
+                for number, size_gib in enumerate(_ephemeral(spec)):
+                    files.append(self._disks.ensure_ephemeral(spec.id, size_gib, number))
                 if spec.swap_mib:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
@@ -59,8 +59,7 @@ class DiskStorage:
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
         files = [DiskFile(folder / ROOT_NAME, "qcow2")]
-        if spec.ephemeral_gib:
-            files.append(DiskFile(folder / "ephemeral.raw", "raw"))
+        files += [DiskFile(folder / ephemeral_name(number), "raw") for number in range(len(_ephemeral(spec)))]
         if spec.swap_mib:
             files.append(DiskFile(folder / "swap.raw", "raw"))
         drive = DiskFile(folder / "config.iso", "raw") if spec.config_drive else None
@@ -127,6 +126,11 @@ class DiskStorage:
     def _config_drive(self, spec: InstanceSpec) -> DiskFile:
         facts = documents.facts_of(spec, domain=self._domain, random_seed=secrets.token_bytes(_SEED_BYTES))
         return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts))
+
+
+def _ephemeral(spec: InstanceSpec) -> list[int]:
+    """The sizes of the ephemeral disks in GiB."""
+    return spec.ephemeral_parts_gib or ([spec.ephemeral_gib] if spec.ephemeral_gib else [])
 
 
 def _as_disks(

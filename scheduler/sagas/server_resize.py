@@ -121,7 +121,8 @@ def _request(session: Session, context: StepContext, instance: Instance) -> Plac
         instance.resize["flavor"], instance.image, instance_id=instance.id,
         availability_zone=instance.availability_zone, requested_node=context.params.get("requested_node"),
     )  # fmt: skip
-    return abilities.consider(session, neighbours.consider(session, instance, request))
+    used = policy.from_config(context.config.scheduler)
+    return abilities.consider(session, neighbours.consider(session, instance, request), used)
 
 
 def _choices(context: StepContext, instance: Instance, request: PlacementRequest) -> list[PlacementRequest]:

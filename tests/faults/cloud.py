@@ -173,7 +173,7 @@ class FaultCloud:
         """The decoded answer. Raises Refused, or requests.ConnectionError when there is none."""
         reply = requests.request(  # a connection of its own: a kept one may be to a worker that is dead
             method, self.config.api.public_url + path, json=body, timeout=30,
-            headers={"X-Auth-Token": self._token, "OpenStack-API-Version": "compute 2.100", "Connection": "close"},
+            headers={"X-Auth-Token": self._token, "OpenStack-API-Version": "compute 2.104", "Connection": "close"},
         )  # fmt: skip
         if reply.status_code >= 400:
             raise Refused(reply)

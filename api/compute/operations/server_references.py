@@ -93,6 +93,20 @@ def check_room(memory_mib: int, root_gib: int, source: Image) -> None:
         )
 
 
+def check_local_disks(wanted: Flavor, ephemeral_gib: Sequence[int], swap_mib: int | None) -> None:
+    """Raises InvalidRequest for more ephemeral or swap disk than the flavor has."""
+    if sum(ephemeral_gib) > wanted.ephemeral_gib:
+        raise InvalidRequest(
+            "Block Device Mapping is Invalid: Ephemeral disks requested are larger than the instance type allows. "
+            f"Requested are {sum(ephemeral_gib)} GiB, the flavor has {wanted.ephemeral_gib}."
+        )
+    if (swap_mib or 0) > wanted.swap_mib:
+        raise InvalidRequest(
+            "Block Device Mapping is Invalid: Swap drive requested is larger than instance type allows. "
+            f"Requested are {swap_mib} MiB, the flavor has {wanted.swap_mib}."
+        )
+
+
 def public_key(session: Session, key_name: str | None, context: RequestContext) -> str | None:
     """The text of the user's own key pair. Raises InvalidRequest."""
     if key_name is None:

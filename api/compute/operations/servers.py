@@ -65,11 +65,13 @@ def with_surroundings(session: Session, found: Sequence[Instance]) -> ServerPage
 
 
 def update(services: Services, context: RequestContext, server_id: str, changes: Mapping[str, Any]) -> ServerPage:
-    """Write name, description, hostname, access addresses or disk_config. Raises NotFound."""
+    """Write name, description, hostname, access addresses, disk_config or zone. Raises NotFound, Conflict."""
 
     def work(session: Session) -> ServerPage:
         instance = servers.get_for_update(session, server_id, context)
         renamed = changes.get("hostname", instance.hostname) != instance.hostname
+        if "availability_zone" in changes:
+            _check_pin(session, instance, changes["availability_zone"])
         for key, value in changes.items():
             setattr(instance, key, value)
         instance.updated_at = services.clock.now()
@@ -81,6 +83,22 @@ def update(services: Services, context: RequestContext, server_id: str, changes:
         return _alone(session, instance)
 
     return services.db.run(work)
+
+
+def _check_pin(session: Session, instance: Instance, zone: str | None) -> None:
+    """A server is pinned to the zone where it is, or to none. Raises Conflict."""
+    if zone is None or zone == instance.availability_zone:
+        return
+    if instance.availability_zone is not None:
+        raise Conflict(
+            f"Server {instance.id} is pinned to availability zone {instance.availability_zone}: unpin it first (null)."
+        )
+    there = servers.hosts(session, [instance.node_id]).get(instance.node_id) if instance.node_id else None
+    if there is None or there.availability_zone != zone:
+        raise Conflict(
+            f"Server {instance.id} is in availability zone {there.availability_zone if there else 'none'}, and can't be "
+            f"pinned to {zone[:255]}."
+        )
 
 
 def edit(
