@@ -122,6 +122,8 @@ class Action(StrEnum):
     HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
     ATTACH_INTERFACE = "attach_interface"
     DETACH_INTERFACE = "detach_interface"
+    ATTACH_VOLUME = "attach_volume"
+    DETACH_VOLUME = "detach_volume"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,6 +362,24 @@ ACTIONS: dict[Action, Rule] = {
         operation_class=OperationClass.DEVICE,
         saga="server_detach_interface",
         shown_as="detach_interface",
+    ),
+    Action.ATTACH_VOLUME: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        task=None,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.DEVICE,
+        saga="server_attach_volume",
+        shown_as="attach_volume",
+    ),
+    Action.DETACH_VOLUME: Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        task=None,
+        leads_to=None,
+        on_failure=None,
+        operation_class=OperationClass.DEVICE,
+        saga="server_detach_volume",
+        shown_as="detach_volume",
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.compute.handlers import (
     aggregates,
+    consoles,
     external_events,
     flavors,
     hosts,
@@ -27,6 +28,7 @@ from api.compute.handlers import (
     servers,
     usages,
     versions,
+    volume_attachments,
 )
 from api.compute.known_queries import strict
 from api.compute.views.versions import HIGHEST, LOWEST
@@ -36,6 +38,7 @@ from api.policy import Rule
 from api.routing import Api, Handler, Route
 
 _SERVER = "/servers/<server_id>"
+_ATTACHED = f"{_SERVER}/os-volume_attachments/<volume_id>"
 _FLAVOR = "/flavors/<flavor_id>"
 _IMAGE_META = "/images/<image_id>/metadata"
 _AGGREGATE = "/os-aggregates/<aggregate_id>"
@@ -51,8 +54,8 @@ def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, si
     return _row("GET", path, handler, key, rule, since=since, until=until)
 
 
-def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER) -> Route:
-    return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name)
+def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER, *, until: str | None = None) -> Route:
+    return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name, until=until)
 
 
 def _on_aggregate(name: str, handler: Handler) -> Route:
@@ -92,6 +95,11 @@ SERVERS = (
     _action("unshelve", server_shelf.unshelve),
     _action("forceDelete", server_actions.force_delete),
     _action("os-getConsoleOutput", server_actions.console_log),
+    _action("os-getVNCConsole", consoles.vnc, until="2.5"),
+    _action("os-getSPICEConsole", consoles.spice, until="2.5"),
+    _action("os-getRDPConsole", consoles.rdp, until="2.5"),
+    _action("os-getSerialConsole", consoles.serial, until="2.5"),
+    _row("POST", f"{_SERVER}/remote-consoles", consoles.create, "remote-consoles:create", since="2.6"),
     _action("lock", server_actions.lock),
     _action("unlock", server_actions.unlock),
     _action("os-resetState", server_actions.reset_state, ADMIN),
@@ -130,8 +138,11 @@ SERVERS = (
         ADMIN,
         since="2.23",
     ),
-    _read(f"{_SERVER}/os-volume_attachments", interfaces.list_volumes, "volumes-attachments:index"),
-    _read(f"{_SERVER}/os-volume_attachments/<volume_id>", interfaces.show_volume, "volumes-attachments:show"),
+    _read(f"{_SERVER}/os-volume_attachments", volume_attachments.list_all, "volumes-attachments:index"),
+    _row("POST", f"{_SERVER}/os-volume_attachments", volume_attachments.attach, "volumes-attachments:create"),
+    _read(_ATTACHED, volume_attachments.show, "volumes-attachments:show"),
+    _row("PUT", _ATTACHED, volume_attachments.update, "volumes-attachments:update"),
+    _row("DELETE", _ATTACHED, volume_attachments.detach, "volumes-attachments:delete"),
     _read(f"{_SERVER}/os-instance-actions", instance_actions.list_all, "instance-actions:list"),
     _read(f"{_SERVER}/os-instance-actions/<request_id>", instance_actions.show, "instance-actions:show"),
 )
@@ -241,6 +252,9 @@ NETWORK_PROXIES = (
         until="2.35",
     ),
 )  # fmt: skip
+CONSOLES = (
+    _read("/os-console-auth-tokens/<token>", consoles.show_token, "console-auth-tokens:show", ADMIN, since="2.31"),
+)
 EXTENSIONS = (
     _read("/extensions", versions.list_extensions, "extensions:index"),
     _read("/extensions/<alias>", versions.show_extension, "extensions:show"),
@@ -259,7 +273,19 @@ APIS = [
     Api(
         "compute",
         "/compute/v2.1",
-        (*SERVERS, *FLAVORS, *KEYPAIRS, *HOSTS, *GROUPING, *OLD_HOSTS, *QUOTAS, *IMAGES, *NETWORK_PROXIES, *EXTENSIONS),
+        (
+            *SERVERS,
+            *FLAVORS,
+            *KEYPAIRS,
+            *HOSTS,
+            *GROUPING,
+            *OLD_HOSTS,
+            *QUOTAS,
+            *IMAGES,
+            *NETWORK_PROXIES,
+            *CONSOLES,
+            *EXTENSIONS,
+        ),
         compute_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,

@@ -284,7 +284,7 @@ def grow(session: Session, *, consumer_id: str, node_id: str, purpose: str, disk
     if row is None or more == 0:
         return row is not None
     if more > 0:
-        asked = {"cpus": 0, "memory": 0, "disk": more, "on": node_id, "consumer": "", "for": purpose}
+        asked = {"cpus": 0, "memory": 0, "disk": more, "own_cpus": 0, "on": node_id, "consumer": "", "for": purpose}
         if not session.connection().execute(_USE, asked).rowcount:
             return False
     else:

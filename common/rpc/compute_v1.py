@@ -14,19 +14,13 @@ from enum import StrEnum
 
 import msgspec
 
-from common.rpc.command_base import CommandBase, ImageSpec
+from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
 from common.rpc.volume_commands import (
-    DiscardVolumeCopy,
-    EnsureVolume,
-    EnsureVolumeAbsent,
-    EnsureVolumeSnapshotAbsent,
-    ResizeVolume,
-    RevertVolume,
-    SnapshotVolume,
-    UploadVolume,
-)
+    DiscardVolumeCopy, EnsureVolume, EnsureVolumeAbsent, EnsureVolumeSnapshotAbsent, PlugVolume, ResizeVolume,
+    RevertVolume, SnapshotVolume, UnplugVolume, UploadVolume, VolumeDisk,
+)  # fmt: skip
 
 VERSION = 1
 
@@ -214,6 +208,23 @@ class ForwardedPort(msgspec.Struct, frozen=True, kw_only=True):
     fixed_port: int
 
 
+class MeteringRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts by a label, or (`excluded`) does not. Prefixes that are None are any; remote: of the side outside."""
+
+    direction: str  # "ingress" (from outside), "egress"
+    excluded: bool = False
+    remote: str | None = None
+    source: str | None = None
+    destination: str | None = None
+
+
+class MeteringLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter at a router. rules: those that exclude first."""
+
+    id: str
+    rules: list[MeteringRule] = []
+
+
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A router that this node has. gateway: its interface to the outside; gateway_ips: next hops there, one per version.
 
@@ -228,6 +239,7 @@ class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     routes: list[DhcpRoute] = []
     floating: list[FloatingAddress] = []
     forwarded: list[ForwardedPort] = []
+    metering: list[MeteringLabel] = []
 
 
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,6 +294,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     network_version: int = 0  # of the node's network state when ports, networks and groups were read; 0: not known
     evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
     rescue: RescueSpec | None = None  # boot from this instead of the root disk
+    volumes: list[VolumeDisk] = []
 
 
 class EnsureInstance(CommandBase, frozen=True, kw_only=True, tag="ensure_instance"):
@@ -367,14 +380,7 @@ class EnsureSaved(CommandBase, frozen=True, kw_only=True, tag="ensure_saved"):
     """Write the guest's memory to the node's disk and switch it off."""
 
 
-class _DeviceCommand(CommandBase, frozen=True, kw_only=True):
-    """A command about one device of an instance. Of two about the same device the higher generation counts; ones about
-    different devices may come in any order."""
-
-    device_id: str
-
-
-class PlugPort(_DeviceCommand, frozen=True, kw_only=True, tag="plug_port"):
+class PlugPort(DeviceCommandBase, frozen=True, kw_only=True, tag="plug_port"):
     """Give the instance a network card for this port, in the running guest too; device_id is the port's."""
 
     port: PortSpec
@@ -383,7 +389,7 @@ class PlugPort(_DeviceCommand, frozen=True, kw_only=True, tag="plug_port"):
     network_version: int = 0  # as in InstanceSpec
 
 
-class UnplugPort(_DeviceCommand, frozen=True, kw_only=True, tag="unplug_port"):
+class UnplugPort(DeviceCommandBase, frozen=True, kw_only=True, tag="unplug_port"):
     """Take the port's network card from the instance; a running guest is asked to let it go. Succeeds without one."""
 
     mac_address: str
@@ -435,6 +441,8 @@ Command = (
     | EnsureSaved
     | PlugPort
     | UnplugPort
+    | PlugVolume
+    | UnplugVolume
     | EnsureAbsent
     | EnsureVolume
     | EnsureVolumeAbsent
@@ -450,7 +458,7 @@ Command = (
 )
 
 
-DeviceCommand = PlugPort | UnplugPort
+DeviceCommand = PlugPort | UnplugPort | PlugVolume | UnplugVolume
 
 
 class ReportKind(StrEnum):

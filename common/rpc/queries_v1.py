@@ -1,9 +1,12 @@
-"""The few read-only questions the API asks an agent while a client waits.
+"""The few questions the API and the console service ask an agent while a client waits.
 
-Five seconds, outside any transaction, no state changed. No answer is a 409 that names the node (common.errors).
+Five seconds, outside any transaction, no state changed, but that a console is opened. No answer is a 409 that names the
+node (common.errors).
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 import msgspec
 
@@ -25,7 +28,31 @@ class Domains(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """Every domain of this cloud on the node, as the next heartbeat would tell it; for the audit."""
 
 
-Query = ConsoleLog | Diagnostics | Domains
+class ConsoleKind(StrEnum):
+    SCREEN = "screen"  # VNC
+    SERIAL = "serial"
+
+
+class ConsoleBoot(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="console_boot"):
+    """Whether the guest runs: the answer's text names its present boot, and no other boot of any guest here."""
+
+    instance_id: str
+
+
+class OpenConsole(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="open_console"):
+    """Connect the guest's console, if this is its boot still, to a websocket at `url`, showing `key` there, once.
+
+    Answered when the console is open on the node; the connection follows.
+    """
+
+    instance_id: str
+    console: ConsoleKind
+    boot: str
+    url: str
+    key: str
+
+
+Query = ConsoleLog | Diagnostics | Domains | ConsoleBoot | OpenConsole
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,7 +54,7 @@ class DiskStorage:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
                 rescue = self._ensure_rescue(spec, measure)
-        return _as_disks(files, drive, hardware, rescue)
+        return as_disks(files, drive, hardware, rescue)
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
@@ -70,7 +70,7 @@ class DiskStorage:
             raise StorageError(
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
-        return _as_disks(files, drive, guest_hardware.of(spec), rescue)
+        return as_disks(files, drive, guest_hardware.of(spec), rescue)
 
     def fetch(self, spec: InstanceSpec) -> None:
         with self._cache.hold(spec.image, self._disks.images_in_use):
@@ -114,6 +114,7 @@ class DiskStorage:
 
     def upkeep(self) -> None:
         self._disks.purge_orphans()
+        self._cache.drop_unused(self._disks.images_in_use)
 
     def _ensure_rescue(self, spec: InstanceSpec, measure: Measure) -> _Rescue | None:
         """None for an instance that is not rescued, or not any more: what it was rescued with goes."""
@@ -133,8 +134,8 @@ def _ephemeral(spec: InstanceSpec) -> list[int]:
     return spec.ephemeral_parts_gib or ([spec.ephemeral_gib] if spec.ephemeral_gib else [])
 
 
-def _as_disks(
-    files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware, rescue: _Rescue | None
+def as_disks(
+    files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware, rescue: _Rescue | None = None
 ) -> tuple[Disk, ...]:
     """A config drive is one more disk, unless the image wants it as a drive. Named as the guest sees them, by bus."""
     places = [(file, hardware.disk_bus, False) for file in files]

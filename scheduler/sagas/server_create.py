@@ -22,7 +22,7 @@ from common.placement.select import choose, summary
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.states import VmState
-from scheduler import instance_spec
+from scheduler import instance_spec, volume_places
 from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
 
 
@@ -63,6 +63,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
     request = placement_request.from_instance(instance, context.params, tried)
     used = policy.from_config(context.config.scheduler)
     request = abilities.consider(session, neighbours.consider(session, instance, request), used)
+    request = volume_places.beside_its_volumes(session, instance, request)
     views = context.placement.current(session, context.now)
     decision = choose(request, views, context.now, _rng, used)
     _recent.spread(decision, request, context.now)

@@ -18,7 +18,7 @@ from common.db.models import Flavor, Image, ServerGroup
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.hardware import reading
 
-BOOTABLE_FORMATS = ("qcow2", "raw")
+BOOTABLE_FORMATS = ("qcow2", "raw", "iso")  # of an iso the guest gets a disk that begins with it
 DEFAULT_ZONE = "nova"
 _GIB = 1024**3
 
@@ -55,7 +55,7 @@ def image(session: Session, image_id: str, context: RequestContext) -> Image:
     if found.disk_format not in BOOTABLE_FORMATS:
         raise InvalidRequest(
             f"Image {image_id} is unacceptable: disk_format {found.disk_format} can't be booted, only "
-            f"{' and '.join(BOOTABLE_FORMATS)} can."
+            f"{', '.join(BOOTABLE_FORMATS)} can. An import (method glance-direct) converts it."
         )
     return found
 

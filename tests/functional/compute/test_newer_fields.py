@@ -114,3 +114,10 @@ def test_flavors_are_found_by_name_and_have_no_factor_any_more(cloud: Cloud) -> 
     body = {"flavor": {"name": "f", "ram": 1, "vcpus": 1, "disk": 0, "rxtx_factor": 1.0}}
     for text, status in (("2.102", 400), ("2.101", 200)):
         assert cloud.api.post(f"{URL}/flavors", "admin", headers=version(text), json=body).status_code == status
+
+
+def test_a_rebuild_shows_a_password_as_a_creation_does(cloud: Cloud) -> None:
+    server_id = cloud.active()
+    body = {"rebuild": {"imageRef": cloud.image_id, "adminPass": "chosen"}}
+    reply = cloud.api.post(f"{URL}/servers/{server_id}/action", headers=NEWEST, json=body)
+    assert (reply.status_code, reply.json["server"]["adminPass"]) == (202, "chosen")
