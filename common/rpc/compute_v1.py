@@ -2,9 +2,7 @@
 
 Commands are complete: an agent never calls back to do what it was told. They are idempotent, carry (epoch, generation)
 and a deadline, and may arrive late, twice or out of order. Within v1 only optional fields with defaults may be added;
-anything else is a compute_v2.py beside this file. A golden copy of the JSON schema is kept in tests/golden/.
-
-Sizes are MiB or GiB as the names say; times are aware UTC.
+a compute_v2.py is for the rest. tests/golden/ has a copy of the JSON schema. Sizes: MiB or GiB; times: aware UTC.
 """
 
 from __future__ import annotations
@@ -18,8 +16,17 @@ from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
 from common.rpc.volume_commands import (
-    DiscardVolumeCopy, EnsureVolume, EnsureVolumeAbsent, EnsureVolumeSnapshotAbsent, PlugVolume, ResizeVolume,
-    RevertVolume, SnapshotVolume, UnplugVolume, UploadVolume, VolumeDisk,
+    DiscardVolumeCopy,
+    EnsureVolume,
+    EnsureVolumeAbsent,
+    EnsureVolumeSnapshotAbsent,
+    PlugVolume,
+    ResizeVolume,
+    RevertVolume,
+    SnapshotVolume,
+    UnplugVolume,
+    UploadVolume,
+    VolumeDisk,
 )  # fmt: skip
 
 VERSION = 1
@@ -398,8 +405,8 @@ class UnplugPort(DeviceCommandBase, frozen=True, kw_only=True, tag="unplug_port"
 class EnsureAbsent(CommandBase, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
-    keep_disks: set the disks aside for seven days instead (a domain that the database does not know).
-    leave_disks: leave them where they are: the instance may come back (a resize that is not confirmed).
+    keep_disks: set the disks aside for seven days instead (a domain that the database does not know). leave_disks: leave
+    them where they are: the instance may come back (a resize that is not confirmed).
     """
 
     keep_disks: bool = False
