@@ -11,6 +11,7 @@ RESEND_MAX_S: Final = 30.0  # … up to this; an accepted one is asked after at 
 UNDO_DEADLINE_S: Final = 600.0  # after it the operation is `stuck`
 ENSURE_INSTANCE_S: Final = 600.0  # image download included
 REBUILD_S: Final = 600.0  # image download included
+RESIZE_S: Final = 3600.0  # a copy of the disks included
 ENSURE_RUNNING_S: Final = 120.0
 ENSURE_STOPPED_S: Final = 180.0
 REBOOT_S: Final = 240.0

@@ -56,7 +56,9 @@ SCENARIOS = (
     Scenario("server_start", "server_start", Begin.STOPPED, "active", Action.START),
     Scenario("server_reboot", "server_reboot", Begin.ACTIVE, "active", Action.REBOOT),
     Scenario("server_reboot_hard", "server_reboot", Begin.ACTIVE, "active", Action.REBOOT_HARD),
-    Scenario("server_restore", "server_restore", Begin.ACTIVE, "active", Action.RESTORE, asked=False),
+    Scenario(
+        "server_restore_domain", "server_restore_domain", Begin.ACTIVE, "active", Action.RESTORE_DOMAIN, asked=False
+    ),
     Scenario("server_pause", "server_pause", Begin.ACTIVE, "paused", Action.PAUSE),
     Scenario("server_unpause", "server_pause", Begin.PAUSED, "active", Action.UNPAUSE),
     Scenario("server_suspend", "server_suspend", Begin.ACTIVE, "suspended", Action.SUSPEND),
