@@ -148,6 +148,15 @@ def _backward() -> Iterator[Kill]:
     yield Kill(CANCELLED, "scheduler:server_delete.wait_for_others:done:before_commit")
 
 
+#: Sagas whose processes nobody has killed yet: they need a second flavor, a device or a volume to begin with. Each step of
+#: them is failed, repeated and resumed in tests/sagas.
+NOT_WALKED = {
+    "server_attach_interface", "server_detach_interface", "server_attach_volume", "server_detach_volume",
+    "server_resize", "server_confirm_resize", "server_revert_resize", "server_rescue",
+    "server_soft_delete", "server_restore",
+}  # fmt: skip
+
+
 def missing_sagas() -> set[str]:
     """Sagas that no scenario walks."""
     return {rule.saga for rule in ACTIONS.values()} - {scenario.saga for scenario in SCENARIOS}
