@@ -20,23 +20,18 @@ _LIST = (
 )  # fmt: skip
 _LONG = (
     Field("Swap", lambda item: item.get("swap") or 0),
-    Field("RXTX Factor", lambda item: _rxtx_factor(item)),
+    Field("RXTX Factor", "rxtx_factor"),
     Field("Properties", "extra_specs", Dict),
 )
 _SHOW = (
     *same("OS-FLV-DISABLED:disabled", "OS-FLV-EXT-DATA:ephemeral", "description", "disk", "id", "name"),
-    *same("os-flavor-access:is_public", "ram", "vcpus"), Field("rxtx_factor", lambda item: _rxtx_factor(item)),
+    *same("os-flavor-access:is_public", "ram", "rxtx_factor", "vcpus"),
     Field("properties", "extra_specs", Dict), Field("swap", lambda item: item.get("swap") or 0),
 )  # fmt: skip
 _SHOW_ACCESS = (
     *_SHOW,
     Field("access_project_ids", "access_project_ids", lambda value: value if value is None else List(value)),
 )
-
-
-def _rxtx_factor(flavor: dict[str, Any]) -> Any:
-    """Microversion 2.102 no longer tells what never had an effect; openstack shows what it was by default."""
-    return flavor.get("rxtx_factor", 1.0)
 
 
 class ListFlavors(Lister):  # type: ignore[misc]
