@@ -7,6 +7,7 @@ by dies.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -121,9 +122,11 @@ class FaultCloud:
             self.config.agent, node=name, driver="fake", state_dir=str(state), health_port=0, disk_gib=2000, vcpus=64,
             memory_mib=65536, image_secret_file=str(state / "node.secret"), heartbeat_interval_s=1.0, workers=2,
         )  # fmt: skip
+        secret = identity.image_secret(Path(agent.image_secret_file)).reveal()
         with self.db.write() as session:
             node = nodes.enrol(
-                session, node_id=identity.node_id(state), name=name, address="", secret_hash="",
+                session, node_id=identity.node_id(state), name=name, address="",
+                secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
                 config=self.config.scheduler, now=SystemClock().now(),
             )  # fmt: skip
             node_tokens.set_broker_password(session, node.id, credentials.password_hash(password))
