@@ -143,7 +143,8 @@ AGENT_WORK = {
 #: where the same step is other work, by scenario and step
 OTHER_WORK = {
     ("server_soft_delete", "ensure_stopped"): _DOMAIN,  # power is cut
-    ("server_migrate", "snapshot_instance"): ("disks:before", "disks:after"),  # its guest is off
+    ("server_shelve", "snapshot_instance"): ("disks:before", "disks:after"),  # its guest is off
+    ("server_migrate", "snapshot_instance"): ("disks:before", "disks:after"),
     ("server_migrate", "resize_instance"): _MADE,
     ("server_confirmResize migrated", "clear_old_place"): ("ports:after", "disks:after"),  # no domain was left there
     ("server_revertResize migrated", "take_back"): _GONE,
