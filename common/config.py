@@ -222,7 +222,7 @@ class StorageConfig:
 
 @dataclass(frozen=True)
 class BackupConfig:
-    """The same on all nodes, as they do the work."""
+    """The same on all nodes, as they do the work. Nothing makes backups yet: only the store is there."""
 
     driver: str = option("directory", "where backups of volumes are kept: directory or s3")
     directory: str = option("", "driver directory: the folder; empty: `backups` in the agent's state_dir")
