@@ -20,6 +20,7 @@ from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
+    ExportVolume,
     PlugVolume,
     ResizeVolume,
     RevertVolume,
@@ -27,6 +28,7 @@ from common.rpc.volume_commands import (
     UnplugVolume,
     UploadVolume,
     VolumeDisk,
+    WithdrawExport,
 )  # fmt: skip
 
 VERSION = 1
@@ -459,6 +461,8 @@ Command = (
     | RevertVolume
     | UploadVolume
     | DiscardVolumeCopy
+    | ExportVolume
+    | WithdrawExport
     | SyncNetwork
     | AckReports
     | LeaseRenewed
@@ -549,6 +553,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
     shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
+    volume_backends: list[str] = []  # what volumes can be made here as, best first; none: an agent of before: files
+    nbd_address: str = ""  # where it serves volumes to other nodes; "": it neither serves any nor reaches theirs
     cells: list[NumaCell] = []
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 
