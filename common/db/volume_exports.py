@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import nodes, operations
+from common.db import nodes, operations, upsert
 from common.db.models import Operation, Volume, VolumeExport
 from common.errors import Conflict
 from common.ids import new_id
@@ -49,16 +48,12 @@ def assign(
         free = [port for port in ports if port not in taken]
         if not free:
             break
-        row = VolumeExport(
-            id=new_id(), attachment_id=attachment_id, volume_id=volume.id, node_id=volume.node_id,
-            port=_rng.choice(free), client_name=client_name, created_at=now,
-        )  # fmt: skip
-        try:
-            with session.begin_nested():
-                session.add(row)
-        except IntegrityError:
-            continue  # somebody else was quicker
-        return row
+        row = {
+            "id": new_id(), "attachment_id": attachment_id, "volume_id": volume.id, "node_id": volume.node_id,
+            "port": _rng.choice(free), "client_name": client_name, "created_at": now,
+        }  # fmt: skip
+        if upsert.insert_ignore(session, VolumeExport, [row]):  # else somebody else was quicker
+            return session.get_one(VolumeExport, row["id"])
     raise Conflict(
         f"Node {volume.node_name} has no port left to serve volume {volume.id}: raise [storage] nbd_ports.",
         node=volume.node_name,

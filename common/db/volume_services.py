@@ -77,7 +77,9 @@ def node_of(host: str) -> str:
 def list_all(session: Session, *, host: str | None = None, binary: str | None = None) -> list[VolumeService]:
     """By binary and host; `host` also finds NODE@files by NODE."""
     states = _states(session)
-    inventories: dict[str, Mapping[str, Any]] = dict(session.execute(sa.select(Node.name, Node.inventory)).tuples())
+    inventories: dict[str, Mapping[str, Any]] = {
+        row.name: row.inventory for row in session.execute(sa.select(Node.name, Node.inventory))
+    }
     found: list[VolumeService] = []
     rows = session.scalars(
         sa.select(Service).where(Service.binary.in_((COMPUTE_BINARY, SCHEDULER_BINARY))).order_by(Service.number)

@@ -15,21 +15,7 @@ import msgspec
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
-from common.rpc.volume_commands import (
-    DiscardVolumeCopy,
-    EnsureVolume,
-    EnsureVolumeAbsent,
-    EnsureVolumeSnapshotAbsent,
-    ExportVolume,
-    PlugVolume,
-    ResizeVolume,
-    RevertVolume,
-    SnapshotVolume,
-    UnplugVolume,
-    UploadVolume,
-    VolumeDisk,
-    WithdrawExport,
-)  # fmt: skip
+from common.rpc.volume_commands import PlugVolume, UnplugVolume, VolumeCommand, VolumeDisk
 
 VERSION = 1
 
@@ -453,16 +439,7 @@ Command = (
     | PlugVolume
     | UnplugVolume
     | EnsureAbsent
-    | EnsureVolume
-    | EnsureVolumeAbsent
-    | SnapshotVolume
-    | EnsureVolumeSnapshotAbsent
-    | ResizeVolume
-    | RevertVolume
-    | UploadVolume
-    | DiscardVolumeCopy
-    | ExportVolume
-    | WithdrawExport
+    | VolumeCommand
     | SyncNetwork
     | AckReports
     | LeaseRenewed

@@ -22,7 +22,7 @@ class NoVolumes:
     def __init__(self, folder: Path, uploader: Uploader, clock: Clock) -> None:
         self._folder, self._uploader = folder, uploader
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.served: ServedVolumes = PretendedVolumes(folder / "served")
+        self.served: ServedVolumes = PretendedVolumes(folder.with_name(f"{folder.name}-served"))
         self._notes = Notes(folder / "notes", clock)
 
     def file(self, volume_id: str, disk_format: str) -> VolumeFile:
