@@ -78,4 +78,8 @@ OPENSTACK: Final[dict[str, str]] = {
     ),
     **_noun("token", "catalog", issue="IssueToken", revoke="RevokeToken"),
     **_noun("user", "user", list="ListUsers", show="ShowUser", create="CreateUser", delete="DeleteUsers", set="SetUser"),
+    **_noun(
+        "volume", "volume", list="ListVolumes", show="ShowVolume", create="CreateVolume", delete="DeleteVolumes",
+        set="SetVolume", unset="UnsetVolume",
+    ),
 }  # fmt: skip

@@ -33,6 +33,8 @@ HYPERVISOR = Kind(
     name_key="hypervisor_hostname", lists_at="/os-hypervisors/detail",
 )  # fmt: skip
 IMAGE = Kind("image", "image", "/images", "", "images")
+VOLUME = Kind("volume", "block-storage", "/volumes", "volume", "volumes", lists_at="/volumes/detail")
+SNAPSHOT = Kind("volume snapshot", "block-storage", "/snapshots", "snapshot", "snapshots")
 NETWORK = Kind("network", "network", "/networks", "network", "networks")
 SUBNET = Kind("subnet", "network", "/subnets", "subnet", "subnets")
 PORT = Kind("port", "network", "/ports", "port", "ports")

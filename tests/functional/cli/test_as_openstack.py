@@ -25,7 +25,8 @@ SAME = {
         "subnet list --long", "subnet show shared", "port list", "port list --long", "port show compared",
         "security group list", "security group show default", "security group rule list",
         "security group rule list default", "limits show --absolute", "limits show --rate", "availability zone list",
-        "availability zone list --long", "catalog list", "catalog show compute", "project list --my-projects",
+        "availability zone list --long", "catalog list", "catalog show compute",
+        "volume list", "volume list --long", "project list --my-projects",
     ),
     "admin": (
         "server list --all-projects", "project list", "project list --long", "project show demo", "user list",
@@ -36,7 +37,7 @@ SAME = {
 }  # fmt: skip
 #: columns only: their values change between two looks, or are the SDK's own invention where the API says nothing
 SAME_COLUMNS = {
-    "demo": ("server show compared", "token issue", "quota show", "quota show --usage"),
+    "demo": ("server show compared", "volume show compared", "token issue", "quota show", "quota show --usage"),
     "admin": ("compute service list", "compute service list --long"),
 }
 #: theirs and more: what a hypervisor has, which openstack leaves to the placement service since microversion 2.88
@@ -49,6 +50,7 @@ OWN_OPTIONS = {"--wait"}
 def furnished(live_cloud: LiveCloud) -> LiveCloud:
     live_cloud.run(*shlex.split("server create --flavor c1.tiny --image guest --network shared --wait compared"))
     live_cloud.run(*shlex.split("port create --network shared compared"))
+    live_cloud.run(*shlex.split("volume create --size 1 --property a=b --wait compared"))
     return live_cloud
 
 
@@ -123,7 +125,7 @@ def test_an_option_is_spelled_as_openstack_spells_it() -> None:
 def _openstack_commands() -> dict[str, Any]:
     points = importlib.metadata.entry_points()
     found = {}
-    for group in ("common", "compute.v2", "identity.v3", "image.v2", "network.v2"):
+    for group in ("common", "compute.v2", "identity.v3", "image.v2", "network.v2", "volume.v3"):
         for point in points.select(group=f"openstack.{group}"):
             found[point.name.replace("_", " ")] = point
     return found
