@@ -132,6 +132,13 @@ class ComputeConfig:
     shelved_offload_time_s: int = option(
         0, "how long a shelved server keeps its place on its node; 0: no time, -1: until it is unshelved"
     )
+    resize_confirm_after_s: int = option(
+        0, "how long a resized server waits for its user to confirm or revert; then it is confirmed; 0: for ever"
+    )
+    resize_on_same_node: bool = option(
+        True, "a server is resized on the node where it is if that has room, and moves only if it has none"
+    )
+    reclaim_deleted_after_s: int = option(0, "how long a deleted server can be restored; 0: it is gone at once")
 
 
 @dataclass(frozen=True)
@@ -215,7 +222,7 @@ class StorageConfig:
 
 @dataclass(frozen=True)
 class BackupConfig:
-    """The same on all nodes, as they do the work."""
+    """The same on all nodes, as they do the work. Nothing makes backups yet: only the store is there."""
 
     driver: str = option("directory", "where backups of volumes are kept: directory or s3")
     directory: str = option("", "driver directory: the folder; empty: `backups` in the agent's state_dir")

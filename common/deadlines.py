@@ -11,6 +11,7 @@ RESEND_MAX_S: Final = 30.0  # … up to this; an accepted one is asked after at 
 UNDO_DEADLINE_S: Final = 600.0  # after it the operation is `stuck`
 ENSURE_INSTANCE_S: Final = 600.0  # image download included
 REBUILD_S: Final = 600.0  # image download included
+RESIZE_S: Final = 3600.0  # a copy of the disks included
 ENSURE_RUNNING_S: Final = 120.0
 ENSURE_STOPPED_S: Final = 180.0
 REBOOT_S: Final = 240.0
@@ -53,6 +54,7 @@ QUERY_S: Final = 5.0
 # Consoles
 CONSOLE_DIAL_S: Final = 10.0  # for a node to come to a console that a browser has opened
 CONSOLE_LOOK_S: Final = 2.0  # an open console is looked at so often: rights, lock and server are as they were
+CONSOLE_CLOSE_S: Final = 2.0  # for a browser or node to say goodbye, when its console ends or the service does
 
 # The bus
 BUS_CONNECT_S: Final = 5.0

@@ -36,7 +36,7 @@ def of_node(*, total_gib: int, reserved_gib: int, allocated_gib: int) -> dict[st
         "free_capacity_gb": max(total_gib - reserved_gib - allocated_gib, 0),
         "allocated_capacity_gb": allocated_gib,
         "reserved_percentage": 0 if not total_gib else round(100 * reserved_gib / total_gib),
-        "QoS_support": True,
+        "QoS_support": False,  # kept with types, not yet applied to attached disks
         "multiattach": True,
         "replication_enabled": False,
         "thin_provisioning_support": True,

@@ -25,8 +25,10 @@ from common.rpc.compute_v1 import (
     PowerState,
     RebootInstance,
     RebuildInstance,
+    ResizeInstance,
     WantedPower,
 )
+from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
 from compute_agent import guest_domain
 from compute_agent.hypervisor.base import Disk, Domain, DomainState, Hypervisor, Nic
 from compute_agent.networking.base import Networking
@@ -37,7 +39,7 @@ from compute_agent.undo import Undo
 from compute_agent.volumes.base import VolumeStore
 
 logger = logging.getLogger(__name__)
-SpecCommand = EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance
+SpecCommand = EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance | ResizeInstance
 
 
 class Interrupted(Exception):
@@ -115,6 +117,33 @@ class Instances:
             parts.storage.discard(instance_id, command.id, keep_ephemeral=command.keep_ephemeral)
         return self._make(task, command, Undo())
 
+    def resize(self, task: Task, command: ResizeInstance) -> Outcome:
+        """Copies of the disks are kept before anything becomes of them; done again, it goes on where it was."""
+        parts, instance_id = self._parts, command.instance_id
+        self._checkpoint(task)
+        self.remember(command, command.power, command.spec)
+        with task.measure("domain", parts.clock):
+            parts.hypervisor.ensure_stopped(instance_id)  # not undefined: libvirt would take its UEFI variables away
+        with task.measure("kept_disks", parts.clock):
+            parts.storage.keep(instance_id)
+        return self._make(task, command, Undo())
+
+    def restore_kept(self, task: Task, command: RestoreKeptDisks) -> Outcome:
+        """The guest is defined again by the command that follows, with the spec of before."""
+        parts, instance_id = self._parts, command.instance_id
+        parts.specs.obeyed(command, WantedPower.STOPPED)
+        with task.measure("domain", parts.clock):
+            parts.hypervisor.ensure_absent(instance_id)
+        with task.measure("kept_disks", parts.clock):
+            parts.storage.restore_kept(instance_id)
+        return Outcome(power=PowerState.ABSENT)
+
+    def discard_kept(self, task: Task, command: DiscardKeptDisks) -> Outcome:
+        self._parts.specs.obeyed(command)
+        with task.measure("kept_disks", self._parts.clock):
+            self._parts.storage.discard_kept(command.instance_id)
+        return Outcome(power=self.power(command.instance_id))
+
     def ensure_running(self, task: Task, command: EnsureRunning, state: DomainState | None) -> Outcome:
         self.require_disks(command.spec)
         self._checkpoint(task)
@@ -150,7 +179,7 @@ class Instances:
         with task.measure("disks", parts.clock):
             if command.keep_disks:
                 parts.storage.set_aside(instance_id)
-            else:
+            elif not command.leave_disks:
                 parts.storage.remove(instance_id)
         return Outcome(power=PowerState.ABSENT, absent=True)
 
@@ -202,7 +231,7 @@ class Instances:
             return known.epoch > epoch
         return not here or state is not None
 
-    def _make(self, task: Task, command: EnsureInstance | RebuildInstance, undo: Undo) -> Outcome:
+    def _make(self, task: Task, command: EnsureInstance | RebuildInstance | ResizeInstance, undo: Undo) -> Outcome:
         parts, spec, instance_id = self._parts, command.spec, command.instance_id
         self._checkpoint(task)
         undo.push("disks", lambda: parts.storage.remove(instance_id))

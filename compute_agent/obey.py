@@ -26,10 +26,12 @@ from common.rpc.compute_v1 import (
     LeaseRenewed,
     RebootInstance,
     RebuildInstance,
+    ResizeInstance,
     SnapshotInstance,
     SyncNetwork,
     UploadSnapshot,
 )
+from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
 from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
@@ -171,18 +173,29 @@ class Obey:
                 return self._power.reboot(task, command, state)
             case RebuildInstance() as command:
                 return self._instances.rebuild(task, command)
-            case SnapshotInstance() as command:
-                return self._snapshots.take(task, command, state)
-            case UploadSnapshot() as command:
-                return self._snapshots.upload(task, command)
-            case DiscardSnapshot() as command:
-                return self._snapshots.discard(command)
             case EnsurePaused() as command:
                 return self._held_memory.ensure_paused(task, command, state)
             case EnsureSaved() as command:
                 return self._held_memory.ensure_saved(task, command, state)
             case EnsureAbsent() as command:
                 return self._instances.ensure_absent(task, command, state)
+        return self._do_with_copies(task, state)
+
+    def _do_with_copies(self, task: Task, state: DomainState | None) -> Outcome | Again:
+        """What makes or uses copies of disks."""
+        match task.command:
+            case ResizeInstance() as command:
+                return self._instances.resize(task, command)
+            case RestoreKeptDisks() as command:
+                return self._instances.restore_kept(task, command)
+            case DiscardKeptDisks() as command:
+                return self._instances.discard_kept(task, command)
+            case SnapshotInstance() as command:
+                return self._snapshots.take(task, command, state)
+            case UploadSnapshot() as command:
+                return self._snapshots.upload(task, command)
+            case DiscardSnapshot() as command:
+                return self._snapshots.discard(command)
         raise InvalidRequest(f"command {task.command.id} is of a kind this agent does not know")
 
     def _is_too_late(self, task: Task) -> bool:

@@ -14,6 +14,7 @@ from common.errors import NoValidNode
 from common.hardware import reading
 from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import Guest, InstanceSpec
+from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import GuestCell, GuestHardware
 from common.rpc.volume_commands import VolumeDisk
 from common.volume_states import AttachStatus
@@ -40,10 +41,19 @@ def build(session: Session, instance: Instance, config: Config, *, plugged: bool
         config_drive=instance.config_drive,
         network_version=version,
         evacuable=instance.node_id is not None and nodes.has_shared_instances(session, instance.node_id),
+        rescue=_rescue(instance, config),
         volumes=_volumes(session, instance),
         image_properties={str(key): str(value) for key, value in instance.image.get("properties", {}).items()},
         hardware=_hardware(session, instance),
     )
+
+
+def _rescue(instance: Instance, config: Config) -> RescueSpec | None:
+    wanted = instance.rescue
+    if not wanted:
+        return None
+    image = image_spec(wanted["image"], config)
+    return RescueSpec(image=image, kind=wanted["kind"], bus=wanted["bus"], first=bool(wanted["first"]))
 
 
 def _swap_mib(instance: Instance) -> int:

@@ -37,6 +37,7 @@ from common.saga.engine import Engine
 from scheduler.reconcilers.broker import BrokerSync
 from scheduler.reconcilers.liveness import Liveness
 from scheduler.reconcilers.network_sync import NetworkSync
+from scheduler.reconcilers.passing import Passing
 from scheduler.reconcilers.router_places import RouterPlaces
 from scheduler.reconcilers.shelved import Shelved
 from scheduler.reports import ReportHandler
@@ -69,6 +70,7 @@ class Scheduler:
         )
         self.network_sync = NetworkSync(db=db, bus=bus, clock=clock)
         self.shelved = Shelved(db=db, bus=bus, clock=clock, config=config)
+        self.passing = Passing(db=db, bus=bus, clock=clock, config=config)
         self.liveness = Liveness(db=db, bus=bus, clock=clock)
         self.router_places = RouterPlaces(db=db, clock=clock)
         self.broker_sync = BrokerSync(db=db, bus=bus, config=config)
@@ -132,6 +134,7 @@ class Scheduler:
             self._forever("router_places", self.router_places.run, ROUTER_PLACES_S),
             self._forever("liveness", self.liveness.run, LIVENESS_S),
             self._forever("shelved", self.shelved.run, RECONCILE_S),
+            self._forever("passing", self.passing.run, RECONCILE_S),
             self._forever("acks", self.reports.acks.send, ACK_BATCH_S),
         ]
         consumers = [

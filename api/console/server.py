@@ -33,7 +33,7 @@ from common.config import Config
 from common.db import console_tokens
 from common.db.models import ConsoleToken
 from common.db.session import Database
-from common.deadlines import CONSOLE_DIAL_S, CONSOLE_LOOK_S
+from common.deadlines import CONSOLE_CLOSE_S, CONSOLE_DIAL_S, CONSOLE_LOOK_S
 from common.errors import CloudError
 from common.rpc.bus import Bus
 from common.rpc.queries_v1 import ConsoleKind, OpenConsole
@@ -72,7 +72,8 @@ class ConsoleServer:
         """Serves inside the block."""
         served: AbstractAsyncContextManager[Any] = serve_websockets(
             self._serve, list(hosts), port, ssl=tls, process_request=self._decide, subprotocols=["binary"],
-            select_subprotocol=_binary, compression=None, max_size=MESSAGE_BYTES, server_header=None, logger=_quiet(),
+            select_subprotocol=_binary, compression=None, max_size=MESSAGE_BYTES, close_timeout=CONSOLE_CLOSE_S,
+            server_header=None, logger=_quiet(),
         )  # fmt: skip
         return served
 

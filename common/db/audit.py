@@ -166,13 +166,13 @@ def cells_taken(session: Session) -> Iterator[Difference]:
 
 
 def allocations(session: Session) -> Iterator[Difference]:
-    """A living instance on a node has exactly one allocation, there, of its flavor's size.
+    """A living instance on a node has exactly one allocation, there, of its flavor's size; a resized one a second.
 
     Beside them there are only those of open operations that hold what may be left of an instance on a silent node.
     """
     wanted = _wanted_amounts()
     living = sa.select(
-        Instance.id, Instance.node_id, *(value.label(name) for name, value in wanted.items())
+        Instance.id, Instance.node_id, Instance.resize, *(value.label(name) for name, value in wanted.items())
     ).where(Instance.deleted.is_(False), Instance.node_id.is_not(None)).subquery()  # fmt: skip
     columns = (living.c.node_id, living.c.vcpus, living.c.memory_mib, living.c.disk_gib)
     vcpus = Allocation.vcpus + Allocation.pcpus  # which of the two is the flavor's and the image's to say
@@ -202,7 +202,9 @@ def allocations(session: Session) -> Iterator[Difference]:
         .where(
             Allocation.purpose.not_in((volumes.PURPOSE, volume_snapshots.PURPOSE)),
             sa.or_(
-                living.c.id.is_(None), sa.and_(Allocation.purpose == INSTANCE, Allocation.node_id != living.c.node_id)
+                living.c.id.is_(None),
+                sa.and_(Allocation.purpose == INSTANCE, Allocation.node_id != living.c.node_id),
+                sa.and_(Allocation.purpose != INSTANCE, living.c.resize.is_(None)),
             ),
             ~sa.exists().where(
                 Operation.id == Allocation.consumer_id,
@@ -248,13 +250,19 @@ def volume_allocations(session: Session) -> Iterator[Difference]:
             )
 
 
+def _larger(amount: str) -> sa.ColumnElement[int]:
+    """Of the flavor and the one that an unconfirmed resize leads from or to."""
+    has, other = Instance.flavor[amount].as_integer(), Instance.resize["flavor"][amount].as_integer()
+    return sa.case((other > has, other), else_=has)
+
+
 def quota_usage(session: Session) -> Iterator[Difference]:
     """Each project's (for keypairs: user's) counters are the counts of its rows."""
-    living = Instance.deleted.is_(False)
+    living = sa.and_(Instance.deleted.is_(False), Instance.vm_state != VmState.SOFT_DELETED)
     counted = [
         _count(Instance.project_id, "instances", sa.func.count(), living),
-        _count(Instance.project_id, "cores", sa.func.sum(Instance.flavor["vcpus"].as_integer()), living),
-        _count(Instance.project_id, "ram", sa.func.sum(Instance.flavor["memory_mib"].as_integer()), living),
+        _count(Instance.project_id, "cores", sa.func.sum(_larger("vcpus")), living),
+        _count(Instance.project_id, "ram", sa.func.sum(_larger("memory_mib")), living),
         _count(Network.project_id, "network"),
         _count(Subnet.project_id, "subnet"),
         _count(Port.project_id, "port"),

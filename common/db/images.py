@@ -333,6 +333,19 @@ def copy_for_server(row: Image) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def for_transfer(session: Session, image_id: str, instance: Instance, now: datetime) -> None:
+    """Register the image by which a server's disk travels to another node; nobody's lists show it."""
+    add(
+        session,
+        Image(
+            id=image_id, name=f"{instance.name}-moving"[:255], owner=instance.project_id, status=ImageStatus.QUEUED,
+            visibility=Visibility.PRIVATE, disk_format="qcow2", container_format="bare", protected=False,
+            os_hidden=True, properties={"image_type": "moving", "instance_uuid": instance.id}, created_at=now,
+            updated_at=now,
+        ),
+    )  # fmt: skip
+
+
 def give_up(session: Session, image_id: str, now: datetime) -> bool:
     """Delete an image whose bytes will never come; one that has them stays. False: there was none to delete."""
     waiting = (ImageStatus.QUEUED, ImageStatus.SAVING)

@@ -23,7 +23,7 @@ from common.db.session import tell
 from common.errors import CloudError, NotFound, StateConflict
 from common.rpc.compute_v1 import PowerState
 from common.rpc.events_v1 import InstanceChanged
-from common.states import ACTIONS, MOVES, Action, OperationClass, PowerCode, TaskState, VmState
+from common.states import ACTIONS, MOVES, Action, OperationClass, PowerCode, Rule, TaskState, VmState
 
 logger = logging.getLogger(__name__)
 
@@ -116,11 +116,7 @@ def begin(
     instance. A pre-empting action asks the running ones to stop and does not wait for them.
     """
     rule = ACTIONS[action]
-    if VmState(instance.vm_state) not in rule.allowed:
-        raise StateConflict(
-            f"Cannot '{rule.shown_as}' instance {instance.id} while it is in vm_state {instance.vm_state}",
-            vm_state=instance.vm_state,
-        )
+    _check_allowed(instance, rule)
     operation = operations.create(
         session,
         _new_operation(action, instance.id, instance.project_id, instance.vm_state, params),
@@ -155,6 +151,21 @@ def begin(
     log.event(logger, "instance.action_begun", instance_id=instance.id, action=action.value, operation_id=operation.id)
     session.expire(instance)
     return operation
+
+
+def _check_allowed(instance: Instance, rule: Rule) -> None:
+    if VmState(instance.vm_state) not in rule.allowed:
+        raise StateConflict(
+            f"Cannot '{rule.shown_as}' instance {instance.id} while it is in vm_state {instance.vm_state}",
+            vm_state=instance.vm_state,
+        )
+    half_done = "resize" if instance.resize else "rescue" if instance.rescue else ""
+    if instance.vm_state == VmState.ERROR and half_done and rule.operation_class != OperationClass.PREEMPTING:
+        raise StateConflict(
+            f"Cannot '{rule.shown_as}' instance {instance.id} while its {half_done} is half done: an administrator can "
+            "reset its state to active, after which that can be ended.",
+            vm_state=instance.vm_state,
+        )
 
 
 def transition(
@@ -271,6 +282,17 @@ def place(session: Session, instance: Instance, node_id: str, node_name: str, op
     return instance.epoch
 
 
+def next_generation(session: Session, instance: Instance) -> None:
+    """What is said of the instance from now on is later than everything said before; `instance` then says so too."""
+    session.execute(
+        sa.update(Instance)
+        .where(Instance.id == instance.id)
+        .values(generation=Instance.generation + 1)
+        .returning(Instance)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).scalar_one()
+
+
 def set_task(session: Session, instance_id: str, operation_id: str, task: str | None, now: datetime) -> bool:
     """Move task_state, if this operation still holds the instance; None ends the hold."""
     values: dict[str, Any] = {"task_state": task, "updated_at": now}
@@ -307,9 +329,20 @@ def power_code(power: PowerState) -> PowerCode:
     return _POWER_CODES.get(power, PowerCode.NOSTATE)
 
 
+def flavor_amounts(flavor: dict[str, Any]) -> dict[str, int]:
+    """What a server of this flavor counts for in its project's quota, beside being one; ram in MiB."""
+    return {"cores": int(flavor["vcpus"]), "ram": int(flavor["memory_mib"])}
+
+
 def quota_amounts(instance: Instance) -> dict[str, int]:
-    """What one server counts for in its project's quota; ram in MiB."""
-    return {"instances": 1, "cores": int(instance.flavor["vcpus"]), "ram": int(instance.flavor["memory_mib"])}
+    """What one server counts for in its project's quota: while a resize is not confirmed, the larger of two flavors."""
+    if instance.vm_state == VmState.SOFT_DELETED:
+        return {"instances": 0, "cores": 0, "ram": 0}
+    amounts = flavor_amounts(instance.flavor)
+    if instance.resize:
+        other = flavor_amounts(instance.resize["flavor"])
+        amounts = {resource: max(amount, other[resource]) for resource, amount in amounts.items()}
+    return {"instances": 1, **amounts}
 
 
 def mark_deleted(session: Session, instance: Instance, operation_id: str, now: datetime) -> bool:

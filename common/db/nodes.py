@@ -18,6 +18,7 @@ from common.hardware.numa import NumaWish
 from common.ids import new_id
 
 COMPUTE_BINARY = "nova-compute"
+PLACED = "instance"  # the purpose of the claim that every server on a node has
 NETWORK_BINARY = "cumulet-network"  # of a node that is not for instances; OpenStack's compute API has no such service
 
 
@@ -206,7 +207,7 @@ def claim(
     project_id: str,
     user_id: str,
     now: datetime,
-    purpose: str = "instance",
+    purpose: str = PLACED,
     patient: bool = True,
 ) -> bool:
     """Claim capacity: the row is inserted and used_* rises, or neither. False: the node has not enough left.
@@ -292,7 +293,7 @@ def grow(session: Session, *, consumer_id: str, node_id: str, purpose: str, disk
     return True
 
 
-def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = "instance") -> bool:
+def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = PLACED) -> bool:
     """Give a claim back; releasing twice is harmless. True: there was one."""
     row = session.execute(
         _allocation(sa.delete(Allocation), consumer_id, node_id, purpose).returning(
@@ -332,10 +333,9 @@ def release_all(session: Session, consumer_id: str) -> None:
 def cells_of(session: Session, consumer_id: str, node_id: str) -> dict[str, Any] | None:
     """What the consumer has of the node's NUMA cells (common/db/node_cells.py); None: nothing."""
     return session.scalar(
-        sa.select(Allocation.cells)
-        .where(Allocation.consumer_id == consumer_id, Allocation.node_id == node_id, Allocation.cells.is_not(None))
-        .order_by(Allocation.purpose)
-        .limit(1)
+        sa.select(Allocation.cells).where(
+            Allocation.consumer_id == consumer_id, Allocation.node_id == node_id, Allocation.purpose == PLACED
+        )
     )
 
 

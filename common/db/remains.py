@@ -15,17 +15,24 @@ from common.context import RequestContext
 from common.db import nodes, operations, ports, quotas
 from common.db.models import Allocation, Instance, Operation
 from common.db.node_life import REMAINS
+from common.db.resizes import OldPlace
 from common.states import OperationClass
 
 SAGA = "server_remains"
 
 
-def hand_over(session: Session, instance: Instance, context: RequestContext, now: datetime, *, with_ports: bool) -> str:
+def hand_over(
+    session: Session, instance: Instance, context: RequestContext, now: datetime, *, with_ports: bool,
+    place: OldPlace | None = None,
+) -> str:  # fmt: skip
     """Begin the operation that holds and clears up what may be left of the instance on its node; its id.
 
-    "" when that was done before: the instance then has no claim there any more.
+    "" when that was done before: the instance then has no claim there any more. place: not where it is, but where it
+    was before it was resized.
     """
-    if instance.node_id is None or not _has_claim(session, instance.id, instance.node_id):
+    if place is None and instance.node_id is not None and instance.node_name is not None:
+        place = OldPlace(instance.node_id, instance.node_name, instance.epoch)
+    if place is None or not _one_claim(session, instance.id, place.node_id):
         return ""
     if with_ports:  # the ports touch nodes, and whoever deletes the instance gives quota back after this
         quotas.lock(session, [instance.project_id])
@@ -36,12 +43,12 @@ def hand_over(session: Session, instance: Instance, context: RequestContext, now
             action="clear_up",
             operation_class=OperationClass.DEVICE,
             resource_type="node",
-            resource_id=instance.node_id,
+            resource_id=place.node_id,
             project_id="",  # it shows a node, so it is the administrators'
             params={
                 "instance_id": instance.id,
-                "node": instance.node_name,
-                "epoch": instance.epoch,
+                "node": place.node_name,
+                "epoch": place.epoch,
                 "generation": instance.generation,
             },
         ),
@@ -50,7 +57,7 @@ def hand_over(session: Session, instance: Instance, context: RequestContext, now
     )
     session.execute(
         sa.update(Allocation)
-        .where(Allocation.consumer_id == instance.id, Allocation.node_id == instance.node_id)
+        .where(Allocation.consumer_id == instance.id, Allocation.node_id == place.node_id)
         .values(consumer_id=operation.id, purpose=REMAINS)
         .execution_options(synchronize_session=False)
     )
@@ -70,5 +77,10 @@ def waiting_for(session: Session, node_id: str) -> list[Operation]:
     return [each for each in operations.open_for(session, node_id) if each.kind == SAGA]
 
 
-def _has_claim(session: Session, instance_id: str, node_id: str) -> bool:
-    return any(claim.node_id == node_id for claim in nodes.allocations(session, [instance_id]))
+def _one_claim(session: Session, instance_id: str, node_id: str) -> bool:
+    """True when the instance has a claim on the node; of the two that one resized there has, its present one is kept."""
+    purposes = [claim.purpose for claim in nodes.allocations(session, [instance_id]) if claim.node_id == node_id]
+    for other in purposes if len(purposes) > 1 else ():
+        if other != nodes.PLACED:
+            nodes.release(session, consumer_id=instance_id, node_id=node_id, purpose=other)
+    return bool(purposes)

@@ -132,6 +132,8 @@ def _conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement
         found.append(Instance.project_id == wanted.project_id)
     if wanted.deleted is not None:
         found.append(Instance.deleted.is_(wanted.deleted))
+    if wanted.deleted is False and not _asks_for_deleted(wanted):
+        found.append(Instance.vm_state != VmState.SOFT_DELETED)
     found += [EQUALS[key] == value for key, value in wanted.equals]
     found += [matches(PATTERNS[key], value) for key, value in wanted.patterns]
     if wanted.statuses is not None:
@@ -143,6 +145,12 @@ def _conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement
     if wanted.changes_before is not None:
         found.append(Instance.updated_at <= wanted.changes_before)
     return found + _tag_conditions(session, wanted)
+
+
+def _asks_for_deleted(wanted: ServerFilter) -> bool:
+    """By what it is to be, or by its id: lists show servers that can be restored to nobody else."""
+    by_status = server_status(VmState.SOFT_DELETED, None) in (wanted.statuses or ())
+    return by_status or any(key in ("vm_state", "uuid") for key, _ in wanted.equals)
 
 
 def _tag_conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement[bool]]:

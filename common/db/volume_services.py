@@ -1,7 +1,7 @@
 """The services of block storage as its API shows them: every compute node serves the volumes in its folder.
 
-A node is `cinder-volume` (host `NODE@files`) and `cinder-backup` (host `NODE`), a scheduler process is
-`cinder-scheduler`. They are alive as the processes behind them are; only what an administrator says is kept here.
+A node is `cinder-volume` (host `NODE@files`), a scheduler process is `cinder-scheduler`. They are alive as the processes
+behind them are; only what an administrator says is kept here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from common.db.scheduler_services import SCHEDULER_BINARY
 from common.errors import NotFound
 from common.volume_capabilities import BACKEND
 
-VOLUME_BINARY, BACKUP_BINARY, SCHEDULER = "cinder-volume", "cinder-backup", "cinder-scheduler"
+VOLUME_BINARY, SCHEDULER = "cinder-volume", "cinder-scheduler"
 DEFAULT_ZONE = "nova"
 
 
@@ -83,10 +83,7 @@ def list_all(session: Session, *, host: str | None = None, binary: str | None = 
         if row.binary == SCHEDULER_BINARY:
             found.append(_service(SCHEDULER, row.host, row, states))
         else:
-            found += [
-                _service(VOLUME_BINARY, host_of(row.host), row, states),
-                _service(BACKUP_BINARY, row.host, row, states),
-            ]
+            found.append(_service(VOLUME_BINARY, host_of(row.host), row, states))
     return [
         each
         for each in sorted(found, key=lambda each: (each.binary, each.host))

@@ -2,9 +2,7 @@
 
 Commands are complete: an agent never calls back to do what it was told. They are idempotent, carry (epoch, generation)
 and a deadline, and may arrive late, twice or out of order. Within v1 only optional fields with defaults may be added;
-anything else is a compute_v2.py beside this file. A golden copy of the JSON schema is kept in tests/golden/.
-
-Sizes are MiB or GiB as the names say; times are aware UTC.
+a compute_v2.py is for the rest. tests/golden/ has a copy of the JSON schema. Sizes: MiB or GiB; times: aware UTC.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
+from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
 from common.rpc.volume_commands import (
     DiscardVolumeCopy,
@@ -28,7 +27,7 @@ from common.rpc.volume_commands import (
     UnplugVolume,
     UploadVolume,
     VolumeDisk,
-)
+)  # fmt: skip
 
 VERSION = 1
 
@@ -301,6 +300,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     hardware: GuestHardware | None = None  # None: from an older control plane; then the image's properties say it
     network_version: int = 0  # of the node's network state when ports, networks and groups were read; 0: not known
     evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
+    rescue: RescueSpec | None = None  # boot from this instead of the root disk
     volumes: list[VolumeDisk] = []
 
 
@@ -344,6 +344,13 @@ class RebuildInstance(CommandBase, frozen=True, kw_only=True, tag="rebuild_insta
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
     keep_ephemeral: bool = False
+
+
+class ResizeInstance(CommandBase, frozen=True, kw_only=True, tag="resize_instance"):
+    """Keep the disks of an instance that is off as they are beside its own, then make these and the guest as specified."""
+
+    spec: InstanceSpec
+    power: WantedPower = WantedPower.RUNNING
 
 
 class SnapshotInstance(CommandBase, frozen=True, kw_only=True, tag="snapshot_instance"):
@@ -398,10 +405,12 @@ class UnplugPort(DeviceCommandBase, frozen=True, kw_only=True, tag="unplug_port"
 class EnsureAbsent(CommandBase, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
-    keep_disks: set the disks aside for seven days instead (a domain that the database does not know).
+    keep_disks: set the disks aside for seven days instead (a domain that the database does not know). leave_disks: leave
+    them where they are: the instance may come back (a resize that is not confirmed).
     """
 
     keep_disks: bool = False
+    leave_disks: bool = False
 
 
 class SyncNetwork(CommandBase, frozen=True, kw_only=True, tag="sync_network"):
@@ -429,6 +438,9 @@ Command = (
     | EnsureStopped
     | RebootInstance
     | RebuildInstance
+    | ResizeInstance
+    | RestoreKeptDisks
+    | DiscardKeptDisks
     | SnapshotInstance
     | UploadSnapshot
     | DiscardSnapshot

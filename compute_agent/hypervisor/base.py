@@ -30,6 +30,7 @@ class Disk:
     read_only: bool = False
     serial: str = ""
     is_cdrom: bool = False
+    boot: bool = False  # the guest boots from this one, and not from the first
     shareable: bool = False  # other guests may have it at the same time
 
 

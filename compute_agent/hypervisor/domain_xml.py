@@ -229,6 +229,8 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
     _add(element, "target", dev=disk.device, bus=disk.bus)
     if disk.read_only:
         _add(element, "readonly")
+    if disk.boot:
+        _add(element, "boot", order="1")
     if disk.shareable:
         _add(element, "shareable")
     if disk.serial:

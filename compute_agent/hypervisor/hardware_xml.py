@@ -80,7 +80,8 @@ def add_os(root: ET.Element, domain: Domain, virt_type: VirtType) -> None:
         kind.attrib.update(arch="x86_64", machine=hardware.machine_type.value)
     if hardware.firmware is Firmware.UEFI and virt_type is not VirtType.TEST:
         _add_firmware(element, domain)
-    add(element, "boot", dev="hd")
+    if not any(disk.boot for disk in domain.disks):
+        add(element, "boot", dev="hd")
     if hardware.boot_menu:
         add(element, "bootmenu", enable="yes")
     add(element, "smbios", mode="sysinfo")

@@ -45,6 +45,18 @@ class Storage(Protocol):
         """Remove the disks, so that `ensure` makes new ones; the serial log stays. The command's id is noted last."""
         ...
 
+    def keep(self, instance_id: str) -> None:
+        """Keep copies of the disks as they are, of a guest that is off, for `restore_kept`; those kept already stay."""
+        ...
+
+    def restore_kept(self, instance_id: str) -> None:
+        """Put the kept disks in the place of the present ones. Succeeds when none are kept."""
+        ...
+
+    def discard_kept(self, instance_id: str) -> None:
+        """Remove the kept disks. Succeeds when there are none."""
+        ...
+
     def snapshot(self, instance_id: str, image_id: str) -> Path:
         """Where the copy for an image is, or will be, when it is whole."""
         ...

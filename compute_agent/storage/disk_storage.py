@@ -5,16 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import StorageError
 from common.rpc.compute_v1 import InstanceSpec
+from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import DiskBus, GuestHardware
 from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk
 from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
-from compute_agent.storage.disks import ROOT_NAME, DiskFile, InstanceDisks, ephemeral_name
+from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, InstanceDisks, ephemeral_name
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
 
@@ -22,6 +24,12 @@ _DEVICE_LETTERS = {
     DiskBus.VIRTIO: "vd", DiskBus.IDE: "hd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd", DiskBus.USB: "sd",
 }  # fmt: skip
 _SEED_BYTES = 512
+
+
+@dataclass(frozen=True)
+class _Rescue:
+    file: DiskFile
+    spec: RescueSpec
 
 
 class DiskStorage:
@@ -45,7 +53,8 @@ class DiskStorage:
                 if spec.swap_mib:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
-        return as_disks(files, drive, hardware)
+                rescue = self._ensure_rescue(spec, measure)
+        return as_disks(files, drive, hardware, rescue)
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
@@ -54,12 +63,14 @@ class DiskStorage:
         if spec.swap_mib:
             files.append(DiskFile(folder / "swap.raw", "raw"))
         drive = DiskFile(folder / "config.iso", "raw") if spec.config_drive else None
-        missing = [file.path.name for file in (*files, drive) if file is not None and not file.path.exists()]
+        rescue = _Rescue(DiskFile(folder / RESCUE_NAME, "qcow2"), spec.rescue) if spec.rescue else None
+        every = (*files, drive, rescue.file if rescue else None)
+        missing = [file.path.name for file in every if file is not None and not file.path.exists()]
         if missing:
             raise StorageError(
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
-        return as_disks(files, drive, guest_hardware.of(spec))
+        return as_disks(files, drive, guest_hardware.of(spec), rescue)
 
     def fetch(self, spec: InstanceSpec) -> None:
         with self._cache.hold(spec.image, self._disks.images_in_use):
@@ -70,6 +81,15 @@ class DiskStorage:
 
     def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
         self._disks.discard(instance_id, command_id, keep_ephemeral=keep_ephemeral)
+
+    def keep(self, instance_id: str) -> None:
+        self._disks.keep(instance_id)
+
+    def restore_kept(self, instance_id: str) -> None:
+        self._disks.restore_kept(instance_id)
+
+    def discard_kept(self, instance_id: str) -> None:
+        self._disks.discard_kept(instance_id)
 
     def snapshot(self, instance_id: str, image_id: str) -> Path:
         return self._disks.snapshot(instance_id, image_id)
@@ -96,6 +116,14 @@ class DiskStorage:
         self._disks.purge_orphans()
         self._cache.drop_unused(self._disks.images_in_use)
 
+    def _ensure_rescue(self, spec: InstanceSpec, measure: Measure) -> _Rescue | None:
+        """None for an instance that is not rescued, or not any more: what it was rescued with goes."""
+        if spec.rescue is None:
+            self._disks.remove_rescue(spec.id)
+            return None
+        with measure("image"), self._cache.hold(spec.rescue.image, self._disks.images_in_use) as base:
+            return _Rescue(self._disks.ensure_rescue(spec.id, base), spec.rescue)
+
     def _config_drive(self, spec: InstanceSpec) -> DiskFile:
         facts = documents.facts_of(spec, domain=self._domain, random_seed=secrets.token_bytes(_SEED_BYTES))
         return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts))
@@ -106,16 +134,26 @@ def _ephemeral(spec: InstanceSpec) -> list[int]:
     return spec.ephemeral_parts_gib or ([spec.ephemeral_gib] if spec.ephemeral_gib else [])
 
 
-def as_disks(files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware) -> tuple[Disk, ...]:
-    """A config drive is one more disk, unless the image wants it as a drive."""
+def as_disks(
+    files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware, rescue: _Rescue | None = None
+) -> tuple[Disk, ...]:
+    """A config drive is one more disk, unless the image wants it as a drive. Named as the guest sees them, by bus."""
     places = [(file, hardware.disk_bus, False) for file in files]
     if drive is not None:
         places.append((drive, hardware.cdrom_bus or hardware.disk_bus, hardware.cdrom_bus is not None))
+    if rescue is not None:
+        bus = DiskBus(rescue.spec.bus) if rescue.spec.bus else hardware.disk_bus
+        place = (rescue.file, bus, rescue.spec.kind == "cdrom")
+        places = [place, *places] if rescue.spec.first else [*places, place]
     found: list[Disk] = []
     for file, bus, is_cdrom in places:
         prefix = _DEVICE_LETTERS[bus]
         letter = chr(ord("a") + sum(disk.device.startswith(prefix) for disk in found))
+        rescues = rescue is not None and file is rescue.file
         found.append(
-            Disk(file.path, file.format, prefix + letter, bus.value, read_only=file is drive, is_cdrom=is_cdrom)
-        )
+            Disk(
+                file.path, file.format, prefix + letter, bus.value, read_only=file is drive or (rescues and is_cdrom),
+                is_cdrom=is_cdrom, boot=rescues,
+            )
+        )  # fmt: skip
     return tuple(found)

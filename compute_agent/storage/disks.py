@@ -22,7 +22,7 @@ import msgspec
 
 from common import log, tool
 from common.clock import Clock
-from common.deadlines import ORPHAN_DISK_KEEP_S, QEMU_IMG_S, TOOL_S
+from common.deadlines import ORPHAN_DISK_KEEP_S, QEMU_IMG_COPY_S, QEMU_IMG_S, TOOL_S
 from common.errors import ImageRefused, StorageError, ToolFailed
 from common.ids import is_uuid
 from compute_agent.storage import ownership, qemu_img
@@ -36,6 +36,10 @@ BASE_NAME = "base.json"
 NVRAM_NAME = "nvram.fd"  # made by libvirt: what a guest with UEFI keeps over its power cycles
 DISCARDED_NAME = "discarded"  # holds the id of the command that had the disks before these removed
 _EPHEMERAL = "ephemeral*.raw"
+_SWAP_NAME = "swap.raw"
+RESCUE_NAME, _RESCUE_BASE_NAME = "rescue.qcow2", "rescue.json"
+_NOTES = {ROOT_NAME: BASE_NAME, RESCUE_NAME: _RESCUE_BASE_NAME}  # overlays, and what says which images they are on
+_KEPT_NAME = "kept"  # copies of the disks from before a resize
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -61,16 +65,15 @@ class _Base(msgspec.Struct, frozen=True, kw_only=True):
 def recorded_base(disk: Path) -> DiskFile | None:
     """The image a root disk is built on, as it was noted when the disk was made; None for disks that stand alone.
 
-    Raises StorageError when a root disk has lost its note: its base is never guessed.
+    Raises StorageError when an overlay has lost its note: its base is never guessed.
     """
-    if disk.name != ROOT_NAME:
+    name = _NOTES.get(disk.name)
+    if name is None:
         return None
     try:
-        note = msgspec.json.decode(disk.with_name(BASE_NAME).read_bytes(), type=_Base)
+        note = msgspec.json.decode(disk.with_name(name).read_bytes(), type=_Base)
     except (OSError, msgspec.DecodeError) as err:
-        raise StorageError(
-            "a root disk has no readable note of its image (base.json)", detail=f"{disk}: {err}"
-        ) from err
+        raise StorageError(f"a disk has no readable note of its image ({name})", detail=f"{disk}: {err}") from err
     return DiskFile(Path(note.path), note.format)
 
 
@@ -99,7 +102,7 @@ class InstanceDisks:
         return folder
 
     def ensure_root(self, instance_id: str, base: CachedImage, root_gib: int) -> DiskFile:
-        """The root disk: an overlay on `base` of root_gib, or of the image's size when root_gib is 0.
+        """The root disk: an overlay on `base` of root_gib, or of the image's size when root_gib is 0; grown if need be.
 
         Raises ImageRefused when the image needs more than root_gib.
         """
@@ -115,7 +118,10 @@ class InstanceDisks:
         path = self.folder(instance_id) / ROOT_NAME
         with _explained("the root disk", instance_id):
             if path.exists():
-                self._check_base(instance_id, note, wanted)
+                if self._check_base(instance_id, note, wanted).size_bytes < size:
+                    qemu_img.grow(path, size)
+                    with _made(note) as new:
+                        new.write_bytes(msgspec.json.encode(wanted))
                 return DiskFile(path, "qcow2")
             # The note first: from here on the base counts as used, whatever happens.
             with _made(note) as new:
@@ -123,6 +129,26 @@ class InstanceDisks:
             with _made(path) as new:
                 qemu_img.create_overlay(new, base=base.path, base_format=base.format, size_bytes=size)
         return DiskFile(path, "qcow2")
+
+    def ensure_rescue(self, instance_id: str, base: CachedImage) -> DiskFile:
+        """A disk to rescue the instance with, as large as the image; what an earlier rescue used goes."""
+        folder, size = self.ensure_folder(instance_id), base.virtual_size_bytes
+        note, path = folder / _RESCUE_BASE_NAME, folder / RESCUE_NAME
+        wanted = _Base(sha512=base.sha512, path=str(base.path), format=base.format, size_bytes=size)
+        with _explained("the rescue disk", instance_id):
+            if path.exists() and note.exists() and msgspec.json.decode(note.read_bytes(), type=_Base) == wanted:
+                return DiskFile(path, "qcow2")
+            with _made(note) as new:
+                new.write_bytes(msgspec.json.encode(wanted))
+            with _made(path) as new:
+                qemu_img.create_overlay(new, base=base.path, base_format=base.format, size_bytes=size)
+        return DiskFile(path, "qcow2")
+
+    def remove_rescue(self, instance_id: str) -> None:
+        """The disk first: while it is there, its note keeps its image."""
+        with _explained("the rescue disk", instance_id):
+            for name in (RESCUE_NAME, _RESCUE_BASE_NAME):
+                (self.folder(instance_id) / name).unlink(missing_ok=True)
 
     def ensure_ephemeral(self, instance_id: str, size_gib: int, number: int = 0) -> DiskFile:
         """One more disk, with an empty ext4 labelled ephemeral0 (and so on), where cloud-init looks for it."""
@@ -136,9 +162,9 @@ class InstanceDisks:
         return DiskFile(path, "raw")
 
     def ensure_swap(self, instance_id: str, size_mib: int) -> DiskFile:
-        path = self.ensure_folder(instance_id) / "swap.raw"
+        path = self.ensure_folder(instance_id) / _SWAP_NAME
         with _explained("the swap disk", instance_id):
-            if not path.exists():
+            if not path.exists() or path.stat().st_size != size_mib * MIB:
                 with _made(path) as new:
                     qemu_img.create_empty(new, disk_format="raw", size_bytes=size_mib * MIB)
                     tool.run(["mkswap", "-L", "swap0", str(new)], timeout_s=TOOL_S)
@@ -168,7 +194,7 @@ class InstanceDisks:
         """sha512 of every image that a disk is built on, disks set aside included: their bases must stay."""
         used = set()
         for place in (self._instances, self._orphans):
-            for note in place.glob(f"*/{BASE_NAME}"):
+            for note in (found for name in _NOTES.values() for found in place.glob(f"*/{name}")):
                 with contextlib.suppress(FileNotFoundError):
                     used.add(msgspec.json.decode(note.read_bytes(), type=_Base).sha512)
         return used
@@ -208,6 +234,43 @@ class InstanceDisks:
             with _made(folder / DISCARDED_NAME) as new:
                 new.write_text(command_id)
 
+    def keep(self, instance_id: str) -> None:
+        """Copy the disks as they are to a folder beside them, if there is none. Swap is remade, logs are not disks."""
+        folder = self.folder(instance_id)
+        kept, new = folder / _KEPT_NAME, folder / f"{_KEPT_NAME}.new"
+        if kept.exists():
+            return
+        with _explained("a copy of the disks", instance_id):
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(mode=0o700)
+            for path in self._kept_files(folder):
+                words = ["cp", "--preserve=mode,ownership", "--sparse=always", "--reflink=auto", str(path), str(new)]
+                tool.run(words, timeout_s=QEMU_IMG_COPY_S)
+            new.rename(kept)
+
+    def restore_kept(self, instance_id: str) -> None:
+        """Put the kept copies in the place of the disks. Done again after a kill, it goes on with what is left."""
+        folder = self.folder(instance_id)
+        kept = folder / _KEPT_NAME
+        if not kept.exists():
+            return
+        with _explained("the disks", instance_id):
+            (folder / _SWAP_NAME).unlink(missing_ok=True)
+            for path in self._kept_files(kept):
+                path.rename(folder / path.name)
+            shutil.rmtree(kept)
+
+    def discard_kept(self, instance_id: str) -> None:
+        with _explained("the kept disks", instance_id):
+            for name in (_KEPT_NAME, f"{_KEPT_NAME}.new"):
+                shutil.rmtree(self.folder(instance_id) / name, ignore_errors=True)
+
+    def _kept_files(self, folder: Path) -> list[Path]:
+        """Disks and their notes; the root disk last, so that it is put back only when all others are."""
+        passing = (_SWAP_NAME, "console.log", DISCARDED_NAME)
+        files = [path for path in folder.iterdir() if path.is_file() and path.name not in passing]
+        return sorted(files, key=lambda path: (path.name == ROOT_NAME, path.name))
+
     def remove(self, instance_id: str) -> None:
         """Remove all of the instance's files. Succeeds when there are none."""
         folder = self.folder(instance_id)
@@ -243,7 +306,8 @@ class InstanceDisks:
                 log.event(logger, "disks.purged", folder=place.name)
         return removed
 
-    def _check_base(self, instance_id: str, note: Path, wanted: _Base) -> None:
+    def _check_base(self, instance_id: str, note: Path, wanted: _Base) -> _Base:
+        """What the note says. Raises StorageError when that is not the image that is wanted."""
         try:
             found = msgspec.json.decode(note.read_bytes(), type=_Base)
         except (FileNotFoundError, msgspec.DecodeError) as err:
@@ -258,6 +322,7 @@ class InstanceDisks:
                 detail=f"{found.sha512} instead of {wanted.sha512}",
                 instance_id=instance_id,
             )
+        return found
 
 
 @contextlib.contextmanager

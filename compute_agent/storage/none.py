@@ -58,6 +58,16 @@ class NoStorage:
         except OSError as err:
             raise StorageError(f"the folder of server {instance_id} could not be emptied", detail=str(err)) from err
 
+    def keep(self, instance_id: str) -> None:
+        """A file stands for the kept disks."""
+        (self._instances / instance_id / "kept").touch()
+
+    def restore_kept(self, instance_id: str) -> None:
+        self.discard_kept(instance_id)
+
+    def discard_kept(self, instance_id: str) -> None:
+        (self._instances / instance_id / "kept").unlink(missing_ok=True)
+
     def snapshot(self, instance_id: str, image_id: str) -> Path:
         return self._instances / instance_id / f"snapshot-{image_id}.qcow2"
 

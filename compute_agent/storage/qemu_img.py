@@ -25,6 +25,11 @@ def create_empty(path: Path, *, disk_format: str, size_bytes: int) -> None:
     _create(["-f", disk_format, str(path), str(size_bytes)])
 
 
+def grow(disk: Path, size_bytes: int) -> None:
+    """Let a qcow2 of ours that nobody writes to have size_bytes; one that has them already stays. Raises ToolFailed."""
+    tool.run(["qemu-img", "resize", "-q", "-f", "qcow2", str(disk), str(size_bytes)], timeout_s=QEMU_IMG_S)
+
+
 def copy(disk: Path, target: Path) -> None:
     """Make a qcow2 that stands alone of one of ours that nobody writes to. Raises ToolFailed."""
     convert(disk, "qcow2", target, "qcow2")

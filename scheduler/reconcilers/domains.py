@@ -121,7 +121,7 @@ def _compare_power(
     if instance.task_state is not None:
         return
     if instance.vm_state == VmState.ACTIVE and digest.stopped_by_node:
-        operation = instances.begin(session, instance, Action.RESTORE, system_context(instance), now)
+        operation = instances.begin(session, instance, Action.RESTORE_DOMAIN, system_context(instance), now)
         mending.operation_ids.append(operation.id)
     elif instance.vm_state in _OFF_IS_NEWS and digest.power in (PowerState.SHUTDOWN, PowerState.CRASHED):
         _powered_off(session, instance, digest.generation, digest.power, now)
@@ -169,8 +169,8 @@ def _powered_off(session: Session, instance: Instance, generation: int, power: P
 def _missing(session: Session, instance: Instance, config: Config, mending: Mending, now: datetime) -> None:
     if instance.vm_state not in ON_NODE or instance.task_state is not None:
         return
-    if instance.vm_state == VmState.SHELVED:
-        return  # its image is what counts; it is taken from the node, or made anew, with the next action
+    if instance.vm_state in (VmState.SHELVED, VmState.SOFT_DELETED):
+        return  # its image or disks are what counts; it is taken from the node, or made anew, with the next action
     log.event(
         logger, "reconcile.domain_missing", logging.WARNING, missing=instance.id, policy=config.scheduler.missing_domain
     )
@@ -178,7 +178,7 @@ def _missing(session: Session, instance: Instance, config: Config, mending: Mend
         _memory_lost(session, instance, now)  # restored as a stopped one when it is missed again
         return
     if config.scheduler.missing_domain == "restore":
-        operation = instances.begin(session, instance, Action.RESTORE, system_context(instance), now)
+        operation = instances.begin(session, instance, Action.RESTORE_DOMAIN, system_context(instance), now)
         mending.operation_ids.append(operation.id)
         return
     instances.set_fault(session, instance.id, DomainMissing("The server's domain is gone from its node."), now)
@@ -186,7 +186,7 @@ def _missing(session: Session, instance: Instance, config: Config, mending: Mend
         session,
         instance.id,
         VmState.ERROR,
-        expect=tuple(ON_NODE),
+        expect=tuple(ON_NODE - {VmState.SHELVED, VmState.SOFT_DELETED}),
         operation_id=None,
         now=now,
         reason="domain missing",

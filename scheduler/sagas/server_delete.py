@@ -10,11 +10,25 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import images, instances, node_life, nodes, operations, ports, volume_attachments, volumes
+from common.db import (
+    images,
+    instances,
+    node_life,
+    nodes,
+    operations,
+    ports,
+    resizes,
+    server_migrations,
+    volume_attachments,
+    volumes,
+)
+from common.db.server_migrations import MigrationStatus
 from common.deadlines import ENSURE_ABSENT_S, WAIT_FOR_CANCELLED_S
 from common.rpc.compute_v1 import EnsureAbsent
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
+from common.states import OperationClass
 from common.volume_states import VolumeAction, VolumeStatus
+from scheduler.sagas import shared
 from scheduler.sagas.shared import action_stuck, action_unwound, asked_by, command_fields, hand_over, report_error
 
 
@@ -24,6 +38,7 @@ def saga() -> Saga:
         steps=(
             Local("wait_for_others", do=wait_for_others, deadline_s=WAIT_FOR_CANCELLED_S),
             Remote("ensure_absent", do=ensure_absent, failed=report_error, deadline_s=ENSURE_ABSENT_S),
+            Remote("clear_old_place", do=clear_old_place, failed=report_error, deadline_s=ENSURE_ABSENT_S),
             Local("finish", do=finish),
         ),
         unwound=action_unwound,
@@ -35,12 +50,13 @@ POLL_S = 0.5
 
 
 def wait_for_others(session: Session, context: StepContext) -> Outcome:
-    """Operations that were running have been asked to stop; another delete that came first does the work."""
+    """Operations that were running have been asked to stop; of several that pre-empt them, each waits for the earlier."""
     others = operations.open_for(session, context.instance_id, except_id=context.operation.id)
     earlier = [
         o
         for o in others
-        if o.kind != "server_delete" or (o.created_at, o.id) < (context.operation.created_at, context.operation.id)
+        if o.operation_class != OperationClass.PREEMPTING
+        or (o.created_at, o.id) < (context.operation.created_at, context.operation.id)
     ]
     return Wait(POLL_S) if earlier else {}
 
@@ -55,11 +71,20 @@ def ensure_absent(session: Session, context: StepContext) -> Send | None:
     return Send(instance.node_name, EnsureAbsent(**command_fields(context, instance, "ensure_absent")))
 
 
+def clear_old_place(session: Session, context: StepContext) -> Send | None:
+    """What a server that was resized on another node has there still; on its own node that went with the rest."""
+    instance = instances.get(session, context.instance_id, deleted=True)
+    if instance.deleted or resizes.old_place(instance) is None:
+        return None
+    return shared.clear_old_place(session, context, "clear_old_place")
+
+
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     instance = instances.get(session, context.instance_id, deleted=True)
     if instances.mark_deleted(session, instance, context.operation.id, context.now):
         ports.release(session, instance.id, context.now)
         nodes.release_all(session, instance.id)
+        server_migrations.end(session, instance.id, MigrationStatus.CONFIRMED, context.now)
         _release_volumes(session, context, instance.id)
         if instance.shelved:
             images.mark_deleted(session, instance.shelved["image_id"], context.now)

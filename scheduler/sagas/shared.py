@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 
 from common import log
 from common.context import RequestContext
-from common.db import device_operations, instances, remains
+from common.db import device_operations, instances, node_life, remains, resizes
 from common.db.models import Instance
+from common.db.resizes import OldPlace
 from common.errors import CloudError, HypervisorError, StateConflict
-from common.rpc.compute_v1 import PowerState, Report
-from common.saga.model import StepContext
+from common.rpc.compute_v1 import EnsureAbsent, PowerState, Report
+from common.rpc.disks_v1 import DiscardKeptDisks
+from common.saga.model import Send, StepContext
 from common.states import ACTIONS, Action, Rule, VmState
 
 logger = logging.getLogger(__name__)
@@ -43,14 +45,36 @@ class NodeSilent(CloudError):
     code = "node_silent"
 
 
-def hand_over(session: Session, context: StepContext, instance: Instance, *, with_ports: bool) -> None:
-    """Leave what may be on the instance's silent node to an operation of its own, which waits for the node."""
+def hand_over(
+    session: Session, context: StepContext, instance: Instance, *, with_ports: bool, place: OldPlace | None = None
+) -> None:
+    """Leave what may be on the instance's silent node to an operation of its own, which waits for the node.
+
+    place: where the instance was before it was resized, if it is about that.
+    """
     asked_by = RequestContext(
         request_id=context.operation.request_id, user_id=context.operation.user_id,
         global_request_id=context.operation.global_request_id,
     )  # fmt: skip
-    operation_id = remains.hand_over(session, instance, asked_by, context.now, with_ports=with_ports)
-    log.event(logger, "instance.left_behind", logging.WARNING, node=instance.node_name, cleared_by=operation_id)
+    operation_id = remains.hand_over(session, instance, asked_by, context.now, with_ports=with_ports, place=place)
+    node = place.node_name if place else instance.node_name
+    log.event(logger, "instance.left_behind", logging.WARNING, node=node, cleared_by=operation_id)
+
+
+def clear_old_place(session: Session, context: StepContext, step: str) -> Send | None:
+    """Have what a resized server was removed: its disks on another node, or those kept beside its own."""
+    instance = instances.get(session, context.instance_id, deleted=True)
+    place = resizes.old_place(instance)
+    if place is not None and node_life.is_down(session, place.node_id, context.now):
+        hand_over(session, context, instance, with_ports=False, place=place)
+        return None
+    fields = command_fields(context, instance, step)
+    if place is not None:
+        fields["epoch"] = place.epoch
+        return Send(place.node_name, EnsureAbsent(**fields))
+    if resizes.in_place(instance) and instance.node_name is not None:
+        return Send(instance.node_name, DiscardKeptDisks(**fields))
+    return None
 
 
 def asked_by(context: StepContext) -> RequestContext:
@@ -155,7 +179,7 @@ def action_unwound(session: Session, context: StepContext, error: dict[str, Any]
             session,
             context.instance_id,
             rule.on_failure,
-            expect=tuple(rule.allowed),
+            expect=tuple(rule.allowed - {VmState.SOFT_DELETED}),  # which counts in no quota, and is to go anyway
             operation_id=context.operation.id,
             now=context.now,
             reason=str(error.get("code", "failed")),
@@ -166,7 +190,7 @@ def action_unwound(session: Session, context: StepContext, error: dict[str, Any]
 def action_stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
     """Undo gave up: the server goes to ERROR, because nobody knows what is left on the node."""
     instances.set_fault(session, context.instance_id, error, context.now)
-    living = tuple(state for state in VmState if state not in (VmState.DELETED,))
+    living = tuple(state for state in VmState if state not in (VmState.DELETED, VmState.SOFT_DELETED))
     instances.transition(
         session,
         context.instance_id,

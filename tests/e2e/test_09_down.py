@@ -18,8 +18,8 @@ from tests.fixtures.e2e_wait import until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.one_node]
 
-OURS = ("cumulet-api", "cumulet-scheduler", "cumulet-compute-agent", "supervisord", "qemu-system", "dnsmasq", "libvirtd",
-        "virtlogd")  # fmt: skip
+OURS = ("cumulet-api", "cumulet-scheduler", "cumulet-compute-agent", "cumulet-console", "supervisord", "qemu-system",
+        "dnsmasq", "libvirtd", "virtlogd")  # fmt: skip
 FOREIGN = "otherfilter"
 
 

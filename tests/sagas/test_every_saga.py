@@ -27,6 +27,12 @@ STARTED_BY = {
     "server_stop": Action.STOP,
     "server_reboot": Action.REBOOT,
     "server_restore": Action.RESTORE,
+    "server_restore_domain": Action.RESTORE_DOMAIN,
+    "server_resize": Action.RESIZE,
+    "server_confirm_resize": Action.CONFIRM_RESIZE,
+    "server_revert_resize": Action.REVERT_RESIZE,
+    "server_rescue": Action.RESCUE,
+    "server_soft_delete": Action.SOFT_DELETE,
     "server_pause": Action.PAUSE,
     "server_suspend": Action.SUSPEND,
     "server_resume": Action.RESUME,
@@ -41,11 +47,35 @@ STARTED_BY = {
 }
 #: ports that a server has then beside the one it was made with
 PORTS_MORE = {"server_attach_interface": 1, "server_detach_interface": -1}
-STEPS = [(kind, step.name) for kind, saga in SAGAS.items() if kind in STARTED_BY for step in saga.steps]
+#: steps whose command removes something, so that a node that failed at it has not nothing left
+REMOVALS = ("ensure_absent", "clear_old_place", "leave_node", "take_back")
+#: claims (rows, vCPUs, memory) and cores counted in the quota, where a second flavor has a part in them
+RESIZED = {"server_resize": ((2, 3, 384), 2), "server_confirm_resize": ((1, 2, 256), 2)}
+#: sagas that do other things when the server moves to another node; they are tested both ways
+MOVING = ("server_resize", "server_confirm_resize", "server_revert_resize")
+KINDS = [(kind, False) for kind in sorted(STARTED_BY)] + [(kind, True) for kind in MOVING]
+STEPS = [(kind, step.name, moves) for kind, moves in KINDS for step in SAGAS[kind].steps]
+#: steps that ask nothing of a node unless the server moves, or has moved
+ONLY_MOVING = ("snapshot_instance", "upload_snapshot", "leave_node")
+ASKED = [
+    (kind, name, moves)
+    for kind, name, moves in STEPS
+    if (kind, name) != ("server_delete", "clear_old_place")
+    and (moves or kind != "server_resize" or name not in ONLY_MOVING)
+]
 
 
 class Broken(CloudError):
     code = "broken_for_the_test"
+
+
+def make_world(folder: Path, sagas: dict[str, Saga] | None, moves: bool) -> World:
+    world = World(folder, sagas)
+    world.config = dataclasses.replace(
+        world.config, compute=dataclasses.replace(world.config.compute, resize_on_same_node=not moves)
+    )
+    world.engine = world.make_engine("worker-1")
+    return world
 
 
 def with_steps(kind: str, change: Callable[[Step], Step]) -> dict[str, Saga]:
@@ -71,17 +101,19 @@ def assert_reached(world: World, instance_id: str, operation_id: str, kind: str)
     wanted = ACTIONS[STARTED_BY[kind]].leads_to or VmState.ACTIVE
     assert instance.vm_state == wanted
     assert instance.task_state is None
-    living = 0 if wanted == VmState.DELETED else 1
+    living = 0 if wanted in (VmState.DELETED, VmState.SOFT_DELETED) else 1
     placed = 0 if wanted in (VmState.DELETED, VmState.SHELVED_OFFLOADED) else 1
     assert world.guests() == placed
-    assert world.claims() == (placed, placed, 128 * placed)
+    claims, cores = RESIZED.get(kind, ((placed, placed, 128 * placed), living))
+    assert world.claims() == claims
     assert world.bound_ports() == placed + PORTS_MORE.get(kind, 0)
-    assert world.usage()["port"] == living + PORTS_MORE.get(kind, 0)
+    assert world.usage()["port"] == (wanted != VmState.DELETED) + PORTS_MORE.get(kind, 0)
     assert_plugged(world, instance_id)
     assert {key: used for key, used in world.usage().items() if key in ("instances", "cores")} == {
         "instances": living,
-        "cores": living,
+        "cores": cores,
     }
+    assert world.differences() == []
 
 
 def assert_plugged(world: World, instance_id: str) -> None:
@@ -103,6 +135,7 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
         assert world.claims() == (1, 1, 128), "what may still be used is given to nobody"
         return
     assert instance.vm_state == (ACTIONS[STARTED_BY[kind]].on_failure or before)
+    assert world.differences() == []
     if ACTIONS[STARTED_BY[kind]].operation_class == OperationClass.DEVICE:
         assert (world.bound_ports(), world.usage()["port"]) == (1, 1), "the device is where it was"
         assert_plugged(world, instance_id)
@@ -112,7 +145,7 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
         assert world.bound_ports() == 0
         assert instance.fault is not None
         assert instance.fault["code"] == "broken_for_the_test"
-    assert world.usage()["instances"] == 1, "an instance in ERROR still counts, until it is deleted"
+    assert world.usage()["instances"] == (instance.vm_state != VmState.SOFT_DELETED), "one in ERROR still counts"
 
 
 def test_every_saga_is_in_the_harness() -> None:
@@ -122,8 +155,8 @@ def test_every_saga_is_in_the_harness() -> None:
     assert not set(STARTED_BY) & set(volume_world.STARTED_BY)
 
 
-@pytest.mark.parametrize(("kind", "name"), STEPS)
-def test_a_step_done_twice_is_done_once(tmp_path: Path, kind: str, name: str) -> None:
+@pytest.mark.parametrize(("kind", "name", "moves"), STEPS)
+def test_a_step_done_twice_is_done_once(tmp_path: Path, kind: str, name: str, moves: bool) -> None:
     def twice(step: Step) -> Step:
         if step.name != name or isinstance(step, Remote):
             return step
@@ -134,7 +167,7 @@ def test_a_step_done_twice_is_done_once(tmp_path: Path, kind: str, name: str) ->
 
         return dataclasses.replace(step, do=do)
 
-    world = World(tmp_path, with_steps(kind, twice))
+    world = make_world(tmp_path, with_steps(kind, twice), moves)
     instance_id, operation_id = start(world, kind)
     world.bus.duplicate = True  # and every command reaches the node twice, with two reports
     world.run()
@@ -165,15 +198,15 @@ def failing(kind: str, name: str, undo_twice: bool) -> dict[str, Saga]:
 
 
 @pytest.mark.parametrize("undo_twice", [False, True])
-@pytest.mark.parametrize(("kind", "name"), STEPS)
-def test_a_failure_leaves_a_clean_slate(tmp_path: Path, kind: str, name: str, undo_twice: bool) -> None:
-    world = World(tmp_path, failing(kind, name, undo_twice))
+@pytest.mark.parametrize(("kind", "name", "moves"), ASKED)
+def test_a_failure_leaves_a_clean_slate(tmp_path: Path, kind: str, name: str, moves: bool, undo_twice: bool) -> None:
+    world = make_world(tmp_path, failing(kind, name, undo_twice), moves)
     instance_id, operation_id = start(world, kind)
     before = VmState(world.instance(instance_id).vm_state)
     world.bus.duplicate = undo_twice
     if isinstance(next(step for step in SAGAS[kind].steps if step.name == name), Remote):
         for node in world.nodes.values():
-            node.fail, node.fail_absent = 2, kind in ("server_delete", "server_remains", "server_offload")
+            node.fail, node.fail_step, node.fail_absent = 2, name, name in REMOVALS
     world.run()
     assert_clean(world, instance_id, operation_id, kind, before)
 
@@ -199,9 +232,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("turns", range(1, 5))
-@pytest.mark.parametrize("kind", sorted(STARTED_BY))
-def test_another_worker_finishes_what_a_killed_one_began(tmp_path: Path, kind: str, turns: int) -> None:
-    world = World(tmp_path)
+@pytest.mark.parametrize(("kind", "moves"), KINDS)
+def test_another_worker_finishes_what_a_killed_one_began(tmp_path: Path, kind: str, moves: bool, turns: int) -> None:
+    world = make_world(tmp_path, None, moves)
     instance_id, operation_id = start(world, kind)
     dying = DyingEngine(
         db=world.db,
@@ -222,7 +255,7 @@ def test_another_worker_finishes_what_a_killed_one_began(tmp_path: Path, kind: s
     assert_reached(world, instance_id, operation_id, kind)
 
 
-@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, n in STEPS if k == "server_create"])
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, n, _ in STEPS if k == "server_create"])
 def test_a_killed_worker_s_unwinding_is_finished_by_another(tmp_path: Path, kind: str, name: str) -> None:
     for turns in range(1, 6):
         folder = tmp_path / str(turns)

@@ -18,9 +18,22 @@ from sqlalchemy.orm import Session
 from common.clock import ManualClock
 from common.config import ComputeConfig, Config, DatabaseConfig
 from common.context import RequestContext
-from common.db import device_operations, instances, node_life, nodes, ports, quotas, remains
+from common.db import (
+    audit,
+    device_operations,
+    instances,
+    node_life,
+    nodes,
+    ports,
+    quotas,
+    remains,
+    resizes,
+    server_migrations,
+    soft_deletion,
+)
 from common.db.base import Base
 from common.db.models import Allocation, Image, Instance, Network, Node, Operation, Port, QuotaUsage, Subnet
+from common.db.server_migrations import MigrationType
 from common.db.session import Database
 from common.deadlines import NODE_DOWN_S
 from common.ids import new_id, new_request_id
@@ -41,10 +54,12 @@ from common.rpc.compute_v1 import (
     RebuildInstance,
     Report,
     ReportKind,
+    ResizeInstance,
     SnapshotInstance,
     UploadSnapshot,
     WantedPower,
 )
+from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
 from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
@@ -66,7 +81,13 @@ LEADS_THERE = {
     VmState.PAUSED: Action.PAUSE,
     VmState.SUSPENDED: Action.SUSPEND,
     VmState.SHELVED: Action.SHELVE,
+    VmState.RESIZED: Action.RESIZE,
+    VmState.RESCUED: Action.RESCUE,
+    VmState.SOFT_DELETED: Action.SOFT_DELETE,
 }
+LIMITS = {"instances": 10, "cores": 20, "ram": 9999}
+BIGGER = {"id": "2", "name": "g", "vcpus": 2, "memory_mib": 256, "root_gib": 2}
+RESCUE_DISK = {"kind": "disk", "bus": "", "first": True}
 
 
 @dataclass
@@ -81,6 +102,7 @@ class SimNode:
     devices: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
     fail: int = 0
     fail_absent: bool = False
+    fail_step: str = ""  # only commands of this step
     fails_only: type | None = None  # the one kind of command that fails; None: of any kind
     retry_elsewhere: bool = False
     dead: bool = False
@@ -91,6 +113,7 @@ class SimNode:
         if self.dead:
             return None
         may_fail = self.fails_only is None or isinstance(command, self.fails_only)
+        may_fail = may_fail and self.fail_step in ("", command.step)
         if self.fail and may_fail and (self.fail_absent or not isinstance(command, _REMOVALS)):
             self.fail -= 1
             return self.report(
@@ -114,7 +137,9 @@ class SimNode:
             devices = self.devices.setdefault(command.instance_id, {})
             if devices.get(command.device_id, (0, False))[0] <= command.generation:
                 devices[command.device_id] = (command.generation, isinstance(command, PlugPort | PlugVolume))
-        elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot):
+        elif isinstance(command, RestoreKeptDisks):
+            self.domains.pop(command.instance_id, None)
+        elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot | DiscardKeptDisks):
             _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
         elif isinstance(command, EnsurePaused):
             power = PowerState.PAUSED if command.paused else PowerState.RUNNING
@@ -122,8 +147,9 @@ class SimNode:
         elif isinstance(command, EnsureStopped | EnsureSaved):
             power = PowerState.SHUTDOWN
             self.domains[command.instance_id] = (command.epoch, power)
-        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance):
-            stopped = isinstance(command, EnsureInstance | RebuildInstance) and command.power == WantedPower.STOPPED
+        elif isinstance(command, EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance | ResizeInstance):
+            told = isinstance(command, EnsureInstance | RebuildInstance | ResizeInstance)
+            stopped = told and command.power == WantedPower.STOPPED
             power = PowerState.SHUTDOWN if stopped else PowerState.RUNNING
             self.domains[command.instance_id] = (command.epoch, power)
         return self.report(command, ReportKind.DONE, power=power, absent=power == PowerState.ABSENT)
@@ -196,6 +222,7 @@ class World:
             )
             session.add(network)
             session.flush()
+            quotas.count(session, PROJECT, {"network": 1, "subnet": 1})
             session.add(
                 Subnet(
                     id=new_id(),
@@ -269,9 +296,7 @@ class World:
             "properties": {},
         }
         with self.db.write() as session:
-            quotas.take(
-                session, PROJECT, {"instances": 1, "cores": 1, "ram": 128}, {"instances": 10, "cores": 20, "ram": 9999}
-            )
+            quotas.take(session, PROJECT, {"instances": 1, "cores": 1, "ram": 128}, LIMITS)
             values: dict[str, Any] = {
                 "id": new_id(),
                 "project_id": PROJECT,
@@ -316,11 +341,26 @@ class World:
                     session, instances.get(session, instance_id), action, port.id, self.context(), self.clock.now(),
                     {"mac_address": port.mac_address},
                 )  # fmt: skip
-            if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.SHELVE):
+            if action in (Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.SHELVE, Action.RESIZE, Action.MIGRATE):
                 params = {"image_id": self._image(session)} | params
-            return instances.begin(
-                session, instances.get(session, instance_id), action, self.context(), self.clock.now(), params
-            ).id
+            return self._begin(session, instances.get(session, instance_id), action, params).id
+
+    def _begin(self, session: Session, instance: Instance, action: Action, params: dict[str, Any]) -> Operation:
+        """As the API does."""
+        now = self.clock.now()
+        if action == Action.RESTORE:
+            return soft_deletion.restore(session, instance, self.context(), now, LIMITS)
+        if action in (Action.RESCUE, Action.UNRESCUE):
+            params = {"rescue": instance.rescue or {**RESCUE_DISK, "image": instance.image}} | params
+        if action not in (Action.RESIZE, Action.MIGRATE):
+            return instances.begin(session, instance, action, self.context(), now, params)
+        flavor = params.pop("flavor", BIGGER if action == Action.RESIZE else instance.flavor)
+        resizes.take_quota(session, instance, flavor, LIMITS)
+        state = VmState(instance.vm_state)
+        operation = instances.begin(session, instance, action, self.context(), now, params)
+        instances.get(session, instance.id).resize = resizes.asked(flavor, state)
+        server_migrations.begin(session, instance, operation, MigrationType.RESIZE, flavor, now)
+        return operation
 
     def _image(self, session: Session) -> str:
         """An image as the API registers it, with the bytes that no node sends here."""
@@ -439,6 +479,11 @@ class World:
                 session.scalar(sa.select(sa.func.count()).select_from(Port).where(Port.binding_node_id.is_not(None)))
                 or 0
             )
+
+    def differences(self) -> list[Any]:
+        """What the product's own audit finds in the database."""
+        with self.db.read() as session:
+            return audit.differences(session)
 
     def usage(self) -> dict[str, int]:
         with self.db.read() as session:

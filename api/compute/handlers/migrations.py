@@ -1,11 +1,15 @@
-"""os-migrations and /servers/{id}/migrations: moves of servers between nodes. Nothing moves a server yet: there are none."""
+"""os-migrations: resizes and migrations of servers; and /servers/{id}/migrations, which Nova keeps for live ones."""
 
 from __future__ import annotations
 
 from api.compute import query
-from api.compute.operations import servers
+from api.compute.operations import server_migrations, servers
+from api.compute.views import links
+from api.compute.views import migrations as views
+from api.compute.views.fields import reader
 from api.microversion import Microversion
 from api.request import ApiRequest, Reply
+from common.db.server_migrations import MigrationFilter
 from common.errors import InvalidRequest, NotFound
 
 _FILTERS = frozenset({"hidden", "host", "instance_uuid", "migration_type", "source_compute", "status"})
@@ -17,20 +21,36 @@ STRICT = Microversion(2, 59)
 
 
 def list_all(request: ApiRequest) -> Reply:
-    """Raises InvalidRequest for a parameter that isn't known, or a marker: there is no row it could be of."""
+    """Raises InvalidRequest for a parameter that isn't known, or a marker that no migration bears."""
     for name in request.query:
-        known = name in _FILTERS or (name in _SINCE and request.version >= _SINCE[name])
-        if not known and request.version >= STRICT:
+        if not _knows(request, name) and request.version >= STRICT:
             raise InvalidRequest(f"Additional query parameters are not allowed ({name[:80]!r} was unexpected)")
-    if request.version >= STRICT:
-        query.number(request, "limit", 0)
-        query.time(request, "changes-since")
-        if marker := query.text(request, "marker"):
-            raise InvalidRequest(f"Marker {marker[:64]} could not be found.")
-    return Reply({"migrations": []})
+    found = server_migrations.list_page(request.services, _wanted(request), query.page(request))
+    more = links.next_page(request, "os-migrations", [row.id for row in found]) if request.version >= STRICT else []
+    listed = [views.migration(row, reader(request)) for row in found]
+    return Reply({"migrations": listed, **({"migrations_links": more} if more else {})})
+
+
+def _knows(request: ApiRequest, name: str) -> bool:
+    return name in _FILTERS or (name in _SINCE and request.version >= _SINCE[name])
+
+
+def _wanted(request: ApiRequest) -> MigrationFilter:
+    def text(name: str) -> str | None:
+        return query.text(request, name) if _knows(request, name) else None
+
+    dated = {
+        field: query.time(request, name) if _knows(request, name) else None
+        for field, name in (("changes_since", "changes-since"), ("changes_before", "changes-before"))
+    }
+    return MigrationFilter(
+        instance_id=text("instance_uuid"), status=text("status"), type=text("migration_type"), host=text("host"),
+        source_node=text("source_compute"), user_id=text("user_id"), project_id=text("project_id"), **dated,
+    )  # fmt: skip
 
 
 def list_of_server(request: ApiRequest, server_id: str) -> Reply:
+    """Those of running servers that go on: none, for servers are moved switched off."""
     servers.show(request.services, request.context, server_id)
     return Reply({"migrations": []})
 

@@ -65,6 +65,12 @@ def force_delete(request: ApiRequest, server_id: str) -> Reply:
     return Reply(status=202)
 
 
+def restore(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.RESTORE)
+    server_actions.restore(request.services, request.context, server_id)
+    return Reply(status=202)
+
+
 def console_log(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.CONSOLE_LOG)
     length = (request.body["os-getConsoleOutput"] or {}).get("length")
@@ -99,6 +105,12 @@ def reset_state(request: ApiRequest, server_id: str) -> Reply:
 
 def inject_network_info(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.INJECT_NETWORK)
+    server_actions.tell_node_of_network(request.services, request.context, server_id)
+    return Reply(status=202)
+
+
+def reset_network(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.RESET_NETWORK)
     server_actions.tell_node_of_network(request.services, request.context, server_id)
     return Reply(status=202)
 

@@ -16,7 +16,6 @@ from api.compute.views.fields import Body, reader
 from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from api.schema import Schema, validate
-from common.states import Action
 
 _NOTHING = ServerPage((), {}, {}, {})
 
@@ -60,7 +59,7 @@ def _update_schema(version: Microversion) -> Schema:
 
 
 def delete(request: ApiRequest, server_id: str) -> Reply:
-    server_actions.begin(request.services, request.context, server_id, Action.DELETE)
+    server_actions.delete(request.services, request.context, server_id)
     return Reply(status=204)
 
 

@@ -9,16 +9,17 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
+from api.compute.operations.quota_defaults import defaults
 from api.compute.operations.servers import check_not_locked
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, network_state, node_life, operations, servers
+from common.db import instances, network_state, node_life, operations, servers, soft_deletion
 from common.db.models import Instance
 from common.errors import Conflict, Forbidden, StateConflict
 from common.killpoints import reach
 from common.rpc import queries_v1
 from common.rpc.queries_v1 import Answer
-from common.states import ACTIONS, MOVES, Action, VmState
+from common.states import ACTIONS, RESETS, Action, VmState
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # everything but tab and newline: no terminal escapes (CON-07)
 ADMIN, OWNER = "admin", "owner"
@@ -97,8 +98,44 @@ def unlock(services: Services, context: RequestContext, server_id: str) -> None:
     services.db.run(work)
 
 
+def delete(services: Services, context: RequestContext, server_id: str) -> None:
+    """Delete for good, or so that the server can be restored for a time, as configured and as its state allows.
+
+    Raises NotFound, Conflict for a locked server.
+    """
+    keep_s = services.config.compute.reclaim_deleted_after_s
+
+    def work(session: Session) -> tuple[str, None]:
+        now = services.clock.now()
+        instance = instances.get_visible(session, server_id, context)
+        check_not_locked(instance, context)
+        kept = keep_s > 0 and soft_deletion.is_possible(instance)
+        kept = kept and not node_life.is_down(session, str(instance.node_id), now)
+        action = Action.SOFT_DELETE if kept else Action.DELETE
+        return instances.begin(session, instance, action, context, now).id, None
+
+    begun(services, Action.DELETE, work)
+
+
+def restore(services: Services, context: RequestContext, server_id: str) -> None:
+    """Bring a deleted server back. Raises NotFound, StateConflict, QuotaExceeded, Conflict."""
+
+    def work(session: Session) -> tuple[str, None]:
+        now = services.clock.now()
+        instance = instances.get_visible(session, server_id, context)
+        check_not_locked(instance, context)
+        check_node(session, instance, Action.RESTORE, now)
+        limits = defaults(services.config.quota)
+        return soft_deletion.restore(session, instance, context, now, limits).id, None
+
+    begun(services, Action.RESTORE, work)
+
+
 def reset_state(services: Services, context: RequestContext, server_id: str, to: VmState) -> None:
-    """An administrator's correction of vm_state. Raises NotFound, Conflict while an operation is running."""
+    """An administrator's correction of vm_state. Raises NotFound, Conflict while an operation is running.
+
+    ACTIVE stands for what the server is by its row: one that is being resized or rescued is that again.
+    """
 
     def work(session: Session) -> None:
         instance = servers.get_for_update(session, server_id, context)
@@ -107,14 +144,21 @@ def reset_state(services: Services, context: RequestContext, server_id: str, to:
                 f"Instance {instance.id} can't be reset while operation {running[0].id} ({running[0].action}) runs."
             )
         state = VmState(instance.vm_state)
-        if to not in MOVES[state]:
+        wanted = to if to == VmState.ERROR else _settled(instance)
+        if wanted not in RESETS.get(state, ()) or (wanted != VmState.ERROR and instance.node_id is None):
             raise StateConflict(f"Instance {instance.id} can't be reset from {state} to {to}.", vm_state=state.value)
         instances.transition(
-            session, instance.id, to, expect=[state], operation_id=None, now=services.clock.now(),
+            session, instance.id, wanted, expect=[state], operation_id=None, now=services.clock.now(),
             reason="reset by an administrator", task_state=None,
         )  # fmt: skip
 
     services.db.run(work)
+
+
+def _settled(instance: Instance) -> VmState:
+    if instance.resize and instance.resize["moved"]:
+        return VmState.RESIZED
+    return VmState.RESCUED if instance.rescue else VmState.ACTIVE
 
 
 def tell_node_of_network(services: Services, context: RequestContext, server_id: str) -> None:

@@ -190,6 +190,41 @@ UNSHELVE_277 = obj(
     }},
     ("unshelve",),
 )  # fmt: skip
+UNSHELVE_291 = obj(
+    {"unshelve": {
+        "type": ["object", "null"], "additionalProperties": False, "minProperties": 1,
+        "properties": {"availability_zone": {"anyOf": [NAME, {"type": "null"}]}, "host": NAME},
+    }},
+    ("unshelve",),
+)  # fmt: skip
+RESIZE = obj(
+    {"resize": obj({"flavorRef": _BASE["flavorRef"], "OS-DCF:diskConfig": DISK_CONFIG}, ("flavorRef",))}, ("resize",)
+)
+CONFIRM_RESIZE = obj({"confirmResize": _NOTHING}, ("confirmResize",))
+REVERT_RESIZE = obj({"revertResize": _NOTHING}, ("revertResize",))
+MIGRATE = obj({"migrate": _NOTHING}, ("migrate",))
+MIGRATE_256 = obj(
+    {"migrate": {
+        "type": ["object", "null"], "additionalProperties": False,
+        "properties": {"host": {"anyOf": [NAME, {"type": "null"}]}},
+    }},
+    ("migrate",),
+)  # fmt: skip
+RESCUE = obj(
+    {"rescue": {
+        "type": ["object", "null"], "additionalProperties": False,
+        "properties": {"adminPass": _BASE["adminPass"], "rescue_image_ref": UUID},
+    }},
+    ("rescue",),
+)  # fmt: skip
+UNRESCUE = obj({"unrescue": _NOTHING}, ("unrescue",))
+RESTORE = obj({"restore": _NOTHING}, ("restore",))
+CHANGE_PASSWORD = obj(
+    {"changePassword": obj({"adminPass": {"type": "string", "minLength": 0, "maxLength": 255}}, ("adminPass",))},
+    ("changePassword",),
+)
+CRASH_DUMP = obj({"trigger_crash_dump": {"type": "null"}}, ("trigger_crash_dump",))
+RESET_NETWORK = obj({"resetNetwork": _NOTHING}, ("resetNetwork",))
 FORCE_DELETE = obj({"forceDelete": _NOTHING}, ("forceDelete",))
 REBOOT = obj(
     {"reboot": obj({"type": {"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, ("type",))}, ("reboot",)

@@ -22,7 +22,7 @@ ASKED_AT_ONCE = 32
 Held = Mapping[str, Mapping[str, DomainDigest]]
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 _NOT_OFF = (VmState.ACTIVE, VmState.PAUSED)
-_NOT_RUNNING = (VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.SHELVED)
+_NOT_RUNNING = (VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.SHELVED, VmState.SOFT_DELETED)
 
 
 @dataclass(frozen=True)

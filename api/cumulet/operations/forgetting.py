@@ -12,7 +12,7 @@ from common.db import instances, node_life, remains, servers_on_node
 from common.errors import CloudError, Conflict
 from common.states import ON_NODE, VmState
 
-_RAN = tuple(ON_NODE)
+_RAN = tuple(ON_NODE - {VmState.SOFT_DELETED})
 
 
 class NodeGivenUp(CloudError):

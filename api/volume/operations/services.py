@@ -17,7 +17,7 @@ def list_all(services: Services, *, host: str | None = None, binary: str | None 
 
 
 def set_disabled(services: Services, host: str, binary: str, reason: str | None, *, disabled: bool) -> VolumeService:
-    """Raises NotFound. A disabled cinder-volume gets no new volumes, a disabled cinder-backup no new backups."""
+    """Raises NotFound. A disabled cinder-volume gets no new volumes."""
 
     def work(session: Session) -> VolumeService:
         found = volume_services.find(session, host, binary)

@@ -10,6 +10,7 @@ from common.db.models.compute import (
     NodeToken,
     QuotaLimit,
     QuotaUsage,
+    ServerMigration,
     Service,
 )
 from common.db.models.console import ConsoleToken
@@ -167,6 +168,7 @@ __all__ = [
     "SegmentRange",
     "ServerGroup",
     "ServerGroupMember",
+    "ServerMigration",
     "Service",
     "ServiceProfile",
     "ServiceProvider",

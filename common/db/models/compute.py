@@ -151,6 +151,12 @@ class Instance(Base):
             sqlite_where=sa.text("vm_state = 'shelved'"),
             postgresql_where=sa.text("vm_state = 'shelved'"),
         ),
+        sa.Index(
+            "ix_instances_passing",
+            "id",
+            sqlite_where=sa.text("vm_state IN ('resized', 'soft-delete')"),
+            postgresql_where=sa.text("vm_state IN ('resized', 'soft-delete')"),
+        ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     project_id: Mapped[str] = mapped_column(sa.String(64))
@@ -185,6 +191,13 @@ class Instance(Base):
     shelved: Mapped[dict[str, Any] | None] = mapped_column(
         sa.JSON(none_as_null=True)
     )  # {"image_id", "image", "at"}: what it is made from when it is unshelved, until then
+    resize: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True)
+    )  # what a resize that is not confirmed is to lead to, or has led from (common/db/resizes.py)
+    rescue: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True)
+    )  # {"image", "kind", "bus", "first"}: what it is booted from instead of its own disk, until it is unrescued
+    soft_deleted_at: Mapped[datetime | None]
     disk_config: Mapped[str] = mapped_column(sa.String(8), default="MANUAL")
     access_ip_v4: Mapped[str] = mapped_column(sa.String(64), default="")
     access_ip_v6: Mapped[str] = mapped_column(sa.String(64), default="")
@@ -202,6 +215,26 @@ class Instance(Base):
     updated_at: Mapped[datetime]
     launched_at: Mapped[datetime | None]
     terminated_at: Mapped[datetime | None]
+
+
+class ServerMigration(Base):
+    """A resize or migration of a server, as os-migrations shows it. status and type are Nova's words."""
+
+    __tablename__ = "server_migrations"
+    __table_args__ = (sa.Index("ix_server_migrations_instance", "instance_id", "number"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)  # the API's id
+    id: Mapped[str] = mapped_column(Id, unique=True)  # the API's uuid: the operation that made it
+    instance_id: Mapped[str] = mapped_column(Id)
+    project_id: Mapped[str] = mapped_column(sa.String(64))
+    user_id: Mapped[str] = mapped_column(sa.String(64))
+    type: Mapped[str] = mapped_column(sa.String(16))  # resize, migration
+    status: Mapped[str] = mapped_column(sa.String(16))
+    source_node: Mapped[str | None] = mapped_column(Name)
+    target_node: Mapped[str | None] = mapped_column(Name)
+    old_flavor_id: Mapped[str] = mapped_column(Name)
+    new_flavor_id: Mapped[str] = mapped_column(Name)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
 
 
 class Allocation(Base):

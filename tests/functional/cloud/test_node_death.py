@@ -282,7 +282,7 @@ def test_guests_that_the_watchdog_stopped_come_back_by_themselves(make_cloud: Ma
     assert (watchdog.look(), node.power(server_id)) == (1, PowerState.SHUTDOWN)
     back(cloud, node)
     assert (cloud.status(server_id), node.power(server_id)) == ("ACTIVE", PowerState.RUNNING)
-    assert cloud.operations(server_id)[0].kind == "server_restore"
+    assert cloud.operations(server_id)[0].kind == "server_restore_domain"
     assert watchdog.look() == 0
     cloud.do(server_id, "os-stop")
     assert cloud.status(server_id) == "SHUTOFF"

@@ -99,7 +99,7 @@ def test_a_domain_removed_behind_our_back_is_restored(cloud: Cloud, status: str)
     settle(cloud)
     assert cloud.status(server_id) == status
     assert node.power(server_id) == (PowerState.RUNNING if status == "ACTIVE" else PowerState.SHUTDOWN)
-    assert [each.kind for each in cloud.operations(server_id)].count("server_restore") == 1
+    assert [each.kind for each in cloud.operations(server_id)].count("server_restore_domain") == 1
 
 
 def test_a_missing_domain_may_be_an_error_instead(make_cloud: MakeCloud) -> None:

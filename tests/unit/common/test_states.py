@@ -30,8 +30,9 @@ def test_deleted_is_the_end() -> None:
     assert all(VmState.DELETED not in rule.allowed for rule in ACTIONS.values())
 
 
-def test_only_delete_is_pre_empting_so_far() -> None:
-    assert {a for a, r in ACTIONS.items() if r.operation_class == OperationClass.PREEMPTING} == {Action.DELETE}
+def test_only_deletions_are_pre_empting_so_far() -> None:
+    found = {action for action, rule in ACTIONS.items() if rule.operation_class == OperationClass.PREEMPTING}
+    assert found == {Action.DELETE, Action.SOFT_DELETE}
 
 
 @pytest.mark.parametrize(("vm_state", "task", "status"), [
@@ -40,7 +41,9 @@ def test_only_delete_is_pre_empting_so_far() -> None:
     ("active", "rebuilding", "REBUILD"), ("stopped", "rebuilding", "REBUILD"), ("error", "rebuilding", "REBUILD"),
     ("shelved", None, "SHELVED"), ("shelved_offloaded", "unshelving", "SHELVED_OFFLOADED"),
     ("paused", None, "PAUSED"), ("suspended", "resuming", "SUSPENDED"),
-    ("deleted", None, "DELETED"), ("active", "powering-off", "ACTIVE"),
+    ("deleted", None, "DELETED"), ("resized", None, "VERIFY_RESIZE"), ("resized", "resize_reverting", "REVERT_RESIZE"),
+    ("active", "resize_migrating", "RESIZE"), ("stopped", "resize_finish", "RESIZE"), ("rescued", None, "RESCUE"),
+    ("soft-delete", None, "SOFT_DELETED"), ("active", "powering-off", "ACTIVE"),
 ])  # fmt: skip
 def test_status_is_computed_from_both_states(vm_state: str, task: str | None, status: str) -> None:
     assert server_status(vm_state, task) == status
