@@ -68,6 +68,8 @@ OPENSTACK: Final[dict[str, str]] = {
     ),
     **_noun("server", "server_rebuild", rebuild="RebuildServer"),
     **_noun("server", "server_shelf", shelve="ShelveServers", unshelve="UnshelveServers"),
+    **_noun("server", "server_volume", add_volume="AddVolume", remove_volume="RemoveVolume"),
+    **_noun("server volume", "server_volume", list="ListVolumes", set="SetVolume", update="SetVolume"),
     **_noun("server image", "server_image", create="CreateServerImage"),
     **_noun("server backup", "server_image", create="CreateServerBackup"),
     **_noun("server event", "server_event", list="ListEvents", show="ShowEvent"),
@@ -80,6 +82,30 @@ OPENSTACK: Final[dict[str, str]] = {
     **_noun("user", "user", list="ListUsers", show="ShowUser", create="CreateUser", delete="DeleteUsers", set="SetUser"),
     **_noun(
         "volume", "volume", list="ListVolumes", show="ShowVolume", create="CreateVolume", delete="DeleteVolumes",
-        set="SetVolume", unset="UnsetVolume",
+        revert="RevertVolume", summary="VolumeSummary",
     ),
+    **_noun("volume", "volume_set", set="SetVolume", unset="UnsetVolume"),
+    **_noun(
+        "volume snapshot", "volume_snapshot", list="ListSnapshots", show="ShowSnapshot", create="CreateSnapshot",
+        delete="DeleteSnapshots", set="SetSnapshot", unset="UnsetSnapshot",
+    ),
+    **_noun(
+        "volume type", "volume_type", list="ListTypes", show="ShowType", create="CreateType", delete="DeleteTypes",
+        set="SetType", unset="UnsetType",
+    ),
+    **_noun(
+        "volume attachment", "volume_attachment", list="ListAttachments", show="ShowAttachment", create="CreateAttachment",
+        set="SetAttachment", complete="CompleteAttachment", delete="DeleteAttachment",
+    ),
+    **_noun(
+        "volume transfer request", "volume_transfer", list="ListTransfers", show="ShowTransfer", create="CreateTransfer",
+        accept="AcceptTransfer", delete="DeleteTransfers",
+    ),
+    **_noun(
+        "volume qos", "volume_qos", list="ListQos", show="ShowQos", create="CreateQos", delete="DeleteQos", set="SetQos",
+        unset="UnsetQos", associate="AssociateQos", disassociate="DisassociateQos",
+    ),
+    **_noun("volume service", "volume_service", list="ListServices", set="SetService"),
+    **_noun("volume backend pool", "volume_service", list="ListPools"),
+    **_noun("volume message", "volume_service", list="ListMessages", show="ShowMessage", delete="DeleteMessages"),
 }  # fmt: skip
