@@ -59,6 +59,10 @@ ADDRESS_GROUP = Kind("address group", "network", "/address-groups", "address_gro
 QOS_POLICY = Kind("network qos policy", "network", "/qos/policies", "policy", "policies")
 RBAC = Kind("network rbac", "network", "/rbac-policies", "rbac_policy", "rbac_policies", names=False, name_key="id")
 AGENT = Kind("network agent", "network", "/agents", "agent", "agents", names=False, name_key="id")
+IP_AVAILABILITY = Kind(
+    "ip availability", "network", "/network-ip-availabilities", "network_ip_availability", "network_ip_availabilities",
+    names=False, name_key="network_name",
+)  # fmt: skip
 TRUNK = Kind("network trunk", "network", "/trunks", "trunk", "trunks")
 RULE = Kind("security group rule", "network", "/security-group-rules", "security_group_rule", "security_group_rules")
 PROJECT = Kind("project", "identity", "/projects", "project", "projects")
@@ -71,7 +75,7 @@ ENDPOINT = Kind("endpoint", "identity", "/endpoints", "endpoint", "endpoints", n
 
 def many(kind: Kind) -> str:
     """The noun for several."""
-    return f"{kind.noun.removesuffix('y')}ies" if kind.noun.endswith("cy") else f"{kind.noun}s"
+    return f"{kind.noun.removesuffix('y')}ies" if kind.noun.endswith(("cy", "ty")) else f"{kind.noun}s"
 
 
 def server_id(cloud: Cloud, name_or_id: str) -> str:

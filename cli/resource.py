@@ -148,11 +148,15 @@ class ShowThing(ShowOne):  # type: ignore[misc]
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         cloud: Cloud = self.app.cloud()
-        return show(self.columns, self.ready(cloud, find.one(cloud, self.kind, parsed_args.thing)))
+        thing = self.ready(cloud, find.one(cloud, self.kind, parsed_args.thing))
+        return show(self.shown(thing), thing)
 
     def ready(self, cloud: Cloud, thing: dict[str, Any]) -> dict[str, Any]:
         """The thing with what its columns need beside its own answer."""
         return thing
+
+    def shown(self, thing: dict[str, Any]) -> Sequence[Field]:
+        return self.columns
 
 
 class DeleteThings(Command):  # type: ignore[misc]
@@ -208,7 +212,8 @@ class CreateThing(ShowOne):  # type: ignore[misc]
         if self.tagged and parsed_args.tags:
             tags.replace(cloud, self.kind, made["id"], parsed_args.tags)
             made = {**made, "tags": parsed_args.tags}
-        return show(self.columns, self.ready(cloud, made))
+        made = self.ready(cloud, made)
+        return show(self.shown(made), made)
 
     def more(self, cloud: Cloud, parsed_args: argparse.Namespace) -> dict[str, Any]:
         """What else the body says."""
@@ -220,6 +225,9 @@ class CreateThing(ShowOne):  # type: ignore[misc]
 
     def ready(self, cloud: Cloud, made: dict[str, Any]) -> dict[str, Any]:
         return made
+
+    def shown(self, thing: dict[str, Any]) -> Sequence[Field]:
+        return self.columns
 
 
 class SetThing(Command):  # type: ignore[misc]
@@ -253,6 +261,22 @@ class SetThing(Command):  # type: ignore[misc]
     def more(self, cloud: Cloud, parsed_args: argparse.Namespace, thing: dict[str, Any]) -> dict[str, Any]:
         """What else the body says."""
         return {}
+
+
+class UnsetTags(Command):  # type: ignore[misc]
+    """Remove tags of a thing that has nothing else to remove."""
+
+    kind: ClassVar[Kind]
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        positional(parser, self.kind)
+        tags.add_for_unset(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        cloud: Cloud = self.app.cloud()
+        tags.remove(cloud, self.kind, find.one(cloud, self.kind, parsed_args.thing), parsed_args)
 
 
 def change(cloud: Cloud, kind: Kind, thing: Mapping[str, Any], wanted: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, type=options.words, metavar="<tag>[,<tag>,...]", help=about)
 
 
-def query(parsed_args: argparse.Namespace) -> dict[str, str]:
+def query(parsed_args: argparse.Namespace) -> dict[str, Any]:
     asked = {
         "tags": parsed_args.tags, "tags-any": parsed_args.any_tags, "not-tags": parsed_args.not_tags,
         "not-tags-any": parsed_args.not_any_tags,

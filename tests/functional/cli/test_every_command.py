@@ -8,6 +8,7 @@ from typing import Any
 from cli.commands import OPENSTACK
 from tests.fixtures.live_cloud import PUBLIC_KEY, LiveCloud
 from tests.fixtures.terminal import typed
+from tests.functional.cli.lines_network import NETWORK
 from tests.functional.cli.lines_volume import VOLUME
 from tests.functional.image.imports import disk, foreign
 from tests.unit.ova_files import ova
@@ -100,7 +101,7 @@ LINES: tuple[tuple[str, str, int], ...] = (
     ("demo", "flavor list --limit no", 2), ("demo", "server reboot", 2), ("demo", "no such command", 2),
 )  # fmt: skip
 
-EVERY = (*LINES, *VOLUME)
+EVERY = (*LINES, *VOLUME, *NETWORK)
 
 
 def test_every_command(live_cloud: LiveCloud, tmp_path: Path) -> None:
