@@ -139,7 +139,7 @@ class ConsoleServer:
         self._sessions[session_id] = session
         about: dict[str, Any] = {"instance_id": token.instance_id, "user_id": token.user_id, "kind": token.console}
         try:
-            node = await self._called(session, session_id)
+            node = await self._called(connection, session, session_id)
             if node is None:
                 await connection.close(TRY_AGAIN, "the server's node does not answer")
                 return
@@ -150,8 +150,8 @@ class ConsoleServer:
             session.ended.set()
             del self._sessions[session_id]
 
-    async def _called(self, session: _Session, session_id: str) -> ServerConnection | None:
-        """Ask the node to come. None when it does not, or the guest is another by now."""
+    async def _called(self, browser: ServerConnection, session: _Session, session_id: str) -> ServerConnection | None:
+        """Ask the node to come. None when it does not, the guest is another by now, or the browser has gone meanwhile."""
         token = session.token
         url = console_urls.as_websocket(console_urls.for_nodes(self._config))
         query = OpenConsole(
@@ -164,10 +164,12 @@ class ConsoleServer:
         except CloudError as err:
             refusal = err.message
         if not refusal:
-            try:
-                return await asyncio.wait_for(session.arrived, CONSOLE_DIAL_S)
-            except TimeoutError:
-                refusal = "the node did not come"
+            gone = asyncio.create_task(browser.wait_closed())
+            await asyncio.wait({session.arrived, gone}, timeout=CONSOLE_DIAL_S, return_when=asyncio.FIRST_COMPLETED)
+            refusal = "the browser did not wait for the node" if gone.done() else "the node did not come"
+            gone.cancel()
+            if session.arrived.done():
+                return session.arrived.result()
         log.event(
             logger, "console.failed", logging.WARNING, instance_id=token.instance_id, node=token.node_name,
             reason=refusal,
