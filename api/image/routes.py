@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from api.errors import image_form
 from api.image.handlers import documents, files, images, members, tags, tasks
+from api.image.operations.access import look
 from api.image.routes_metadefs import METADEFS
 from api.policy import Rule
 from api.routing import Api, Handler, Route
 
 
-def _route(method: str, path: str, rule: Rule, handler: Handler, key: str, *, raw_body: bool = False) -> Route:
-    return Route(method, path, None, None, None, rule, handler, f"image:{key}", raw_body)
-
-
 _IMAGE = "/images/<image_id>"
 _MEMBER = f"{_IMAGE}/members/<member_id>"
+
+
+def _route(method: str, path: str, rule: Rule, handler: Handler, key: str, *, raw_body: bool = False) -> Route:
+    seen = look if path.startswith(_IMAGE) else None
+    return Route(method, path, None, None, None, rule, handler, f"image:{key}", raw_body, seen)
+
 
 V2 = (
     _route("POST", "/images", Rule.MEMBER, images.create, "images:create"),

@@ -32,6 +32,8 @@ def _sent(request: ApiRequest) -> tuple[IO[bytes], int | None]:
     if request.stream is None:
         raise InvalidRequest("The request has no body.")
     length = request.headers.get("Content-Length", "")
+    if not length and "Transfer-Encoding" not in request.headers:
+        raise InvalidRequest("The request has no body; an image of no bytes is one that says so: Content-Length: 0.")
     return request.stream, int(length) if length.isdigit() else None
 
 

@@ -2,7 +2,7 @@
 
 queued -> saving names the one upload that may finish. Every ending but success removes what was received and puts the
 image back to queued with the reason: a refused format, a client that went away, a full disk. A process that is killed
-leaves that to `recover`, which runs when an API process starts.
+leaves that to `sweep`, which every API process does now and then.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from common.db.images import StoredBytes
 from common.errors import BodyTooLarge, CloudError, Conflict, InvalidRequest, NotFound
 from common.ids import new_id
 from common.image_inspector import Inspector
+from common.killpoints import reach
 
 logger = logging.getLogger(__name__)
 INTERRUPTED = "The upload ended before all data had arrived; upload the data again."
-STALE_AFTER_S = 3600.0
+STALE_AFTER_S = 300.0  # with nothing written and nobody who has the file open
 _HASHED_BEHIND = 4  # chunks
 KEPT_FOR_S = 24 * 3600.0  # staged bytes that nobody imports
 
@@ -73,6 +74,7 @@ def upload_with(
     try:
         with store.stage(begun.id) as staging:
             stored = receive(stream, staging, begun, length, limits)
+        reach("image.upload.received")
         services.db.run(lambda session: _publish(session, services, begun, stored))
         published = True
     except CloudError as err:
@@ -186,14 +188,30 @@ def _publish(session: Session, services: Services, begun: Upload, stored: Stored
     owner = images.get(session, begun.image_id).owner
     image_quota.check(session, owner, services.config.cloud.region, {image_quota.SIZE_TOTAL: 0})
     store_of(services).publish(begun.id, begun.image_id)
+    reach("image.upload.published")
 
 
 def give_up(services: Services, store: ImageStore, upload_id: str, image_id: str, failure: str) -> None:
     """Throw away what has arrived; the image may be uploaded again."""
     store.discard(upload_id)
-    now = services.clock.now()
-    services.db.run(lambda session: images.return_to_queue(session, upload_id, failure, now))
+    _return(services, upload_id, image_id, failure)
     log.event(logger, "image.upload_failed", logging.WARNING, image_id=image_id, reason=failure)
+
+
+def _return(services: Services, upload_id: str, image_id: str, failure: str) -> bool:
+    """Back to queued. False: the upload holds no image.
+
+    The bytes may be in their place already, if the process died there: they go before another upload can begin.
+    """
+    now = services.clock.now()
+
+    def work(session: Session) -> bool:
+        returned = images.return_to_queue(session, upload_id, failure, now)
+        if returned:
+            store_of(services).remove(image_id)
+        return returned
+
+    return services.db.run(work)
 
 
 def most_of(limits: ImageConfig) -> int:
@@ -208,32 +226,35 @@ def check_length(size: int, most: int) -> None:
 
 
 def recover(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str]:
-    """Clean up after API processes that were killed; the ids of the images that went back to queued.
-
-    Staging files that nobody writes to are removed, their images may be uploaded again, and the bytes of deleted images
-    are dropped. Uploads in progress, here or on another host, are newer than `older_than_s` or locked.
-    """
-    store = store_of(services)
-    before = services.clock.now() - timedelta(seconds=older_than_s)
-    stale = store.stale_uploads(before.timestamp())
-    forgotten = services.clock.now() - timedelta(seconds=max(KEPT_FOR_S, older_than_s))
-    stale += store.kept_before(forgotten.timestamp())
-    for upload_id in stale:
-        store.discard(upload_id)
+    """`sweep`, when an API process starts; the bytes of deleted images are dropped, too."""
+    returned = sweep(services, older_than_s)
     with services.db.read() as session:
-        begun = images.uploads_begun_before(session, before)
         here = {image_id for each in stores.stores_of(services).values() for image_id in each.image_ids()}
         leftovers = images.deleted_among(session, sorted(here))
     for image_id in leftovers:
         stores.remove_everywhere(services, image_id)
-    returned = []
-    for upload_id, image_id in begun.items():
-        if not (store.has_upload(upload_id) or store.has_kept(upload_id)) and _return(services, upload_id):
-            returned.append(image_id)
-    log.event(logger, "image.store_cleaned", staging=len(stale), deleted=len(leftovers), returned=returned)
+    log.event(logger, "image.store_cleaned", deleted=len(leftovers), returned=returned)
     return returned
 
 
-def _return(services: Services, upload_id: str) -> bool:
-    now = services.clock.now()
-    return services.db.run(lambda session: images.return_to_queue(session, upload_id, INTERRUPTED, now))
+def sweep(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str]:
+    """Clean up after API processes that were killed; the ids of the images that went back to queued.
+
+    Staging files that nobody writes to are removed, and their images may be uploaded again. Uploads in progress, here or
+    on another host, are newer than `older_than_s` or locked; what was staged may wait for its import for a day.
+    """
+    store = store_of(services)
+    before = services.clock.now() - timedelta(seconds=older_than_s)
+    forgotten = services.clock.now() - timedelta(seconds=max(KEPT_FOR_S, older_than_s))
+    dead = {*store.stale_uploads(before.timestamp()), *store.kept_before(forgotten.timestamp())}
+    for upload_id in dead:
+        store.discard(upload_id)
+    with services.db.read() as session:
+        held = images.uploads_of(session, dead) | images.uploads_begun_before(session, before)
+    returned = []
+    for upload_id, image_id in held.items():
+        here = store.has_upload(upload_id) or store.has_kept(upload_id)
+        if not here and _return(services, upload_id, image_id, INTERRUPTED):
+            returned.append(image_id)
+            log.event(logger, "image.upload_swept", logging.WARNING, image_id=image_id)
+    return returned
