@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from sqlalchemy.orm import Session
 
@@ -12,7 +10,7 @@ from common.db import network_state, nodes, volume_attachments, volumes
 from common.db.models import Instance, Volume, VolumeAttachment
 from common.errors import NoValidNode
 from common.hardware import reading
-from common.rpc.command_base import ImageSpec
+from common.image_spec import image_spec
 from common.rpc.compute_v1 import Guest, InstanceSpec
 from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import GuestCell, GuestHardware
@@ -99,22 +97,6 @@ def disk_of(volume: Volume, attachment: VolumeAttachment) -> VolumeDisk:
         id=volume.id, disk_format=volume.disk_format, device=attachment.device or "",
         read_only=attachment.mode == "ro", shareable=volume.multiattach,
     )  # fmt: skip
-
-
-def image_spec(image: dict[str, Any], config: Config) -> ImageSpec:
-    return ImageSpec(
-        id=image["id"],
-        sha512=image["sha512"],
-        size_bytes=int(image["size_bytes"]),
-        disk_format=image["disk_format"],
-        virtual_size_bytes=int(image["virtual_size_bytes"]),
-        url=image_url(image["id"], config),
-    )
-
-
-def image_url(image_id: str, config: Config) -> str:
-    """Where nodes fetch an image's bytes from, and send a snapshot's to."""
-    return f"{config.api.public_url.rstrip('/')}/cumulet/v1/nodes/images/{image_id}/file"
 
 
 def _guest(instance: Instance) -> Guest:

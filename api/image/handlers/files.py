@@ -15,7 +15,8 @@ BYTES = "application/octet-stream"
 
 def upload(request: ApiRequest, image_id: str) -> Reply:
     stream, announced = _sent(request)
-    uploads.upload(request.services, request.context, image_id, stream, announced)
+    store = request.headers.get("X-Image-Meta-Store")
+    uploads.upload(request.services, request.context, image_id, stream, announced, store)
     return Reply(status=204)
 
 
