@@ -168,7 +168,7 @@ def test_an_import_whose_process_is_killed_goes_on_in_another(client: Client, po
     )  # fmt: skip
     assert same_disk(raw, client.call("GET", f"/images/{image_id}/file").content)
     (task,) = client.call("GET", f"/images/{image_id}/tasks").json()["tasks"]
-    assert (task["status"], task["message"]) == ("success", "")
+    assert (task["status"], task["message"]) == ("success", "Converted from vdi to qcow2.")
     client.let_time_pass(image_id)
     until(
         lambda: [path.name for path in client.stored()] == [image_id], "nothing else is left",
