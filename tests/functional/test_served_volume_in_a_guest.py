@@ -43,7 +43,7 @@ pytestmark = [
     pytest.mark.full,
     pytest.mark.skipif(not available(), reason="needs root, libvirtd, virtlogd and QEMU"),
 ]
-BLOCKS, BLOCK = 64, 1024 * 1024
+BLOCKS, BLOCK = 32, 1024 * 1024
 #: block k holds the number k, as ten digits and a newline, again and again: no two are alike
 SCRIPT = f"""#!/bin/sh
 exec >/dev/ttyS0 2>&1
@@ -63,7 +63,7 @@ while [ $k -lt {BLOCKS} ]; do
 done
 sync
 echo 3 >/proc/sys/vm/drop_caches
-echo "writer: sum $(head -c {BLOCKS * BLOCK} /dev/$name | sha256sum)"
+echo "writer: sum $(head -c {BLOCKS * BLOCK} /dev/$name | md5sum)"
 """
 
 
@@ -164,7 +164,7 @@ class Guest:
             return self.says(text)
 
         try:
-            return until(look, f"the guest says {text!r}", deadline_s=150, every_s=0.5)
+            return until(look, f"the guest says {text!r}", deadline_s=200, every_s=0.5)
         except AssertionError as err:
             raise AssertionError(f"{err}\n{self.console()[-3000:]}") from err
 
@@ -185,17 +185,17 @@ def test_nothing_that_the_guest_wrote_is_lost(box: Box) -> None:
         guest.tell(PlugVolume, device_id=guest.volume_id, volume=guest.disk)
         guest.waits_for("writer: block 5")
         guest.kill("exports")  # the storage node's daemon
-        guest.waits_for("writer: block 15")
+        guest.waits_for("writer: block 12")
         snapshot_id = new_id()
         guest.tell(SnapshotVolume, disk_format="raw", snapshot_id=snapshot_id)
         guest.kill("guests")  # the daemon between the guest and the network: the guest pauses, and goes on
-        guest.waits_for("writer: block 30")
+        guest.waits_for("writer: block 20")
         box.restart()
         guest.kill("exports")
         guest.kill("guests")
         said = guest.waits_for("writer: sum")
         wanted = pattern()
-        assert hashlib.sha256(wanted).hexdigest() in said, guest.console()
+        assert hashlib.md5(wanted, usedforsecurity=False).hexdigest() in said, guest.console()
         assert guest.says("failed") is None
         refused = guest.do(ResizeVolume, disk_format="raw", size_gib=2)
         assert "detach it before" in refused.message
@@ -221,5 +221,5 @@ def _check_snapshot(path: Path, wanted: bytes) -> None:
     qemu_img.convert(path, "qcow2", plain, "raw")
     with plain.open("rb") as file:
         found = [file.read(BLOCK) == wanted[k * BLOCK : (k + 1) * BLOCK] for k in range(BLOCKS)]
-    assert all(found[:8])
+    assert all(found[:4])
     assert not all(found)
