@@ -39,7 +39,6 @@ from common.db.models import (
 from common.errors import NotFound
 from common.rpc.compute_v1 import (
     AddressPair,
-    Bandwidth,
     DhcpOption,
     DhcpRoute,
     FilterRule,
@@ -361,11 +360,7 @@ def _port_spec(
 def _qos(rules: Sequence[QosRule]) -> QosSpec | None:
     if not rules:
         return None
-    bandwidth = {
-        rule.direction: Bandwidth(kbit_per_s=rule.value, burst_kbit=rule.burst_kbit)
-        for rule in rules
-        if rule.kind == "bandwidth_limit"
-    }
+    bandwidth = qos_rules.bandwidths(rules)
     return QosSpec(
         egress=bandwidth.get("egress"),
         ingress=bandwidth.get("ingress"),

@@ -206,13 +206,34 @@ class FloatingAddress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ForwardedPort(msgspec.Struct, frozen=True, kw_only=True):
-    """One port of a floating address that leads to a port of a fixed one."""
+    """One port of a floating address that leads to a port of a fixed one, or as many as `last_port` says.
+
+    last_port 0: `port` alone. fixed_last_port 0: all of them lead to fixed_port; else the first to the first, and so on.
+    """
 
     address: str
     protocol: str  # "tcp", "udp", "sctp"
     port: int
     fixed_address: str
     fixed_port: int
+    last_port: int = 0
+    fixed_last_port: int = 0
+
+
+class LimitedAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """A router's address outside whose traffic is limited; directions as seen from inside."""
+
+    address: str
+    egress: Bandwidth | None = None
+    ingress: Bandwidth | None = None
+
+
+class ConntrackHelper(msgspec.Struct, frozen=True, kw_only=True):
+    """A port at which a router's conntrack looks for the further connections that a protocol announces."""
+
+    helper: str  # as the kernel names it: "ftp", "tftp", …
+    protocol: str  # "tcp", "udp"
+    port: int
 
 
 class MeteringRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +257,7 @@ class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A router that this node has. gateway: its interface to the outside; gateway_ips: next hops there, one per version.
 
     source_nat: what leaves by the gateway without a floating address bears the gateway interface's own.
+    ndp_proxy: of IPv6, outside reaches `ndp_proxied` alone, for which the router answers neighbour solicitations there.
     """
 
     id: str
@@ -247,6 +269,10 @@ class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     floating: list[FloatingAddress] = []
     forwarded: list[ForwardedPort] = []
     metering: list[MeteringLabel] = []
+    ndp_proxy: bool = False
+    ndp_proxied: list[str] = []
+    limited: list[LimitedAddress] = []
+    helpers: list[ConntrackHelper] = []
 
 
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):

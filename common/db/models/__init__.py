@@ -67,6 +67,7 @@ from common.db.models.network_admin import (
     ServiceProfile,
 )
 from common.db.models.network_metering import MeteringLabel, MeteringRule
+from common.db.models.network_routing import ConntrackHelper, NdpProxy
 from common.db.models.network_shared import (
     AddressGroup,
     AddressScope,
@@ -102,6 +103,7 @@ __all__ = [
     "ApplicationCredential",
     "Assignment",
     "AutoTopology",
+    "ConntrackHelper",
     "ConsoleToken",
     "Credential",
     "DefaultGroupRule",
@@ -135,6 +137,7 @@ __all__ = [
     "MetadefNamespace",
     "MeteringLabel",
     "MeteringRule",
+    "NdpProxy",
     "Network",
     "NetworkTag",
     "Node",
