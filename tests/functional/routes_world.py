@@ -214,8 +214,8 @@ class World:
         """On a router of its own, in a network of one address scope with the outside."""
         ok, api = self.cloud.ok, self.cloud.api
 
-        def make(path: str, name: str, persona: str = "demo", **values: Any) -> str:
-            return str(ok(api.post(f"{NETWORK}/{path}", persona, json={name: values}))[name]["id"])
+        def make(path: str, noun: str, persona: str = "demo", **values: Any) -> str:
+            return str(ok(api.post(f"{NETWORK}/{path}", persona, json={noun: values}))[noun]["id"])
 
         scope = make("address-scopes", "address_scope", "admin", name="six", ip_version=6, shared=True)
         pool = make(
@@ -361,6 +361,8 @@ class World:
         wish = {"floatingip": {"floating_network_id": self.outside_id}}
         made = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/floatingips", json=wish))
         ids["floatingip_id"] = made["floatingip"]["id"]
+        router = {"router": {"name": "twin's"}}
+        ids["router_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/routers", json=router))["router"]["id"]
         policy = {"policy": {"name": "twin's", "project_id": self.ids["project_id"]}}
         ids["policy_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/qos/policies", "admin", json=policy))[
             "policy"
