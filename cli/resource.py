@@ -92,6 +92,7 @@ class ListThings(Lister):  # type: ignore[misc]
     of_project: ClassVar[bool] = True
     tagged: ClassVar[bool] = False
     paged: ClassVar[bool] = True
+    max_items: ClassVar[bool] = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -103,7 +104,7 @@ class ListThings(Lister):  # type: ignore[misc]
         if self.tagged:
             tags.add_filters(parser)
         if self.paged:
-            options.paging(parser)
+            options.paging(parser, max_items=self.max_items)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
@@ -280,9 +281,10 @@ class UnsetTags(Command):  # type: ignore[misc]
 
 
 def change(cloud: Cloud, kind: Kind, thing: Mapping[str, Any], wanted: dict[str, Any]) -> None:
-    """PUT what is wanted of a thing; nothing to say is nothing to do."""
+    """Ask for what is wanted of a thing; nothing to say is nothing to do. The identity service's verb is another."""
     if wanted:
-        cloud.send("PUT", f"{kind.path}/{thing['id']}", {kind.singular: wanted}, service_type=kind.service)
+        verb = "PATCH" if kind.service == "identity" else "PUT"
+        cloud.send(verb, f"{kind.path}/{thing['id']}", {kind.singular: wanted}, service_type=kind.service)
 
 
 def positional(parser: argparse.ArgumentParser, kind: Kind) -> None:
