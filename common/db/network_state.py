@@ -40,7 +40,6 @@ from common.errors import NotFound
 from common.rpc.compute_v1 import (
     AddressPair,
     DhcpOption,
-    DhcpRoute,
     FilterRule,
     FixedAddress,
     GroupMembers,
@@ -51,6 +50,7 @@ from common.rpc.compute_v1 import (
     QosSpec,
     SubnetSpec,
 )
+from common.rpc.routers_v1 import DhcpRoute
 
 DHCP_OWNER = "network:dhcp"
 _NAMES = {6: "tcp", 17: "udp"}

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db.models import Network, Port, QosRule
-from common.rpc.compute_v1 import Bandwidth
+from common.rpc.routers_v1 import Bandwidth
 
 
 def rules_of(session: Session, policy_ids: Collection[str]) -> dict[str, list[QosRule]]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from common.db import models, qos_rules
 from common.db.models import FloatingIp, IpAllocation, Network, Port, PortForwarding, Router, Subnet
-from common.rpc.compute_v1 import (
+from common.rpc.routers_v1 import (
     AdvertisedPrefix,
     ConntrackHelper,
     DhcpRoute,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from common.rpc.compute_v1 import Bandwidth
+from common.rpc.routers_v1 import Bandwidth
 from compute_agent.networking.nft_tree import DROP, Table, Tree, match, meta, payload
 from compute_agent.networking.plan import FilterPort
 

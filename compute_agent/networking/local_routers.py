@@ -14,7 +14,7 @@ import msgspec
 
 from common.errors import NetworkingError
 from common.log import event
-from common.rpc.compute_v1 import RouterInterface, RouterSpec
+from common.rpc.routers_v1 import RouterInterface, RouterSpec
 from compute_agent.networking import (
     announce,
     generation,

@@ -15,7 +15,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 
 from common.errors import NetworkingError
-from common.rpc.compute_v1 import RouterSpec
+from common.rpc.routers_v1 import RouterSpec
 from compute_agent.networking.router_tables import outside_address
 
 EXPECTED = 1  # IPS_EXPECTED

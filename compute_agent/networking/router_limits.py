@@ -6,7 +6,7 @@ way out after. So ports that are forwarded are within the limit of their floatin
 
 from __future__ import annotations
 
-from common.rpc.compute_v1 import RouterSpec
+from common.rpc.routers_v1 import RouterSpec
 from compute_agent.networking import limits, names
 from compute_agent.networking.nft_tree import DROP, Table, match, meta, payload
 

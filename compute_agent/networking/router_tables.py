@@ -13,7 +13,7 @@ translation goes without for good.
 
 from __future__ import annotations
 
-from common.rpc.compute_v1 import ForwardedPort, RouterInterface, RouterSpec
+from common.rpc.routers_v1 import ForwardedPort, RouterInterface, RouterSpec
 from compute_agent.networking import names, router_limits, router_meter
 from compute_agent.networking.nft_tree import ACCEPT, DROP, Table, Tree, ct, masked, match, meta, payload, set_mark
 

@@ -9,15 +9,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from common.errors import NetworkingError
-from common.rpc.compute_v1 import (
-    AddressPair,
-    FixedAddress,
-    GroupMembers,
-    NetworkSpec,
-    NetworkState,
-    PortSpec,
-    RouterSpec,
-)
+from common.rpc.compute_v1 import AddressPair, FixedAddress, GroupMembers, NetworkSpec, NetworkState, PortSpec
+from common.rpc.routers_v1 import RouterSpec
 from compute_agent.hypervisor.base import Nic
 from compute_agent.networking import names
 

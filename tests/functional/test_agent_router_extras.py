@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 
 import msgspec
 
-from common.rpc.compute_v1 import Bandwidth, ConntrackHelper, ForwardedPort, LimitedAddress
+from common.rpc.routers_v1 import Bandwidth, ConntrackHelper, ForwardedPort, LimitedAddress
 from compute_agent.networking import namespaces
 from tests.functional import agent_netlab as lab
 from tests.functional.agent_netlab import OUTSIDE, OUTSIDE_ADDRESS

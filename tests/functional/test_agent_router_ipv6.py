@@ -15,17 +15,8 @@ import pytest
 from common.clock import SystemClock
 from common.config import NetworkConfig
 from common.ids import new_id
-from common.rpc.compute_v1 import (
-    AdvertisedPrefix,
-    FilterRule,
-    FixedAddress,
-    NetworkSpec,
-    NetworkState,
-    PortSpec,
-    RouterInterface,
-    RouterSpec,
-    SubnetSpec,
-)
+from common.rpc.compute_v1 import FilterRule, FixedAddress, NetworkSpec, NetworkState, PortSpec, SubnetSpec
+from common.rpc.routers_v1 import AdvertisedPrefix, RouterInterface, RouterSpec
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.networking import dnsmasq, names, namespaces, router_adverts, sysctl
 from compute_agent.networking.linux import LinuxNetworking
