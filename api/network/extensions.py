@@ -63,6 +63,12 @@ EXTENSIONS = (
         "2018-06-28T16:00:00-00:00",
     ),
     Extension(
+        "expose-l3-conntrack-helper",
+        "Expose CT target rules for conntrack helper",
+        "conntrack_helpers in routers.",
+        "2019-04-04T10:00:00-00:00",
+    ),
+    Extension(
         "ext-gw-mode",
         "Neutron L3 Configurable external gateway mode",
         "Source NAT of a router can be switched off.",
@@ -102,6 +108,18 @@ EXTENSIONS = (
         "2019-11-01T10:00:00-00:00",
     ),
     Extension(
+        "floating-ip-port-forwarding-detail",
+        "Floating IP Port Forwarding details in floating IPs",
+        "Ids and ports of forwardings in floating IPs.",
+        "2019-11-01T10:00:00-00:00",
+    ),
+    Extension(
+        "floating-ip-port-forwarding-port-ranges",
+        "Floating IP Port Forwarding support range of ports",
+        "Ranges of ports of a floating IP.",
+        "2020-08-01T10:00:00-00:00",
+    ),
+    Extension(
         "floating-ip-router-writable",
         "Floating IP router can be named",
         "A floating IP by a router that is further off.",
@@ -120,12 +138,24 @@ EXTENSIONS = (
         "2017-11-28T09:00:00-00:00",
     ),
     Extension("l3_agent_scheduler", "L3 Agent Scheduler", "Which node has which router.", "2013-02-07T10:00:00-00:00"),
+    Extension(
+        "l3-conntrack-helper",
+        "L3 Conntrack helper",
+        "Routers follow the data connections of protocols.",
+        "2019-04-04T10:00:00-00:00",
+    ),
     Extension("l3-flavors", "Router Flavor Extension", "Routers by flavor.", "2016-05-17T00:00:00-00:00"),
     Extension(
         "l3-ha",
         "HA Router extension",
         "A flag of routers, kept for administrators; any router is taken over by another node.",
         "2014-04-26T00:00:00-00:00",
+    ),
+    Extension(
+        "l3-ndp-proxy",
+        "L3 NDP Proxy",
+        "Routers answer outside for IPv6 addresses inside.",
+        "2021-06-29T10:00:00-00:00",
     ),
     Extension("metering", "Neutron Metering", "Counters of what passes routers.", "2013-06-12T10:00:00-00:00"),
     Extension(
@@ -180,6 +210,19 @@ EXTENSIONS = (
         "QoS default policy",
         "The policy that a project's networks begin with.",
         "2017-04-10T10:00:00-00:00",
+    ),
+    Extension("qos-fip", "Floating IP QoS", "Limits of floating IPs.", "2017-07-20T00:00:00-00:00"),
+    Extension(
+        "qos-fip-network-policy",
+        "QoS floating IP network policy ID",
+        "Floating IPs show their network's policy, which limits those without one.",
+        "2021-11-15T10:00:00-00:00",
+    ),
+    Extension(
+        "qos-gateway-ip",
+        "Gateway IP QoS",
+        "Limits of routers' addresses outside.",
+        "2018-09-17T00:00:00-00:00",
     ),
     Extension(
         "qos-rule-type-details",
@@ -269,6 +312,7 @@ EXTENSIONS = (
         "Lists of shared groups.",
         "2021-10-05T09:00:00-00:00",
     ),
+    Extension("service-type", "Neutron Service Type Management", "Who provides routers.", "2013-01-20T00:00:00-00:00"),
     Extension("sorting", "Sorting support", "Lists are sorted.", "2016-06-12T00:00:00-00:00"),
     Extension("standard-attr-description", "standard-attr-description", "Descriptions.", "2016-02-10T10:00:00-00:00"),
     Extension("standard-attr-revisions", "Resource revision numbers", "revision_number.", "2016-04-11T10:00:00-00:00"),

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -38,6 +39,7 @@ COLUMNS = {
     "status": FloatingIp.status,
     "dns_name": FloatingIp.dns_name,
     "dns_domain": FloatingIp.dns_domain,
+    "qos_policy_id": FloatingIp.qos_policy_id,
     "revision_number": FloatingIp.revision_number,
     "created_at": FloatingIp.created_at,
     "updated_at": FloatingIp.updated_at,
@@ -54,6 +56,7 @@ class NewFloatingIp:
     description: str = ""
     dns_name: str = ""
     dns_domain: str = ""
+    qos_policy_id: str | None = None
 
 
 def not_found(floating_ip_id: str) -> NotFound:
@@ -124,6 +127,7 @@ def create(
         status="DOWN",
         dns_name=new.dns_name,
         dns_domain=new.dns_domain,
+        qos_policy_id=new.qos_policy_id,
         revision_number=1,
         created_at=now,
         updated_at=now,
@@ -232,9 +236,13 @@ def dissociate(session: Session, floating: FloatingIp, now: datetime) -> None:
     floating_links.touch_routers(session, {before})
 
 
-def describe(session: Session, floating: FloatingIp, description: str, now: datetime) -> None:
-    floating.description = description
+def update(session: Session, floating: FloatingIp, changes: Mapping[str, Any], now: datetime) -> None:
+    """Write changes by column name: its description, the QoS policy that limits it."""
+    for key, value in changes.items():
+        setattr(floating, key, value)
     _revise(session, floating, now)
+    if "qos_policy_id" in changes:
+        floating_links.touch_routers(session, {floating.router_id})
 
 
 def _revise(session: Session, floating: FloatingIp, now: datetime) -> None:

@@ -39,9 +39,7 @@ from common.db.models import (
 from common.errors import NotFound
 from common.rpc.compute_v1 import (
     AddressPair,
-    Bandwidth,
     DhcpOption,
-    DhcpRoute,
     FilterRule,
     FixedAddress,
     GroupMembers,
@@ -52,6 +50,7 @@ from common.rpc.compute_v1 import (
     QosSpec,
     SubnetSpec,
 )
+from common.rpc.routers_v1 import DhcpRoute
 
 DHCP_OWNER = "network:dhcp"
 _NAMES = {6: "tcp", 17: "udp"}
@@ -361,11 +360,7 @@ def _port_spec(
 def _qos(rules: Sequence[QosRule]) -> QosSpec | None:
     if not rules:
         return None
-    bandwidth = {
-        rule.direction: Bandwidth(kbit_per_s=rule.value, burst_kbit=rule.burst_kbit)
-        for rule in rules
-        if rule.kind == "bandwidth_limit"
-    }
+    bandwidth = qos_rules.bandwidths(rules)
     return QosSpec(
         egress=bandwidth.get("egress"),
         ingress=bandwidth.get("ingress"),

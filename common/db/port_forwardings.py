@@ -1,6 +1,7 @@
-"""Port forwardings: single ports of a floating IP that stands for no fixed address as a whole.
+"""Port forwardings: single ports of a floating IP that stands for no fixed address as a whole, or ranges of them.
 
-Decisions are made while the floating IP's row is held; a constraint keeps a port from being forwarded twice.
+Decisions are made while the rows of the floating IP and of the port are held, so that ranges stay apart; constraints keep
+single ports from being forwarded twice whatever happens.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Forwarding:
     external_port: int
     internal_port: int
     internal_ip_address: str | None
+    external_port_last: int | None = None
+    internal_port_last: int | None = None
     description: str = ""
 
 
@@ -84,13 +87,16 @@ def create(session: Session, floating: FloatingIp, port: Port, wanted: Forwardin
         floating_ip_id=floating.id,
         protocol=wanted.protocol,
         external_port=wanted.external_port,
+        external_port_last=wanted.external_port_last,
         internal_port_id=port.id,
         internal_ip_address=address,
         internal_port=wanted.internal_port,
+        internal_port_last=wanted.internal_port_last,
         description=wanted.description,
         created_at=now,
         updated_at=now,
     )
+    _check_apart(session, made)
     session.add(made)
     _flush(session, made)
     floating_links.touch_routers(session, {floating.router_id})
@@ -116,27 +122,57 @@ def _target(session: Session, floating: FloatingIp, port: Port, fixed: str | Non
     return chosen.ip_address
 
 
-def _flush(session: Session, row: PortForwarding) -> None:
+def _check_apart(session: Session, row: PortForwarding) -> None:
+    """Raises InvalidRequest where a port outside, or inside, is of another forwarding already. The caller holds both."""
+    last = sa.func.coalesce(PortForwarding.external_port_last, PortForwarding.external_port)
+    outside = sa.and_(
+        PortForwarding.floating_ip_id == row.floating_ip_id,
+        PortForwarding.external_port <= (row.external_port_last or row.external_port),
+        last >= row.external_port,
+    )
+    fixed_last = sa.func.coalesce(PortForwarding.internal_port_last, PortForwarding.internal_port)
+    inside = sa.and_(
+        PortForwarding.internal_port_id == row.internal_port_id,
+        PortForwarding.internal_ip_address == row.internal_ip_address,
+        PortForwarding.internal_port <= (row.internal_port_last or row.internal_port),
+        fixed_last >= row.internal_port,
+    )
+    mine = sa.and_(PortForwarding.protocol == row.protocol, PortForwarding.id != row.id)
+    with session.no_autoflush:
+        other = session.scalar(sa.select(PortForwarding.id).where(mine, outside | inside).limit(1))
+    if other is not None:
+        raise _duplicate(row)
+
+
+def _duplicate(row: PortForwarding) -> InvalidRequest:
     facts = {"protocol": row.protocol, "external_port": row.external_port, "internal_port": row.internal_port}
+    return InvalidRequest(
+        f"Bad port_forwarding request: A duplicate port forwarding entry with same attributes already exists, "
+        f"conflicting values are {facts}.",
+        neutron_type="BadRequest",
+    )
+
+
+def _flush(session: Session, row: PortForwarding) -> None:
+    taken = _duplicate(row)  # said now: after a refusal the session reads nothing
     try:
         session.flush()
     except IntegrityError as err:
-        raise InvalidRequest(
-            f"Bad port_forwarding request: A duplicate port forwarding entry with same attributes already exists, "
-            f"conflicting values are {facts}.",
-            neutron_type="BadRequest",
-        ) from err
+        raise taken from err
 
 
 def update(
     session: Session, floating: FloatingIp, row: PortForwarding, changes: Mapping[str, Any], now: datetime
 ) -> None:
-    """Write changes by column name; another port or address must be reachable, too."""
-    for key, value in changes.items():
-        setattr(row, key, value)
+    """Write changes by column name; another port or address must be reachable, too. The caller holds the port."""
+    with session.no_autoflush:
+        for key, value in changes.items():
+            setattr(row, key, value)
+        _check_apart(session, row)
     if {"internal_port_id", "internal_ip_address"} & set(changes):
         port = ports.get(session, row.internal_port_id)
         row.internal_ip_address = _target(session, floating, port, changes.get("internal_ip_address"))
+        _check_apart(session, row)
     row.updated_at = now
     _flush(session, row)
     floating_links.touch_routers(session, {floating.router_id})

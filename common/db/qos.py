@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from common.context import RequestContext
 from common.db import network_state, sharing
-from common.db.models import Network, Port, QosPolicy, QosRule
+from common.db.models import FloatingIp, Network, Port, QosPolicy, QosRule, Router
 from common.db.rbac_policies import QOS_POLICY
 from common.errors import Conflict, Forbidden, NotFound
 
@@ -84,12 +84,23 @@ def touch(session: Session, policy_id: str) -> None:
     """The policy's rules changed: nodes with a port that it binds are concerned."""
     mine = sa.select(Network.id).where(Network.qos_policy_id == policy_id)
     bound = sa.or_(Port.qos_policy_id == policy_id, Port.network_id.in_(mine))
-    network_state.touch(session, session.scalars(sa.select(Port.binding_node_id).where(bound).distinct()).all())
+    nodes = list(session.scalars(sa.select(Port.binding_node_id).where(bound).distinct()))
+    outside = sa.or_(FloatingIp.qos_policy_id == policy_id, FloatingIp.network_id.in_(mine))
+    floating = sa.select(FloatingIp.router_id).where(outside)
+    routers = sa.or_(Router.gateway_qos_policy_id == policy_id, Router.id.in_(floating))
+    nodes += session.scalars(sa.select(Router.node_id).where(routers).distinct())
+    network_state.touch(session, nodes)
 
 
 def check_unused(session: Session, policy_id: str) -> None:
-    """Raises Conflict while a network or port is bound by the policy."""
-    for word, model in (("network", Network), ("port", Port)):
-        holder = session.scalar(sa.select(model.id).where(model.qos_policy_id == policy_id).limit(1))
+    """Raises Conflict while something is bound by the policy."""
+    holders = (
+        ("network", Network.id, Network.qos_policy_id),
+        ("port", Port.id, Port.qos_policy_id),
+        ("floating IP", FloatingIp.id, FloatingIp.qos_policy_id),
+        ("router", Router.id, Router.gateway_qos_policy_id),
+    )
+    for word, key, column in holders:
+        holder = session.scalar(sa.select(key).where(column == policy_id).limit(1))
         if holder is not None:
             raise Conflict(f"QoS Policy {policy_id} is used by {word} {holder}.", neutron_type="QosPolicyInUse")

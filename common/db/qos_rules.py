@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db.models import Network, Port, QosRule
+from common.rpc.routers_v1 import Bandwidth
 
 
 def rules_of(session: Session, policy_ids: Collection[str]) -> dict[str, list[QosRule]]:
@@ -39,3 +40,12 @@ def binding(session: Session, ports: Sequence[Port]) -> dict[str, list[QosRule]]
         return {}
     rules = rules_of(session, policy_ids)
     return {port_id: rules[policy_id] for port_id, policy_id in chosen.items() if policy_id}
+
+
+def bandwidths(rules: Sequence[QosRule]) -> dict[str, Bandwidth]:
+    """The bandwidth limits among a policy's rules, by direction."""
+    return {
+        rule.direction: Bandwidth(kbit_per_s=rule.value, burst_kbit=rule.burst_kbit)
+        for rule in rules
+        if rule.kind == "bandwidth_limit"
+    }

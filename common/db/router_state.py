@@ -10,13 +10,15 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import models
+from common.db import models, qos_rules
 from common.db.models import FloatingIp, IpAllocation, Network, Port, PortForwarding, Router, Subnet
-from common.rpc.compute_v1 import (
+from common.rpc.routers_v1 import (
     AdvertisedPrefix,
+    ConntrackHelper,
     DhcpRoute,
     FloatingAddress,
     ForwardedPort,
+    LimitedAddress,
     MeteringLabel,
     MeteringRule,
     RouterInterface,
@@ -39,7 +41,7 @@ class _Plugged:
 
 
 def for_node(session: Session, node_id: str) -> list[RouterSpec]:
-    """Routers that are switched on, with those of their ports that are; eight statements whatever their number."""
+    """Routers that are switched on, with those of their ports that are; eleven statements whatever their number."""
     routers = session.scalars(
         sa.select(Router)
         .where(Router.node_id == node_id, Router.admin_state_up.is_(True))
@@ -52,10 +54,14 @@ def for_node(session: Session, node_id: str) -> list[RouterSpec]:
     plugged = _plugged(session, ids)
     floating, forwarded = _floating(session, ids), _forwarded(session, ids)
     metering = _metering(session, {router.project_id for router in routers})
+    proxied, helpers, limited = _proxied(session, ids), _helpers(session, ids), _limited(session, routers)
     return [
         msgspec.structs.replace(
             _spec(router, plugged.get(router.id, []), floating.get(router.id, []), forwarded.get(router.id, [])),
             metering=[told for owner, told in metering if owner in (None, router.project_id)],
+            ndp_proxied=proxied.get(router.id, []) if router.enable_ndp_proxy else [],
+            helpers=helpers.get(router.id, []),
+            limited=limited.get(router.id, []),
         )
         for router in routers
     ]
@@ -74,6 +80,7 @@ def _spec(
         routes=[DhcpRoute(destination=each["destination"], nexthop=each["nexthop"]) for each in router.routes],
         floating=floating if gateway else [],
         forwarded=forwarded if gateway else [],
+        ndp_proxy=router.enable_ndp_proxy and gateway is not None,
     )
 
 
@@ -186,6 +193,66 @@ def _forwarded(session: Session, router_ids: Sequence[str]) -> dict[str, list[Fo
         forwarded = ForwardedPort(
             address=address, protocol=row.protocol, port=row.external_port,
             fixed_address=row.internal_ip_address, fixed_port=row.internal_port,
+            last_port=row.external_port_last or 0, fixed_last_port=row.internal_port_last or 0,
         )  # fmt: skip
         found.setdefault(router_id, []).append(forwarded)
+    return found
+
+
+def _proxied(session: Session, router_ids: Sequence[str]) -> dict[str, list[str]]:
+    rows = session.execute(
+        sa.select(models.NdpProxy.router_id, models.NdpProxy.ip_address)
+        .where(models.NdpProxy.router_id.in_(router_ids))
+        .order_by(models.NdpProxy.ip_address)
+    )
+    found: dict[str, list[str]] = {}
+    for router_id, address in rows:
+        found.setdefault(router_id, []).append(address)
+    return found
+
+
+def _helpers(session: Session, router_ids: Sequence[str]) -> dict[str, list[ConntrackHelper]]:
+    rows = session.scalars(
+        sa.select(models.ConntrackHelper)
+        .where(models.ConntrackHelper.router_id.in_(router_ids))
+        .order_by(models.ConntrackHelper.protocol, models.ConntrackHelper.port)
+    )
+    found: dict[str, list[ConntrackHelper]] = {}
+    for row in rows:
+        told = ConntrackHelper(helper=row.helper, protocol=row.protocol, port=row.port)
+        found.setdefault(row.router_id, []).append(told)
+    return found
+
+
+def _limited(session: Session, routers: Sequence[Router]) -> dict[str, list[LimitedAddress]]:
+    """Addresses outside that a policy limits: floating ones by their own policy, else their network's; the router's own.
+
+    IPv4 alone: what has an IPv6 address is limited at its port.
+    """
+    ids = [router.id for router in routers]
+    policy = sa.func.coalesce(FloatingIp.qos_policy_id, Network.qos_policy_id)
+    floating = session.execute(
+        sa.select(FloatingIp.router_id, FloatingIp.address, policy)
+        .join(Network, Network.id == FloatingIp.network_id)
+        .where(FloatingIp.router_id.in_(ids), policy.is_not(None))
+        .order_by(FloatingIp.address)
+    ).all()
+    own = session.execute(
+        sa.select(Router.id, IpAllocation.ip_address, Router.gateway_qos_policy_id)
+        .join(IpAllocation, IpAllocation.port_id == Router.gateway_port_id)
+        .where(Router.id.in_(ids), Router.gateway_qos_policy_id.is_not(None))
+        .order_by(IpAllocation.ip_address)
+    ).all()
+    bound = [
+        (router_id, address, policy_id)
+        for router_id, address, policy_id in (*floating, *own)
+        if router_id is not None and policy_id is not None
+    ]
+    rules = qos_rules.rules_of(session, {policy_id for _, _, policy_id in bound}) if bound else {}
+    found: dict[str, list[LimitedAddress]] = {}
+    for router_id, address, policy_id in bound:
+        limits = qos_rules.bandwidths(rules[policy_id])
+        if limits and ":" not in address:
+            told = LimitedAddress(address=address, egress=limits.get("egress"), ingress=limits.get("ingress"))
+            found.setdefault(router_id, []).append(told)
     return found

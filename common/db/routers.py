@@ -16,7 +16,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import network_state, network_tags, port_lists, ports, quotas, router_flavors, router_places
+from common.db import (
+    ndp_proxies,
+    network_state,
+    network_tags,
+    port_lists,
+    ports,
+    quotas,
+    router_flavors,
+    router_places,
+)
 from common.db.addresses import RequestedAddress
 from common.db.filters import Filters
 from common.db.models import FloatingIp, IpAllocation, Network, Port, Router, Subnet
@@ -35,6 +44,7 @@ COLUMNS = {
     "admin_state_up": Router.admin_state_up,
     "status": Router.status,
     "flavor_id": Router.flavor_id,
+    "enable_ndp_proxy": Router.enable_ndp_proxy,
     "ha": Router.ha,
     "distributed": Router.distributed,
     "revision_number": Router.revision_number,
@@ -50,6 +60,7 @@ class NewRouter:
     description: str = ""
     admin_state_up: bool = True
     flavor_id: str | None = None
+    enable_ndp_proxy: bool = False
     flags: Flags = router_flavors.PLAIN
 
 
@@ -60,6 +71,7 @@ class Gateway:
     network_id: str
     enable_snat: bool | None = None
     addresses: tuple[RequestedAddress, ...] | None = None
+    qos_policy_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,7 @@ def create(session: Session, new: NewRouter, now: datetime, limits: Mapping[str,
         status="ACTIVE",
         enable_snat=True,
         flavor_id=new.flavor_id,
+        enable_ndp_proxy=new.enable_ndp_proxy,
         ha=new.flags.ha,
         distributed=new.flags.distributed,
         routes=[],
@@ -186,6 +199,7 @@ def set_gateway(session: Session, router: Router, wanted: Gateway, now: datetime
     """
     if wanted.enable_snat is not None:
         router.enable_snat = wanted.enable_snat
+    router.gateway_qos_policy_id = wanted.qos_policy_id
     if router.gateway_network_id == wanted.network_id and wanted.addresses is None:
         update(session, router, {}, now)
         return
@@ -234,7 +248,9 @@ def clear_gateway(session: Session, router: Router, now: datetime) -> None:
             f"{router.gateway_network_id} is required by one or more floating IPs.",
             neutron_type="RouterExternalGatewayInUseByFloatingIp",
         )
+    ndp_proxies.check_gateway_unused(session, router)
     port_id, router.gateway_port_id, router.gateway_network_id = router.gateway_port_id, None, None
+    router.gateway_qos_policy_id, router.enable_ndp_proxy = None, False
     _revise(session, router, now)
     ports.delete(session, port_id, now)
 
@@ -341,6 +357,7 @@ def _check_not_needed(session: Session, router: Router, interface: Attached) -> 
     )
     if session.scalar(needing.limit(1)):
         raise Conflict(f"{where} by one or more floating IPs.", neutron_type="RouterInterfaceInUseByFloatingIP")
+    ndp_proxies.check_subnet_unused(session, router, interface.subnet.id)
     cidr = ipaddress.ip_network(interface.subnet.cidr)
     if any(ipaddress.ip_address(route["nexthop"]) in cidr for route in router.routes):
         raise Conflict(f"{where} by one or more routes.", neutron_type="RouterInterfaceInUseByRoute")

@@ -15,6 +15,7 @@ import msgspec
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
+from common.rpc.routers_v1 import Bandwidth, DhcpRoute, RouterSpec
 from common.rpc.volume_commands import PlugVolume, UnplugVolume, VolumeCommand, VolumeDisk
 
 VERSION = 1
@@ -40,11 +41,6 @@ class WantedPower(StrEnum):
 class RebootMode(StrEnum):
     SOFT = "soft"
     HARD = "hard"
-
-
-class DhcpRoute(msgspec.Struct, frozen=True, kw_only=True):
-    destination: str
-    nexthop: str
 
 
 class SubnetSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,13 +104,6 @@ class FixedAddress(msgspec.Struct, frozen=True, kw_only=True):
     ip_address: str
 
 
-class Bandwidth(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit in kbit/s; burst_kbit 0: as much as the rate needs."""
-
-    kbit_per_s: int
-    burst_kbit: int = 0
-
-
 class QosSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What QoS rules hold for a port; directions as seen from the guest. dscp_mark: put on what it sends."""
 
@@ -166,75 +155,6 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str
     addresses: list[str]
     domain: str = ""
-
-
-class AdvertisedPrefix(msgspec.Struct, frozen=True, kw_only=True):
-    """An IPv6 range that a router tells hosts of. mode: how they get addresses in it, in Neutron's words."""
-
-    cidr: str
-    mode: str  # "slaac", "dhcpv6-stateless", "dhcpv6-stateful"
-
-
-class RouterInterface(msgspec.Struct, frozen=True, kw_only=True):
-    """A router's port, as one device of its namespace. addresses: with prefix length, "10.0.0.1/24"."""
-
-    port_id: str
-    network_id: str
-    mac_address: str
-    mtu: int
-    addresses: list[str] = []
-    advertised: list[AdvertisedPrefix] = []
-
-
-class FloatingAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """`address` outside stands for `fixed_address` inside, in both directions."""
-
-    address: str
-    fixed_address: str
-
-
-class ForwardedPort(msgspec.Struct, frozen=True, kw_only=True):
-    """One port of a floating address that leads to a port of a fixed one."""
-
-    address: str
-    protocol: str  # "tcp", "udp", "sctp"
-    port: int
-    fixed_address: str
-    fixed_port: int
-
-
-class MeteringRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What counts by a label, or (`excluded`) does not. Prefixes that are None are any; remote: of the side outside."""
-
-    direction: str  # "ingress" (from outside), "egress"
-    excluded: bool = False
-    remote: str | None = None
-    source: str | None = None
-    destination: str | None = None
-
-
-class MeteringLabel(msgspec.Struct, frozen=True, kw_only=True):
-    """A counter at a router. rules: those that exclude first."""
-
-    id: str
-    rules: list[MeteringRule] = []
-
-
-class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A router that this node has. gateway: its interface to the outside; gateway_ips: next hops there, one per version.
-
-    source_nat: what leaves by the gateway without a floating address bears the gateway interface's own.
-    """
-
-    id: str
-    interfaces: list[RouterInterface] = []
-    gateway: RouterInterface | None = None
-    gateway_ips: list[str] = []
-    source_nat: bool = True
-    routes: list[DhcpRoute] = []
-    floating: list[FloatingAddress] = []
-    forwarded: list[ForwardedPort] = []
-    metering: list[MeteringLabel] = []
 
 
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from common.rpc.compute_v1 import Bandwidth
+from common.rpc.routers_v1 import Bandwidth
 from compute_agent.networking.nft_tree import DROP, Table, Tree, match, meta, payload
 from compute_agent.networking.plan import FilterPort
 
@@ -29,7 +29,7 @@ def build(ports: Iterable[FilterPort]) -> Table:
         if port.qos is None:
             continue
         if port.qos.egress is not None:
-            table.rule("from_ports", match(meta("iifname"), port.tap), _beyond(port.qos.egress), DROP)
+            table.rule("from_ports", match(meta("iifname"), port.tap), beyond(port.qos.egress), DROP)
         if port.qos.dscp_mark is not None:
             for kind in ("ip", "ip6"):
                 table.rule(
@@ -39,11 +39,11 @@ def build(ports: Iterable[FilterPort]) -> Table:
                     {"mangle": {"key": payload(kind, "dscp"), "value": port.qos.dscp_mark}},
                 )
         if port.qos.ingress is not None:
-            table.rule("to_ports", match(meta("oifname"), port.tap), _beyond(port.qos.ingress), DROP)
+            table.rule("to_ports", match(meta("oifname"), port.tap), beyond(port.qos.ingress), DROP)
     return table
 
 
-def _beyond(limit: Bandwidth) -> Tree:
+def beyond(limit: Bandwidth) -> Tree:
     """Matches what is over the limit."""
     rate = limit.kbit_per_s * 125
     burst = limit.burst_kbit * 125 or int(rate * BURST_S)

@@ -19,7 +19,8 @@ from common.clock import Clock
 from common.config import NetworkConfig
 from common.errors import NetworkingError
 from common.log import event
-from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec, RouterSpec
+from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec
+from common.rpc.routers_v1 import RouterSpec
 from compute_agent.hypervisor.base import Nic
 from compute_agent.networking import (
     announce,

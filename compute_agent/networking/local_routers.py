@@ -10,9 +10,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from common.errors import NetworkingError
 from common.log import event
-from common.rpc.compute_v1 import RouterInterface, RouterSpec
+from common.rpc.routers_v1 import RouterInterface, RouterSpec
 from compute_agent.networking import (
     announce,
     generation,
@@ -20,6 +22,7 @@ from compute_agent.networking import (
     names,
     namespaces,
     nft,
+    proxied_neighbours,
     router_adverts,
     router_flows,
     router_meter,
@@ -76,9 +79,25 @@ class LocalRouters:
         watched = self._watched.setdefault(router.id, generation.Watched(router_tables.TABLES))
         if self._filtered.get(router.id) == router and not watched.touched():
             return
-        nft.replace(router_tables.build(router))
+        self._write(router)
         watched.applied()
         self._filtered[router.id] = router
+
+    def _write(self, router: RouterSpec) -> None:
+        """A kernel without one of its helpers must not be a router less for it."""
+        try:
+            nft.replace(router_tables.build(router))
+        except NetworkingError as err:
+            if not router.helpers:
+                raise
+            nft.replace(router_tables.build(msgspec.structs.replace(router, helpers=[])))
+            event(
+                logger,
+                "networking.helpers_refused",
+                logging.ERROR,
+                router_id=router.id,
+                reason=err.detail or err.message,
+            )
 
     def counted(self) -> list[router_meter.Count]:
         """What each label has counted at the routers that are made. Raises NetworkingError."""
@@ -163,6 +182,9 @@ def _settle(router: RouterSpec) -> tuple[list[announce.Told], int]:
         for device, each in wanted.items()
     }
     links.sync_routes(_routes(router))
+    if router.gateway is not None:
+        outside = _inside(router, router.gateway)
+        proxied_neighbours.sync(outside, router.ndp_proxied, on=router.ndp_proxy)
     cut = router_flows.cut(router)
     new = [
         announce.Told(

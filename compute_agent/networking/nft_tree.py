@@ -49,6 +49,10 @@ class Table:
         """A count that stays when the contents are exchanged."""
         self._add("counter", name=name)
 
+    def conntrack_helper(self, name: str, kind: str, protocol: str) -> None:
+        """What rules can set as a flow's helper. One that is there already stays."""
+        self._add("ct helper", name=name, type=kind, protocol=protocol)
+
     def rule(self, chain: str, *expressions: Tree) -> None:
         where = {"family": self.family, "table": self.name, "chain": chain}
         self.rules.append({"add": {"rule": {**where, "expr": list(expressions)}}})

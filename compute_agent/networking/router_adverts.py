@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.rpc.compute_v1 import RouterInterface, RouterSpec
+from common.rpc.routers_v1 import RouterInterface, RouterSpec
 from compute_agent.networking import dnsmasq, names
 
 LIFETIME_S, INTERVAL_S = 1800, 60

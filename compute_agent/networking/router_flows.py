@@ -15,8 +15,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 
 from common.errors import NetworkingError
-from common.rpc.compute_v1 import RouterSpec
+from common.rpc.routers_v1 import RouterSpec
 from compute_agent.networking.router_tables import outside_address
+
+EXPECTED = 1  # IPS_EXPECTED
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def cut(router: RouterSpec) -> int:
                     continue
                 first = _tuple(entry, "CTA_TUPLE_ORIG")
                 answer = _tuple(entry, "CTA_TUPLE_REPLY")
+                if first.daddr == now.own and entry.get_attr("CTA_STATUS") & EXPECTED:
+                    continue  # a data connection that a helper made way for
                 if not now.permit((first.saddr, first.daddr), (answer.saddr, answer.daddr)):
                     count += _delete(table, first)
     except (NetlinkError, OSError) as err:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from common.rpc.compute_v1 import MeteringRule, RouterSpec
+from common.rpc.routers_v1 import MeteringRule, RouterSpec
 from compute_agent.networking import names
 from compute_agent.networking.nft_tree import RETURN, Table, Tree, jump, match, meta, payload, prefix
 

@@ -3,8 +3,9 @@
 `ip cmlnat`: what comes to a floating address goes to its fixed one, and back; all else that leaves by the gateway bears
 the gateway's address, unless source NAT is off. Traffic between two networks inside is never translated, except where a
 guest speaks to another by its floating address, as the answer has to come back by the router.
-`inet cmlmeter` counts (router_meter.py).
-`inet cmlfilter`: with source NAT nobody outside reaches a fixed address that no translation leads to.
+`inet cmlmeter` counts (router_meter.py), `ip cmlqos` limits (router_limits.py).
+`inet cmlfilter`: with source NAT nobody outside reaches a fixed address that no translation leads to; with NDP proxies no
+IPv6 address that is not among them. Its helpers look for the connections that a protocol like FTP announces.
 
 Rules, not sets, for translations: a lookup at the instant of a change may miss, and a flow that misses its first
 translation goes without for good.
@@ -12,12 +13,12 @@ translation goes without for good.
 
 from __future__ import annotations
 
-from common.rpc.compute_v1 import RouterInterface, RouterSpec
-from compute_agent.networking import names, router_meter
+from common.rpc.routers_v1 import ForwardedPort, RouterInterface, RouterSpec
+from compute_agent.networking import names, router_limits, router_meter
 from compute_agent.networking.nft_tree import ACCEPT, DROP, Table, Tree, ct, masked, match, meta, payload, set_mark
 
 FILTER, NAT = "cmlfilter", "cmlnat"
-TABLES = (("inet", FILTER), ("ip", NAT))
+TABLES = (("inet", FILTER), ("ip", NAT), ("ip", router_limits.LIMIT))
 COUNTING = ("inet", router_meter.METER)  # not looked at for changes: its counts are always others
 MANGLE, DESTINATION_NAT, FILTERING, SOURCE_NAT = -150, -100, 0, 100
 FROM_OUTSIDE = 1
@@ -31,7 +32,12 @@ SOURCE, TARGET = payload("ip", "saddr"), payload("ip", "daddr")
 def build(router: RouterSpec) -> list[Table]:
     """The tables, which belong together: nft.replace applies them in one transaction."""
     outside = names.router_outside(router.gateway.port_id) if router.gateway else ""
-    return [_filter_table(router, outside), _nat_table(router, outside), router_meter.table(router)]
+    return [
+        _filter_table(router, outside),
+        _nat_table(router, outside),
+        router_limits.table(router),
+        router_meter.table(router),
+    ]
 
 
 def outside_address(router: RouterSpec) -> str | None:
@@ -50,9 +56,15 @@ def _filter_table(router: RouterSpec, outside: str) -> Table:
     table.base_chain("output", kind="filter", hook="output", priority=FILTERING)
     table.rule("output", match(payload("udp", "sport"), 547), DROP)
     table.rule("forward", match(TARGET, LINK_LOCAL), DROP)  # metadata is the networks' own, never a router's
+    _helpers(table, router)
     if not outside:
         return table
     table.rule("forward", match(IIF, outside), match(OIF, outside), DROP)
+    if router.ndp_proxy:
+        for address in router.ndp_proxied:
+            table.rule("forward", match(IIF, outside), match(payload("ip6", "daddr"), address), ACCEPT)
+        ipv6 = match(meta("nfproto"), "ipv6")
+        table.rule("forward", match(IIF, outside), ipv6, match(ct("direction"), "original"), DROP)
     if router.source_nat:
         table.rule("forward", match(meta("nfproto"), "ipv6"), ACCEPT)
         table.rule("forward", _status(translated=True), ACCEPT)
@@ -69,8 +81,7 @@ def _nat_table(router: RouterSpec, outside: str) -> Table:
         return table
     table.rule("arriving", match(IIF, outside), set_mark(FROM_OUTSIDE))
     for each in router.forwarded:
-        chosen = [match(TARGET, each.address), match(payload(each.protocol, "dport"), each.port)]
-        table.rule("prerouting", *chosen, {"dnat": {"addr": each.fixed_address, "port": each.fixed_port}})
+        _forward(table, each)
     for pair in router.floating:
         table.rule("prerouting", match(TARGET, pair.address), {"dnat": {"addr": pair.fixed_address}})
     table.rule("postrouting", match(meta("mark"), FROM_OUTSIDE), ACCEPT)
@@ -83,6 +94,38 @@ def _nat_table(router: RouterSpec, outside: str) -> Table:
         if router.source_nat:
             table.rule("postrouting", match(OIF, outside), {"snat": {"addr": own}})
     return table
+
+
+def _helpers(table: Table, router: RouterSpec) -> None:
+    """After conntrack has found or made the flow, before it is translated."""
+    table.base_chain("helpers", kind="filter", hook="prerouting", priority=MANGLE)
+    for kind, protocol in sorted({(each.helper, each.protocol) for each in router.helpers}):
+        table.conntrack_helper(_helper(kind, protocol), kind, protocol)
+    for each in router.helpers:
+        chosen = match(payload(each.protocol, "dport"), each.port)
+        table.rule("helpers", chosen, {"ct helper": _helper(each.helper, each.protocol)})
+
+
+def _helper(kind: str, protocol: str) -> str:
+    return f"{kind.replace('-', '_')}_{protocol}"
+
+
+def _forward(table: Table, each: ForwardedPort) -> None:
+    """The kernel can't shift a range as it stands, so that a shifted one is a rule for each port."""
+    last, fixed_last = each.last_port or each.port, each.fixed_last_port or each.fixed_port
+    if last == each.port or fixed_last == each.fixed_port:
+        _forward_to(table, each, (each.port, last), {"port": each.fixed_port})
+    elif each.port == each.fixed_port:
+        _forward_to(table, each, (each.port, last), {})
+    else:
+        for port in range(each.port, last + 1):
+            _forward_to(table, each, (port, port), {"port": each.fixed_port + port - each.port})
+
+
+def _forward_to(table: Table, each: ForwardedPort, span: tuple[int, int], port: dict[str, int]) -> None:
+    ports = span[0] if span[0] == span[1] else {"range": list(span)}
+    chosen = [match(TARGET, each.address), match(payload(each.protocol, "dport"), ports)]
+    table.rule("prerouting", *chosen, {"dnat": {"addr": each.fixed_address, **port}})
 
 
 def _status(*, translated: bool) -> Tree:

@@ -9,15 +9,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from common.errors import NetworkingError
-from common.rpc.compute_v1 import (
-    AddressPair,
-    FixedAddress,
-    GroupMembers,
-    NetworkSpec,
-    NetworkState,
-    PortSpec,
-    RouterSpec,
-)
+from common.rpc.compute_v1 import AddressPair, FixedAddress, GroupMembers, NetworkSpec, NetworkState, PortSpec
+from common.rpc.routers_v1 import RouterSpec
 from compute_agent.hypervisor.base import Nic
 from compute_agent.networking import names
 
@@ -80,7 +73,7 @@ def router_ports(routers: Sequence[RouterSpec]) -> list[PortSpec]:
     made = []
     for router in routers:
         for interface in (*router.interfaces, *([router.gateway] if router.gateway else [])):
-            pairs = floating_addresses(router) if interface is router.gateway else []
+            pairs = [*floating_addresses(router), *router.ndp_proxied] if interface is router.gateway else []
             made.append(
                 PortSpec(
                     id=interface.port_id,
@@ -98,7 +91,7 @@ def router_ports(routers: Sequence[RouterSpec]) -> list[PortSpec]:
 
 
 def floating_addresses(router: RouterSpec) -> list[str]:
-    """The addresses, each once, that a router answers for outside beside its own."""
+    """The IPv4 addresses, each once, that a router answers for outside beside its own."""
     whole = [each.address for each in router.floating]
     return list(dict.fromkeys([*whole, *(each.address for each in router.forwarded)]))
 

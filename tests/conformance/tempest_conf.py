@@ -173,6 +173,7 @@ def _network(conf: Sections, cloud: Any, choices: Choices) -> None:
     conf["neutron_plugin_options"] = {
         "available_type_drivers": "flat,vlan,vxlan", "agent_availability_zone": "nova", "create_shared_resources": "true",
         "provider_vlans": ",".join(_physical_networks(cloud, aliases)),
+        **_dns_domain(cloud),
     }  # fmt: skip
     conf["validation"] = {
         "run_validation": _word(choices.guests), "auth_method": "keypair", "ssh_key_type": "ecdsa",
@@ -201,6 +202,14 @@ def _physical_networks(cloud: Any, aliases: Sequence[str]) -> list[str]:
         return []
     ranges = cloud.network.network_segment_ranges(network_type="vlan")
     return sorted({each.physical_network for each in ranges if each.default})
+
+
+def _dns_domain(cloud: Any) -> dict[str, str]:
+    """What guests' names end with, as the cloud's ports say; a cloud without a port with an address does not tell."""
+    told = (each for port in cloud.network.ports() for each in port.dns_assignment or [])
+    names = (each["fqdn"].rstrip(".").removeprefix(f"{each['hostname']}.") for each in told)
+    domain = next(names, None)
+    return {"dns_domain": domain} if domain else {}
 
 
 def has_routers(cloud: Any) -> bool:

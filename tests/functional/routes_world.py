@@ -205,6 +205,34 @@ class World:
         path = f"{NETWORK}/floatingips/{ids['floatingip_id']}/port_forwardings"
         ids["port_forwarding_id"] = ok(api.post(path, json=forwarding))["port_forwarding"]["id"]
         self.outside_id = outside_id
+        helper = {"conntrack_helper": {"helper": "ftp", "protocol": "tcp", "port": 21}}
+        path = f"{NETWORK}/routers/{ids['router_id']}/conntrack_helpers"
+        ids["conntrack_helper_id"] = ok(api.post(path, json=helper))["conntrack_helper"]["id"]
+        ids["ndp_proxy_id"] = self._make_ndp_proxy()
+
+    def _make_ndp_proxy(self) -> str:
+        """On a router of its own, in a network of one address scope with the outside."""
+        ok, api = self.cloud.ok, self.cloud.api
+
+        def make(path: str, noun: str, persona: str = "demo", **values: Any) -> str:
+            return str(ok(api.post(f"{NETWORK}/{path}", persona, json={noun: values}))[noun]["id"])
+
+        scope = make("address-scopes", "address_scope", "admin", name="six", ip_version=6, shared=True)
+        pool = make(
+            "subnetpools", "subnetpool", "admin", name="six", address_scope_id=scope, default_prefixlen=112,
+            prefixes=["2001:db8:9::/96"], shared=True,
+        )  # fmt: skip
+        outside = make("networks", "network", "admin", **{"router:external": True})
+        inside = make("networks", "network", name="six")
+        subnets = [
+            make("subnets", "subnet", persona, network_id=each, ip_version=6, subnetpool_id=pool)
+            for each, persona in ((outside, "admin"), (inside, "demo"))
+        ]
+        gateway = {"network_id": outside}
+        router = make("routers", "router", external_gateway_info=gateway, enable_ndp_proxy=True)
+        ok(api.put(f"{NETWORK}/routers/{router}/add_router_interface", json={"subnet_id": subnets[1]}))
+        port = make("ports", "port", network_id=inside)
+        return make("ndp_proxies", "ndp_proxy", router_id=router, port_id=port)
 
     def forwarding(self, number: int) -> dict[str, Any]:
         return {
@@ -333,6 +361,8 @@ class World:
         wish = {"floatingip": {"floating_network_id": self.outside_id}}
         made = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/floatingips", json=wish))
         ids["floatingip_id"] = made["floatingip"]["id"]
+        router = {"router": {"name": "twin's"}}
+        ids["router_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/routers", json=router))["router"]["id"]
         policy = {"policy": {"name": "twin's", "project_id": self.ids["project_id"]}}
         ids["policy_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/qos/policies", "admin", json=policy))[
             "policy"
@@ -354,6 +384,8 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "port_id": "port_id", "group_id": "group_id", "rule_id": "rule_id", "project_id": "project_id",
     "router_id": "router_id", "floatingip_id": "floatingip_id",
     "port_forwarding_id": "port_forwarding_id",
+    "ndp_proxy_id": "ndp_proxy_id",
+    "conntrack_helper_id": "conntrack_helper_id",
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
@@ -607,6 +639,12 @@ BODIES: dict[str, Any] = {
     "network:port_forwardings:update": {"port_forwarding": {"description": "x"}},
     "network:floatingips:update": {"floatingip": {"description": "x"}},
     "network:quotas:update": {"quota": {"port": 3}},
+    "network:ndp_proxies:create": lambda world: {
+        "ndp_proxy": {"router_id": world.ids["router_id"], "port_id": world.ids["port_id"]}
+    },
+    "network:ndp_proxies:update": {"ndp_proxy": _NAMED},
+    "network:conntrack_helpers:create": {"conntrack_helper": {"helper": "tftp", "protocol": "udp", "port": 69}},
+    "network:conntrack_helpers:update": {"conntrack_helper": {"port": 6969}},
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},
     "image:images:update": [{"op": "replace", "path": "/name", "value": "x"}],
     "image:images:upload": None,

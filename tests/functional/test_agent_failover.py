@@ -16,16 +16,8 @@ from pathlib import Path
 import pytest
 
 from common.ids import new_id
-from common.rpc.compute_v1 import (
-    FilterRule,
-    FixedAddress,
-    NetworkSpec,
-    NetworkState,
-    PortSpec,
-    RouterInterface,
-    RouterSpec,
-    SubnetSpec,
-)
+from common.rpc.compute_v1 import FilterRule, FixedAddress, NetworkSpec, NetworkState, PortSpec, SubnetSpec
+from common.rpc.routers_v1 import RouterInterface, RouterSpec
 from compute_agent.networking import names
 from tests.functional import agent_netlab as lab
 from tests.functional.agent_netlab import TAG, Guest

@@ -19,18 +19,8 @@ import pytest
 from common.clock import SystemClock
 from common.config import NetworkConfig
 from common.ids import new_id
-from common.rpc.compute_v1 import (
-    AdvertisedPrefix,
-    FilterRule,
-    FixedAddress,
-    FloatingAddress,
-    NetworkSpec,
-    NetworkState,
-    PortSpec,
-    RouterInterface,
-    RouterSpec,
-    SubnetSpec,
-)
+from common.rpc.compute_v1 import FilterRule, FixedAddress, NetworkSpec, NetworkState, PortSpec, SubnetSpec
+from common.rpc.routers_v1 import AdvertisedPrefix, FloatingAddress, RouterInterface, RouterSpec
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.networking import (
     dnsmasq,

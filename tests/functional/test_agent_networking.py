@@ -26,8 +26,6 @@ from common.ids import new_id
 from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import (
     AddressPair,
-    Bandwidth,
-    DhcpRoute,
     FilterRule,
     FixedAddress,
     GroupMembers,
@@ -41,6 +39,7 @@ from common.rpc.compute_v1 import (
 from common.rpc.compute_v1 import (
     Guest as GuestFacts,
 )
+from common.rpc.routers_v1 import Bandwidth, DhcpRoute
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.metadata.service import MetadataService
 from compute_agent.networking import dnsmasq, filters, links, names, namespaces, nft, plan

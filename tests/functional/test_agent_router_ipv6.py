@@ -9,22 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from common.clock import SystemClock
 from common.config import NetworkConfig
 from common.ids import new_id
-from common.rpc.compute_v1 import (
-    AdvertisedPrefix,
-    FilterRule,
-    FixedAddress,
-    NetworkSpec,
-    NetworkState,
-    PortSpec,
-    RouterInterface,
-    RouterSpec,
-    SubnetSpec,
-)
+from common.rpc.compute_v1 import FilterRule, FixedAddress, NetworkSpec, NetworkState, PortSpec, SubnetSpec
+from common.rpc.routers_v1 import AdvertisedPrefix, RouterInterface, RouterSpec
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.networking import dnsmasq, names, namespaces, router_adverts, sysctl
 from compute_agent.networking.linux import LinuxNetworking
@@ -141,3 +133,25 @@ def test_guests_learn_the_router_and_reach_each_other_by_it(node: LinuxNetworkin
     lab.until(lambda: router_adverts.is_missing(run_dir, ROUTER))
     assert node.heal() == [f"dnsmasq of {names.router(ROUTER.id)}"]
     assert not router_adverts.is_missing(run_dir, ROUTER)
+
+
+def test_outside_a_router_answers_for_the_addresses_it_is_told_and_lets_nothing_else_in(node: LinuxNetworking) -> None:
+    inside, outside = ROUTER.interfaces
+    gateway = msgspec.structs.replace(outside, port_id=new_id(), advertised=[])
+    inner = msgspec.structs.replace(inside, port_id=new_id())
+    proxying = RouterSpec(id=new_id(), interfaces=[inner], gateway=gateway, ndp_proxy=True, ndp_proxied=[ONE.ipv4])
+    node.apply(msgspec.structs.replace(state(known=True), version=2, routers=[proxying]))
+    lab.ip("-n", TWO.name, "-6", "route", "replace", "fd01::/64", "dev", "eth0")  # as if it were on this wire
+    lab.until(lambda: has_default_route(ONE), deadline_s=20)
+    lab.until(lambda: lab.pings(TWO.name, ONE.ipv4), deadline_s=10)
+    node.apply(msgspec.structs.replace(state(known=True), version=3, routers=[_answering_for(proxying, [])]))
+    lab.ip("-n", TWO.name, "-6", "neigh", "flush", "dev", "eth0")
+    assert not lab.pings(TWO.name, ONE.ipv4), "nobody answers for it"
+    lab.ip("-n", TWO.name, "-6", "neigh", "replace", ONE.ipv4, "lladdr", gateway.mac_address, "dev", "eth0")
+    assert not lab.pings(TWO.name, ONE.ipv4), "who knows the router's MAC does not get past it"
+    node.apply(msgspec.structs.replace(state(known=True), version=4, routers=[_answering_for(proxying, [ONE.ipv4])]))
+    lab.until(lambda: lab.pings(TWO.name, ONE.ipv4), deadline_s=10)
+
+
+def _answering_for(router: RouterSpec, addresses: list[str]) -> RouterSpec:
+    return msgspec.structs.replace(router, ndp_proxied=addresses)

@@ -19,20 +19,15 @@ import pytest
 from common.clock import SystemClock
 from common.config import NetworkConfig
 from common.ids import new_id
-from common.rpc.compute_v1 import (
+from common.rpc.compute_v1 import FilterRule, FixedAddress, NetworkSpec, NetworkState, PortSpec, SubnetSpec
+from common.rpc.routers_v1 import (
     DhcpRoute,
-    FilterRule,
-    FixedAddress,
     FloatingAddress,
     ForwardedPort,
     MeteringLabel,
     MeteringRule,
-    NetworkSpec,
-    NetworkState,
-    PortSpec,
     RouterInterface,
     RouterSpec,
-    SubnetSpec,
 )
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.networking import names, namespaces, nft, router_tables

@@ -28,19 +28,15 @@ from common.config import NetworkConfig
 from common.filter_rules import ICMP, TCP
 from common.ids import new_id
 from common.rpc.compute_v1 import (
-    DhcpRoute,
     FilterRule,
     FixedAddress,
-    FloatingAddress,
-    ForwardedPort,
     GroupMembers,
     NetworkSpec,
     NetworkState,
     PortSpec,
-    RouterInterface,
-    RouterSpec,
     SubnetSpec,
 )
+from common.rpc.routers_v1 import DhcpRoute, FloatingAddress, ForwardedPort, RouterInterface, RouterSpec
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.networking import names
 from compute_agent.networking.linux import LinuxNetworking

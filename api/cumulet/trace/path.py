@@ -28,7 +28,8 @@ from api.cumulet.trace.model import (
     first,
 )
 from common.filter_rules import ICMP, ICMPV6, TCP, UDP
-from common.rpc.compute_v1 import NetworkSpec, PortSpec, RouterInterface, RouterSpec
+from common.rpc.compute_v1 import NetworkSpec, PortSpec
+from common.rpc.routers_v1 import RouterInterface, RouterSpec
 
 MAX_HOPS = 32  # of routers; more is a loop
 _SERVICE_PORTS = {(TCP, 53), (UDP, 53), (UDP, 67), (UDP, 547)}

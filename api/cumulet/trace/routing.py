@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from api.cumulet.trace.model import Address, Packet
 from common.filter_rules import WITH_PORTS
-from common.rpc.compute_v1 import RouterInterface, RouterSpec
+from common.rpc.routers_v1 import RouterInterface, RouterSpec
 
 LINK_LOCAL = ipaddress.ip_network("169.254.0.0/16")
 

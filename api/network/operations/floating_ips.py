@@ -10,7 +10,17 @@ from sqlalchemy.orm import Session
 
 from api.network.problems import check_revision, neutron_quota
 from api.request import ApiRequest
-from common.db import addresses, floating_ips, network_quota, networks, port_forwardings, port_lists, routers
+from common.db import (
+    addresses,
+    floating_ips,
+    network_quota,
+    networks,
+    port_forwardings,
+    port_lists,
+    qos,
+    qos_rules,
+    routers,
+)
 from common.db.addresses import RequestedAddress
 from common.db.filters import Filters
 from common.db.floating_ips import NewFloatingIp
@@ -23,6 +33,7 @@ class ShownFloatingIp:
     floating: FloatingIp
     port: Port | None
     forwardings: Sequence[PortForwarding]
+    network_policy_id: str | None = None  # the QoS policy that its network has
 
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownFloatingIp]:
@@ -35,6 +46,7 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownF
         for body in bodies:
             _check_fixed(body)
             network = networks.get_visible(session, body["floating_network_id"], request.context)
+            qos.check_change(session, request.context, None, body.get("qos_policy_id"))
             new = NewFloatingIp(
                 project_id=body["project_id"],
                 network_id=network.id,
@@ -42,6 +54,7 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownF
                 description=body.get("description", ""),
                 dns_name=body.get("dns_name", ""),
                 dns_domain=body.get("dns_domain", ""),
+                qos_policy_id=body.get("qos_policy_id"),
             )
             floating = floating_ips.create(session, new, now, mac_prefix=config.network.mac_prefix, limits=limits)
             if body.get("port_id"):
@@ -101,7 +114,11 @@ def show(request: ApiRequest, floating_ip_id: str) -> ShownFloatingIp:
 
 def _shown(session: Session, rows: Sequence[FloatingIp]) -> list[ShownFloatingIp]:
     known, forwardings = floating_ips.ports_of(session, rows), port_forwardings.of_floating_ips(session, rows)
-    return [ShownFloatingIp(row, known.get(row.port_id or ""), forwardings.get(row.id, [])) for row in rows]
+    policies = qos_rules.network_policies(session, {row.network_id for row in rows})
+    return [
+        ShownFloatingIp(row, known.get(row.port_id or ""), forwardings.get(row.id, []), policies.get(row.network_id))
+        for row in rows
+    ]
 
 
 def update(request: ApiRequest, floating_ip_id: str, changes: dict[str, Any]) -> ShownFloatingIp:
@@ -119,8 +136,11 @@ def update(request: ApiRequest, floating_ip_id: str, changes: dict[str, Any]) ->
             _associate(session, request, floating, changes)
         elif "port_id" in changes or not changes:
             floating_ips.dissociate(session, floating, now)
-        if "description" in changes:
-            floating_ips.describe(session, floating, changes["description"], now)
+        values: dict[str, Any] = {name: changes[name] for name in ("description", "qos_policy_id") if name in changes}
+        if "qos_policy_id" in values:
+            qos.check_change(session, request.context, floating.qos_policy_id, values["qos_policy_id"])
+        if values:
+            floating_ips.update(session, floating, values, now)
         return _shown(session, [floating])[0]
 
     return request.services.db.run(work)

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from api.network.operations import port_ranges
 from api.network.operations.floating_ips import held_port
-from api.network.problems import invalid
 from api.request import ApiRequest
 from common.db import addresses, floating_ips, port_forwardings
 from common.db.filters import Filters
@@ -17,15 +17,14 @@ from common.db.paging import Page
 from common.db.port_forwardings import Forwarding
 
 _T = TypeVar("_T")
-_NUMBERS = ("external_port", "internal_port")
 
 
 def create(request: ApiRequest, floating_ip_id: str, body: Mapping[str, Any]) -> PortForwarding:
     values = _values(body)
+    spans = port_ranges.spans(body)
     wanted = Forwarding(
         protocol=values["protocol"],
-        external_port=values["external_port"],
-        internal_port=values["internal_port"],
+        **spans,
         internal_ip_address=values["internal_ip_address"],
         description=values.get("description", ""),
     )
@@ -54,8 +53,8 @@ def update(request: ApiRequest, floating_ip_id: str, forwarding_id: str, changes
 
     def work(session: Session, floating: FloatingIp) -> PortForwarding:
         row = port_forwardings.get(session, floating, forwarding_id)
-        if "internal_port_id" in values:
-            held_port(session, request, floating, values["internal_port_id"])
+        held_port(session, request, floating, values.get("internal_port_id", row.internal_port_id))
+        values.update(port_ranges.changed(changes, row))
         port_forwardings.update(session, floating, row, values, request.services.clock.now())
         return row
 
@@ -78,12 +77,7 @@ def _held(request: ApiRequest, floating_ip_id: str, work: Callable[[Session, Flo
 
 def _values(body: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that a body names, in one spelling."""
-    values = {key: value for key, value in body.items() if key != "project_id"}
-    for name in _NUMBERS:
-        if name in values:
-            values[name] = int(values[name])
-            if values[name] > 65535:
-                raise invalid(f"{name} {values[name]} is not a port number.")
+    values = {key: value for key, value in body.items() if key != "project_id" and key not in port_ranges.NAMES}
     if "protocol" in values:
         values["protocol"] = values["protocol"].lower()
     if "internal_ip_address" in values:

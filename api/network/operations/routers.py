@@ -12,10 +12,22 @@ from api.network.operations import route_plan
 from api.network.problems import check_revision, invalid, neutron_quota, not_allowed
 from api.request import ApiRequest
 from common.context import RequestContext
-from common.db import addresses, network_quota, networks, port_lists, ports, router_flavors, routers, subnets
+from common.db import (
+    addresses,
+    conntrack_helpers,
+    ndp_proxies,
+    network_quota,
+    networks,
+    port_lists,
+    ports,
+    qos,
+    router_flavors,
+    routers,
+    subnets,
+)
 from common.db.addresses import RequestedAddress
 from common.db.filters import Filters
-from common.db.models import IpAllocation, Port, Router
+from common.db.models import ConntrackHelper, IpAllocation, Port, Router
 from common.db.paging import Page
 from common.db.router_flavors import Flags
 from common.db.routers import Gateway, NewRouter, PortAsk
@@ -31,6 +43,7 @@ _FLAGS = ("ha", "distributed")
 class ShownRouter:
     router: Router
     outside: Sequence[IpAllocation]
+    helpers: Sequence[ConntrackHelper] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,8 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownR
             gateway = _gateway(session, request.context, body.get("external_gateway_info"), "create_router")
             if gateway is not None:
                 routers.set_gateway(session, router, gateway, now, mac_prefix=config.network.mac_prefix)
+            if body.get("enable_ndp_proxy"):
+                ndp_proxies.enable(session, router, now)
             made.append(router)
         return _shown(session, made)
 
@@ -98,7 +113,14 @@ def _gateway(session: Session, context: RequestContext, info: Mapping[str, Any] 
         for wish in fixed or []
     ]
     snat = info.get("enable_snat", True)
-    return Gateway(network.id, enable_snat=snat in (True, 1, "true", "True"), addresses=tuple(wishes) or None)
+    policy_id = info.get("qos_policy_id")
+    qos.check_change(session, context, None, policy_id)
+    return Gateway(
+        network.id,
+        enable_snat=snat in (True, 1, "true", "True"),
+        addresses=tuple(wishes) or None,
+        qos_policy_id=policy_id,
+    )
 
 
 def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownRouter]:
@@ -119,7 +141,8 @@ def shown(request: ApiRequest, rows: Sequence[Router]) -> list[ShownRouter]:
 
 def _shown(session: Session, rows: Sequence[Router]) -> list[ShownRouter]:
     outside = routers.gateway_addresses(session, rows)
-    return [ShownRouter(row, outside.get(row.id, [])) for row in rows]
+    helpers = conntrack_helpers.of_routers(session, [row.id for row in rows])
+    return [ShownRouter(row, outside.get(row.id, []), helpers.get(row.id, [])) for row in rows]
 
 
 def update(request: ApiRequest, router_id: str, changes: dict[str, Any]) -> ShownRouter:
@@ -130,6 +153,8 @@ def update(request: ApiRequest, router_id: str, changes: dict[str, Any]) -> Show
             raise invalid(f"Router {router_id} has a flavor, which says {' and '.join(said)}.")
         if "external_gateway_info" in changes:
             _update_gateway(session, request, router, changes["external_gateway_info"])
+        if "enable_ndp_proxy" in changes:
+            (ndp_proxies.enable if changes["enable_ndp_proxy"] else ndp_proxies.disable)(session, router, now)
         values: dict[str, Any] = {
             key: changes[key] for key in ("name", "description", "admin_state_up", *_FLAGS) if key in changes
         }
@@ -144,6 +169,8 @@ def _update_gateway(session: Session, request: ApiRequest, router: Router, info:
     now, prefix = request.services.clock.now(), request.services.config.network.mac_prefix
     if info and not info.get("network_id") and router.gateway_network_id:
         info = {**info, "network_id": router.gateway_network_id}
+    if info and "qos_policy_id" not in info and info["network_id"] == router.gateway_network_id:
+        info = {**info, "qos_policy_id": router.gateway_qos_policy_id}
     wanted = _gateway(session, request.context, info, "update_router")
     if wanted is None:
         routers.clear_gateway(session, router, now)

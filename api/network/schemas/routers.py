@@ -23,6 +23,7 @@ GATEWAY: Schema = {
             {
                 "network_id": UUID,
                 "enable_snat": BOOLEAN,
+                "qos_policy_id": {"anyOf": [UUID, {"type": "null"}]},
                 "external_fixed_ips": {
                     "type": "array",
                     "maxItems": 16,
@@ -40,6 +41,7 @@ _COMMON: dict[str, Schema] = {
     "external_gateway_info": GATEWAY,
     "ha": BOOLEAN,
     "distributed": BOOLEAN,
+    "enable_ndp_proxy": BOOLEAN,
 }
 ROUTER = Resource(
     singular="router",
@@ -54,7 +56,7 @@ ROUTER = Resource(
         }
     ),
     schema_update=obj({**_COMMON, "routes": ROUTES}),
-    server_owned=_OWNED | {"routes", "availability_zones"},
+    server_owned=_OWNED | {"routes", "availability_zones", "conntrack_helpers"},
     admin=frozenset({"ha", "distributed"}),
 )
 
@@ -69,6 +71,7 @@ _ASSOCIATION: dict[str, Schema] = {
     "fixed_ip_address": {"anyOf": [IP, _OR_NULL]},
     "router_id": {"anyOf": [UUID, _OR_NULL]},
     "description": TEXT,
+    "qos_policy_id": {"anyOf": [UUID, _OR_NULL]},
 }
 FLOATING_IP = Resource(
     singular="floatingip",
@@ -87,7 +90,7 @@ FLOATING_IP = Resource(
         ("floating_network_id",),
     ),
     schema_update=obj(_ASSOCIATION),
-    server_owned=_OWNED | {"port_details", "port_forwardings"},
+    server_owned=_OWNED | {"port_details", "port_forwardings", "qos_network_policy_id"},
     admin=frozenset({"floating_ip_address"}),
 )
 
@@ -97,9 +100,12 @@ _PORT_NUMBER: Schema = {
         {"type": "string", "maxLength": 5, "pattern": r"^[1-9][0-9]*\Z"},
     ]
 }
+_PORT_RANGE: Schema = {"type": "string", "maxLength": 11, "pattern": r"^[0-9]{1,5}(:[0-9]{1,5})?\Z"}
 _FORWARDING: dict[str, Schema] = {
     "external_port": _PORT_NUMBER,
+    "external_port_range": _PORT_RANGE,
     "internal_port": _PORT_NUMBER,
+    "internal_port_range": _PORT_RANGE,
     "internal_ip_address": IP,
     "internal_port_id": UUID,
     "protocol": {"enum": ["tcp", "udp", "sctp", "TCP", "UDP", "SCTP"]},
@@ -110,8 +116,40 @@ PORT_FORWARDING = Resource(
     plural="port_forwardings",
     schema_create=obj(
         {**_FORWARDING, "project_id": PROJECT, "tenant_id": PROJECT},
-        ("external_port", "internal_port", "internal_ip_address", "internal_port_id", "protocol"),
+        ("internal_ip_address", "internal_port_id", "protocol"),
     ),
     schema_update=obj(_FORWARDING),
+    server_owned=frozenset({"id"}),
+)
+
+NDP_PROXY = Resource(
+    singular="ndp_proxy",
+    plural="ndp_proxies",
+    schema_create=obj(
+        {
+            "name": NAME,
+            "description": TEXT,
+            "router_id": UUID,
+            "port_id": UUID,
+            "ip_address": {"anyOf": [IP, _OR_NULL]},
+            "project_id": PROJECT,
+            "tenant_id": PROJECT,
+        },
+        ("router_id", "port_id"),
+    ),
+    schema_update=obj({"name": NAME, "description": TEXT}),
+    server_owned=frozenset({"id", "created_at", "updated_at", "revision_number"}),
+)
+
+_HELPER: dict[str, Schema] = {
+    "helper": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[a-z0-9-]+\Z"},
+    "protocol": {"type": "string", "minLength": 1, "maxLength": 16, "pattern": r"^[A-Za-z0-9-]+\Z"},
+    "port": _PORT_NUMBER,
+}
+CONNTRACK_HELPER = Resource(
+    singular="conntrack_helper",
+    plural="conntrack_helpers",
+    schema_create=obj({**_HELPER, "project_id": PROJECT, "tenant_id": PROJECT}, tuple(_HELPER)),
+    schema_update=obj(_HELPER),
     server_owned=frozenset({"id"}),
 )

@@ -8,7 +8,7 @@ from api.network.operations.floating_ips import ShownFloatingIp
 from api.network.operations.routers import ShownInterface, ShownRouter
 from api.network.views.times import shown
 from common.context import RequestContext
-from common.db.models import Port, PortForwarding
+from common.db.models import ConntrackHelper, NdpProxy, Port, PortForwarding
 
 
 def router(item: ShownRouter, context: RequestContext) -> dict[str, Any]:
@@ -24,6 +24,8 @@ def router(item: ShownRouter, context: RequestContext) -> dict[str, Any]:
         "external_gateway_info": _gateway(item),
         "routes": list(row.routes),
         "flavor_id": row.flavor_id,
+        "enable_ndp_proxy": row.enable_ndp_proxy,
+        "conntrack_helpers": [_helper(each) for each in item.helpers],
         "availability_zone_hints": [],
         "availability_zones": ["nova"] if row.node_id else [],
         "tags": [],
@@ -42,7 +44,32 @@ def _gateway(item: ShownRouter) -> dict[str, Any] | None:
     return {
         "network_id": item.router.gateway_network_id,
         "enable_snat": item.router.enable_snat,
+        "qos_policy_id": item.router.gateway_qos_policy_id,
         "external_fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in item.outside],
+    }
+
+
+def conntrack_helper(row: ConntrackHelper) -> dict[str, Any]:
+    return {"id": row.id, **_helper(row)}
+
+
+def _helper(row: ConntrackHelper) -> dict[str, Any]:
+    return {"helper": row.helper, "protocol": row.protocol, "port": row.port}
+
+
+def ndp_proxy(row: NdpProxy) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "tenant_id": row.project_id,
+        "project_id": row.project_id,
+        "router_id": row.router_id,
+        "port_id": row.port_id,
+        "ip_address": row.ip_address,
+        "created_at": shown(row.created_at),
+        "updated_at": shown(row.updated_at),
+        "revision_number": row.revision_number,
     }
 
 
@@ -71,11 +98,15 @@ def floating_ip(item: ShownFloatingIp) -> dict[str, Any]:
         "fixed_ip_address": row.fixed_ip_address,
         "port_id": row.port_id,
         "port_details": _port_details(item.port) if item.port else None,
-        "port_forwardings": [_forwarding(each) for each in item.forwardings],
+        "port_forwardings": [
+            {"id": each.id, "internal_port_id": each.internal_port_id, **_forwarding(each)} for each in item.forwardings
+        ],
         "router_id": row.router_id,
         "status": row.status,
         "dns_name": row.dns_name,
         "dns_domain": row.dns_domain,
+        "qos_policy_id": row.qos_policy_id,
+        "qos_network_policy_id": item.network_policy_id,
         "tags": [],
         "created_at": shown(row.created_at),
         "updated_at": shown(row.updated_at),
@@ -95,10 +126,15 @@ def port_forwarding(row: PortForwarding) -> dict[str, Any]:
 def _forwarding(row: PortForwarding) -> dict[str, Any]:
     return {
         "protocol": row.protocol,
-        "external_port": row.external_port,
-        "internal_port": row.internal_port,
+        **_ports("external", row.external_port, row.external_port_last),
+        **_ports("internal", row.internal_port, row.internal_port_last),
         "internal_ip_address": row.internal_ip_address,
     }
+
+
+def _ports(side: str, first: int, last: int | None) -> dict[str, Any]:
+    """A range has no number of its own; a single port is shown as a range, too."""
+    return {f"{side}_port": first if last is None else None, f"{side}_port_range": f"{first}:{last or first}"}
 
 
 def _port_details(port: Port) -> dict[str, Any]:

@@ -75,6 +75,7 @@ from common.db.models.network_admin import (
     ServiceProfile,
 )
 from common.db.models.network_metering import MeteringLabel, MeteringRule
+from common.db.models.network_routing import ConntrackHelper, NdpProxy
 from common.db.models.network_shared import (
     AddressGroup,
     AddressScope,
@@ -110,6 +111,7 @@ __all__ = [
     "ApplicationCredential",
     "Assignment",
     "AutoTopology",
+    "ConntrackHelper",
     "ConsoleToken",
     "Credential",
     "DefaultGroupRule",
@@ -144,6 +146,7 @@ __all__ = [
     "MetadefNamespace",
     "MeteringLabel",
     "MeteringRule",
+    "NdpProxy",
     "Network",
     "NetworkTag",
     "Node",

@@ -162,7 +162,9 @@ class Router(Base):
     status: Mapped[str] = mapped_column(sa.String(16), default="ACTIVE")
     gateway_port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"), unique=True)
     gateway_network_id: Mapped[str | None] = mapped_column(sa.ForeignKey("networks.id"), index=True)
+    gateway_qos_policy_id: Mapped[str | None] = mapped_column(sa.ForeignKey("qos_policies.id"), index=True)
     enable_snat: Mapped[bool] = mapped_column(default=True)
+    enable_ndp_proxy: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     ha: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # shown to administrators, no more
     distributed: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # the same
     flavor_id: Mapped[str | None] = mapped_column(sa.ForeignKey("network_flavors.id"), index=True)
@@ -187,6 +189,7 @@ class FloatingIp(Base):
     port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"), index=True)
     fixed_ip_address: Mapped[str | None] = mapped_column(sa.String(64))
     router_id: Mapped[str | None] = mapped_column(sa.ForeignKey("routers.id"), index=True)
+    qos_policy_id: Mapped[str | None] = mapped_column(sa.ForeignKey("qos_policies.id"), index=True)
     status: Mapped[str] = mapped_column(sa.String(16), default="DOWN")
     dns_name: Mapped[str] = mapped_column(sa.String(63), default="")
     dns_domain: Mapped[str] = mapped_column(Name, default="")
@@ -196,7 +199,10 @@ class FloatingIp(Base):
 
 
 class PortForwarding(Base):
-    """One port of a floating address that leads to a port of a fixed one."""
+    """A port of a floating address that leads to a port of a fixed one, or a range of them.
+
+    The constraints hold for the first ports; that ranges are apart is checked while floating IP and port are held.
+    """
 
     __tablename__ = "port_forwardings"
     __table_args__ = (
@@ -206,10 +212,12 @@ class PortForwarding(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     floating_ip_id: Mapped[str] = mapped_column(sa.ForeignKey("floating_ips.id", ondelete="CASCADE"), index=True)
     protocol: Mapped[str] = mapped_column(sa.String(16))
-    external_port: Mapped[int]
+    external_port: Mapped[int]  # the first
+    external_port_last: Mapped[int | None]  # None: it is no range
     internal_port_id: Mapped[str] = mapped_column(sa.ForeignKey("ports.id", ondelete="CASCADE"), index=True)
     internal_ip_address: Mapped[str] = mapped_column(sa.String(64))
-    internal_port: Mapped[int]
+    internal_port: Mapped[int]  # the first
+    internal_port_last: Mapped[int | None]  # None: it is no range, all external ports lead to the one
     description: Mapped[str] = mapped_column(Name, default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from common.db import network_state
 from common.db.models import Node, Port
-from common.rpc.compute_v1 import Bandwidth, QosSpec
+from common.rpc.compute_v1 import QosSpec
+from common.rpc.routers_v1 import Bandwidth
 from tests.functional.network.conftest import NetworkClient
 
 

@@ -15,17 +15,8 @@ import pytest
 from api.cumulet.trace.model import NodeFacts, Trace, Verdict, device
 from api.cumulet.trace.path import trace
 from common.filter_rules import ICMP, TCP
-from common.rpc.compute_v1 import (
-    DhcpRoute,
-    FilterRule,
-    FixedAddress,
-    NetworkSpec,
-    NetworkState,
-    PortSpec,
-    RouterInterface,
-    RouterSpec,
-    SubnetSpec,
-)
+from common.rpc.compute_v1 import FilterRule, FixedAddress, NetworkSpec, NetworkState, PortSpec, SubnetSpec
+from common.rpc.routers_v1 import DhcpRoute, RouterInterface, RouterSpec
 from compute_agent.networking import names
 from tests.fixtures.trace_world import StateWorld
 

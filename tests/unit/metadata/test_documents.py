@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.rpc.compute_v1 import DhcpRoute, FixedAddress, Guest, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.compute_v1 import FixedAddress, Guest, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.routers_v1 import DhcpRoute
 from compute_agent.metadata import documents
 
 INSTANCE = "6f70656e-0000-4000-8000-0123456789ab"

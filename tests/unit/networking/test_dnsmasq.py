@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.rpc.compute_v1 import DhcpOption, DhcpRoute, FixedAddress, Neighbour, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.compute_v1 import DhcpOption, FixedAddress, Neighbour, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.routers_v1 import DhcpRoute
 from compute_agent.networking import dnsmasq
 from tests.unit.networking.samples import NETWORK, network, port
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.rpc.compute_v1 import Bandwidth, PortSpec, QosSpec
+from common.rpc.compute_v1 import PortSpec, QosSpec
+from common.rpc.routers_v1 import Bandwidth
 from compute_agent.networking import limits, names, plan
 from tests.unit.networking.samples import network, port
 

@@ -11,13 +11,12 @@ import pytest
 
 from common import physical_networks
 from common.errors import ConfigError
-from common.rpc.compute_v1 import (
+from common.rpc.compute_v1 import NetworkSpec, NetworkState
+from common.rpc.routers_v1 import (
     FloatingAddress,
     ForwardedPort,
     MeteringLabel,
     MeteringRule,
-    NetworkSpec,
-    NetworkState,
     RouterInterface,
     RouterSpec,
 )
