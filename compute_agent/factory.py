@@ -12,6 +12,8 @@ from common.rpc.bus import Bus
 from common.rpc.compute_v1 import PortSpec
 from compute_agent import identity
 from compute_agent.agent import Agent
+from compute_agent.backups.base import BackupStore
+from compute_agent.backups.directory import BackupDirectory
 from compute_agent.hypervisor.factory import choose_driver, make_hypervisor
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.metadata.service import MetadataService
@@ -50,6 +52,7 @@ def build(config: Config, *, bus: Bus, clock: Clock, boot_id: str = "") -> Agent
         networking=make_networking(config, specs, clock),
         storage=storage,
         volumes=volumes,
+        backups=make_backups(config),
         specs=specs,
         boot_id=boot_id or identity.current_boot(),
     )
@@ -89,6 +92,21 @@ def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, Volu
         volumes_dir, cache=cache, images_in_use=disks.images_in_use, uploader=uploader, clock=clock
     )  # fmt: skip
     return DiskStorage(disks, cache, uploader, domain=config.network.dns_domain), volumes
+
+
+def make_backups(config: Config) -> BackupStore | None:
+    """Where this node keeps backups of volumes; None: it makes none. Raises ConfigError."""
+    match config.backup.driver:
+        case "directory":
+            return BackupDirectory(Path(config.backup.directory or Path(config.agent.state_dir) / "backups"))
+        case "s3":
+            # Here, so that a node that keeps backups in a folder needs no boto3.
+            from compute_agent.backups.s3 import BackupBucket
+
+            return BackupBucket(config.backup)
+        case "none":
+            return None
+    raise ConfigError(f"[backup] driver: {config.backup.driver!r} is not known; known are directory, s3, none")
 
 
 def make_networking(config: Config, specs: Specs, clock: Clock) -> Networking:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from common.config import AgentConfig
+from common.config import NO_BACKUPS, AgentConfig, BackupConfig
 from common.errors import ConfigError
 from common.rpc.compute_v1 import Inventory
 from compute_agent import durable, firmware, host_topology
@@ -24,12 +24,13 @@ class InventoryReader:
 
     def __init__(
         self, config: AgentConfig, hypervisor: Hypervisor, *, shared_volumes: bool = False,
-        meminfo: Path = Path("/proc/meminfo"),
+        backups: BackupConfig | None = None, meminfo: Path = Path("/proc/meminfo"),
     ) -> None:  # fmt: skip
         self._config = config
         self._hypervisor = hypervisor
         self._meminfo = meminfo
         self._shared_volumes = shared_volumes
+        self._backups = backups or BackupConfig(driver=NO_BACKUPS)
         self._state_dir = Path(config.state_dir)
         self._disk_gib = config.disk_gib or self._first_free_gib()
         self._facts: HypervisorFacts | None = None
@@ -64,6 +65,8 @@ class InventoryReader:
             load_1m=round(os.getloadavg()[0], 2),
             shared_instances=self._config.shared_instances,
             shared_volumes=self._shared_volumes,
+            backups="" if self._backups.driver == NO_BACKUPS else self._backups.driver,
+            shared_backups=self._backups.driver == "s3" or self._backups.directory_shared,
             firmware=self._firmware,
             cells=host_topology.read(self._dedicated, self._system) if offers else [],
         )

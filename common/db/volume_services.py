@@ -1,6 +1,7 @@
 """The services of block storage as its API shows them: every compute node serves the volumes in its folder.
 
-A node is `cinder-volume` (host `NODE@files`), a scheduler process is `cinder-scheduler`. They are alive as the processes
+A node is `cinder-volume` (host `NODE@files`) and, if it keeps backups, `cinder-backup`; a scheduler process is
+`cinder-scheduler`. They are alive as the processes
 behind them are; only what an administrator says is kept here.
 """
 
@@ -13,13 +14,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common.db import node_life
 from common.db.models import Node, Service, Volume, VolumeServiceState, VolumeSnapshot
 from common.db.nodes import COMPUTE_BINARY
 from common.db.scheduler_services import SCHEDULER_BINARY
 from common.errors import NotFound
 from common.volume_capabilities import BACKEND
 
-VOLUME_BINARY, SCHEDULER = "cinder-volume", "cinder-scheduler"
+VOLUME_BINARY, BACKUP_BINARY, SCHEDULER = "cinder-volume", "cinder-backup", "cinder-scheduler"
 DEFAULT_ZONE = "nova"
 
 
@@ -49,6 +51,19 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class BackupNode:
+    """A node that keeps backups. service: where. shared: all nodes with that service see them. closed: "" or why it
+    makes no new ones."""
+
+    id: str
+    name: str
+    service: str
+    shared: bool
+    up: bool
+    closed: str
+
+
+@dataclass(frozen=True)
 class HostUse:
     """What one project, or all (""), has on a node."""
 
@@ -75,6 +90,7 @@ def node_of(host: str) -> str:
 def list_all(session: Session, *, host: str | None = None, binary: str | None = None) -> list[VolumeService]:
     """By binary and host; `host` also finds NODE@files by NODE."""
     states = _states(session)
+    keepers = set(session.scalars(sa.select(Node.name).where(_keeps_backups())))
     found: list[VolumeService] = []
     rows = session.scalars(
         sa.select(Service).where(Service.binary.in_((COMPUTE_BINARY, SCHEDULER_BINARY))).order_by(Service.number)
@@ -84,6 +100,8 @@ def list_all(session: Session, *, host: str | None = None, binary: str | None = 
             found.append(_service(SCHEDULER, row.host, row, states))
         else:
             found.append(_service(VOLUME_BINARY, host_of(row.host), row, states))
+            if row.host in keepers:
+                found.append(_service(BACKUP_BINARY, row.host, row, states))
     return [
         each
         for each in sorted(found, key=lambda each: (each.binary, each.host))
@@ -154,6 +172,23 @@ def closed_nodes(session: Session, binary: str = VOLUME_BINARY) -> dict[str, str
         node_of(row.host): (row.disabled_reason or "disabled") if row.disabled else "frozen"
         for row in session.scalars(query)
     }
+
+
+def _keeps_backups() -> sa.ColumnElement[bool]:
+    return sa.func.coalesce(Node.inventory["backups"].as_string(), "") != ""
+
+
+def backup_nodes(session: Session, now: datetime) -> list[BackupNode]:
+    """All that keep backups, by name."""
+    down, closed = node_life.down(session, now), closed_nodes(session, BACKUP_BINARY)
+    query = sa.select(Node.id, Node.name, Node.inventory).where(_keeps_backups()).order_by(Node.name)
+    return [
+        BackupNode(
+            row[0], row[1], str(row[2]["backups"]), bool(row[2].get("shared_backups")), row[0] not in down,
+            closed.get(row[1], ""),
+        )
+        for row in session.execute(query)
+    ]  # fmt: skip
 
 
 def pools(session: Session) -> list[Pool]:

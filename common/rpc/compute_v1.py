@@ -12,22 +12,11 @@ from enum import StrEnum
 
 import msgspec
 
+from common.rpc.backup_commands import BackupCommand
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
-from common.rpc.volume_commands import (
-    DiscardVolumeCopy,
-    EnsureVolume,
-    EnsureVolumeAbsent,
-    EnsureVolumeSnapshotAbsent,
-    PlugVolume,
-    ResizeVolume,
-    RevertVolume,
-    SnapshotVolume,
-    UnplugVolume,
-    UploadVolume,
-    VolumeDisk,
-)  # fmt: skip
+from common.rpc.volume_commands import PlugVolume, UnplugVolume, VolumeCommand, VolumeDisk
 
 VERSION = 1
 
@@ -451,14 +440,8 @@ Command = (
     | PlugVolume
     | UnplugVolume
     | EnsureAbsent
-    | EnsureVolume
-    | EnsureVolumeAbsent
-    | SnapshotVolume
-    | EnsureVolumeSnapshotAbsent
-    | ResizeVolume
-    | RevertVolume
-    | UploadVolume
-    | DiscardVolumeCopy
+    | VolumeCommand
+    | BackupCommand
     | SyncNetwork
     | AckReports
     | LeaseRenewed
@@ -480,6 +463,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="r
 
     retry_elsewhere: another node might succeed. absent: nothing of this epoch is left on the node, so the operation may
     move on at once. timings_ms: what the outside tools took, by name (image, qemu_img, libvirt, netlink, nft, dnsmasq).
+    objects: how many a backup has written.
     """
 
     id: str
@@ -499,6 +483,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="r
     absent: bool = False
     power: PowerState = PowerState.UNKNOWN
     timings_ms: dict[str, float] = {}
+    objects: int = 0
 
 
 class DomainDigest(msgspec.Struct, frozen=True, kw_only=True):
@@ -549,6 +534,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
     shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
+    backups: str = ""  # where the node keeps backups of volumes: "directory" or "s3"; "": it makes none
+    shared_backups: bool = False  # all nodes that have the same store see the backups in it
     cells: list[NumaCell] = []
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 
