@@ -15,7 +15,7 @@ from common.rpc.compute_v1 import Report
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext
 from common.volume_states import BackupStatus
 from scheduler.sagas.backup_shared import fail, object_fields
-from scheduler.sagas.shared import NodeSilent, report_error
+from scheduler.sagas.shared import NodeFailed, NodeSilent, report_error
 
 
 def saga() -> Saga:
@@ -38,6 +38,8 @@ def choose_node(session: Session, context: StepContext) -> Outcome:
     for node in _keepers(session, context, backup.service):
         if node.name not in tried:
             return {"node": node.name, "node_id": node.id}
+    if tried:
+        raise NodeFailed(str((context.operation.error or {}).get("message") or "No node has the backup."))
     raise NoValidNode(f"No node that answers keeps backups in {backup.service[:80]!r}.")
 
 

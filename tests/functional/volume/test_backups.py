@@ -45,8 +45,12 @@ def used(cloud: Cloud) -> tuple[int, int]:
 
 def stored(cloud: Cloud) -> set[str]:
     """What lies in the nodes' folders of backups."""
-    folders = [Path(node.config.agent.state_dir) / "backups" for node in cloud.nodes.values()]
-    return {each.name for folder in folders if folder.is_dir() for each in folder.iterdir()}
+    return {each.name for folder in folders(cloud) for each in folder.iterdir()}
+
+
+def folders(cloud: Cloud) -> list[Path]:
+    found = [Path(node.config.agent.state_dir) / "backups" for node in cloud.nodes.values()]
+    return [folder for folder in found if folder.is_dir()]
 
 
 def test_a_backup_s_life(call: Caller, cloud: Cloud) -> None:
@@ -144,21 +148,23 @@ def test_what_may_be_backed_up_and_how(call: Caller, cloud: Cloud) -> None:
 
 def test_a_failure_leaves_no_objects_and_says_why(call: Caller, cloud: Cloud) -> None:
     volume_id = ready(cloud, call)
-    for node in cloud.nodes.values():
-        folder = Path(node.config.agent.state_dir) / "backups"
-        folder.write_text("in the way")
-    backup_id = made(call, cloud, volume_id)
-    assert (shown(call, backup_id)["status"], "could not be" in shown(call, backup_id)["fail_reason"]) == (
-        "error", True,
-    )  # fmt: skip
+    full = made(call, cloud, volume_id)
+    (manifest,) = (each for folder in folders(cloud) for each in folder.glob(f"{full}/manifest"))
+    manifest.write_bytes(b"damaged")
+    backup_id = made(call, cloud, volume_id, incremental=True)
+    assert (shown(call, backup_id)["status"], "is damaged" in shown(call, backup_id)["fail_reason"]) == ("error", True)
     assert call.get(f"/volumes/{volume_id}")["volume"]["status"] == "available"
+    assert call.get("/messages")["messages"][0]["event_id"] == "VOLUME_VOLUME_BACKUP_013_001"
     call.post(f"/backups/{backup_id}/restore", {"restore": {}}, expect=400)
     reset = {"os-reset_status": {"status": "available"}}
     call.post(f"/backups/{backup_id}/action", reset, "admin", 400)  # it was never whole
-    for node in cloud.nodes.values():
-        (Path(node.config.agent.state_dir) / "backups").unlink()
-    call.delete(f"/backups/{backup_id}")
+    assert stored(cloud) == {full}
+    new = call.post(f"/backups/{full}/restore", {"restore": {}})["restore"]["volume_id"]
     cloud.run_until_idle()
+    assert (call.get(f"/volumes/{new}")["volume"]["status"], shown(call, full)["status"]) == ("error", "available")
+    for each in (backup_id, full):
+        call.delete(f"/backups/{each}")
+        cloud.run_until_idle()
     assert (used(cloud), stored(cloud)) == ((0, 0), set())
 
 
@@ -197,9 +203,9 @@ def test_lists_fields_and_services(call: Caller, cloud: Cloud) -> None:
     first = made(call, cloud, volume_id, name="a", metadata={"k": "v"}, container="box")
     second = made(call, cloud, volume_id, name="b")
     assert [row["id"] for row in call.get("/backups/detail?sort=name:asc")["backups"]] == [first, second]
-    page = call.get("/backups?limit=1&sort=created_at:asc&with_count=true")
+    page = call.get("/backups?limit=1&sort=name:asc&with_count=true")
     assert (page["count"], [row["id"] for row in page["backups"]], len(page["backups_links"])) == (2, [first], 1)
-    for query in ("name=a", "name~=a", "metadata={'k': 'v'}", "container=box", f"marker={second}&sort=created_at:desc"):
+    for query in ("name=a", "name~=a", "metadata={'k': 'v'}", "container=box", f"marker={second}&sort=name:desc"):
         assert [row["id"] for row in call.get(f"/backups?{query}")["backups"]] == [first], query
     assert call.get("/backups?all_tenants=1", "other")["backups"] == []
     assert len(call.get("/backups?all_tenants=1", "admin")["backups"]) == 2
