@@ -536,6 +536,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
     backups: str = ""  # where the node keeps backups of volumes: "directory" or "s3"; "": it makes none
     shared_backups: bool = False  # all nodes that have the same store see the backups in it
+    volume_backends: list[str] = []  # what volumes can be made here as, best first; none: an agent of before: files
+    nbd_address: str = ""  # where it serves volumes to other nodes; "": it neither serves any nor reaches theirs
     cells: list[NumaCell] = []
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 

@@ -6,6 +6,7 @@ from scheduler.sagas import (
     backup_delete,
     backup_import,
     backup_restore,
+    export_withdraw,
     server_attach_interface,
     server_attach_volume,
     server_confirm_resize,
@@ -42,7 +43,7 @@ from scheduler.sagas import (
 
 _MODULES = (
     backup_create, backup_delete, backup_import, backup_restore,
-    server_attach_interface, server_attach_volume, server_confirm_resize, server_create, server_delete,
+    export_withdraw, server_attach_interface, server_attach_volume, server_confirm_resize, server_create, server_delete,
     server_detach_interface, server_detach_volume, server_offload, server_pause, server_reboot, server_rebuild,
     server_remains, server_rescue, server_resize, server_restore, server_restore_domain, server_resume,
     server_revert_resize, server_shelve, server_snapshot, server_soft_delete, server_start, server_stop, server_suspend,
