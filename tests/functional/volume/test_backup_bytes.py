@@ -26,6 +26,7 @@ from compute_agent.hypervisor.fake import FakeHypervisor
 from compute_agent.storage import qemu_img
 from compute_agent.task import Outcome, Task
 from compute_agent.volumes.folder import GIB, VolumeFolder
+from compute_agent.volumes.not_served import NotServedVolumes
 from compute_agent.volumes.verbs import Volumes
 
 MIB = 2**20
@@ -66,8 +67,13 @@ class Node:
     def __init__(self, folder: Path, store: BackupStore) -> None:
         self.clock, nothing = ManualClock(), None
         self.files = VolumeFolder(
-            folder / "volumes", cache=nothing, images_in_use=set, uploader=nothing, clock=self.clock  # type: ignore[arg-type]
-        )  # fmt: skip
+            folder / "volumes",
+            cache=nothing,  # type: ignore[arg-type]
+            images_in_use=set,
+            uploader=nothing,  # type: ignore[arg-type]
+            served=NotServedVolumes(),
+            clock=self.clock,
+        )
         self.removal_waits = False
         self.backups = Backups(
             clock=self.clock, store=store, volumes=self.files, superseded=lambda _task: self.removal_waits,
