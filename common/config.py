@@ -264,11 +264,15 @@ class StorageConfig:
         return found
 
 
+#: a driver of backups that is none
+NO_BACKUPS = "none"
+
+
 @dataclass(frozen=True)
 class BackupConfig:
-    """The same on all nodes, as they do the work. Nothing makes backups yet: only the store is there."""
+    """The same on all nodes, as they do the work."""
 
-    driver: str = option("directory", "where backups of volumes are kept: directory or s3")
+    driver: str = option("directory", "where nodes keep backups of volumes: directory, s3, or none: they make none")
     directory: str = option("", "driver directory: the folder; empty: `backups` in the agent's state_dir")
     directory_shared: bool = option(
         False, "driver directory: the folder is on storage that all nodes see (NFS or any mount)"

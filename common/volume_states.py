@@ -60,6 +60,7 @@ class BackupStatus(StrEnum):
     CREATING = "creating"
     AVAILABLE = "available"
     DELETING = "deleting"
+    DELETED = "deleted"
     RESTORING = "restoring"
     ERROR = "error"
     ERROR_RESTORING = "error_restoring"
@@ -86,6 +87,8 @@ class VolumeAction(StrEnum):
     EXTEND = "extend"
     UPLOAD = "upload_image"
     REVERT = "revert"
+    BACK_UP = "back_up"
+    RESTORE = "restore_backup"
 
 
 @dataclass(frozen=True)
@@ -156,11 +159,27 @@ VOLUME_ACTIONS: dict[VolumeAction, VolumeRule] = {
         on_failure=VolumeStatus.ERROR,
         saga="volume_revert",
     ),
+    VolumeAction.BACK_UP: VolumeRule(
+        allowed=_RESTING,
+        during=VolumeStatus.BACKING_UP,
+        leads_to=None,
+        on_failure=None,
+        saga="backup_create",
+    ),
+    VolumeAction.RESTORE: VolumeRule(
+        allowed=frozenset({VolumeStatus.AVAILABLE}),
+        during=VolumeStatus.RESTORING_BACKUP,
+        leads_to=VolumeStatus.AVAILABLE,
+        on_failure=VolumeStatus.ERROR_RESTORING,
+        saga="backup_restore",
+    ),
 }
 
 #: statuses of volumes that a snapshot may be made of, or another volume
 COPYABLE = _RESTING
 #: statuses of snapshots that may be deleted
 SNAPSHOT_DELETABLE = frozenset({SnapshotStatus.AVAILABLE, SnapshotStatus.ERROR, SnapshotStatus.ERROR_DELETING})
+#: statuses of backups that may be deleted
+BACKUP_DELETABLE = frozenset({BackupStatus.AVAILABLE, BackupStatus.ERROR, BackupStatus.ERROR_DELETING})
 #: statuses in which an attachment is a disk of a guest; one that is being attached waits for the volume to be free
 HELD_BY_GUEST = frozenset({AttachStatus.ATTACHED, AttachStatus.DETACHING, AttachStatus.ERROR_DETACHING})

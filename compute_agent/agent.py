@@ -16,6 +16,7 @@ from common import log
 from common.clock import Clock
 from common.config import Config
 from common.errors import BusUnavailable
+from common.rpc.backup_commands import EnsureBackupAbsent
 from common.rpc.bus import Bus, node_queue, query_queue
 from common.rpc.compute_v1 import (
     EnsureAbsent,
@@ -28,6 +29,8 @@ from common.rpc.compute_v1 import (
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
 from compute_agent import host_topology, identity
+from compute_agent.backups.base import BackupStore
+from compute_agent.backups.verbs import Backups
 from compute_agent.console.sessions import Consoles
 from compute_agent.devices import Devices
 from compute_agent.health import Health, HealthServer
@@ -77,6 +80,7 @@ class Agent:
         networking: Networking,
         storage: Storage,
         volumes: VolumeStore,
+        backups: BackupStore | None,
         specs: Specs,
         boot_id: str,
     ) -> None:
@@ -84,6 +88,7 @@ class Agent:
         self.config, self.node, self.bus, self.clock = config, node, bus, clock
         self.hypervisor, self.networking, self.storage, self.specs = hypervisor, networking, storage, specs
         self.volumes = volumes
+        self.backups = backups
         state_dir = Path(config.agent.state_dir)
         self._lock = identity.StateLock(state_dir)
         self._lock.take()
@@ -215,11 +220,18 @@ class Agent:
             clock=self.clock, hypervisor=self.hypervisor, storage=self.storage, specs=self.specs, instances=instances,
             superseded=self._superseded, stopping=self._stop.is_set,
         )  # fmt: skip
-        volumes = Volumes(clock=self.clock, hypervisor=self.hypervisor, store=self.volumes, stopping=self._stop.is_set)
+        backups = Backups(
+            clock=self.clock, store=self.backups, volumes=self.volumes, superseded=self._superseded,
+            stopping=self._stop.is_set,
+        )  # fmt: skip
+        volumes = Volumes(
+            clock=self.clock, hypervisor=self.hypervisor, store=self.volumes, backups=backups,
+            stopping=self._stop.is_set,
+        )  # fmt: skip
         self._obey = Obey(
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, networking=self.networking,
             specs=self.specs, instances=instances, power=power, held_memory=held_memory,
-            snapshots=snapshots, volumes=volumes, devices=Devices(parts, instances), inbox=self.inbox,
+            snapshots=snapshots, volumes=volumes, backups=backups, devices=Devices(parts, instances), inbox=self.inbox,
             outbox=self.outbox,
             metrics=self.metrics,
         )  # fmt: skip
@@ -232,7 +244,9 @@ class Agent:
         facts = NodeFacts(self.node, identity.node_id(state_dir), boot_id, self.clock.now())
         self._heartbeats = Heartbeats(
             facts, clock=self.clock, send=self.bus.send_report,
-            inventory=InventoryReader(self.config.agent, self.hypervisor, storage=self.config.storage),
+            inventory=InventoryReader(
+                self.config.agent, self.hypervisor, storage=self.config.storage, backups=self.config.backup
+            ),
             hypervisor=self.hypervisor,
             networking=self.networking, specs=self.specs, lanes=self.lanes, outbox=self.outbox, metrics=self.metrics,
             stopped=self.stopped_guests,
@@ -276,7 +290,7 @@ class Agent:
             if (
                 isinstance(other, Task)
                 and other.pair >= task.pair
-                and (waits or isinstance(other.command, EnsureAbsent))
+                and (waits or isinstance(other.command, EnsureAbsent | EnsureBackupAbsent))
             ):
                 return True
         return False

@@ -13,6 +13,8 @@ from common.rpc.compute_v1 import PortSpec
 from common.volume_capabilities import NBD
 from compute_agent import identity
 from compute_agent.agent import Agent
+from compute_agent.backups.base import BackupStore
+from compute_agent.backups.directory import BackupDirectory
 from compute_agent.hypervisor.factory import choose_driver, make_hypervisor
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.metadata.service import MetadataService
@@ -55,6 +57,7 @@ def build(config: Config, *, bus: Bus, clock: Clock, boot_id: str = "") -> Agent
         networking=make_networking(config, specs, clock),
         storage=storage,
         volumes=volumes,
+        backups=make_backups(config),
         specs=specs,
         boot_id=boot_id or identity.current_boot(),
     )
@@ -96,6 +99,21 @@ def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, Volu
     )  # fmt: skip
     prefetch = Prefetch(state_dir / "wanted_images", cache, in_use=disks.images_in_use, clock=clock)
     return DiskStorage(disks, cache, uploader, prefetch=prefetch, domain=config.network.dns_domain), volumes
+
+
+def make_backups(config: Config) -> BackupStore | None:
+    """Where this node keeps backups of volumes; None: it makes none. Raises ConfigError."""
+    match config.backup.driver:
+        case "directory":
+            return BackupDirectory(Path(config.backup.directory or Path(config.agent.state_dir) / "backups"))
+        case "s3":
+            # Here, so that a node that keeps backups in a folder needs no boto3.
+            from compute_agent.backups.s3 import BackupBucket
+
+            return BackupBucket(config.backup)
+        case "none":
+            return None
+    raise ConfigError(f"[backup] driver: {config.backup.driver!r} is not known; known are directory, s3, none")
 
 
 def _served_volumes(config: Config, node: str, clock: Clock) -> ServedVolumes:

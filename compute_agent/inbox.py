@@ -22,6 +22,7 @@ from common.errors import InvalidRequest
 from common.ids import is_uuid
 from common.killpoints import reach
 from common.rpc import compute_v1
+from common.rpc.backup_commands import BackupCommand
 from common.rpc.compute_v1 import (
     AckReports,
     Command,
@@ -161,7 +162,7 @@ def check(command: Command) -> None:
         if command.generation != command.state.version:
             raise InvalidRequest(f"command {command.id}: generation and version of the network state differ")
         return
-    if isinstance(command, VolumeCommand):
+    if isinstance(command, VolumeCommand | BackupCommand):
         _check_volume(command)
         return
     if not _is_id(command.instance_id):
@@ -188,7 +189,11 @@ def _check_device(command: DeviceCommand) -> None:
         raise InvalidRequest(f"command {command.id} for device {command.device_id[:80]} has the spec of another")
 
 
-def _check_volume(command: VolumeCommand) -> None:
+def _check_volume(command: VolumeCommand | BackupCommand) -> None:
+    if isinstance(command, BackupCommand):
+        if not _is_id(command.backup_id) or command.instance_id:
+            raise InvalidRequest(f"command {command.id}: {command.backup_id[:80]!r} is no id, or it names a server")
+        return
     if not _is_id(command.volume_id) or not (command.instance_id == "" or _is_id(command.instance_id)):
         raise InvalidRequest(
             f"command {command.id}: {command.volume_id[:200]!r} is not a volume id, or its server none"

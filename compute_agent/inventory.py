@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from common.config import AgentConfig, StorageConfig
+from common.config import NO_BACKUPS, AgentConfig, BackupConfig, StorageConfig
 from common.errors import ConfigError
 from common.rpc.compute_v1 import Inventory
 from compute_agent import durable, firmware, host_topology
@@ -24,11 +24,12 @@ class InventoryReader:
 
     def __init__(
         self, config: AgentConfig, hypervisor: Hypervisor, *, storage: StorageConfig | None = None,
-        meminfo: Path = Path("/proc/meminfo"),
+        backups: BackupConfig | None = None, meminfo: Path = Path("/proc/meminfo"),
     ) -> None:  # fmt: skip
         self._config = config
         self._hypervisor = hypervisor
         self._meminfo = meminfo
+        self._backups = backups or BackupConfig(driver=NO_BACKUPS)
         self._storage = storage or StorageConfig()
         self._state_dir = Path(config.state_dir)
         self._disk_gib = config.disk_gib or self._first_free_gib()
@@ -63,6 +64,8 @@ class InventoryReader:
             disk_free_gib=self._free_bytes() // _GIB,
             load_1m=round(os.getloadavg()[0], 2),
             shared_instances=self._config.shared_instances,
+            backups="" if self._backups.driver == NO_BACKUPS else self._backups.driver,
+            shared_backups=self._backups.driver == "s3" or self._backups.directory_shared,
             shared_volumes=self._storage.volumes_shared,
             volume_backends=self._storage.backends(),
             nbd_address=self._nbd_address(),

@@ -12,6 +12,7 @@ from common import log
 from common.clock import Clock
 from common.errors import CloudError, CommandExpired, ConfigError, InvalidRequest, NotFound, StaleCommand
 from common.killpoints import reach
+from common.rpc.backup_commands import BackupCommand, EnsureBackupAbsent
 from common.rpc.compute_v1 import (
     AckReports,
     Command,
@@ -37,6 +38,7 @@ from common.rpc.volume_commands import (
     EnsureVolumeAbsent,
     VolumeCommand,
 )
+from compute_agent.backups.verbs import Backups
 from compute_agent.devices import Devices
 from compute_agent.held_memory import HeldMemory
 from compute_agent.hypervisor.base import DomainState, Hypervisor
@@ -55,6 +57,7 @@ from compute_agent.volumes.verbs import Volumes
 logger = logging.getLogger(__name__)
 _SETTLED_SLACK_S = 120.0  # clocks of scheduler and node may differ by so much
 _DISK_PAUSE_S = 1.0
+_REMOVALS = (EnsureAbsent, EnsureVolumeAbsent, EnsureBackupAbsent)
 _SAME_EVERYWHERE = (InvalidRequest, ConfigError, NotFound, StaleCommand, CommandExpired)
 
 
@@ -80,6 +83,7 @@ class Obey:
         held_memory: HeldMemory,
         snapshots: Snapshots,
         volumes: Volumes,
+        backups: Backups,
         devices: Devices,
         inbox: Inbox,
         outbox: Outbox,
@@ -95,6 +99,7 @@ class Obey:
         self._held_memory = held_memory
         self._snapshots = snapshots
         self._volumes = volumes
+        self._backups = backups
         self._devices = devices
         self._inbox = inbox
         self._outbox = outbox
@@ -144,6 +149,8 @@ class Obey:
             return Outcome()
         if isinstance(command, VolumeCommand):
             return self._volumes.obey(task, command)
+        if isinstance(command, BackupCommand):
+            return self._backups.obey(task, command)
         with task.measure("state", self._clock):
             state = self._hypervisor.state(command.instance_id)
         known = self._specs.get(command.instance_id)
@@ -201,7 +208,7 @@ class Obey:
     def _is_too_late(self, task: Task) -> bool:
         """Expired and not begun. A removal is always done; a creation begun must be taken back by its own verb."""
         command = task.command
-        if self._clock.now() <= command.deadline or isinstance(command, EnsureAbsent | EnsureVolumeAbsent):
+        if self._clock.now() <= command.deadline or isinstance(command, _REMOVALS):
             return False
         if task.phase is not Phase.NEW or task.phase_at is not None:
             return False
@@ -209,7 +216,7 @@ class Obey:
         return not (known is not None and not known.gone and known.created_by == command.id)
 
     def _honestly_absent(self, task: Task) -> bool:
-        if isinstance(task.command, SyncNetwork | VolumeCommand):
+        if isinstance(task.command, SyncNetwork | VolumeCommand | BackupCommand):
             return False
         return self._instances.absent(task.command.instance_id, task.command.epoch)
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from common.clock import Clock
 from common.ids import new_id
 from common.killpoints import reach
+from common.rpc.backup_commands import BackupCommand, EnsureBackupAbsent
 from common.rpc.compute_v1 import (
     AckReports,
     Command,
@@ -52,7 +53,9 @@ class Task:
 
     @property
     def lane(self) -> str:
-        """A volume that a server here has is worked on in that server's lane."""
+        """A volume that a server here has is worked on in that server's lane, a backup's objects in one of its own."""
+        if isinstance(self.command, BackupCommand):
+            return self.command.backup_id
         if isinstance(self.command, VolumeCommand):
             return self.command.instance_id or self.command.volume_id
         return NETWORK_LANE if isinstance(self.command, SyncNetwork) else self.command.instance_id
@@ -60,7 +63,7 @@ class Task:
     @property
     def urgent(self) -> bool:
         """A removal goes before what it makes pointless; of network states the newest makes the others so."""
-        return isinstance(self.command, EnsureAbsent | SyncNetwork)
+        return isinstance(self.command, EnsureAbsent | EnsureBackupAbsent | SyncNetwork)
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -106,6 +109,7 @@ class Outcome:
     message: str = ""
     detail: str = ""
     retry_elsewhere: bool = False
+    objects: int = 0
 
 
 def final_report(task: Task, outcome: Outcome, node: str) -> Report:
@@ -137,4 +141,5 @@ def _report(command: Command, kind: ReportKind, node: str, outcome: Outcome, tim
         absent=outcome.absent,
         power=outcome.power,
         timings_ms=timings_ms,
+        objects=outcome.objects,
     )

@@ -10,6 +10,7 @@ from api.microversion import Microversion, VersionRange
 from api.policy import Rule
 from api.routing import Api, Handler, Route
 from api.volume.handlers import attachments, metadata, snapshots, versions, volume_actions, volumes
+from api.volume.routes_backups import BACKUPS
 from api.volume.routes_records import GROUPS, MESSAGES, QUOTA, SERVICES, TRANSFERS
 from api.volume.routes_types import GROUP_TYPES, QOS, TYPES
 from api.volume.views.versions import HIGHEST, LOWEST
@@ -130,6 +131,7 @@ APIS = [
             *ACTIONS,
             *SNAPSHOTS,
             *ATTACHMENTS,
+            *BACKUPS,
             *TYPES,
             *QOS,
             *GROUP_TYPES,

@@ -1,7 +1,8 @@
 """The services of block storage as its API shows them: every compute node serves the volumes in its folder.
 
-A node is `cinder-volume`, once for each of its back ends (host `NODE@files`), a scheduler process is `cinder-scheduler`.
-They are alive as the processes behind them are; only what an administrator says is kept here.
+A node is `cinder-volume`, once for each of its back ends (host `NODE@files`), and, if it keeps backups, `cinder-backup`; a
+scheduler process is `cinder-scheduler`. They are alive as the processes behind them are; only what an administrator says
+is kept here.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common.db import node_life
 from common.db.models import Node, Service, Volume, VolumeServiceState, VolumeSnapshot
 from common.db.nodes import COMPUTE_BINARY
 from common.db.scheduler_services import SCHEDULER_BINARY
 from common.errors import NotFound
 from common.volume_capabilities import backends_of
 
-VOLUME_BINARY, SCHEDULER = "cinder-volume", "cinder-scheduler"
+VOLUME_BINARY, BACKUP_BINARY, SCHEDULER = "cinder-volume", "cinder-backup", "cinder-scheduler"
 DEFAULT_ZONE = "nova"
 
 
@@ -48,6 +50,19 @@ class Pool:
     reserved_gib: int
     last_heartbeat_at: datetime | None
     enabled: bool
+
+
+@dataclass(frozen=True)
+class BackupNode:
+    """A node that keeps backups. service: where. shared: all nodes with that service see them. closed: "" or why it
+    makes no new ones."""
+
+    id: str
+    name: str
+    service: str
+    shared: bool
+    up: bool
+    closed: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,8 @@ def list_all(session: Session, *, host: str | None = None, binary: str | None = 
         else:
             hosts = [host_of(row.host, backend) for backend in backends_of(inventories.get(row.host, {}))]
             found += [_service(VOLUME_BINARY, host, row, states) for host in hosts]
+            if inventories.get(row.host, {}).get("backups"):
+                found.append(_service(BACKUP_BINARY, row.host, row, states))
     return [
         each
         for each in sorted(found, key=lambda each: (each.binary, each.host))
@@ -164,6 +181,23 @@ def closed_hosts(session: Session, binary: str = VOLUME_BINARY) -> dict[str, str
     return {
         row.host: (row.disabled_reason or "disabled") if row.disabled else "frozen" for row in session.scalars(query)
     }
+
+
+def _keeps_backups() -> sa.ColumnElement[bool]:
+    return sa.func.coalesce(Node.inventory["backups"].as_string(), "") != ""
+
+
+def backup_nodes(session: Session, now: datetime) -> list[BackupNode]:
+    """All that keep backups, by name."""
+    down, closed = node_life.down(session, now), closed_nodes(session, BACKUP_BINARY)
+    query = sa.select(Node.id, Node.name, Node.inventory).where(_keeps_backups()).order_by(Node.name)
+    return [
+        BackupNode(
+            row[0], row[1], str(row[2]["backups"]), bool(row[2].get("shared_backups")), row[0] not in down,
+            closed.get(row[1], ""),
+        )
+        for row in session.execute(query)
+    ]  # fmt: skip
 
 
 def pools(session: Session) -> list[Pool]:

@@ -167,6 +167,12 @@ def begin(
 
     Raises InvalidRequest, as Cinder does, when the status doesn't allow it.
     """
+    take(session, volume, action, now)
+    return _operation(session, volume, action, context, now, params)
+
+
+def take(session: Session, volume: Volume, action: VolumeAction, now: datetime) -> None:
+    """Let the status say that the action goes on; the operation is the caller's. Raises InvalidRequest."""
     rule = VOLUME_ACTIONS[action]
     taken = session.execute(
         sa.update(Volume)
@@ -182,7 +188,6 @@ def begin(
             f" current status is: {fresh.status}."
         )
     session.expire(volume)
-    return _operation(session, volume, action, context, now, params)
 
 
 def hold(session: Session, volume_id: str, operation_id: str) -> bool:

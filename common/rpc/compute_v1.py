@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from common.rpc.backup_commands import BackupCommand
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
@@ -360,6 +361,7 @@ Command = (
     | UnplugVolume
     | EnsureAbsent
     | VolumeCommand
+    | BackupCommand
     | SyncNetwork
     | AckReports
     | LeaseRenewed
@@ -381,6 +383,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="r
 
     retry_elsewhere: another node might succeed. absent: nothing of this epoch is left on the node, so the operation may
     move on at once. timings_ms: what the outside tools took, by name (image, qemu_img, libvirt, netlink, nft, dnsmasq).
+    objects: how many a backup has written.
     """
 
     id: str
@@ -400,6 +403,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="r
     absent: bool = False
     power: PowerState = PowerState.UNKNOWN
     timings_ms: dict[str, float] = {}
+    objects: int = 0
 
 
 class DomainDigest(msgspec.Struct, frozen=True, kw_only=True):
@@ -450,6 +454,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
     shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
+    backups: str = ""  # where the node keeps backups of volumes: "directory" or "s3"; "": it makes none
+    shared_backups: bool = False  # all nodes that have the same store see the backups in it
     volume_backends: list[str] = []  # what volumes can be made here as, best first; none: an agent of before: files
     nbd_address: str = ""  # where it serves volumes to other nodes; "": it neither serves any nor reaches theirs
     cells: list[NumaCell] = []

@@ -117,8 +117,27 @@ class UploadVolume(_VolumeCommand, frozen=True, kw_only=True, tag="upload_volume
     url: str
 
 
+class CopyVolume(_VolumeCommand, frozen=True, kw_only=True, tag="copy_volume"):
+    """Keep a raw, sparse copy of the volume's bytes of one moment, or of a snapshot's, for a backup that is made of it.
+
+    disk_format: of what is copied. DiscardVolumeCopy removes it, with the backup's id.
+    """
+
+    disk_format: str
+    backup_id: str
+    snapshot_id: str = ""
+
+
+class RestoreVolume(_VolumeCommand, frozen=True, kw_only=True, tag="restore_volume"):
+    """Give the volume the bytes of a backup, all at once; it keeps its size. No guest may have it."""
+
+    disk_format: str
+    size_gib: int
+    backup_location: str
+
+
 class DiscardVolumeCopy(_VolumeCommand, frozen=True, kw_only=True, tag="discard_volume_copy"):
-    """Remove what UploadVolume has copied. Succeeds when there is nothing."""
+    """Remove what UploadVolume or CopyVolume has copied. Succeeds when there is nothing. image_id: or a backup's."""
 
     image_id: str
 
@@ -150,6 +169,8 @@ VolumeCommand = (
     | ResizeVolume
     | RevertVolume
     | UploadVolume
+    | CopyVolume
+    | RestoreVolume
     | DiscardVolumeCopy
     | ExportVolume
     | WithdrawExport

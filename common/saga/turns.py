@@ -89,6 +89,7 @@ class Turns:
                 "node": report.node,
                 "power": report.power.value,
                 "timings_ms": report.timings_ms,
+                "objects": report.objects,
             }
             self._event(session, operation, step.name, "Success", report.node)
             position, operation.sent, operation.report = position + 1, None, None

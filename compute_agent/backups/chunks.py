@@ -22,6 +22,7 @@ from compute_agent.backups.base import BackupStore
 CHUNK_BYTES = 4 * 2**20
 MANIFEST = "manifest"
 _VERSION = 1
+_MANIFEST_MOST = 2**30  # bytes; that of a volume of 30 TiB: nothing larger is read into memory
 _COMPRESSION = 1  # the quickest: what is on disks is often compressed already
 
 
@@ -48,7 +49,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def read_manifest(store: BackupStore, location: str) -> Manifest:
     """Raises StorageError for one that is missing or is none of ours."""
     try:
-        found = msgspec.json.decode(zlib.decompress(store.get(location, MANIFEST)), type=Manifest)
+        unpack = zlib.decompressobj()
+        plain = unpack.decompress(store.get(location, MANIFEST), _MANIFEST_MOST)
+        if not unpack.eof:
+            raise StorageError(f"the manifest of backup {location} is cut off, or larger than any can be")
+        found = msgspec.json.decode(plain, type=Manifest)
     except (msgspec.DecodeError, zlib.error) as err:
         raise StorageError(f"the manifest of backup {location} is damaged", detail=str(err)[:500]) from err
     pieces = -(-found.size_bytes // found.chunk_bytes) if found.chunk_bytes > 0 else -1

@@ -26,6 +26,12 @@ class VolumeFile:
     format: str
 
 
+def forget(path: Path) -> None:
+    """Remove a copy, whole or half made. Succeeds when there is none."""
+    for each in (path, path.with_name(path.name + ".part"), path.with_name(path.name + ".new")):
+        each.unlink(missing_ok=True)
+
+
 class VolumeStore(Protocol):
     """All verbs are idempotent and raise common.errors.StorageError; calls for one volume are serial.
 
@@ -74,7 +80,7 @@ class VolumeStore(Protocol):
         ...
 
     def copy_file(self, image_id: str) -> Path:
-        """Where a copy for an image is, or will be, when it is whole."""
+        """Where a copy for an image or a backup is, or will be, when it is whole."""
         ...
 
     def copy(self, source: VolumeFile, target: Path, target_format: str) -> None:

@@ -18,37 +18,43 @@ from common.rpc.compute_v1 import (
     PowerState,
 )
 from common.rpc.volume_commands import (
+    CopyVolume,
     DiscardVolumeCopy,
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
     ExportVolume,
     ResizeVolume,
+    RestoreVolume,
     RevertVolume,
     SnapshotVolume,
     UploadVolume,
     VolumeCommand,
     WithdrawExport,
 )
+from compute_agent.backups.verbs import Backups
 from compute_agent.hypervisor.base import CopyState, Hypervisor
 from compute_agent.instances import Interrupted
+from compute_agent.storage import ownership
 from compute_agent.task import Again, Outcome, Task
-from compute_agent.volumes.base import VolumeFile, VolumeStore
+from compute_agent.volumes.base import VolumeFile, VolumeStore, forget
 
 logger = logging.getLogger(__name__)
 LOOK_S = 0.2
 _GIB = 1024**3
 _ON = (PowerState.RUNNING, PowerState.PAUSED)
-_QCOW2 = "qcow2"
+_QCOW2, _RAW = "qcow2", "raw"
 
 
 class Volumes:
     """Calls for one volume are serial. `stopping` says that the agent ends."""
 
     def __init__(
-        self, *, clock: Clock, hypervisor: Hypervisor, store: VolumeStore, stopping: Callable[[], bool]
-    ) -> None:
+        self, *, clock: Clock, hypervisor: Hypervisor, store: VolumeStore, backups: Backups,
+        stopping: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._clock, self._hypervisor, self._store, self._stopping = clock, hypervisor, store, stopping
+        self._backups = backups
 
     def obey(self, task: Task, command: VolumeCommand) -> Outcome | Again:
         """Raises StaleCommand, StorageError, HypervisorError, ImageDamaged, ImageRefused."""
@@ -64,6 +70,8 @@ class Volumes:
                 return self._copied(task, command, source, target, _QCOW2, command.volume_id) or Outcome()
             case UploadVolume():
                 return self._upload(task, command)
+            case CopyVolume():
+                return self._copy_for_backup(task, command) or Outcome()
             case ResizeVolume():
                 self._resize(task, command)
             case ExportVolume():
@@ -78,17 +86,24 @@ class Volumes:
                 snapshot = self._snapshot(command.snapshot_id)
                 with task.measure("volume", self._clock):
                     self._store.replace(command.volume_id, command.disk_format, command.size_gib, snapshot)
+            case RestoreVolume():
+                self._restore(task, command)
+            case EnsureVolumeAbsent() | EnsureVolumeSnapshotAbsent() | DiscardVolumeCopy():
+                self._remove(command)
+        return Outcome()
+
+    def _remove(self, command: EnsureVolumeAbsent | EnsureVolumeSnapshotAbsent | DiscardVolumeCopy) -> None:
+        match command:
             case EnsureVolumeAbsent():
                 self._end_copy(command)
                 self._store.served.withdraw_all(command.volume_id)
                 self._store.remove(command.volume_id)
             case EnsureVolumeSnapshotAbsent():
                 self._end_copy(command)
-                _forget(self._store.snapshot_file(command.snapshot_id))
+                forget(self._store.snapshot_file(command.snapshot_id))
             case DiscardVolumeCopy():
                 self._end_copy(command)
-                _forget(self._store.copy_file(command.image_id))
-        return Outcome()
+                forget(self._store.copy_file(command.image_id))
 
     def _make(self, task: Task, command: EnsureVolume) -> Outcome | Again:
         volume_id, disk_format, size_gib = command.volume_id, command.disk_format, command.size_gib
@@ -124,8 +139,34 @@ class Volumes:
                 copy = VolumeFile(passing, _QCOW2)
                 self._store.make_from(command.volume_id, command.disk_format, command.size_gib, copy)
         finally:
-            _forget(passing)
+            forget(passing)
         return Outcome()
+
+    def _restore(self, task: Task, command: RestoreVolume) -> None:
+        """The volume is as it was until all bytes are here and have been found to be the right ones."""
+        self._refuse_served(command.volume_id, "restored")
+        self._store.file(command.volume_id, command.disk_format)
+        passing = self._store.copy_file(command.volume_id)
+        forget(passing)
+        try:
+            passing.touch(mode=ownership.PRIVATE)
+            self._backups.fetch(task, command.backup_location, passing)
+            with task.measure("volume", self._clock):
+                source = VolumeFile(passing, _RAW)
+                self._store.replace(command.volume_id, command.disk_format, command.size_gib, source)
+        finally:
+            forget(passing)
+
+    def _copy_for_backup(self, task: Task, command: CopyVolume) -> Again | None:
+        target = self._store.copy_file(command.backup_id)
+        if command.snapshot_id:
+            self._checkpoint()
+            if not target.exists():
+                with task.measure("volume", self._clock):
+                    self._store.copy(self._snapshot(command.snapshot_id), target, _RAW)
+            return None
+        source = self._store.file(command.volume_id, command.disk_format)
+        return self._copied(task, command, source, target, _RAW, command.volume_id)
 
     def _resize(self, task: Task, command: ResizeVolume) -> None:
         with task.measure("volume", self._clock):
@@ -144,12 +185,12 @@ class Volumes:
             return again
         with task.measure("upload", self._clock):
             self._store.upload(command.url, copy, self._checkpoint)
-        _forget(copy)
+        forget(copy)
         return Outcome()
 
     def _copied(
-        self, task: Task, command: SnapshotVolume | UploadVolume | EnsureVolume, source: VolumeFile, target: Path,
-        target_format: str, volume_id: str,
+        self, task: Task, command: SnapshotVolume | UploadVolume | CopyVolume | EnsureVolume, source: VolumeFile,
+        target: Path, target_format: str, volume_id: str,
     ) -> Again | None:  # fmt: skip
         """None: the copy is whole. In looks that hold no worker while a hypervisor or a daemon copies."""
         if target.exists():
@@ -234,8 +275,3 @@ class Volumes:
     def _checkpoint(self) -> None:
         if self._stopping():
             raise Interrupted
-
-
-def _forget(path: Path) -> None:
-    for each in (path, path.with_name(path.name + ".part"), path.with_name(path.name + ".new")):
-        each.unlink(missing_ok=True)

@@ -2,6 +2,10 @@
 
 from common.saga.model import Saga
 from scheduler.sagas import (
+    backup_create,
+    backup_delete,
+    backup_import,
+    backup_restore,
     export_withdraw,
     server_attach_interface,
     server_attach_volume,
@@ -38,6 +42,7 @@ from scheduler.sagas import (
 )
 
 _MODULES = (
+    backup_create, backup_delete, backup_import, backup_restore,
     export_withdraw, server_attach_interface, server_attach_volume, server_confirm_resize, server_create, server_delete,
     server_detach_interface, server_detach_volume, server_offload, server_pause, server_reboot, server_rebuild,
     server_remains, server_rescue, server_resize, server_restore, server_restore_domain, server_resume,

@@ -1,4 +1,4 @@
-"""Create a volume: hold what it is made from, claim disk on a node, have it make the file, finish.
+"""Create a volume: hold what it is made from, claim disk on a node, have it make the file, fill it from a backup, finish.
 
 A failure that another node might not have moves on, unless the bytes it is made from are on this node only.
 """
@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import node_life, volume_snapshots, volume_types, volumes
+from common.db import node_life, volume_backups, volume_snapshots, volume_types, volumes
 from common.db.models import Volume
-from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
+from common.deadlines import BACKUP_S, ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import CloudError
 from common.image_spec import image_spec
 from common.rpc.compute_v1 import (
@@ -20,10 +20,11 @@ from common.rpc.compute_v1 import (
 from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
+    RestoreVolume,
 )
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.volume_capabilities import NBD
-from scheduler import volume_places
+from scheduler import backup_places, volume_places
 from scheduler.sagas.shared import NodeSilent, report_error
 from scheduler.sagas.volume_shared import (
     POLL_S,
@@ -45,10 +46,11 @@ def saga() -> Saga:
             Remote(
                 "ensure_volume", do=ensure_volume, undo=ensure_absent, failed=after_failure, deadline_s=ENSURE_VOLUME_S
             ),
+            Remote("restore_volume", do=restore_volume, failed=report_error, deadline_s=BACKUP_S),
             Local("finish", do=finish),
         ),
-        unwound=action_unwound,
-        stuck=action_stuck,
+        unwound=unwound,
+        stuck=stuck,
     )
 
 
@@ -84,7 +86,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
     node = volume_places.claim(
         session, context, consumer_id=volume.id, purpose=volumes.PURPOSE, size_gib=volume.size_gib,
         project_id=volume.project_id, zone=volume.availability_zone, only_on=bound.node if bound else None,
-        specs=volume_types.specs_of(session, volume.volume_type_id),
+        specs=volume_types.specs_of(session, volume.volume_type_id), same_nodes=_seeing_backup(session, context),
     )  # fmt: skip
     # In a raw file lies what a storage daemon has said is written, also when the daemon is killed.
     raw = volume.multiattach or node.backend == NBD
@@ -101,6 +103,13 @@ def _source_place(session: Session, context: StepContext) -> Place | None:
         assert snapshot.node_id is not None
         return Place(snapshot.node_name, snapshot.node_id)
     return place_of(session, volumes.get(session, source_id)) if source_id else None
+
+
+def _seeing_backup(session: Session, context: StepContext) -> frozenset[str] | None:
+    if not context.params.get("backup_id"):
+        return None
+    backup = volume_backups.get(session, context.params["backup_id"])
+    return frozenset(node.id for node in backup_places.seeing(session, context, backup))
 
 
 def release(session: Session, context: StepContext) -> None:
@@ -166,6 +175,40 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
     return error
 
 
+def restore_volume(session: Session, context: StepContext) -> Send | None:
+    """None: it is made from no backup. Raises NodeSilent."""
+    if not context.params.get("backup_id"):
+        return None
+    volume = volumes.get(session, context.params["volume_id"])
+    backup = volume_backups.get(session, context.params["backup_id"])
+    assert volume.node_name is not None
+    assert volume.node_id is not None
+    if node_life.is_cut_off(session, volume.node_id):
+        raise NodeSilent("The node that was restoring the volume does not answer any more.", node=volume.node_name)
+    common, about = command_fields(context, volume, "restore_volume")
+    command = RestoreVolume(
+        disk_format=volume.disk_format, size_gib=volume.size_gib, backup_location=backup.location, **common, **about
+    )
+    return Send(volume.node_name, command)
+
+
+def end_restore(session: Session, context: StepContext) -> None:
+    """The backup's status had said that it is being restored; one of several volumes made from it at once doesn't."""
+    if context.params.get("restoring"):
+        volume_backups.end_restore(session, context.params["backup_id"], context.now)
+
+
+def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
+    end_restore(session, context)
+    action_unwound(session, context, error, cancelled)
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    end_restore(session, context)
+    action_stuck(session, context, error)
+
+
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     let_go(session, context)
+    end_restore(session, context)
     return end_action(session, context, launched_at=context.now)

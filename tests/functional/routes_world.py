@@ -144,6 +144,9 @@ class World:
         made = ok(api.post(f"{VOLUME}/attachments", json=attachment, headers=newest))
         ids["attachment_id"] = made["attachment"]["id"]
         self.cloud.run_until_idle()
+        backup = {"backup": {"volume_id": ids["volume_id"], "metadata": {"web": "a value"}}}
+        ids["backup_id"] = ok(api.post(f"{VOLUME}/backups", json=backup, headers=newest))["backup"]["id"]
+        self.cloud.run_until_idle()
 
     def furnish_volume_records(self) -> None:
         """A private type that demo may use, a group with a snapshot, an offer, and a message about a failure."""
@@ -374,6 +377,10 @@ class World:
         snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"twin": "a value"}}}
         made = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/snapshots", json=snapshot))
         ids["snapshot_id"] = made["snapshot"]["id"]
+        self.cloud.run_until_idle()
+        backup = {"backup": {"volume_id": ids["volume_id"], "name": "twin's"}}
+        made = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/backups", json=backup))
+        ids["backup_id"] = made["backup"]["id"]
         others = {"user_id": self.cloud.api.user_id("other"), "project_id": self.cloud.api.project_id("other")}
         return World(self.cloud, {**ids, **others})
 
@@ -393,7 +400,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:volume_id": "attached_volume_id", "volume_id": "volume_id",
     "snapshot_id": "snapshot_id", "volume:attachment_id": "attachment_id", "identity:domain_id": lambda _: "default",
     "volume:type_id": "volume_type_id", "volume:group_id": "volume_group_id", "group_snapshot_id": "group_snapshot_id",
-    "transfer_id": "transfer_id", "message_id": "message_id",
+    "backup_id": "backup_id", "transfer_id": "transfer_id", "message_id": "message_id",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
     "address_group_id": "address_group_id", "address_scope_id": "address_scope_id", "subnetpool_id": "subnetpool_id",
@@ -478,6 +485,10 @@ BODIES: dict[str, Any] = {
     "volume:snapshot-metadata:update": {"meta": {"web": "b"}},
     "volume:attachments:create": lambda world: {"attachment": {"volume_uuid": world.ids["volume_id"]}},
     "volume:attachments:update": {"attachment": {"connector": {"host": "x"}}},
+    "volume:backups:create": lambda world: {"backup": {"volume_id": world.ids["volume_id"]}},
+    "volume:backups:update": {"backup": _NAMED},
+    "volume:backups:restore": {"restore": {"name": "again"}},
+    "volume:backups:import_record": {"backup-record": {"backup_service": "directory", "backup_url": "e30="}},
     "volume:types:create": {"volume_type": {"name": "x"}},
     "volume:types:update": {"volume_type": _NAMED},
     "volume:type-extra-specs:create": {"extra_specs": {"a": "b"}},

@@ -29,12 +29,20 @@ def start(world: VolumeWorld, kind: str) -> Started:
     return STARTED_BY[kind].begin(world, made)
 
 
+def subject(world: VolumeWorld, started: Started, kind: str) -> Any:
+    """What the saga is about."""
+    if started.backup_id:
+        return world.backup(started.backup_id)
+    return world.snapshot(started.snapshot_id) if STARTED_BY[kind].about_snapshot else world.volume(started.volume_id)
+
+
 def assert_reached(world: VolumeWorld, started: Started, kind: str) -> None:
     case, operation = STARTED_BY[kind], world.operation(started.operation_id)
     assert operation.state == OperationState.DONE, operation.error
-    row: Any = world.snapshot(started.snapshot_id) if case.about_snapshot else world.volume(started.volume_id)
+    row = subject(world, started, kind)
     assert row.deleted == (case.to == "")
     assert row.deleted or row.status == case.to
+    assert world.backups_stored() == case.backups[0]
     assert_settled(world, started, case.after)
     assert world.plugged(started.volume_id) == (row.status == "in-use")
     assert len(world.exports()) == (row.status == "in-use")
@@ -43,8 +51,9 @@ def assert_reached(world: VolumeWorld, started: Started, kind: str) -> None:
 def assert_clean(world: VolumeWorld, started: Started, kind: str, step: str) -> None:
     case, operation = STARTED_BY[kind], world.operation(started.operation_id)
     assert operation.state == OperationState.FAILED, operation.error
-    row: Any = world.snapshot(started.snapshot_id) if case.about_snapshot else world.volume(started.volume_id)
+    row = subject(world, started, kind)
     assert row.status == case.failed_to
+    assert world.backups_stored() == (0 if (kind, step) == ("backup_delete", "finish") else case.backups[1])
     wanted = case.after_failure
     if kind == "volume_delete" and step in ("wait_for_others", "delete_snapshots"):
         wanted = (1, 1, 4)  # nothing had been done yet
@@ -91,7 +100,7 @@ def test_a_failure_leaves_a_clean_slate(tmp_path: Path, kind: str, name: str, un
     world.bus.duplicate = undo_twice
     if isinstance(SAGAS[kind].steps[SAGAS[kind].index(name)], Remote):
         for node in world.nodes.values():
-            node.fail, node.fail_absent = 2, kind in ("snapshot_delete", "volume_delete")
+            node.fail, node.fail_absent = 2, kind in ("backup_delete", "snapshot_delete", "volume_delete")
             node.fails_only = EnsureVolumeAbsent if kind == "volume_delete" else None  # its snapshot's removal doesn't
     world.run()
     assert_clean(world, started, kind, name)

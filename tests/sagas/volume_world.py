@@ -14,19 +14,20 @@ from common.db import (
     instances,
     quotas,
     volume_attachments,
+    volume_backups,
     volume_exports,
     volume_snapshots,
     volumes,
 )
-from common.db.models import Volume, VolumeExport, VolumeSnapshot
+from common.db.models import Volume, VolumeBackup, VolumeExport, VolumeSnapshot
 from common.errors import NotFound
 from common.ids import new_id
 from common.states import Action
 from common.volume_capabilities import NBD
-from common.volume_states import AttachStatus, SnapshotStatus, VolumeAction, VolumeStatus
+from common.volume_states import AttachStatus, BackupStatus, SnapshotStatus, VolumeAction, VolumeStatus
 from tests.sagas.world import PROJECT, USER, World
 
-LIMITS = {"volumes": 10, "snapshots": 10, "gigabytes": 100}
+LIMITS = {"volumes": 10, "snapshots": 10, "gigabytes": 100, "backups": 10, "backup_gigabytes": 100}
 
 
 class VolumeWorld(World):
@@ -72,6 +73,34 @@ class VolumeWorld(World):
         self.run()
         assert self.snapshot(snapshot_id).status == SnapshotStatus.AVAILABLE
         return snapshot_id
+
+    def new_backup(self, volume_id: str, kind: str = "backup_create") -> tuple[str, str]:
+        """What the API writes before a backup is made, or looked for."""
+        with self.db.write() as session:
+            quotas.take(session, PROJECT, {"backups": 1, "backup_gigabytes": 2}, LIMITS)
+            backup_id, before = new_id(), None
+            if kind == "backup_create":
+                volumes.take(session, volumes.get(session, volume_id), VolumeAction.BACK_UP, self.clock.now())
+                before = VolumeStatus.AVAILABLE
+            row = {
+                "id": backup_id, "volume_id": volume_id, "project_id": PROJECT, "user_id": USER, "size_gib": 2,
+                "location": backup_id, "service": "directory", "status_before": before,
+            }  # fmt: skip
+            return backup_id, volume_backups.create(session, row, self.context(), self.clock.now(), kind)
+
+    def placed_backup(self, volume_id: str) -> str:
+        backup_id, _ = self.new_backup(volume_id)
+        self.run()
+        assert self.backup(backup_id).status == BackupStatus.AVAILABLE
+        return backup_id
+
+    def backup(self, backup_id: str) -> VolumeBackup:
+        with self.db.read() as session:
+            return volume_backups.get(session, backup_id, deleted=True)
+
+    def backups_stored(self) -> int:
+        assert not any(node.copies for node in self.nodes.values()), "a copy for a backup was left"
+        return sum(len(node.backups) for node in self.nodes.values())
 
     def begin_on(self, volume_id: str, action: VolumeAction, **params: Any) -> str:
         with self.db.write() as session:
@@ -140,13 +169,15 @@ class Started:
     volume_id: str
     snapshot_id: str = ""
     image_id: str = ""
+    backup_id: str = ""
 
 
 @dataclass(frozen=True)
 class Case:
     """start: prepare with the untouched sagas, then begin. after_*: (volumes, snapshots, GiB) on the nodes.
 
-    to and failed_to: the status of the volume, or of the snapshot where the saga is about one; "": it is gone.
+    to and failed_to: the status of the volume, or of the snapshot or backup where the saga is about one; "": it is gone.
+    backups: how many the nodes' stores have, then and after a failure.
     """
 
     prepare: Callable[[VolumeWorld], dict[str, str]]
@@ -156,6 +187,7 @@ class Case:
     after: tuple[int, int, int]
     after_failure: tuple[int, int, int]
     about_snapshot: bool = False
+    backups: tuple[int, int] = (0, 0)
 
 
 def _nothing(_world: VolumeWorld) -> dict[str, str]:
@@ -215,6 +247,36 @@ def _snapshot_delete(world: VolumeWorld, made: dict[str, str]) -> Started:
         return Started(operation.id, made["volume"], made["snapshot"])
 
 
+def _volume_and_backup(world: VolumeWorld) -> dict[str, str]:
+    volume_id = world.placed_volume()
+    return {"volume": volume_id, "backup": world.placed_backup(volume_id)}
+
+
+def _back_up(world: VolumeWorld, made: dict[str, str]) -> Started:
+    backup_id, operation_id = world.new_backup(made["volume"])
+    return Started(operation_id, made["volume"], backup_id=backup_id)
+
+
+def _import(world: VolumeWorld, made: dict[str, str]) -> Started:
+    backup_id, operation_id = world.new_backup(made["volume"], "backup_import")
+    return Started(operation_id, made["volume"], backup_id=backup_id)
+
+
+def _backup_delete(world: VolumeWorld, made: dict[str, str]) -> Started:
+    with world.db.write() as session:
+        backup = volume_backups.get(session, made["backup"])
+        operation = volume_backups.begin_delete(session, backup, world.context(), world.clock.now())
+        return Started(operation.id, made["volume"], backup_id=made["backup"])
+
+
+def _restore(world: VolumeWorld, made: dict[str, str]) -> Started:
+    with world.db.write() as session:
+        available = (BackupStatus.AVAILABLE,)
+        volume_backups.set_status(session, made["backup"], available, BackupStatus.RESTORING, world.clock.now())
+    operation_id = world.begin_on(made["volume"], VolumeAction.RESTORE, backup_id=made["backup"])
+    return Started(operation_id, made["volume"])
+
+
 def _server_and_volume(world: VolumeWorld) -> dict[str, str]:
     made = {"volume": world.served_volume(), "server": world.placed_instance()}
     return made | {"attachment": world.new_attachment(made["server"], made["volume"])}
@@ -259,6 +321,14 @@ def _detach(world: VolumeWorld, made: dict[str, str]) -> Started:
 
 #: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
 STARTED_BY: dict[str, Case] = {
+    "backup_create": Case(_volume, _back_up, "available", "error", (1, 0, 2), (1, 0, 2), backups=(1, 0)),
+    "backup_delete": Case(
+        _volume_and_backup, _backup_delete, "", "error_deleting", (1, 0, 2), (1, 0, 2), backups=(0, 1)
+    ),
+    "backup_import": Case(_volume, _import, "available", "error", (1, 0, 2), (1, 0, 2)),
+    "backup_restore": Case(
+        _volume_and_backup, _restore, "available", "error_restoring", (1, 0, 2), (1, 0, 2), backups=(1, 1)
+    ),
     "export_withdraw": Case(_over, _withdraw, "available", "available", (1, 0, 3), (1, 0, 3)),
     "server_attach_volume": Case(_server_and_volume, _attach, "in-use", "available", (1, 0, 3), (1, 0, 3)),
     "server_detach_volume": Case(_attached, _detach, "available", "in-use", (1, 0, 3), (1, 0, 3)),

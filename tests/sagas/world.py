@@ -38,6 +38,7 @@ from common.db.session import Database
 from common.deadlines import NODE_DOWN_S
 from common.ids import new_id, new_request_id
 from common.placement.view import NodeViews
+from common.rpc.backup_commands import BackupCommand, EnsureBackupAbsent, StoreBackup
 from common.rpc.compute_v1 import (
     Command,
     DeviceCommand,
@@ -61,6 +62,8 @@ from common.rpc.compute_v1 import (
 )
 from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
 from common.rpc.volume_commands import (
+    CopyVolume,
+    DiscardVolumeCopy,
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
@@ -75,7 +78,7 @@ from common.saga.model import Saga
 from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
 from scheduler.sagas import SAGAS
 
-_REMOVALS = (EnsureAbsent, EnsureVolumeAbsent, EnsureVolumeSnapshotAbsent)
+_REMOVALS = (EnsureAbsent, EnsureVolumeAbsent, EnsureVolumeSnapshotAbsent, EnsureBackupAbsent)
 PROJECT, USER = "a" * 32, "b" * 32
 #: what brings an active server into a state
 LEADS_THERE = {
@@ -100,6 +103,8 @@ class SimNode:
     domains: dict[str, tuple[int, PowerState]] = field(default_factory=dict)
     volumes: set[str] = field(default_factory=set)
     snapshots: set[str] = field(default_factory=set)
+    backups: set[str] = field(default_factory=set)  # locations
+    copies: set[str] = field(default_factory=set)
     exports: dict[str, str] = field(default_factory=dict)  # export id: the node it is for
     #: by instance id, then device id: the generation of the last command about it, and whether it is plugged in
     devices: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
@@ -130,6 +135,8 @@ class SimNode:
         power = PowerState.UNKNOWN
         if isinstance(command, VolumeCommand):
             self._obey_volume(command)
+        elif isinstance(command, BackupCommand):
+            self._obey_backup(command)
         elif isinstance(command, EnsureAbsent):
             epoch, _ = self.domains.get(command.instance_id, (0, power))
             if epoch <= command.epoch:
@@ -171,6 +178,19 @@ class SimNode:
                 self.exports.pop(command.export_id, None)
             case EnsureVolumeSnapshotAbsent():
                 self.snapshots.discard(command.snapshot_id)
+            case CopyVolume():
+                self.copies.add(command.backup_id)
+            case DiscardVolumeCopy():
+                self.copies.discard(command.image_id)
+
+    def _obey_backup(self, command: BackupCommand) -> None:
+        match command:
+            case StoreBackup():
+                self.backups.add(command.location)
+                self.copies.discard(command.backup_id)
+            case EnsureBackupAbsent():
+                self.backups.discard(command.location)
+                self.copies.discard(command.backup_id)
 
     def report(self, command: Command, kind: ReportKind, **more: Any) -> Report:
         return Report(
@@ -281,6 +301,7 @@ class World:
                             "disk_gib": 100,
                             "volume_backends": ["files", "nbd"],
                             "nbd_address": f"{name}.example",
+                            "backups": "directory",
                         },
                     )
 

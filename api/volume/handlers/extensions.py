@@ -11,6 +11,7 @@ from common.errors import NotFound
 #: alias, name, description; what isn't here isn't offered
 _EXTENSIONS = (
     ("OS-SCH-HNT", "SchedulerHints", "Pass arbitrary key/value pairs to the scheduler."),
+    ("backups", "Backups", "Backups support."),
     ("capabilities", "Capabilities", "Capabilities support."),
     ("encryption", "VolumeTypeEncryption", "Encryption support for volume types: kept, never carried out."),
     ("os-admin-actions", "AdminActions", "Enable admin actions."),
@@ -44,6 +45,7 @@ FILTERS = {
     "snapshot": ["name", "status", "volume_id", "metadata", "availability_zone"],
     "group": ["name", "status"],
     "group_snapshot": ["name", "status", "group_id"],
+    "backup": ["name", "status", "volume_id", "metadata"],
     "attachment": ["volume_id", "status", "instance_id", "attach_status"],
     "message": ["resource_uuid", "resource_type", "event_id", "request_id", "message_level"],
     "pool": ["name"],

@@ -103,6 +103,7 @@ def _wanted(given: dict[str, Any], hints: dict[str, Any]) -> NewVolume:
         image_id=given.get("imageRef") or given.get("image_id") or None,
         snapshot_id=given.get("snapshot_id") or None,
         source_volume_id=given.get("source_volid") or None,
+        backup_id=given.get("backup_id") or None,
         group_id=given.get("group_id") or None,
         properties=given.get("metadata") or {},
         multiattach=as_boolean(given.get("multiattach", False)),

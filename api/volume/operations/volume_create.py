@@ -12,14 +12,14 @@ from api.request import Services
 from api.volume.operations import quota_defaults, type_of_volume
 from api.volume.operations.volumes import VolumePage, of_rows
 from common.context import RequestContext
-from common.db import images, quotas, volume_quota, volume_snapshots, volumes
+from common.db import images, quotas, volume_backups, volume_quota, volume_snapshots, volume_types, volumes
 from common.db import services as service_rows
 from common.db.images import ImageStatus
-from common.db.models import Image
+from common.db.models import Image, VolumeBackup
 from common.errors import InvalidRequest, NotFound, QuotaExceeded
 from common.ids import new_id
 from common.volume_capabilities import asks_for
-from common.volume_states import COPYABLE, SnapshotStatus
+from common.volume_states import COPYABLE, BackupStatus, SnapshotStatus
 
 DEFAULT_ZONE = "nova"
 _GIB = 1024**3
@@ -28,7 +28,10 @@ _FORMATS = ("qcow2", "raw")
 
 @dataclass(frozen=True, kw_only=True)
 class NewVolume:
-    """size_gib None: as large as what it is made from, of which at most one is named."""
+    """size_gib None: as large as what it is made from, of which at most one is named.
+
+    restoring: the backup's status says so, until the volume has its bytes.
+    """
 
     name: str | None = None
     description: str | None = None
@@ -38,6 +41,8 @@ class NewVolume:
     image_id: str | None = None
     snapshot_id: str | None = None
     source_volume_id: str | None = None
+    backup_id: str | None = None
+    restoring: bool = False
     group_id: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     multiattach: bool = False
@@ -134,15 +139,19 @@ def _size(wanted: NewVolume, source: Source) -> int:
 
 
 def _source(session: Session, context: RequestContext, wanted: NewVolume) -> Source:
-    named = [each for each in (wanted.image_id, wanted.snapshot_id, wanted.source_volume_id) if each]
+    named = [each for each in (wanted.image_id, wanted.snapshot_id, wanted.source_volume_id, wanted.backup_id) if each]
     if len(named) > 1:
-        raise InvalidRequest("Invalid input received: a volume is made from one of image, snapshot and volume only.")
+        raise InvalidRequest(
+            "Invalid input received: a volume is made from one of image, snapshot, volume and backup only."
+        )
     if wanted.image_id:
         return _from_image(session, context, wanted.image_id)
     if wanted.snapshot_id:
         return _from_snapshot(session, context, wanted.snapshot_id)
     if wanted.source_volume_id:
         return _from_volume(session, context, wanted.source_volume_id)
+    if wanted.backup_id:
+        return _from_backup(session, context, wanted.backup_id, restoring=wanted.restoring)
     return Source()
 
 
@@ -197,3 +206,36 @@ def _from_volume(session: Session, context: RequestContext, volume_id: str) -> S
         "image_id": volume.image_id, "volume_type_id": volume.volume_type_id,
     }  # fmt: skip
     return Source(volume.size_gib, kept, {"source_volume_id": volume.id})
+
+
+def readable_backup(
+    session: Session, context: RequestContext, backup_id: str, *, restoring: bool = False
+) -> VolumeBackup:
+    """The locked backup, if a volume can be made of it. restoring: it was seen to be, and says by now that it is.
+
+    Raises NotFound, InvalidRequest.
+    """
+    backup = volume_backups.get_visible(session, backup_id, context, lock=True)
+    if backup.status != (BackupStatus.RESTORING if restoring else BackupStatus.AVAILABLE) or not backup.whole:
+        raise InvalidRequest(
+            f"Invalid backup: Backup status must be {BackupStatus.AVAILABLE}, but current status is: {backup.status}."
+        )
+    return backup
+
+
+def _from_backup(session: Session, context: RequestContext, backup_id: str, *, restoring: bool) -> Source:
+    backup = readable_backup(session, context, backup_id, restoring=restoring)
+    was = backup.volume_properties
+    kept = {
+        "bootable": bool(was.get("bootable")), "image_properties": dict(was.get("image_properties", {})),
+        "image_id": was.get("image_id"), "volume_type_id": _type_that_is(session, was.get("volume_type_id")),
+    }  # fmt: skip
+    return Source(backup.size_gib, kept, {"backup_id": backup.id, "restoring": restoring})
+
+
+def _type_that_is(session: Session, type_id: str | None) -> str | None:
+    """The type the backed-up volume had, unless it is gone by now."""
+    try:
+        return volume_types.get(session, type_id).id if type_id else None
+    except NotFound:
+        return None

@@ -46,6 +46,7 @@ class VolumeBackup(Base):
     """A copy of a volume's bytes outside of the volume storage. parent_id: what an incremental one is based on.
 
     location: the folder below the store's root, or the prefix in its bucket; several records may name one.
+    node_id: the node that wrote it, once one was chosen; others reach it, too, where the store is one for all.
     """
 
     __tablename__ = "volume_backups"
@@ -62,10 +63,13 @@ class VolumeBackup(Base):
     status: Mapped[str] = mapped_column(sa.String(32))
     status_before: Mapped[str | None] = mapped_column(sa.String(32))  # of the volume, while it is being backed up
     container: Mapped[str | None] = mapped_column(Name)
-    location: Mapped[str] = mapped_column(Name)
+    location: Mapped[str] = mapped_column(Name, index=True)
+    node_id: Mapped[str | None] = mapped_column(sa.ForeignKey("nodes.id"), index=True)
+    node_name: Mapped[str | None] = mapped_column(Name)
     service: Mapped[str] = mapped_column(Name)  # the driver's name, as records of backups tell it
     availability_zone: Mapped[str | None] = mapped_column(Name)
     object_count: Mapped[int] = mapped_column(default=0)
+    whole: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # nobody writes it any more
     fail_reason: Mapped[str | None] = mapped_column(sa.Text)
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)
     volume_properties: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what a restored volume gets again

@@ -164,11 +164,11 @@ def services(call: Caller, **filters: str) -> dict[tuple[str, str], dict[str, An
 def test_nodes_are_the_services(call: Caller) -> None:
     found = services(call)
     assert set(found) == {
-        ("cinder-scheduler", "s1"), ("cinder-volume", "n1@files"),
+        ("cinder-backup", "n1"), ("cinder-backup", "n2"), ("cinder-scheduler", "s1"), ("cinder-volume", "n1@files"),
         ("cinder-volume", "n2@files"),
     }  # fmt: skip
     assert {row["state"] for row in found.values()} == {"up"}
-    assert set(services(call, host="n1")) == {("cinder-volume", "n1@files")}
+    assert set(services(call, host="n1")) == {("cinder-backup", "n1"), ("cinder-volume", "n1@files")}
     assert set(services(call, binary="cinder-scheduler")) == {("cinder-scheduler", "s1")}
 
 
@@ -206,7 +206,7 @@ def test_hosts_and_what_is_on_them(call: Caller, cloud: Cloud) -> None:
     call.volume(size=2)
     cloud.run_until_idle()
     hosts = call.get("/os-hosts", "admin")["hosts"]
-    assert {row["service"] for row in hosts} == {"cinder-scheduler", "cinder-volume"}
+    assert {row["service"] for row in hosts} == {"cinder-backup", "cinder-scheduler", "cinder-volume"}
     counts = [call.get(f"/os-hosts/{name}", "admin")["host"] for name in ("n1@files", "n2@files")]
     totals = [rows[0]["resource"] for rows in counts]
     assert sorted(row["total_volume_gb"] for row in totals) == ["0", "2"]
