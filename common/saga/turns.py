@@ -106,20 +106,27 @@ class Turns:
                 sent = self._send_first(session, step, operation, context, step.do, step.deadline_s)
                 if sent:
                     return sent
-            else:
-                if did_local:
-                    return self._save(
-                        session, operation, context, Turn(go_on=True), step=step.name, sent=None, report=None
-                    )
-                outcome = step.do(session, context)
-                if isinstance(outcome, Wait):
-                    return self._wait(session, operation, step, context, outcome)
-                context.results[step.name] = outcome
-                self._event(session, operation, step.name, "Success", None)
+            elif step.needed is None or step.needed(context):
+                ended = self._do_local(session, step, operation, context, first=not did_local)
+                if ended:
+                    return ended
                 did_local = True
             position += 1
         log.event(logger, "operation.done", kind=operation.kind)
         return self._finish(session, operation, context, OperationState.DONE)
+
+    def _do_local(
+        self, session: Session, step: Local, operation: Operation, context: StepContext, *, first: bool
+    ) -> tuple[Turn, dict[str, Any]] | None:
+        """None: done, in this transaction, which has no other one in it."""
+        if not first:
+            return self._save(session, operation, context, Turn(go_on=True), step=step.name, sent=None, report=None)
+        outcome = step.do(session, context)
+        if isinstance(outcome, Wait):
+            return self._wait(session, operation, step, context, outcome)
+        context.results[step.name] = outcome
+        self._event(session, operation, step.name, "Success", None)
+        return None
 
     def _waits_for_devices(self, session: Session, operation: Operation) -> bool:
         """See common/db/device_operations.py: those that were there before end first, by their own deadlines."""

@@ -32,6 +32,7 @@ class NewAttachment:
     device: str | None = None  # accepted and chosen anew, as Nova's libvirt driver does
     tag: str | None = None
     delete_on_termination: bool = False
+    multiattach: bool = True  # the client knows of volumes for several servers
 
 
 def list_all(services: Services, context: RequestContext, server_id: str) -> Sequence[VolumeAttachment]:
@@ -58,8 +59,10 @@ def attach(services: Services, context: RequestContext, server_id: str, wanted: 
         there = volume_attachments.of_instance(session, instance.id)
         if any(row.volume_id == volume.id for row in there):
             raise InvalidRequest(f"volume {volume.id} already attached")
+        if volume.multiattach and not wanted.multiattach:
+            raise InvalidRequest("Multiattach volumes are only supported starting with compute API version 2.60.")
         _check_reachable(session, instance, volume)
-        _reserve(session, volume, now)
+        reserve(session, volume, VolumeStatus.ATTACHING, now)
         row = volume_attachments.add(session, _row(instance, volume, wanted, there), now)
         params = {"attachment_id": row.id, "device": row.device}
         begin = device_operations.begin
@@ -135,10 +138,11 @@ def _check_reachable(session: Session, instance: Instance, volume: Volume) -> No
     )
 
 
-def _reserve(session: Session, volume: Volume, now: datetime) -> None:
-    if volumes.set_status(session, volume.id, (VolumeStatus.AVAILABLE,), VolumeStatus.ATTACHING, now):
+def reserve(session: Session, volume: Volume, to: VolumeStatus, now: datetime) -> None:
+    """The volume is spoken for. Raises InvalidRequest when it can't be."""
+    if volumes.set_status(session, volume.id, (VolumeStatus.AVAILABLE,), to, now):
         return
-    if volume.multiattach and volume.status in (VolumeStatus.IN_USE, VolumeStatus.ATTACHING):
+    if volume.multiattach and volume.status in (VolumeStatus.IN_USE, VolumeStatus.ATTACHING, VolumeStatus.RESERVED):
         return
     raise InvalidRequest(
         f"Invalid input received: Invalid volume: Volume {volume.id} status must be available or downloading to reserve,"
@@ -153,7 +157,7 @@ def _row(
         "id": new_id(), "volume_id": volume.id, "project_id": volume.project_id, "instance_id": instance.id,
         "status": AttachStatus.ATTACHING, "mode": "ro" if volume.read_only else "rw",
         "device": _free_device(instance, there), "tag": wanted.tag,
-        "delete_on_termination": wanted.delete_on_termination, "node_name": instance.node_name,
+        "delete_on_termination": wanted.delete_on_termination, "node_name": instance.node_name or "",
         "connector": {"host": instance.node_name, "instance": instance.id},
     }  # fmt: skip
 
@@ -161,7 +165,9 @@ def _row(
 def _free_device(instance: Instance, there: Sequence[VolumeAttachment]) -> str:
     """The first name after the server's own disks. Raises Conflict when there is none."""
     flavor = instance.flavor
-    own = 1 + bool(flavor.get("ephemeral_gib")) + bool(flavor.get("swap_mib")) + bool(instance.config_drive)
+    parts = (instance.local_disks or {}).get("ephemeral_gib")
+    ephemeral = len(parts) if parts else bool(flavor.get("ephemeral_gib"))
+    own = 1 + ephemeral + bool(flavor.get("swap_mib")) + bool(instance.config_drive)
     taken = {row.device for row in there}
     free = [f"vd{letter}" for letter in _LETTERS[own:MOST] if f"vd{letter}" not in taken]
     if not free:

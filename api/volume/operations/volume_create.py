@@ -65,11 +65,13 @@ def create(services: Services, context: RequestContext, wanted: NewVolume) -> Vo
 
 
 def create_in(
-    session: Session, services: Services, context: RequestContext, wanted: NewVolume, *, filling: bool = False
-) -> tuple[str, VolumePage]:
+    session: Session, services: Services, context: RequestContext, wanted: NewVolume, *, filling: bool = False,
+    for_instance: str = "",
+) -> tuple[str, VolumePage]:  # fmt: skip
     """As `create`, in the caller's transaction; the operation's id, for a hint after the commit.
 
-    filling: the volume is one of those that a group is made with.
+    filling: the volume is one of those that a group is made with. for_instance: the new server that it is a disk of, and
+    whose node is to have it.
     """
     now = services.clock.now()
     source = _source(session, context, wanted)
@@ -88,7 +90,8 @@ def create_in(
         "properties": dict(wanted.properties), "group_id": wanted.group_id,
         "scheduler_hints": dict(wanted.hints), **source.row, "volume_type_id": kind.id,
     }  # fmt: skip
-    operation_id = volumes.create(session, row, context, now, dict(source.params))
+    params = dict(source.params) | ({"for_instance": for_instance} if for_instance else {})
+    operation_id = volumes.create(session, row, context, now, params)
     return operation_id, of_rows(session, [volumes.get(session, volume_id)])
 
 

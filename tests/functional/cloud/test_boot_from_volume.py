@@ -1,0 +1,109 @@
+"""Servers that boot from volumes, on the whole cloud: made with them, refused, given up, and what becomes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from common.ids import new_id
+from tests.fixtures.cloud import COMPUTE, Cloud
+from tests.functional.cloud.test_volumes import VOLUME, act, devices, make, show, used
+
+
+def root(source: str, source_id: str | None = None, **more: Any) -> dict[str, Any]:
+    """A device that the server boots from."""
+    named = {"uuid": source_id} if source_id else {}
+    return {"source_type": source, "destination_type": "volume", "boot_index": 0, **named, **more}
+
+
+def disk(source: str, source_id: str | None = None, **more: Any) -> dict[str, Any]:
+    return root(source, source_id, **{"boot_index": -1, **more})
+
+
+def on_volume(cloud: Cloud, *mapping: dict[str, Any], **more: Any) -> str:
+    return cloud.active(imageRef="", block_device_mapping_v2=list(mapping), **more)
+
+
+def attached(cloud: Cloud, server_id: str) -> list[str]:
+    return [each["id"] for each in cloud.show(server_id)["os-extended-volumes:volumes_attached"]]
+
+
+def root_of(cloud: Cloud, server_id: str) -> str:
+    found = cloud.ok(cloud.api.get(f"{COMPUTE}/servers/{server_id}/os-volume_attachments"))["volumeAttachments"]
+    return next(str(each["volumeId"]) for each in found if each["device"] == "/dev/vda")
+
+
+def snapshot_of(cloud: Cloud, volume_id: str) -> str:
+    body = {"snapshot": {"volume_id": volume_id, "name": "s", "force": True}}
+    snapshot_id = str(cloud.ok(cloud.api.post(f"{VOLUME}/snapshots", json=body))["snapshot"]["id"])
+    cloud.run_until_idle()
+    return snapshot_id
+
+
+@pytest.mark.parametrize("source", ["image", "snapshot", "volume", "blank"])
+def test_a_server_boots_from_a_volume_of_any_source(cloud: Cloud, source: str) -> None:
+    source_id: str | None = cloud.image_id
+    if source != "image":
+        source_id = make(cloud, imageRef=cloud.image_id)
+    if source == "snapshot":
+        source_id = snapshot_of(cloud, str(source_id))
+    before = used(cloud)
+    size = {"volume_size": 2} if source != "volume" else {}
+    device = root(source, None if source == "blank" else source_id, delete_on_termination=True, **size)
+    server_id = on_volume(cloud, device, disk("blank", volume_size=3))
+    shown = cloud.show(server_id, "admin")
+    assert (shown["image"], shown["OS-EXT-SRV-ATTR:root_device_name"]) == ("", "/dev/vda")
+    ids = attached(cloud, server_id)
+    assert [show(cloud, each)["status"] for each in ids] == ["in-use", "in-use"]
+    assert devices(cloud, server_id) == ["vda", "vdb"]
+    assert (ids[0] == source_id) == (source == "volume")
+    host = {show(cloud, each, "admin")["os-vol-host-attr:host"].partition("@")[0] for each in ids}
+    assert host == {cloud.node_of(server_id).name}
+    claimed = cloud.ok(cloud.api.get(f"{COMPUTE}/os-hypervisors/detail?with_servers=true", "admin"))["hypervisors"]
+    assert sum(each.get("local_gb_used", 0) for each in claimed) == before[2] + (3 if source == "volume" else 5)
+    cloud.assert_sound()
+    cloud.delete(server_id)
+    cloud.run_until_idle()
+    assert cloud.api.get(f"{VOLUME}/volumes/{ids[0]}").status_code == 404, "it was to go with the server"
+    assert show(cloud, ids[1])["status"] == "available", "this one was to stay"
+    cloud.assert_sound()
+
+
+def test_refusals(cloud: Cloud) -> None:
+    volume_id, empty_id, multi = make(cloud, imageRef=cloud.image_id), make(cloud), make(cloud, multiattach=True)
+    stranger = cloud.ok(cloud.api.post(f"{VOLUME}/volumes", "other", json={"volume": {"size": 1}}))["volume"]["id"]
+    cloud.run_until_idle()
+    before, image = used(cloud), cloud.image_id
+    roots = [root("volume", volume_id)]
+    order = "Boot sequence for the instance and image/block device mapping combination is not valid."
+    cases: list[tuple[list[dict[str, Any]], dict[str, Any], int, str]] = [
+        ([root("image", image, volume_size=1), root("blank", volume_size=1)], {}, 400, order),
+        ([root("image", image, volume_size=1), disk("blank", volume_size=1, boot_index=2)], {}, 400, order),
+        ([disk("volume", volume_id)], {}, 400, order),
+        ([root("image", image)], {}, 400, "need to have a non-zero size"),
+        ([root("blank")], {}, 400, "need to have non-zero size"),
+        ([root("image", new_id(), volume_size=1)], {}, 400, "failed to get image"),
+        ([root("snapshot", new_id())], {}, 400, "failed to get snapshot"),
+        ([root("volume", new_id())], {}, 400, "failed to get volume"),
+        ([root("volume", str(stranger))], {}, 400, "failed to get volume"),
+        ([root("volume", empty_id)], {}, 400, "is not bootable"),
+        ([root("volume")], {}, 400, "Missing device UUID"),
+        ([*roots, disk("volume", volume_id)], {}, 400, "named twice"),
+        ([*roots, disk("volume", multi)], {"version": "2.59"}, 400, "2.60"),
+        (roots, {"max_count": 2}, 400, "Cannot attach one or more volumes to multiple instances"),
+        ([root("image", image, volume_size=5000)], {}, 403, "Quota exceeded for gigabytes"),
+        ([root("image", image, volume_size=1, volume_type="nope")], {}, 400, "Volume type nope could not be found"),
+        ([root("image", image, volume_size=1, destination_type="local", volume_type="x")], {}, 400, "volume_type"),
+        ([root("volume", volume_id, volume_type="x")], {}, 400, "volume type to existing volume"),
+        ([root("volume", volume_id, disk_bus="tape")], {}, 400, "disk bus"),
+        ([root("volume", volume_id, device_type="lun")], {}, 400, "device_type"),
+        (roots, {"block_device_mapping": [{"volume_id": volume_id}]}, 400, "different block_device_mapping"),
+    ]  # fmt: skip
+    for mapping, more, status, words in cases:
+        more = dict(more)
+        reply = cloud.ask_for(imageRef="", block_device_mapping_v2=mapping, **more)
+        assert (reply.status_code, words in reply.text) == (status, True), (mapping, reply.text)
+    assert used(cloud) == before
+    assert show(cloud, volume_id)["status"] == "available"
+    cloud.assert_sound()
