@@ -74,6 +74,13 @@ def beside_its_volumes(session: Session, instance: Instance, request: PlacementR
     return replace(request, same_nodes=allowed if request.same_nodes is None else allowed & request.same_nodes)
 
 
+def may_leave(session: Session, instance: Instance) -> bool:
+    """True when every volume of the server can be reached from other nodes than its own."""
+    rows = [row for row in volume_attachments.of_instance(session, instance.id) if row.node_name is not None]
+    homes = {volumes.get(session, row.volume_id).node_id for row in rows}
+    return all(home is None or is_shared(session, home) for home in homes)
+
+
 def is_shared(session: Session, node_id: str) -> bool:
     """True when the node's folder of volumes is one that all nodes see."""
     node = nodes.get(session, node_id)

@@ -21,6 +21,7 @@ from common.rpc.volume_commands import (
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
     PlugVolume,
+    ReimageVolume,
     ResizeVolume,
     RevertVolume,
     SnapshotVolume,
@@ -457,6 +458,7 @@ Command = (
     | EnsureVolumeSnapshotAbsent
     | ResizeVolume
     | RevertVolume
+    | ReimageVolume
     | UploadVolume
     | DiscardVolumeCopy
     | SyncNetwork

@@ -92,6 +92,14 @@ class RevertVolume(_VolumeCommand, frozen=True, kw_only=True, tag="revert_volume
     snapshot_id: str
 
 
+class ReimageVolume(_VolumeCommand, frozen=True, kw_only=True, tag="reimage_volume"):
+    """Give the volume the bytes of an image; it keeps its size. No guest that runs may have it."""
+
+    disk_format: str
+    size_gib: int
+    image: ImageSpec
+
+
 class UploadVolume(_VolumeCommand, frozen=True, kw_only=True, tag="upload_volume"):
     """Send a copy of the volume's bytes of one moment to the image service. url: absolute.
 
@@ -117,6 +125,7 @@ VolumeCommand = (
     | EnsureVolumeSnapshotAbsent
     | ResizeVolume
     | RevertVolume
+    | ReimageVolume
     | UploadVolume
     | DiscardVolumeCopy
 )

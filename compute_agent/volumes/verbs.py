@@ -21,6 +21,7 @@ from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
+    ReimageVolume,
     ResizeVolume,
     RevertVolume,
     SnapshotVolume,
@@ -67,6 +68,8 @@ class Volumes:
                 snapshot = self._snapshot(command.snapshot_id)
                 with task.measure("volume", self._clock):
                     self._store.replace(command.volume_id, command.disk_format, command.size_gib, snapshot)
+            case ReimageVolume():
+                self._reimage(task, command)
             case EnsureVolumeAbsent():
                 self._end_copy(command)
                 self._store.remove(command.volume_id)
@@ -122,6 +125,12 @@ class Volumes:
                 self._hypervisor.resize_disk(command.instance_id, command.device, size_bytes)
             else:
                 self._store.resize(command.volume_id, command.disk_format, command.size_gib)
+
+    def _reimage(self, task: Task, command: ReimageVolume) -> None:
+        if command.instance_id and self._runs(command.instance_id):
+            raise StorageError(f"volume {command.volume_id} is a disk of a guest that runs; its bytes stay as they are")
+        measure = lambda name: task.measure(name, self._clock)  # noqa: E731
+        self._store.replace_by_image(command.volume_id, command.disk_format, command.size_gib, command.image, measure)
 
     def _upload(self, task: Task, command: UploadVolume) -> Outcome | Again:
         copy = self._store.copy_file(command.image_id)

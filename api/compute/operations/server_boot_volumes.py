@@ -53,21 +53,21 @@ def image_copy(
     """
     if root.source == "image":
         source = _image(session, context, root.source_id)
-        properties, min_ram, min_disk = dict(source.properties), source.min_ram, source.min_disk
-        if root.size is not None and root.size < min_disk:
+        if root.size is not None and root.size < source.min_disk:
             raise InvalidRequest(
                 f"Volume is smaller than the minimum size specified in image metadata. Volume size is {root.size} GiB, "
-                f"minimum size is {min_disk} GiB."
+                f"minimum size is {source.min_disk} GiB."
             )
+        copy, min_ram = server_references.image_copy(source), source.min_ram
     else:
         kept = _kept_properties(session, context, root)
         min_ram = int(kept.get("min_ram") or 0)
-        properties = {name: value for name, value in kept.items() if name not in _OF_THE_IMAGE}
+        copy = {"properties": {name: value for name, value in kept.items() if name not in _OF_THE_IMAGE}}
     if image is not None:
         min_ram = max(min_ram, image.min_ram)
     if flavor.memory_mib < min_ram:
         raise InvalidRequest("Flavor's memory is too small for requested image.")
-    copy = {"volume_backed": True, "properties": properties, "min_ram": min_ram, "min_disk": 0}
+    copy |= {"volume_backed": True, "min_ram": min_ram, "min_disk": 0}
     reading.read(server_references.flavor_copy(flavor), copy)
     return copy
 

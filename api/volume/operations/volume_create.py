@@ -162,11 +162,12 @@ def _from_image(session: Session, context: RequestContext, image_id: str) -> Sou
             f" {' and '.join(_FORMATS)} only."
         )
     needed = max(-(-max(image.size or 0, image.virtual_size or 0) // _GIB), image.min_disk, 1)
-    kept = {"image_id": image.id, "bootable": True, "image_properties": _image_properties(image)}
+    kept = {"image_id": image.id, "bootable": True, "image_properties": image_properties(image)}
     return Source(needed, kept, {"image": images.copy_for_server(image)})
 
 
-def _image_properties(image: Image) -> dict[str, str]:
+def image_properties(image: Image) -> dict[str, str]:
+    """What a volume keeps of the image that its bytes are from."""
     known = {
         "image_id": image.id, "image_name": image.name or "", "checksum": image.checksum or "",
         "container_format": image.container_format or "", "disk_format": image.disk_format or "",

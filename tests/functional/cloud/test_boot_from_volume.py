@@ -8,7 +8,7 @@ import pytest
 
 from common.ids import new_id
 from tests.fixtures.cloud import COMPUTE, Cloud
-from tests.functional.cloud.test_volumes import VOLUME, act, devices, make, show, used
+from tests.functional.cloud.test_volumes import VOLUME, devices, make, show, used
 
 
 def root(source: str, source_id: str | None = None, **more: Any) -> dict[str, Any]:
@@ -90,7 +90,6 @@ def test_refusals(cloud: Cloud) -> None:
         ([root("volume", empty_id)], {}, 400, "is not bootable"),
         ([root("volume")], {}, 400, "Missing device UUID"),
         ([*roots, disk("volume", volume_id)], {}, 400, "named twice"),
-        ([*roots, disk("volume", multi)], {"version": "2.59"}, 400, "2.60"),
         (roots, {"max_count": 2}, 400, "Cannot attach one or more volumes to multiple instances"),
         ([root("image", image, volume_size=5000)], {}, 403, "Quota exceeded for gigabytes"),
         ([root("image", image, volume_size=1, volume_type="nope")], {}, 400, "Volume type nope could not be found"),
@@ -101,9 +100,94 @@ def test_refusals(cloud: Cloud) -> None:
         (roots, {"block_device_mapping": [{"volume_id": volume_id}]}, 400, "different block_device_mapping"),
     ]  # fmt: skip
     for mapping, more, status, words in cases:
-        more = dict(more)
         reply = cloud.ask_for(imageRef="", block_device_mapping_v2=mapping, **more)
         assert (reply.status_code, words in reply.text) == (status, True), (mapping, reply.text)
+    server = {"name": "m", "flavorRef": cloud.flavor_id, "networks": "auto", "block_device_mapping_v2": roots}
+    server["block_device_mapping_v2"] = [*roots, disk("volume", multi)]
+    older = {"OpenStack-API-Version": "compute 2.59"}
+    reply = cloud.api.post(f"{COMPUTE}/servers", headers=older, json={"server": server})
+    assert (reply.status_code, "2.60" in reply.text) == (400, True), reply.text
     assert used(cloud) == before
     assert show(cloud, volume_id)["status"] == "available"
+    cloud.assert_sound()
+
+
+def test_a_server_that_fails_gives_its_volumes_up(cloud: Cloud) -> None:
+    """What was there is free again; what was made for it goes."""
+    kept_id = make(cloud, imageRef=cloud.image_id)
+    for node in cloud.nodes.values():
+        node.fault(ensure_running={"code": "hypervisor_error"})
+    before = used(cloud)
+    mapping = [root("volume", kept_id), disk("blank", volume_size=1)]
+    server_id = cloud.create(imageRef="", block_device_mapping_v2=mapping)
+    cloud.run_until_idle()
+    assert cloud.status(server_id) == "ERROR"
+    assert (show(cloud, kept_id)["status"], used(cloud)) == ("available", before)
+    assert attached(cloud, server_id) == []
+    cloud.assert_sound()
+
+
+def test_a_delete_in_the_middle_of_it_leaves_nothing(cloud: Cloud) -> None:
+    server_id = cloud.create(imageRef="", block_device_mapping_v2=[root("image", cloud.image_id, volume_size=1)])
+    for _ in range(3):
+        cloud.tick()
+    cloud.delete(server_id)
+    cloud.run_until_idle()
+    assert (cloud.status(server_id), used(cloud)) == ("", (0, 0, 0))
+    cloud.assert_sound()
+
+
+def test_a_server_keeps_its_root_volume_whatever_is_done_with_it(cloud: Cloud) -> None:
+    server_id = on_volume(cloud, root("image", cloud.image_id, volume_size=1))
+    volume_id = root_of(cloud, server_id)
+    path = f"{COMPUTE}/servers/{server_id}/os-volume_attachments/{volume_id}"
+    assert cloud.api.delete(path).status_code in (400, 403, 409), "a server keeps what it boots from"
+    for action, value in (
+        ("os-stop", None), ("os-start", None), ("reboot", {"type": "HARD"}), ("rebuild", {"imageRef": cloud.image_id}),
+        ("resize", {"flavorRef": "c1.large"}), ("confirmResize", None),
+        ("rescue", {"rescue_image_ref": cloud.image_id}), ("unrescue", None), ("shelve", None),
+    ):  # fmt: skip
+        cloud.do(server_id, action, value)
+        assert cloud.operations(server_id)[-1].state == "done", (action, cloud.operations(server_id)[-1].error)
+        assert show(cloud, volume_id)["status"] == "in-use", action
+    assert cloud.status(server_id) == "SHELVED_OFFLOADED", "it has no disk that would have to be kept as an image"
+    cloud.do(server_id, "unshelve")
+    assert (cloud.status(server_id), devices(cloud, server_id)) == ("ACTIVE", ["vda"])
+    assert attached(cloud, server_id) == [volume_id]
+    cloud.assert_sound()
+    cloud.delete(server_id)
+    cloud.run_until_idle()
+    assert show(cloud, volume_id)["status"] == "available"
+    cloud.assert_sound()
+
+
+def test_an_image_of_it_is_snapshots_and_boots(cloud: Cloud) -> None:
+    server_id = on_volume(cloud, root("image", cloud.image_id, volume_size=1), disk("blank", volume_size=2))
+    backup = {"name": "b", "backup_type": "daily", "rotation": 1}
+    assert cloud.act(server_id, "createBackup", backup).status_code == 400
+    image_id = cloud.ok(cloud.act(server_id, "createImage", {"name": "i"}))["image_id"]
+    cloud.run_until_idle()
+    image = cloud.ok(cloud.api.get(f"/image/v2/images/{image_id}"))
+    assert (image["status"], image["size"], image["bdm_v2"]) == ("active", 0, "True")
+    assert used(cloud) == (2, 2, 6)
+    other_id = cloud.active(imageRef=image_id)
+    assert len(attached(cloud, other_id)) == 2
+    assert used(cloud) == (4, 2, 9)
+    assert devices(cloud, other_id) == ["vda", "vdb"]
+    cloud.assert_sound()
+
+
+def test_rebuild_by_microversion(cloud: Cloud) -> None:
+    """Before 2.93 the volume is left as it is, and only its own image may be named."""
+    server_id = on_volume(cloud, root("image", cloud.image_id, volume_size=1))
+    other_id = cloud._image()
+    older = {"OpenStack-API-Version": "compute 2.92"}
+    path = f"{COMPUTE}/servers/{server_id}/action"
+    refused = cloud.api.post(path, headers=older, json={"rebuild": {"imageRef": other_id}})
+    assert (refused.status_code, "different image" in refused.text) == (400, True)
+    cloud.ok(cloud.api.post(path, headers=older, json={"rebuild": {"imageRef": cloud.image_id}}))
+    cloud.run_until_idle()
+    cloud.do(server_id, "rebuild", {"imageRef": other_id})
+    volume = show(cloud, root_of(cloud, server_id))
+    assert (cloud.status(server_id), volume["volume_image_metadata"]["image_id"]) == ("ACTIVE", other_id)
     cloud.assert_sound()
