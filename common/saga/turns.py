@@ -106,11 +106,10 @@ class Turns:
                 sent = self._send_first(session, step, operation, context, step.do, step.deadline_s)
                 if sent:
                     return sent
-            elif step.needed is None or step.needed(context):
-                ended = self._do_local(session, step, operation, context, first=not did_local)
-                if ended:
-                    return ended
-                did_local = True
+            elif ended := self._do_local(session, step, operation, context, first=not did_local):
+                return ended
+            else:
+                did_local = did_local or _is_needed(step, context)
             position += 1
         log.event(logger, "operation.done", kind=operation.kind)
         return self._finish(session, operation, context, OperationState.DONE)
@@ -118,7 +117,10 @@ class Turns:
     def _do_local(
         self, session: Session, step: Local, operation: Operation, context: StepContext, *, first: bool
     ) -> tuple[Turn, dict[str, Any]] | None:
-        """None: done, in this transaction, which has no other one in it."""
+        """None: done, in this transaction, which has no other one in it; or passed by."""
+        if not _is_needed(step, context):
+            context.results.setdefault(step.name, {})
+            return None
         if not first:
             return self._save(session, operation, context, Turn(go_on=True), step=step.name, sent=None, report=None)
         outcome = step.do(session, context)
@@ -417,6 +419,10 @@ class Turns:
             detail=detail,
             started_at=operation.updated_at,
         )
+
+
+def _is_needed(step: Local, context: StepContext) -> bool:
+    return step.needed is None or step.needed(context)
 
 
 def _out(context: StepContext, send: Send) -> dict[str, Any]:

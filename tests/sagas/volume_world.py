@@ -212,8 +212,28 @@ def _detach(world: VolumeWorld, made: dict[str, str]) -> Started:
     return Started(begin(made["server"], made["volume"], made["attachment"], Action.DETACH_VOLUME), made["volume"])
 
 
+def _with_volumes(world: VolumeWorld, made: dict[str, str]) -> Started:
+    """A new server that boots from a volume that is there, and has another that is made for it."""
+    instance_id = world.new_instance(image_id=None, image={"volume_backed": True, "properties": {}})
+    second_id, _ = world.new_volume(for_instance=instance_id)
+    with world.db.write() as session:
+        now = world.clock.now()
+        assert volumes.set_status(session, made["volume"], (VolumeStatus.AVAILABLE,), VolumeStatus.RESERVED, now)
+        for number, volume_id in enumerate((made["volume"], second_id)):
+            row = {
+                "id": new_id(), "volume_id": volume_id, "project_id": PROJECT, "instance_id": instance_id,
+                "status": AttachStatus.RESERVED, "device": f"vd{'ab'[number]}", "boot_index": None if number else 0,
+                "node_name": "",
+            }  # fmt: skip
+            volume_attachments.add(session, row, now)
+    operation_id = world.begin(instance_id, Action.CREATE, volumes=True, made_volumes=[second_id])
+    return Started(operation_id, made["volume"])
+
+
+WITH_VOLUMES = "server_create with volumes"
 #: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
 STARTED_BY: dict[str, Case] = {
+    WITH_VOLUMES: Case(_volume, _with_volumes, "in-use", "available", (2, 0, 4), (1, 0, 2)),
     "server_attach_volume": Case(_server_and_volume, _attach, "in-use", "available", (1, 0, 3), (1, 0, 3)),
     "server_detach_volume": Case(_attached, _detach, "available", "in-use", (1, 0, 3), (1, 0, 3)),
     "volume_create": Case(_volume, _clone, "available", "error", (2, 0, 4), (1, 0, 2)),

@@ -71,7 +71,11 @@ def test_a_server_boots_from_a_volume_of_any_source(cloud: Cloud, source: str) -
 
 
 def test_refusals(cloud: Cloud) -> None:
-    volume_id, empty_id, multi = make(cloud, imageRef=cloud.image_id), make(cloud), make(cloud, multiattach=True)
+    volume_id, empty_id, multi = (
+        make(cloud, imageRef=cloud.image_id),
+        make(cloud),
+        make(cloud, multiattach=True, imageRef=cloud.image_id),
+    )
     stranger = cloud.ok(cloud.api.post(f"{VOLUME}/volumes", "other", json={"volume": {"size": 1}}))["volume"]["id"]
     cloud.run_until_idle()
     before, image = used(cloud), cloud.image_id
@@ -102,8 +106,10 @@ def test_refusals(cloud: Cloud) -> None:
     for mapping, more, status, words in cases:
         reply = cloud.ask_for(imageRef="", block_device_mapping_v2=mapping, **more)
         assert (reply.status_code, words in reply.text) == (status, True), (mapping, reply.text)
-    server = {"name": "m", "flavorRef": cloud.flavor_id, "networks": "auto", "block_device_mapping_v2": roots}
-    server["block_device_mapping_v2"] = [*roots, disk("volume", multi)]
+    server = {
+        "name": "m", "flavorRef": cloud.flavor_id, "networks": "auto",
+        "block_device_mapping_v2": [root("volume", multi)],
+    }  # fmt: skip
     older = {"OpenStack-API-Version": "compute 2.59"}
     reply = cloud.api.post(f"{COMPUTE}/servers", headers=older, json={"server": server})
     assert (reply.status_code, "2.60" in reply.text) == (400, True), reply.text
