@@ -14,7 +14,7 @@ from common.deadlines import UNPLUG_S, WAIT_FOR_VOLUME_S
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import AttachStatus
 from scheduler.sagas.shared import NodeSilent, device_stuck, device_unwound, report_error
-from scheduler.sagas.volume_disks import hold, let_go, plug_volume, unplug_volume
+from scheduler.sagas.volume_disks import hold, is_nowhere, let_go, plug_volume, unplug_volume
 
 
 def saga() -> Saga:
@@ -30,10 +30,10 @@ def saga() -> Saga:
     )
 
 
-def unplug(session: Session, context: StepContext) -> Send:
+def unplug(session: Session, context: StepContext) -> Send | None:
     """Raises NodeSilent: a guest that may run there may write to the volume."""
     send = unplug_volume(session, context)
-    if send is None:
+    if send is None and not is_nowhere(session, context):
         raise NodeSilent(
             "The server's node does not answer, so that nobody knows whether its guest has let the disk go."
         )

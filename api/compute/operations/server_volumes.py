@@ -19,7 +19,7 @@ from common.db import device_operations, instances, nodes, servers, volume_attac
 from common.db.models import Instance, Volume, VolumeAttachment
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
-from common.states import Action
+from common.states import Action, VmState
 from common.volume_states import AttachStatus, VolumeStatus
 
 MOST = 25  # disks that a guest has room for
@@ -61,7 +61,9 @@ def attach(services: Services, context: RequestContext, server_id: str, wanted: 
             raise InvalidRequest(f"volume {volume.id} already attached")
         if volume.multiattach and not wanted.multiattach:
             raise InvalidRequest("Multiattach volumes are only supported starting with compute API version 2.60.")
-        _check_reachable(session, instance, volume)
+        if volume.multiattach and instance.vm_state == VmState.SHELVED_OFFLOADED:
+            raise InvalidRequest("Attaching multiattach volumes is not supported for shelved-offloaded instances.")
+        _check_reachable(session, instance, volume, there)
         reserve(session, volume, VolumeStatus.ATTACHING, now)
         row = volume_attachments.add(session, _row(instance, volume, wanted, there), now)
         params = {"attachment_id": row.id, "device": row.device}
@@ -126,9 +128,14 @@ def _changeable(session: Session, context: RequestContext, server_id: str, actio
     return instance
 
 
-def _check_reachable(session: Session, instance: Instance, volume: Volume) -> None:
+def _check_reachable(session: Session, instance: Instance, volume: Volume, there: Sequence[VolumeAttachment]) -> None:
+    """A server that has left its node goes to where its volumes are: all of them. Raises Conflict."""
     if volume.node_id is None or volume.node_id == instance.node_id:
         return
+    if instance.node_id is None:
+        others = {volumes.get(session, row.volume_id).node_id for row in there if row.node_name is not None}
+        if others <= {None, volume.node_id}:
+            return
     node = nodes.get(session, volume.node_id)
     if node is not None and node.inventory.get("shared_volumes"):
         return

@@ -197,3 +197,27 @@ def test_rebuild_by_microversion(cloud: Cloud) -> None:
     volume = show(cloud, root_of(cloud, server_id))
     assert (cloud.status(server_id), volume["volume_image_metadata"]["image_id"]) == ("ACTIVE", other_id)
     cloud.assert_sound()
+
+
+def test_volumes_come_to_a_server_that_has_left_its_node_and_leave_it(cloud: Cloud) -> None:
+    server_id, volume_id, other_id = cloud.active(), make(cloud), make(cloud, multiattach=True)
+    cloud.do(server_id, "shelve")
+    if cloud.status(server_id) == "SHELVED":
+        cloud.do(server_id, "shelveOffload")
+    path = f"{COMPUTE}/servers/{server_id}/os-volume_attachments"
+    headers = {"OpenStack-API-Version": "compute 2.89"}
+    refused = cloud.api.post(path, headers=headers, json={"volumeAttachment": {"volumeId": other_id}})
+    assert (refused.status_code, "shelved-offloaded" in refused.text) == (400, True)
+    cloud.ok(cloud.api.post(path, headers=headers, json={"volumeAttachment": {"volumeId": volume_id}}))
+    cloud.run_until_idle()
+    assert show(cloud, volume_id)["status"] == "in-use"
+    cloud.do(server_id, "unshelve")
+    assert cloud.node_of(server_id).name in show(cloud, volume_id, "admin")["os-vol-host-attr:host"]
+    assert devices(cloud, server_id).count("vdb") == 1
+    for action in ("shelve", "shelveOffload"):
+        if cloud.status(server_id) != "SHELVED_OFFLOADED":
+            cloud.do(server_id, action)
+    assert cloud.api.delete(f"{path}/{volume_id}").status_code == 202
+    cloud.run_until_idle()
+    assert show(cloud, volume_id)["status"] == "available"
+    cloud.assert_sound()
