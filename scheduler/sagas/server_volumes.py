@@ -18,6 +18,7 @@ from common.errors import CloudError
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
 from common.saga.model import Outcome, StepContext, Wait
+from common.volume_capabilities import FILES, NBD
 from common.volume_states import AttachStatus, VolumeAction, VolumeStatus
 from scheduler import volume_places
 from scheduler.sagas.shared import asked_by
@@ -48,7 +49,7 @@ def beside(session: Session, request: PlacementRequest, made: list[Volume]) -> P
     """The request, with what the volumes ask of a node: room, what their types say, and the bytes they are made of."""
     if not made:
         return request
-    specs: dict[str, str] = {}
+    specs: dict[str, str] = {}  # of all types; the guest opens the files itself
     homes: set[str] = set()
     for volume in made:
         specs.update(volume_types.specs_of(session, volume.volume_type_id))
@@ -56,8 +57,9 @@ def beside(session: Session, request: PlacementRequest, made: list[Volume]) -> P
         if source is not None and not volume_places.is_shared(session, source):
             homes.add(source)
     amounts = replace(request.amounts, disk_gib=request.amounts.disk_gib + sum(volume.size_gib for volume in made))
+    specs["volume_backend_name"] = FILES
     request = replace(
-        request, amounts=amounts, volume_specs=specs, closed_to_volumes=volume_services.closed_nodes(session)
+        request, amounts=amounts, volume_specs=specs, closed_to_volumes=volume_services.closed_hosts(session)
     )
     if not homes:
         return request
@@ -86,7 +88,7 @@ def claim(session: Session, context: StepContext, node: NodeView, made: list[Vol
         claimed.append(volume)
     for volume in claimed:
         disk_format = "raw" if volume.multiattach else context.config.storage.volume_format
-        volumes.place(session, volume, node.id, node.name, disk_format, context.now)
+        volumes.place(session, volume, node.id, node.name, disk_format, context.now, backend=FILES)
     return True
 
 
@@ -169,7 +171,10 @@ def _mine(session: Session, instance_id: str) -> list[VolumeAttachment]:
 def moved(session: Session, instance: Instance, now: Any) -> None:
     """Say of the server's volumes that they are attached on its node."""
     for row in _mine(session, instance.id):
-        if row.node_name != (instance.node_name or ""):
+        served = (
+            volumes.get(session, row.volume_id, deleted=True).backend == NBD
+        )  # to one node, for as long as it has it
+        if not served and row.node_name != (instance.node_name or ""):
             volume_attachments.change(
                 session, row.id, node_name=instance.node_name or "", updated_at=now,
                 connector={"host": instance.node_name, "instance": instance.id},

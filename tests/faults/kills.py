@@ -137,6 +137,8 @@ AGENT_WORK = {
     "unplug_port": _DOMAIN,
     "plug_volume": _DOMAIN,
     "unplug_volume": _DOMAIN,
+    "export_volume": ("export:before", "export:after"),
+    "withdraw_export": ("export:before", "export:after"),
     "leave_node": _GONE,
     "resize_instance": (*_DOMAIN, *_KEPT_DISKS, "image:after", "disks:after", "ports:before", "ports:after"),
     "clear_old_place": _KEPT_DISKS,
@@ -159,6 +161,8 @@ SILENT = {
     ("server_resize", "snapshot_instance"),  # it stays on its node
     ("server_resize", "upload_snapshot"),
     ("server_resize", "leave_node"),
+    ("server_attach_volume", "export_volume"),  # its file is on the server's node
+    ("server_detach_volume", "withdraw_export"),
 }
 
 

@@ -19,12 +19,13 @@ from api.compute.operations.server_volumes import reserve
 from api.request import Services
 from api.volume.operations.volume_create import NewVolume, create_in
 from common.context import RequestContext
-from common.db import nodes, volume_attachments, volume_snapshots, volumes
+from common.db import nodes, volume_attachments, volume_snapshots, volume_types, volumes
 from common.db import services as service_rows
 from common.db.models import Flavor, Image, Volume
 from common.errors import InvalidRequest, NotFound, QuotaExceeded
 from common.hardware import reading
 from common.ids import new_id
+from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus, VolumeStatus
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -34,6 +35,7 @@ _OF_THE_IMAGE = (
     "image_id", "image_name", "checksum", "container_format", "disk_format", "min_disk", "min_ram", "size",
     "signature_verified",
 )  # fmt: skip
+_SERVED = "is served over NBD: no server can be created with it. Attach it to the server when that runs."
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,8 @@ def _reserved(session: Session, context: RequestContext, device: Device, *, mult
     volume = _volume(session, context, device.source_id)
     if volume.multiattach and not multiattach:
         raise InvalidRequest("Multiattach volumes are only supported starting with compute API version 2.60.")
+    if volume.backend == NBD:
+        raise InvalidRequest(f"Invalid volume: volume {volume.id} {_SERVED}")
     reserve(session, volume, VolumeStatus.RESERVED, now)
     return volume
 
@@ -178,7 +182,10 @@ def _begun(
         raise InvalidRequest(f"{INVALID}{err.message}") from err
     except QuotaExceeded as err:  # the compute service's status for it
         raise QuotaExceeded(err.message, detail=err.detail) from err
-    return operation_id, page.volumes[0]
+    volume = page.volumes[0]
+    if volume_types.specs_of(session, volume.volume_type_id).get("volume_backend_name") == NBD:
+        raise InvalidRequest(f"{INVALID}a volume of type {device.volume_type} {_SERVED}")
+    return operation_id, volume
 
 
 def _names(disks: Disks, row: Mapping[str, Any]) -> list[tuple[str, str]]:

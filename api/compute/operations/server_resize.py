@@ -19,6 +19,7 @@ from common.errors import Conflict, InvalidRequest, StateConflict
 from common.hardware import reading
 from common.ids import new_id
 from common.states import Action, VmState
+from common.volume_capabilities import NBD
 
 _GIB = 1024**3
 
@@ -67,9 +68,11 @@ def migrate(services: Services, context: RequestContext, server_id: str, host: s
 
 
 def _stays(session: Session, attachment: VolumeAttachment) -> bool:
-    home = volumes.get(session, attachment.volume_id).node_id
-    node = nodes.get(session, home) if home else None
-    return attachment.node_name is not None and node is not None and not node.inventory.get("shared_volumes")
+    volume = volumes.get(session, attachment.volume_id)
+    node = nodes.get(session, volume.node_id) if volume.node_id else None
+    if attachment.node_name is None or node is None:
+        return False
+    return volume.backend == NBD or not node.inventory.get("shared_volumes")
 
 
 def _begin(

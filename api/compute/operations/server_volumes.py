@@ -20,6 +20,7 @@ from common.db.models import Instance, Volume, VolumeAttachment
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
 from common.states import Action, VmState
+from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus, VolumeStatus
 
 MOST = 25  # disks that a guest has room for
@@ -130,6 +131,9 @@ def _changeable(session: Session, context: RequestContext, server_id: str, actio
 
 def _check_reachable(session: Session, instance: Instance, volume: Volume, there: Sequence[VolumeAttachment]) -> None:
     """A server that has left its node goes to where its volumes are: all of them. Raises Conflict."""
+    if volume.backend == NBD:
+        _check_serves(session, instance, volume)
+        return
     if volume.node_id is None or volume.node_id == instance.node_id:
         return
     if instance.node_id is None:
@@ -143,6 +147,21 @@ def _check_reachable(session: Session, instance: Instance, volume: Volume, there
         f"Volume {volume.id} is on another node than server {instance.id}, and nodes do not share their volumes:"
         " make the server where the volume is, or set [storage] volumes_shared with a folder that all nodes see."
     )
+
+
+def _check_serves(session: Session, instance: Instance, volume: Volume) -> None:
+    """Both ends need a certificate, and the server a node that it is served to. Raises Conflict."""
+    if instance.node_id is None:
+        raise Conflict(
+            f"Volume {volume.id} is served over NBD to one node, and server {instance.id} is on none: unshelve it first."
+        )
+    for node_id in (volume.node_id, instance.node_id):
+        node = nodes.get(session, node_id) if node_id else None
+        if node is not None and not node.inventory.get("nbd_address"):
+            raise Conflict(
+                f"Volume {volume.id} is served over NBD, and node {node.name} has no certificate for that: set [storage]"
+                " nbd_cert_file there."
+            )
 
 
 def reserve(session: Session, volume: Volume, to: VolumeStatus, now: datetime) -> None:
