@@ -27,7 +27,8 @@ def read(request: ApiRequest) -> WantedDisks:
     if older and newer:
         raise InvalidRequest("Using different block_device_mapping syntaxes is not allowed in the same request.")
     devices = _older(older, image_id)
-    devices += tuple(_newer(each, image_id) for each in newer if not each.get("no_device"))
+    devices += tuple(_newer(each) for each in newer if not each.get("no_device"))
+    image_id = image_id or next((each.source_id for each in devices if each.is_root_image), "")
     if not image_id and not devices:
         raise InvalidRequest("Invalid imageRef provided.")
     tags = [device.tag for device in devices if device.tag]
@@ -36,12 +37,10 @@ def read(request: ApiRequest) -> WantedDisks:
     return WantedDisks(image_id, devices, multiattach=request.version >= Microversion(2, 60))
 
 
-def _newer(entry: Mapping[str, Any], image_id: str) -> Device:
+def _newer(entry: Mapping[str, Any]) -> Device:
     device = read_device(entry)
-    if device.source == "image" and not device.is_volume and not (device.boot_index == 0 and image_id):
-        if device.boot_index != 0:
-            raise InvalidRequest(f"{INVALID}Mapping image to local is not supported.")
-        raise InvalidRequest(f"{INVALID}Mapping image to local is not supported without its imageRef.")
+    if device.is_root_image and device.boot_index != 0:
+        raise InvalidRequest(f"{INVALID}Mapping image to local is not supported.")
     return device
 
 
