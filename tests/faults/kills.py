@@ -153,6 +153,8 @@ OTHER_WORK = {
     ("server_confirmResize migrated", "clear_old_place"): ("ports:after", "disks:after"),  # no domain was left there
     ("server_revertResize migrated", "take_back"): _GONE,
 }
+#: what a scheduler begins when that which a client asked for is done: the API has no part in it
+FOLLOWS = {"server_shelve then"}
 #: steps in which a scenario has nothing to ask of a node, by scenario and step
 SILENT = {
     ("server_delete", "clear_old_place"),  # that server was not resized
@@ -191,7 +193,7 @@ def _forward() -> Iterator[Kill]:
             yield Kill(scenario, "agent:reboot:phase_cutting:after")
             yield from (Kill(scenario, f"api:{scenario.api_point}:{when}") for when in WHEN)
             continue
-        if scenario.asked:
+        if scenario.asked and scenario.name not in FOLLOWS:
             yield from (Kill(scenario, f"api:{scenario.api_point}:{when}") for when in WHEN)
         yield Kill(scenario, f"scheduler:{scenario.saga}:leased")
         yield Kill(scenario, f"scheduler:{scenario.saga}:report_delivered")
