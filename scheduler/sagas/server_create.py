@@ -53,7 +53,7 @@ def saga() -> Saga:
             Local("finish", do=finish),
         ),
         unwound=unwound,
-        stuck=action_stuck,
+        stuck=stuck,
     )
 
 
@@ -185,6 +185,12 @@ def unwound(session: Session, context: StepContext, error: dict[str, Any], cance
     if server_volumes.needed(context):
         server_volumes.give_up(session, context)
     action_unwound(session, context, error, cancelled)
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """Its volumes stay its own until it is deleted, and are held no longer."""
+    server_volumes.let_go(session, context)
+    action_stuck(session, context, error)
 
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:

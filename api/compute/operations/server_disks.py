@@ -176,7 +176,7 @@ def of_image(properties: Mapping[str, Any]) -> tuple[Device, ...]:
         raise InvalidRequest(f"{INVALID}the image's block_device_mapping is of the old form: bdm_v2 must be true.")
     try:
         entries = json.loads(text) if isinstance(text, str) else text
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise InvalidRequest(f"{INVALID}the image's block_device_mapping is no JSON.") from err
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise InvalidRequest(f"{INVALID}the image's block_device_mapping is no list of devices.")
@@ -187,8 +187,9 @@ def _of_entry(entry: Mapping[str, Any]) -> Device:
     """As in a request; what an image says it may say in any type."""
     source = str(entry.get("source_type") or "")
     plain = {**entry, "uuid": None if source == "blank" else entry.get(f"{source}_id") or entry.get("uuid")}
-    if plain.get("boot_index") is not None:
-        plain["boot_index"] = str(plain["boot_index"])
+    for name in ("boot_index", "volume_type", "tag"):
+        if plain.get(name) is not None:
+            plain[name] = str(plain[name])[:60]
     return read_device(plain)
 
 

@@ -47,7 +47,7 @@ def flavor_copy(row: Flavor) -> dict[str, Any]:
 def image(session: Session, image_id: str, context: RequestContext) -> Image:
     """An active image that the caller may use and a guest can boot from. Raises InvalidRequest."""
     found = active_image(session, image_id, context)
-    if found.disk_format not in BOOTABLE_FORMATS or found.properties.get("block_device_mapping"):
+    if found.disk_format not in BOOTABLE_FORMATS:
         raise InvalidRequest(
             f"Image {image_id} is unacceptable: disk_format {found.disk_format} can't be booted, only "
             f"{', '.join(BOOTABLE_FORMATS)} can. An import (method glance-direct) converts it."
