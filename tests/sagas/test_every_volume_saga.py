@@ -37,7 +37,8 @@ def assert_reached(world: VolumeWorld, started: Started, kind: str) -> None:
     assert row.deleted or row.status == case.to
     assert_settled(world, started, case.after)
     assert world.plugged(started.volume_id) == (row.status == "in-use")
-    assert len(world.exports()) == (row.status == "in-use")
+    served = row.status == "in-use" and kind != WITH_VOLUMES  # whose guest opens the files itself
+    assert len(world.exports()) == served
 
 
 def assert_clean(world: VolumeWorld, started: Started, kind: str, step: str) -> None:
