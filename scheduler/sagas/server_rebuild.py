@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from common.db import instances, volumes
 from common.deadlines import ENSURE_STOPPED_S, ENSURE_VOLUME_S, REBUILD_S, WAIT_FOR_VOLUME_S
+from common.image_spec import image_spec
 from common.rpc.compute_v1 import EnsureStopped, PowerState, RebuildInstance, WantedPower
 from common.rpc.volume_commands import ReimageVolume
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
@@ -68,7 +69,7 @@ def reimage_volume(session: Session, context: StepContext) -> Send | None:
     if place is None:
         return None
     common, about = volume_shared.command_fields(context, volume, "reimage_volume", place)
-    image = instance_spec.image_spec(context.params["image"], context.config)
+    image = image_spec(context.params["image"], context.config)
     command = ReimageVolume(
         disk_format=volume.disk_format, size_gib=volume.size_gib, image=image, **common, **about
     )  # fmt: skip

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from common.db import images, instances, node_life, volume_snapshots
 from common.deadlines import SNAPSHOT_S, UPLOAD_S
 from common.errors import CloudError
+from common.image_spec import image_url
 from common.rpc.compute_v1 import DiscardSnapshot, PowerState, SnapshotInstance, UploadSnapshot
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
 from common.states import Action, TaskState
 from common.volume_states import SnapshotStatus
-from scheduler.instance_spec import image_url
 from scheduler.sagas.shared import (
     action_stuck,
     action_unwound,
