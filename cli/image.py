@@ -14,7 +14,7 @@ from cliff.command import Command
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
-from cli import find, options
+from cli import find, image_of_volume, options
 from cli.cloud import Cloud, part
 from cli.errors import CloudRefusedError, CommandError
 from cli.fields import Dict, Field, List, table
@@ -100,7 +100,11 @@ class CreateImage(ShowOne):  # type: ignore[misc]
         parser.add_argument(
             "--disk-format", default="raw", choices=_FORMATS, metavar="<disk-format>", help="qcow2, raw (default)"
         )
-        parser.add_argument("--file", metavar="<file>", help="file to upload")
+        of = parser.add_mutually_exclusive_group()
+        of.add_argument("--file", metavar="<file>", help="file to upload")
+        of.add_argument("--volume", metavar="<volume>", help="with the data of this volume (name or id)")
+        parser.add_argument("--force", action="store_true", help="with --volume: also if a server has it")
+        parser.add_argument("--wait", action="store_true", help="with --volume: until the image is made")
         parser.add_argument("--progress", action="store_true", help="tell how far the upload is")
         parser.add_argument(
             "--import", dest="use_import", action="store_true", help="stage and import it, so that it is converted"
@@ -111,6 +115,8 @@ class CreateImage(ShowOne):  # type: ignore[misc]
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         cloud: Cloud = self.app.cloud()
+        if parsed_args.volume:
+            return image_of_volume.create(self.app, parsed_args, wanted(parsed_args))
         file = source(parsed_args.file)
         described = wanted(parsed_args) | options.given(
             id=parsed_args.id, tags=parsed_args.tags, disk_format=parsed_args.disk_format,

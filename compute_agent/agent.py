@@ -107,7 +107,6 @@ class Agent:
 
     def prepare(self) -> None:
         """Before the first command: networks, old copies, guests to restart, then what was left undone."""
-        self._volume_watch.look()
         for job in self._recovery.prepare():
             self.lanes.put(job.instance_id, job)
         for task in self.inbox.unfinished():
@@ -146,6 +145,7 @@ class Agent:
         self._thread("outbox", lambda: self.outbox.run(self._stop))
         self._thread("power events", lambda: self._power_events.run(self._stop))
         self._thread("heartbeat", lambda: self._heartbeats.run(agent.heartbeat_interval_s, self._stop))
+        self._thread("exports", lambda: self._volume_watch.run_exports(self._stop))
         self._thread("volume watch", lambda: self._volume_watch.run(self._stop))
         self._thread("upkeep", lambda: self._upkeep.run(self._stop))
         self._thread("images", lambda: self.storage.fetch_wanted(self._stop))

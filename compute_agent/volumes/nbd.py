@@ -72,6 +72,9 @@ class NbdVolumes:
     def disconnect_others(self, wanted: Collection[str]) -> None:
         self._connections.disconnect_others(wanted)
 
+    def heal_exports(self) -> int:
+        return self._exports.heal()
+
     def heal(self) -> int:
         return self._exports.heal() + self._connections.heal()
 

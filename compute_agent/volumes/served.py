@@ -51,6 +51,10 @@ class ServedVolumes(Protocol):
         """End connections of which no instance of this node knows any more."""
         ...
 
+    def heal_exports(self) -> int:
+        """As `heal`, of what this node serves only."""
+        ...
+
     def heal(self) -> int:
         """Start what should run and does not, and end what should not; how many were started."""
         ...

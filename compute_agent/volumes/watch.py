@@ -38,6 +38,15 @@ class VolumeWatch:
         while not stop.wait(STORAGE_DAEMON_LOOK_S):
             self.look()
 
+    def run_exports(self, stop: threading.Event) -> None:
+        """Beside `run`, which may have to wait for nodes that don't answer: what others wait for is not among that."""
+        while not stop.is_set():
+            try:
+                self._served.heal_exports()
+            except (CloudError, OSError) as err:
+                log.event(logger, "volume_watch.exports_failed", logging.ERROR, reason=str(err))
+            stop.wait(STORAGE_DAEMON_LOOK_S)
+
     def _let_go_on(self) -> None:
         """A guest whose volume is away for longer than its connection waits pauses; it asks again when it goes on."""
         now = self._clock.monotonic()

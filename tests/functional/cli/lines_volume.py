@@ -13,6 +13,8 @@ VOLUME: tuple[tuple[str, str, int], ...] = (
     ("demo", "volume snapshot list --long --limit 1 --max-items 2", 0),
     ("demo", "volume snapshot set --name sn2 --property c=d --description e sn1", 0),
     ("demo", "volume snapshot unset --property a sn2", 0), ("demo", "volume snapshot show sn2", 0),
+    ("demo", "image create --volume v2 --wait of-volume", 0), ("demo", "image delete of-volume", 0),
+    ("demo", "image create --volume v2 --import of-volume", 1),
     ("demo", "volume revert --wait sn2", 0), ("demo", "volume create --snapshot sn2 --read-only --wait v3", 0),
     ("demo", "volume snapshot set --no-property --property g=h sn2", 0),
     ("demo", "server create --flavor c1.tiny --image guest --network shared --wait with-volume", 0),
