@@ -149,10 +149,10 @@ class Rule:
 _ANY_LIVING = frozenset(VmState) - {VmState.DELETED}
 
 
-def _device(name: str) -> Rule:
-    """An action on a device of a server, which stays what it is."""
+def _device(name: str, *also: VmState) -> Rule:
+    """An action on a device of a server, which stays what it is. also: other states it may be in."""
     return Rule(
-        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, *also}),
         task=None,
         leads_to=None,
         operation_class=OperationClass.DEVICE,
@@ -360,8 +360,8 @@ ACTIONS: dict[Action, Rule] = {
     ),
     Action.ATTACH_INTERFACE: _device("attach_interface"),
     Action.DETACH_INTERFACE: _device("detach_interface"),
-    Action.ATTACH_VOLUME: _device("attach_volume"),
-    Action.DETACH_VOLUME: _device("detach_volume"),
+    Action.ATTACH_VOLUME: _device("attach_volume", VmState.SHELVED, VmState.SHELVED_OFFLOADED),
+    Action.DETACH_VOLUME: _device("detach_volume", VmState.SHELVED, VmState.SHELVED_OFFLOADED),
 }
 
 #: vm_states of servers that have a guest on a node, running or not

@@ -50,7 +50,7 @@ def card(spec: InstanceSpec, nic: Nic) -> Nic:
     return replace(nic, model=guest_hardware.of(spec).vif_model.value)
 
 
-def volume_disk(volume: VolumeDisk, store: VolumeStore) -> Disk:
+def volume_disk(volume: VolumeDisk, store: VolumeStore, *, boot: bool = False) -> Disk:
     """A volume as a disk: its serial is as much of its id as a virtio disk can bear. Raises StorageError."""
     if volume.export is not None:
         socket = store.served.connect(volume.export, read_only=volume.read_only)
@@ -60,6 +60,6 @@ def volume_disk(volume: VolumeDisk, store: VolumeStore) -> Disk:
         )  # fmt: skip
     file = store.file(volume.id, volume.disk_format)
     return Disk(
-        file.path, file.format, volume.device, read_only=volume.read_only, serial=volume.id[:SERIAL_CHARS],
-        shareable=volume.shareable,
+        file.path, file.format, volume.device, volume.bus, read_only=volume.read_only or volume.is_cdrom,
+        serial=volume.id[:SERIAL_CHARS], is_cdrom=volume.is_cdrom, boot=boot, shareable=volume.shareable,
     )  # fmt: skip

@@ -290,7 +290,11 @@ class Instances:
 
     def volume_disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         """Raises StorageError when one is not on this node."""
-        return tuple(guest_domain.volume_disk(each, self._parts.volumes) for each in spec.volumes)
+        rescued = spec.rescue is not None
+        return tuple(
+            guest_domain.volume_disk(each, self._parts.volumes, boot=each.boots and not rescued)
+            for each in spec.volumes
+        )
 
     def _here(self, instance_id: str) -> bool:
         return self._parts.storage.exists(instance_id)

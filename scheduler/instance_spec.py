@@ -25,15 +25,16 @@ def build(session: Session, instance: Instance, config: Config, *, plugged: bool
     version = network_state.version_of(session, instance.node_id) if plugged else 0
     ports, networks, groups = network_state.for_instance(session, instance.id) if plugged else ([], [], [])
     flavor = instance.flavor
+    on_volume = bool(instance.image.get("volume_backed"))
     return InstanceSpec(
         id=instance.id,
         vcpus=int(flavor["vcpus"]),
         memory_mib=int(flavor["memory_mib"]),
-        root_gib=int(flavor.get("root_gib", 0)),
+        root_gib=0 if on_volume else int(flavor.get("root_gib", 0)),
         ephemeral_gib=int(flavor.get("ephemeral_gib", 0)),
         ephemeral_parts_gib=(instance.local_disks or {}).get("ephemeral_gib", []),
         swap_mib=_swap_mib(instance),
-        image=image_spec(instance.image, config),
+        image=None if on_volume else image_spec(instance.image, config),
         guest=_guest(instance),
         ports=ports,
         networks=networks,
@@ -98,7 +99,8 @@ def disk_of(session: Session, volume: Volume, attachment: VolumeAttachment) -> V
     export = volume_exports.of_attachment(session, attachment.id) if volume.backend == NBD else None
     return VolumeDisk(
         id=volume.id, disk_format=volume.disk_format, device=attachment.device or "",
-        read_only=attachment.mode == "ro", shareable=volume.multiattach,
+        read_only=attachment.mode == "ro", shareable=volume.multiattach, bus=attachment.bus,
+        is_cdrom=attachment.device_type == "cdrom", boots=attachment.boot_index == 0, tag=attachment.tag or "",
         export=export_of(session, export) if export else None,
     )  # fmt: skip
 

@@ -85,6 +85,12 @@ def beside_its_volumes(session: Session, instance: Instance, request: PlacementR
     return replace(request, same_nodes=allowed if request.same_nodes is None else allowed & request.same_nodes)
 
 
+def may_leave(session: Session, instance: Instance) -> bool:
+    """True when every volume of the server can be reached from other nodes than its own."""
+    rows = [row for row in volume_attachments.of_instance(session, instance.id) if row.node_name is not None]
+    return all(_home(session, row) is None for row in rows)
+
+
 def _home(session: Session, row: VolumeAttachment) -> str | None:
     """None: any node."""
     volume = volumes.get(session, row.volume_id)

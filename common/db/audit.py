@@ -458,7 +458,8 @@ def _wanted_amounts() -> dict[str, sa.ColumnElement[int]]:
     root = sa.func.coalesce(flavor["root_gib"].as_integer(), 0)
     image_bytes = sa.cast(sa.func.coalesce(Instance.image["virtual_size_bytes"].as_string(), "0"), sa.BigInteger)
     swap = (sa.func.coalesce(flavor["swap_mib"].as_integer(), 0) + 1023) // 1024
-    disk = sa.case((root > 0, root), else_=(image_bytes + (_GIB - 1)) // _GIB)
+    on_volume = Instance.image["volume_backed"].as_boolean().is_(True)
+    disk = sa.case((on_volume, 0), (root > 0, root), else_=(image_bytes + (_GIB - 1)) // _GIB)
     ephemeral = sa.func.coalesce(flavor["ephemeral_gib"].as_integer(), 0)
     return {
         "vcpus": flavor["vcpus"].as_integer(),

@@ -5,6 +5,7 @@ A deleted image's row stays, with status `deleted`, so that its id is never give
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -366,6 +367,16 @@ def give_up(session: Session, image_id: str, now: datetime) -> bool:
     )
 
 
+def describe_only(session: Session, image_id: str, now: datetime) -> bool:
+    """Make a registered image one without bytes: what it stands for is said in its properties. Harmless when repeated."""
+    nothing = {
+        "size": 0, "checksum": hashlib.md5(usedforsecurity=False).hexdigest(), "os_hash_algo": "sha512",
+        "os_hash_value": hashlib.sha512().hexdigest(),
+    }  # fmt: skip
+    condition = [Image.id == image_id, Image.status == ImageStatus.QUEUED]
+    return _move(session, condition, {"status": ImageStatus.ACTIVE, "updated_at": now, **nothing})
+
+
 def backups(session: Session, instance_id: str, backup_type: str) -> list[Image]:
     """A server's finished backups of a type, newest first."""
     wanted = {"image_type": "backup", "instance_uuid": instance_id, "backup_type": backup_type}
@@ -404,7 +415,11 @@ def is_needed_by_node(session: Session, image_id: str, node_id: str) -> bool:
         )
     )
     query = sa.select(Instance.id).where(
-        sa.or_(Instance.image_id == image_id, Instance.image["id"].as_string() == image_id),
+        sa.or_(
+            Instance.image_id == image_id,
+            Instance.image["id"].as_string() == image_id,
+            Instance.rescue["image"]["id"].as_string() == image_id,
+        ),
         Instance.deleted.is_(False),
         sa.or_(Instance.node_id == node_id, claimed.exists()),
     )

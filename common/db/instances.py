@@ -8,7 +8,7 @@ after the commit (common/rpc/events_v1.py).
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -62,16 +62,18 @@ def get_visible(session: Session, instance_id: str, context: RequestContext) -> 
 
 
 def create(
-    session: Session, rows: Sequence[dict[str, Any]], context: RequestContext, now: datetime, params: dict[str, Any]
-) -> list[str]:
+    session: Session, rows: Sequence[dict[str, Any]], context: RequestContext, now: datetime, params: dict[str, Any],
+    own: Mapping[str, dict[str, Any]] | None = None,
+) -> list[str]:  # fmt: skip
     """Insert servers, each held by the operation that builds it; the operations' ids. rows: values by column.
 
-    Two statements, however many servers.
+    own: parameters of one server's operation, by its id. Two statements, however many servers.
     """
     rule = ACTIONS[Action.CREATE]
     made = []
     for row in rows:
-        operation = _new_operation(Action.CREATE, row["id"], row["project_id"], VmState.BUILDING, params)
+        its_own = {**params, **(own or {}).get(row["id"], {})}
+        operation = _new_operation(Action.CREATE, row["id"], row["project_id"], VmState.BUILDING, its_own)
         made.append(operations.values(operation, context, now))
     held = {"vm_state": VmState.BUILDING, "task_state": rule.task}
     session.connection().execute(

@@ -89,9 +89,13 @@ def specs_of_aggregates(flavor: Mapping[str, Any]) -> tuple[tuple[str, str], ...
 def amounts_of(flavor: Mapping[str, Any], image: Mapping[str, Any]) -> Amounts:
     """Disk counts root, ephemeral and swap, rounded up to GiB; a flavor with root 0 takes the image's virtual size.
 
+    A server that boots from a volume has no root disk: the volume has a claim of its own.
+
     Raises InvalidRequest for hardware that can't be.
     """
     root_gib = int(flavor.get("root_gib", 0)) or -(-int(image.get("virtual_size_bytes", 0)) // 2**30)
+    if image.get("volume_backed"):
+        root_gib = 0
     swap_gib = -(-int(flavor.get("swap_mib", 0)) // 1024)
     vcpus = int(flavor["vcpus"])
     numa = reading.read(flavor, image).numa

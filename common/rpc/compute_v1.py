@@ -196,7 +196,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     vcpus: int
     memory_mib: int
     root_gib: int  # 0: as large as the image's virtual size
-    image: ImageSpec
+    image: ImageSpec | None = None  # None: it has no root disk of its own, and boots from a volume
     guest: Guest
     ports: list[PortSpec] = []
     networks: list[NetworkSpec] = []

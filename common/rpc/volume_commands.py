@@ -22,7 +22,8 @@ class VolumeExport(msgspec.Struct, frozen=True, kw_only=True):
 class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     """A volume as a disk of a server; its id is the disk's serial, as far as one is long enough.
 
-    shareable: other guests may have it at the same time. export: how the node reaches it; None: its file is here.
+    shareable: other guests may have it at the same time. boots: the guest is started from it. export: how the node reaches
+    it; None: its file is here.
     """
 
     id: str
@@ -30,6 +31,10 @@ class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     device: str  # "vdb"
     read_only: bool = False
     shareable: bool = False
+    bus: str = "virtio"
+    is_cdrom: bool = False
+    boots: bool = False
+    tag: str = ""  # the device's, which the guest reads in its metadata
     export: VolumeExport | None = None
 
 
@@ -105,6 +110,14 @@ class RevertVolume(_VolumeCommand, frozen=True, kw_only=True, tag="revert_volume
     snapshot_id: str
 
 
+class ReimageVolume(_VolumeCommand, frozen=True, kw_only=True, tag="reimage_volume"):
+    """Give the volume the bytes of an image; it keeps its size. No guest that runs may have it."""
+
+    disk_format: str
+    size_gib: int
+    image: ImageSpec
+
+
 class UploadVolume(_VolumeCommand, frozen=True, kw_only=True, tag="upload_volume"):
     """Send a copy of the volume's bytes of one moment to the image service. url: absolute.
 
@@ -168,6 +181,7 @@ VolumeCommand = (
     | EnsureVolumeSnapshotAbsent
     | ResizeVolume
     | RevertVolume
+    | ReimageVolume
     | UploadVolume
     | CopyVolume
     | RestoreVolume

@@ -75,12 +75,16 @@ Outcome: TypeAlias = dict[str, Any] | Wait
 
 @dataclass(frozen=True)
 class Local:
-    """do: returns the step's result, or Wait; raises CloudError to unwind. undo: makes it as if never done."""
+    """do: returns the step's result, or Wait; raises CloudError to unwind. undo: makes it as if never done.
+
+    needed: False passes the step by, and costs no transaction; it must say the same each time. Undo is called all the same.
+    """
 
     name: str
     do: Callable[[Session, StepContext], Outcome]
     undo: Callable[[Session, StepContext], None] | None = None
     deadline_s: float = 60.0
+    needed: Callable[[StepContext], bool] | None = None
 
 
 @dataclass(frozen=True)

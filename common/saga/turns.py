@@ -107,20 +107,29 @@ class Turns:
                 sent = self._send_first(session, step, operation, context, step.do, step.deadline_s)
                 if sent:
                     return sent
+            elif ended := self._do_local(session, step, operation, context, first=not did_local):
+                return ended
             else:
-                if did_local:
-                    return self._save(
-                        session, operation, context, Turn(go_on=True), step=step.name, sent=None, report=None
-                    )
-                outcome = step.do(session, context)
-                if isinstance(outcome, Wait):
-                    return self._wait(session, operation, step, context, outcome)
-                context.results[step.name] = outcome
-                self._event(session, operation, step.name, "Success", None)
-                did_local = True
+                did_local = did_local or _is_needed(step, context)
             position += 1
         log.event(logger, "operation.done", kind=operation.kind)
         return self._finish(session, operation, context, OperationState.DONE)
+
+    def _do_local(
+        self, session: Session, step: Local, operation: Operation, context: StepContext, *, first: bool
+    ) -> tuple[Turn, dict[str, Any]] | None:
+        """None: done, in this transaction, which has no other one in it; or passed by."""
+        if not _is_needed(step, context):
+            context.results.setdefault(step.name, {})
+            return None
+        if not first:
+            return self._save(session, operation, context, Turn(go_on=True), step=step.name, sent=None, report=None)
+        outcome = step.do(session, context)
+        if isinstance(outcome, Wait):
+            return self._wait(session, operation, step, context, outcome)
+        context.results[step.name] = outcome
+        self._event(session, operation, step.name, "Success", None)
+        return None
 
     def _waits_for_devices(self, session: Session, operation: Operation) -> bool:
         """See common/db/device_operations.py: those that were there before end first, by their own deadlines."""
@@ -411,6 +420,10 @@ class Turns:
             detail=detail,
             started_at=operation.updated_at,
         )
+
+
+def _is_needed(step: Local, context: StepContext) -> bool:
+    return step.needed is None or step.needed(context)
 
 
 def _out(context: StepContext, send: Send) -> dict[str, Any]:

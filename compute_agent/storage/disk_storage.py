@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
 
 from common.errors import StorageError
 from common.rpc.command_base import ImageSpec
@@ -50,22 +51,26 @@ class DiskStorage:
 
     def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
         hardware = guest_hardware.of(spec)
+        files: list[DiskFile] = []
         with ExitStack() as held:
             with measure("image"):
-                base = held.enter_context(self._cache.hold(spec.image, self._disks.images_in_use))
+                hold = self._cache.hold(spec.image, self._disks.images_in_use) if spec.image else None
+                base = held.enter_context(hold) if hold else None
             with measure("disks"):
-                files = [self._disks.ensure_root(spec.id, base, spec.root_gib)]
+                self._disks.ensure_folder(spec.id)
+                if base is not None:
+                    files.append(self._disks.ensure_root(spec.id, base, spec.root_gib))
                 for number, size_gib in enumerate(_ephemeral(spec)):
                     files.append(self._disks.ensure_ephemeral(spec.id, size_gib, number))
                 if spec.swap_mib:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
                 rescue = self._ensure_rescue(spec, measure)
-        return as_disks(files, drive, hardware, rescue)
+        return as_disks(files, drive, hardware, rescue, _of_volumes(spec))
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
-        files = [DiskFile(folder / ROOT_NAME, "qcow2")]
+        files = [] if spec.image is None else [DiskFile(folder / ROOT_NAME, "qcow2")]
         files += [DiskFile(folder / ephemeral_name(number), "raw") for number in range(len(_ephemeral(spec)))]
         if spec.swap_mib:
             files.append(DiskFile(folder / "swap.raw", "raw"))
@@ -77,9 +82,11 @@ class DiskStorage:
             raise StorageError(
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
-        return as_disks(files, drive, guest_hardware.of(spec), rescue)
+        return as_disks(files, drive, guest_hardware.of(spec), rescue, _of_volumes(spec))
 
     def fetch(self, spec: InstanceSpec) -> None:
+        if spec.image is None:
+            return
         with self._cache.hold(spec.image, self._disks.images_in_use):
             return
 
@@ -153,10 +160,24 @@ def _ephemeral(spec: InstanceSpec) -> list[int]:
     return spec.ephemeral_parts_gib or ([spec.ephemeral_gib] if spec.ephemeral_gib else [])
 
 
+def _names(bus: DiskBus) -> Iterator[str]:
+    prefix = _DEVICE_LETTERS[bus]
+    yield from (prefix + letter for letter in ascii_lowercase)
+    yield from (prefix + first + second for first in ascii_lowercase for second in ascii_lowercase)
+
+
+def _of_volumes(spec: InstanceSpec) -> frozenset[str]:
+    return frozenset(each.device for each in spec.volumes)
+
+
 def as_disks(
-    files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware, rescue: _Rescue | None = None
-) -> tuple[Disk, ...]:
-    """A config drive is one more disk, unless the image wants it as a drive. Named as the guest sees them, by bus."""
+    files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware, rescue: _Rescue | None = None,
+    taken: frozenset[str] = frozenset(),
+) -> tuple[Disk, ...]:  # fmt: skip
+    """A config drive is one more disk, unless the image wants it as a drive. Named as the guest sees them, by bus.
+
+    taken: names of volumes, which are the same for as long as they are attached: "vda" is one that the guest boots from.
+    """
     places = [(file, hardware.disk_bus, False) for file in files]
     if drive is not None:
         places.append((drive, hardware.cdrom_bus or hardware.disk_bus, hardware.cdrom_bus is not None))
@@ -166,12 +187,12 @@ def as_disks(
         places = [place, *places] if rescue.spec.first else [*places, place]
     found: list[Disk] = []
     for file, bus, is_cdrom in places:
-        prefix = _DEVICE_LETTERS[bus]
-        letter = chr(ord("a") + sum(disk.device.startswith(prefix) for disk in found))
+        used = taken | {disk.device for disk in found}
+        device = next(name for name in _names(bus) if name not in used)
         rescues = rescue is not None and file is rescue.file
         found.append(
             Disk(
-                file.path, file.format, prefix + letter, bus.value, read_only=file is drive or (rescues and is_cdrom),
+                file.path, file.format, device, bus.value, read_only=file is drive or (rescues and is_cdrom),
                 is_cdrom=is_cdrom, boot=rescues,
             )
         )  # fmt: skip

@@ -73,6 +73,12 @@ class VolumeStore(Protocol):
         """Give the volume the bytes of another file, in one moment; it keeps its size."""
         ...
 
+    def replace_by_image(
+        self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
+    ) -> None:
+        """As `replace`, with the bytes of an image. Also raises ImageDamaged and ImageRefused."""
+        ...
+
     def remove(self, volume_id: str) -> None: ...
 
     def snapshot_file(self, snapshot_id: str) -> Path:

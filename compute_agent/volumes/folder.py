@@ -106,6 +106,15 @@ class VolumeFolder:
         with _explained("volume", volume_id), _made(path) as new:
             _convert(source, new, disk_format, size_gib)
 
+    def replace_by_image(
+        self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
+    ) -> None:
+        with contextlib.ExitStack() as held:
+            with measure("image"):
+                base = held.enter_context(self._cache.hold(image, self._images_in_use))
+            with measure("volume"):
+                self.replace(volume_id, disk_format, size_gib, VolumeFile(base.path, base.format))
+
     def remove(self, volume_id: str) -> None:
         with _explained("volume", volume_id):
             for each in FORMATS:

@@ -57,6 +57,12 @@ class NoVolumes:
     def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:  # noqa: ARG002
         self.file(volume_id, disk_format)
 
+    def replace_by_image(
+        self, volume_id: str, disk_format: str, _size_gib: int, _image: ImageSpec, measure: Measure
+    ) -> None:
+        with measure("image"), measure("volume"):
+            self.file(volume_id, disk_format)
+
     def remove(self, volume_id: str) -> None:
         self._path(volume_id).unlink(missing_ok=True)
 

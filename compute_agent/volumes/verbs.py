@@ -24,6 +24,7 @@ from common.rpc.volume_commands import (
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
     ExportVolume,
+    ReimageVolume,
     ResizeVolume,
     RestoreVolume,
     RevertVolume,
@@ -81,11 +82,8 @@ class Volumes:
             case WithdrawExport():
                 with task.measure("export", self._clock):
                     self._store.served.withdraw(command.export_id)
-            case RevertVolume():
-                self._refuse_served(command.volume_id, "brought back to a snapshot")
-                snapshot = self._snapshot(command.snapshot_id)
-                with task.measure("volume", self._clock):
-                    self._store.replace(command.volume_id, command.disk_format, command.size_gib, snapshot)
+            case RevertVolume() | ReimageVolume():
+                self._replace(task, command)
             case RestoreVolume():
                 self._restore(task, command)
             case EnsureVolumeAbsent() | EnsureVolumeSnapshotAbsent() | DiscardVolumeCopy():
@@ -176,6 +174,20 @@ class Volumes:
             else:
                 self._refuse_served(command.volume_id, "made larger")
                 self._store.resize(command.volume_id, command.disk_format, command.size_gib)
+
+    def _replace(self, task: Task, command: RevertVolume | ReimageVolume) -> None:
+        """All of its bytes by others'; never under a guest."""
+        volume_id, disk_format, size_gib = command.volume_id, command.disk_format, command.size_gib
+        self._refuse_served(volume_id, "given other bytes")
+        if self._is_open(command.instance_id, volume_id):
+            raise StorageError(f"volume {volume_id} is a disk of a guest that runs; its bytes stay as they are")
+        if isinstance(command, ReimageVolume):
+            measure = lambda name: task.measure(name, self._clock)  # noqa: E731
+            self._store.replace_by_image(volume_id, disk_format, size_gib, command.image, measure)
+            return
+        snapshot = self._snapshot(command.snapshot_id)
+        with task.measure("volume", self._clock):
+            self._store.replace(volume_id, disk_format, size_gib, snapshot)
 
     def _upload(self, task: Task, command: UploadVolume) -> Outcome | Again:
         copy = self._store.copy_file(command.image_id)

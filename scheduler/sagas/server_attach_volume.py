@@ -19,6 +19,7 @@ from scheduler.sagas.volume_disks import (
     export_volume,
     forget_export,
     hold,
+    is_nowhere,
     let_go,
     plug_volume,
     unplug_volume,
@@ -48,10 +49,10 @@ def release(session: Session, context: StepContext) -> None:
     volumes.settle(session, context.params["device_id"], context.now)
 
 
-def plug(session: Session, context: StepContext) -> Send:
+def plug(session: Session, context: StepContext) -> Send | None:
     """Raises NodeSilent."""
     send = plug_volume(session, context)
-    if send is None:
+    if send is None and not is_nowhere(session, context):
         raise NodeSilent("The server's node does not answer, so that no disk can be attached.")
     return send
 

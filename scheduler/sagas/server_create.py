@@ -1,8 +1,12 @@
-"""Create a server: claim a node, have it make the guest, finish. A failure another node might not have moves on."""
+"""Create a server: claim a node, have it make the guest, finish. A failure another node might not have moves on.
+
+Volumes that it is to have come first: they are claimed and made on the same node, and waited for.
+"""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from typing import Any
@@ -12,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from common.db import instances, network_state, node_life, nodes, ports
 from common.db.models import Instance
-from common.deadlines import ENSURE_INSTANCE_S, NODE_DOWN_S, WAIT_FOR_NODES_S
+from common.deadlines import ENSURE_INSTANCE_S, ENSURE_VOLUME_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
-from common.placement import abilities, neighbours, policy
+from common.placement import abilities, neighbours, policy, volume_filters
 from common.placement import request as placement_request
 from common.placement.filters import all_silent
 from common.placement.recent import RecentChoices
@@ -23,6 +27,7 @@ from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Repo
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.states import VmState
 from scheduler import instance_spec, volume_places
+from scheduler.sagas import server_volumes
 from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
 
 
@@ -31,6 +36,13 @@ def saga() -> Saga:
         kind="server_create",
         steps=(
             Local("claim", do=claim, undo=release, deadline_s=WAIT_FOR_NODES_S + NODE_DOWN_S),
+            Local(
+                "attach_volumes",
+                do=server_volumes.attach,
+                undo=server_volumes.reserve_again,
+                needed=server_volumes.needed,
+                deadline_s=ENSURE_VOLUME_S,
+            ),
             Remote(
                 "ensure_instance",
                 do=ensure_instance,
@@ -40,8 +52,8 @@ def saga() -> Saga:
             ),
             Local("finish", do=finish),
         ),
-        unwound=action_unwound,
-        stuck=action_stuck,
+        unwound=unwound,
+        stuck=stuck,
     )
 
 
@@ -62,8 +74,12 @@ def claim(session: Session, context: StepContext) -> Outcome:
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
     used = policy.from_config(context.config.scheduler)
+    made = server_volumes.unplaced(session, context)
+    if made:
+        used = replace(used, filters=(*used.filters, *volume_filters.FILTERS))
     request = abilities.consider(session, neighbours.consider(session, instance, request), used)
     request = volume_places.beside_its_volumes(session, instance, request)
+    amounts, request = request.amounts, server_volumes.beside(session, request, made)
     views = context.placement.current(session, context.now)
     decision = choose(request, views, context.now, _rng, used)
     _recent.spread(decision, request, context.now)
@@ -74,12 +90,15 @@ def claim(session: Session, context: StepContext) -> Outcome:
             session,
             consumer_id=instance.id,
             node_id=node.id,
-            amounts=request.amounts,
+            amounts=amounts,
             project_id=instance.project_id,
             user_id=instance.user_id,
             now=context.now,
             patient=patient,
         ):
+            continue
+        if made and not server_volumes.claim(session, context, node, made):
+            nodes.release(session, consumer_id=instance.id, node_id=node.id)
             continue
         epoch = instances.place(session, instance, node.id, node.name, context.operation.id, context.now)
         bound = ports.bind(session, instance.id, node.id, epoch, context.now)
@@ -161,7 +180,21 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
     return error
 
 
+def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
+    """Volumes are given up only now: another try, on another node, has them still."""
+    if server_volumes.needed(context):
+        server_volumes.give_up(session, context)
+    action_unwound(session, context, error, cancelled)
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """Its volumes stay its own until it is deleted, and are held no longer."""
+    server_volumes.let_go(session, context)
+    action_stuck(session, context, error)
+
+
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
+    server_volumes.let_go(session, context)
     power = PowerState(context.results["ensure_instance"]["power"])
     node_id = context.results["claim"]["node_id"]
     if context.placement.has_failed(node_id):

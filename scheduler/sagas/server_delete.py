@@ -87,7 +87,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         nodes.release_all(session, instance.id)
         server_migrations.end(session, instance.id, MigrationStatus.CONFIRMED, context.now)
         _release_volumes(session, context, instance.id)
-        if instance.shelved:
+        if instance.shelved and instance.shelved["image_id"]:
             images.mark_deleted(session, instance.shelved["image_id"], context.now)
     return {}
 

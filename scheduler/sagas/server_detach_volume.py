@@ -18,6 +18,7 @@ from scheduler.sagas.volume_disks import (
     export_again,
     forget_export,
     hold,
+    is_nowhere,
     let_go,
     plug_volume,
     unplug_volume,
@@ -39,10 +40,10 @@ def saga() -> Saga:
     )
 
 
-def unplug(session: Session, context: StepContext) -> Send:
+def unplug(session: Session, context: StepContext) -> Send | None:
     """Raises NodeSilent: a guest that may run there may write to the volume."""
     send = unplug_volume(session, context)
-    if send is None:
+    if send is None and not is_nowhere(session, context):
         raise NodeSilent(
             "The server's node does not answer, so that nobody knows whether its guest has let the disk go."
         )

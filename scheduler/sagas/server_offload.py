@@ -12,6 +12,7 @@ from common.db.models import Instance
 from common.deadlines import ENSURE_ABSENT_S
 from common.rpc.compute_v1 import EnsureAbsent, PowerState
 from common.saga.model import Local, Remote, Saga, Send, StepContext
+from scheduler.sagas import server_volumes
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, report_error
 
 
@@ -46,5 +47,6 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         .values(node_id=None, node_name=None, image=image, generation=Instance.generation + 1)
         .execution_options(synchronize_session=False)
     )
+    server_volumes.moved(session, instances.get(session, instance.id), context.now)
     end_action(session, context, PowerState.SHUTDOWN)
     return {}

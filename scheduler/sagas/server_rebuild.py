@@ -1,6 +1,7 @@
 """Rebuild a server: new disks from an image, the same ports, on the node where it is; stopped again if it was stopped.
 
-Image, keys and user data were written with the request, so that a repetition builds the same.
+Image, keys and user data were written with the request, so that a repetition builds the same. The volume that a server
+boots from gets the image's bytes where that was asked for, and keeps its own otherwise; the guest is off meanwhile.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import instances
-from common.deadlines import REBUILD_S
-from common.rpc.compute_v1 import PowerState, RebuildInstance, WantedPower
-from common.saga.model import Local, Remote, Saga, Send, StepContext
+from common.db import instances, volumes
+from common.deadlines import ENSURE_STOPPED_S, ENSURE_VOLUME_S, REBUILD_S, WAIT_FOR_VOLUME_S
+from common.image_spec import image_spec
+from common.rpc.compute_v1 import EnsureStopped, PowerState, RebuildInstance, WantedPower
+from common.rpc.volume_commands import ReimageVolume
+from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
 from common.states import VmState
 from scheduler import instance_spec
+from scheduler.sagas import volume_shared
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
 
 
@@ -22,12 +26,54 @@ def saga() -> Saga:
     return Saga(
         kind="server_rebuild",
         steps=(
+            Local("hold_volume", do=hold_volume, undo=let_go, needed=reimages, deadline_s=WAIT_FOR_VOLUME_S),
+            Remote("ensure_stopped", do=ensure_stopped, failed=report_error, deadline_s=ENSURE_STOPPED_S),
+            Remote("reimage_volume", do=reimage_volume, failed=report_error, deadline_s=ENSURE_VOLUME_S),
             Remote("rebuild_instance", do=rebuild_instance, failed=report_error, deadline_s=REBUILD_S),
             Local("finish", do=finish),
         ),
         unwound=action_unwound,
         stuck=action_stuck,
     )
+
+
+def reimages(context: StepContext) -> bool:
+    return bool(context.params.get("reimage"))
+
+
+def hold_volume(session: Session, context: StepContext) -> Outcome:
+    if volumes.hold(session, context.params["reimage"], context.operation.id):
+        return {}
+    return Wait(volume_shared.POLL_S)
+
+
+def let_go(session: Session, context: StepContext) -> None:
+    if reimages(context):
+        volumes.let_go(session, context.params["reimage"], context.operation.id)
+
+
+def ensure_stopped(session: Session, context: StepContext) -> Send | None:
+    """Its disk is to be another one: there is nothing for the guest to write any more."""
+    if not reimages(context):
+        return None
+    instance = instances.get(session, context.instance_id)
+    fields = command_fields(context, instance, "ensure_stopped")
+    return Send(node_of(instance), EnsureStopped(timeout_s=0, **fields))
+
+
+def reimage_volume(session: Session, context: StepContext) -> Send | None:
+    if not reimages(context):
+        return None
+    volume = volumes.get(session, context.params["reimage"])
+    place = volume_shared.place_of(session, volume)
+    if place is None:
+        return None
+    common, about = volume_shared.command_fields(context, volume, "reimage_volume", place)
+    image = image_spec(context.params["image"], context.config)
+    command = ReimageVolume(
+        disk_format=volume.disk_format, size_gib=volume.size_gib, image=image, **common, **about
+    )  # fmt: skip
+    return Send(place.node, command)
 
 
 def rebuild_instance(session: Session, context: StepContext) -> Send:
@@ -43,6 +89,7 @@ def rebuild_instance(session: Session, context: StepContext) -> Send:
 
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
+    let_go(session, context)
     power = PowerState(context.results["rebuild_instance"].get("power", PowerState.UNKNOWN))
     to = VmState.STOPPED if _was_stopped(context) else VmState.ACTIVE
     end_action(session, context, power, to=to, fault=None, launched_at=context.now, progress=100)

@@ -23,7 +23,6 @@ from common.db import (
     ports,
     resizes,
     server_migrations,
-    volume_attachments,
 )
 from common.db.models import Image, Instance
 from common.db.server_migrations import MigrationStatus
@@ -48,7 +47,8 @@ from common.rpc.compute_v1 import (
 from common.rpc.disks_v1 import RestoreKeptDisks
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
 from common.states import Action, TaskState, VmState
-from scheduler import instance_spec
+from scheduler import instance_spec, volume_places
+from scheduler.sagas import server_volumes
 from scheduler.sagas.shared import (
     action_stuck,
     action_unwound,
@@ -144,7 +144,7 @@ def _choices(
     others = replace(request, other_nodes=request.other_nodes | own)
     if context.params["action"] == Action.MIGRATE:
         return [others]
-    if int(instance.flavor.get("ephemeral_gib", 0)) or volume_attachments.of_instance(session, instance.id):
+    if int(instance.flavor.get("ephemeral_gib", 0)) or not volume_places.may_leave(session, instance):
         # only the root disk travels
         return [same]
     return [same, others] if context.config.compute.resize_on_same_node else [others, same]
@@ -157,6 +157,8 @@ def _decide(session: Session, context: StepContext, request: PlacementRequest) -
 
 def _prepare_transfer(session: Session, context: StepContext, instance: Instance, node_id: str) -> None:
     image_id = context.params["image_id"]
+    if instance.image.get("volume_backed"):
+        return
     if node_id != instance.node_id and not images.exists(session, image_id):
         images.for_transfer(session, image_id, instance, context.now)
 
@@ -190,25 +192,25 @@ def _as_before(session: Session, context: StepContext, step: str, power: WantedP
 
 
 def snapshot_instance(session: Session, context: StepContext) -> Send | None:
-    if not _elsewhere(context):
-        return None
     instance = instances.get(session, context.instance_id)
+    if not _travels(context, instance):
+        return None
     fields = command_fields(context, instance, "snapshot_instance")
     return Send(node_of(instance), SnapshotInstance(image_id=context.params["image_id"], **fields))
 
 
 def discard_snapshot(session: Session, context: StepContext) -> Send | None:
-    if not _elsewhere(context):
-        return None
     instance = instances.get(session, context.instance_id)
+    if not _travels(context, instance):
+        return None
     fields = command_fields(context, instance, "snapshot_instance")
     return Send(node_of(instance), DiscardSnapshot(image_id=context.params["image_id"], **fields))
 
 
 def upload_snapshot(session: Session, context: StepContext) -> Send | None:
-    if not _elsewhere(context):
-        return None
     instance, image_id = instances.get(session, context.instance_id), context.params["image_id"]
+    if not _travels(context, instance):
+        return None
     url, fields = image_url(image_id, context.config), command_fields(context, instance, "upload_snapshot")
     return Send(node_of(instance), UploadSnapshot(image_id=image_id, url=url, **fields))
 
@@ -230,7 +232,7 @@ def come_back(session: Session, context: StepContext) -> Send | None:
 def move(session: Session, context: StepContext) -> dict[str, Any]:
     instance, claimed = instances.get(session, context.instance_id), context.results["claim"]
     _task(session, context, TaskState.RESIZE_MIGRATED)
-    image = _traveled(session, context, instance) if claimed["elsewhere"] else None
+    image = _traveled(session, context, instance) if _travels(context, instance) else None
     epoch = resizes.move(session, instance, claimed["node_id"], claimed["node"], image, context.now)
     server_migrations.set_status(session, context.operation.id, MigrationStatus.POST_MIGRATING, context.now)
     return {"epoch": epoch}
@@ -278,6 +280,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         instance = instances.get(session, context.instance_id)
         ports.mark_active(session, instance.id, instance.epoch, context.now)
         network_state.touch_for_networks(session, {row.network_id for row in ports.for_instance(session, instance.id)})
+        server_volumes.moved(session, instance, context.now)
         images.mark_deleted(session, context.params["image_id"], context.now)
     return {}
 
@@ -307,6 +310,11 @@ def _task(session: Session, context: StepContext, task: TaskState) -> None:
 
 def _elsewhere(context: StepContext) -> bool:
     return bool(context.results["claim"]["elsewhere"])
+
+
+def _travels(context: StepContext, instance: Instance) -> bool:
+    """One that boots from a volume has no disk that would have to."""
+    return _elsewhere(context) and not instance.image.get("volume_backed")
 
 
 def _ran(context: StepContext) -> bool:

@@ -14,6 +14,7 @@ from common.rpc.disks_v1 import RestoreKeptDisks
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.states import VmState
 from scheduler import instance_spec
+from scheduler.sagas import server_volumes
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
 
 
@@ -65,6 +66,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     end_action(session, context, power, to=to, fault=None, launched_at=context.now)
     instance = instances.get(session, context.instance_id)
     ports.mark_active(session, instance.id, instance.epoch, context.now)
+    server_volumes.moved(session, instance, context.now)
     if context.results["move_back"]["elsewhere"]:
         network_state.touch_for_networks(session, {row.network_id for row in ports.for_instance(session, instance.id)})
     return {}

@@ -1,6 +1,7 @@
 """Shelve a server: it is switched off and an image made of its disk, from which it can be made anew anywhere.
 
-When no time is configured for it to keep its place, an operation that takes it from its node follows at once.
+When no time is configured for it to keep its place, an operation that takes it from its node follows at once. One that
+boots from a volume is what the volume is: no image is made, and it leaves its node at once, as in Nova.
 """
 
 from __future__ import annotations
@@ -48,10 +49,13 @@ def ensure_stopped(session: Session, context: StepContext) -> Send:
 
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
-    image = images.get(session, context.params["image_id"])
-    shelved = {"image_id": image.id, "image": images.copy_for_server(image), "at": context.now.isoformat()}
+    shelved: dict[str, Any] = {"image_id": None, "at": context.now.isoformat()}
+    on_volume = server_snapshot.is_on_volume(context)
+    if not on_volume:
+        image = images.get(session, context.params["image_id"])
+        shelved |= {"image_id": image.id, "image": images.copy_for_server(image)}
     end_action(session, context, PowerState.SHUTDOWN, shelved=shelved)
-    if context.config.compute.shelved_offload_time_s == 0:
+    if context.config.compute.shelved_offload_time_s == 0 or on_volume:
         instance = instances.get(session, context.instance_id)
         if instance.vm_state == VmState.SHELVED and instance.task_state is None:
             instances.begin(session, instance, Action.SHELVE_OFFLOAD, asked_by(context), context.now)

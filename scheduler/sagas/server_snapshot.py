@@ -1,6 +1,8 @@
 """Make an image of a server's root disk: the node copies it at one moment and sends the copy to the image service.
 
 The image was registered with the request. Unless its bytes have come by then, it goes when the operation fails.
+
+Of a server that boots from a volume the request has begun snapshots of its volumes: these are waited for.
 """
 
 from __future__ import annotations
@@ -9,13 +11,31 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import images, instances, node_life
+from common.db import images, instances, node_life, volume_snapshots
 from common.deadlines import SNAPSHOT_S, UPLOAD_S
+from common.errors import CloudError
 from common.image_spec import image_url
 from common.rpc.compute_v1 import DiscardSnapshot, PowerState, SnapshotInstance, UploadSnapshot
-from common.saga.model import Local, Remote, Saga, Send, StepContext
+from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
 from common.states import Action, TaskState
-from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
+from common.volume_states import SnapshotStatus
+from scheduler.sagas.shared import (
+    action_stuck,
+    action_unwound,
+    asked_by,
+    command_fields,
+    end_action,
+    node_of,
+    report_error,
+)
+
+_POLL_S = 0.5
+
+
+class SnapshotFailed(CloudError):
+    """A snapshot that was to stand for a volume in an image could not be made."""
+
+    code = "snapshot_failed"
 
 
 def saga() -> Saga:
@@ -30,6 +50,7 @@ def saga() -> Saga:
                 deadline_s=SNAPSHOT_S,
             ),
             Remote("upload_snapshot", do=upload_snapshot, failed=report_error, deadline_s=UPLOAD_S),
+            Local("await_snapshots", do=await_snapshots, needed=is_on_volume, deadline_s=SNAPSHOT_S),
             Local("finish", do=finish),
         ),
         unwound=unwound,
@@ -37,7 +58,13 @@ def saga() -> Saga:
     )
 
 
-def snapshot_instance(session: Session, context: StepContext) -> Send:
+def is_on_volume(context: StepContext) -> bool:
+    return bool(context.params.get("volume_backed"))
+
+
+def snapshot_instance(session: Session, context: StepContext) -> Send | None:
+    if is_on_volume(context):
+        return None
     instance = instances.get(session, context.instance_id)
     _task(session, context, TaskState.IMAGE_PENDING_UPLOAD, TaskState.SHELVING_IMAGE_PENDING_UPLOAD)
     command = SnapshotInstance(
@@ -48,7 +75,9 @@ def snapshot_instance(session: Session, context: StepContext) -> Send:
     return Send(node_of(instance), command)
 
 
-def upload_snapshot(session: Session, context: StepContext) -> Send:
+def upload_snapshot(session: Session, context: StepContext) -> Send | None:
+    if is_on_volume(context):
+        return None
     instance = instances.get(session, context.instance_id)
     _task(session, context, TaskState.IMAGE_UPLOADING, TaskState.SHELVING_IMAGE_UPLOADING)
     image_id = context.params["image_id"]
@@ -62,19 +91,44 @@ def upload_snapshot(session: Session, context: StepContext) -> Send:
 def discard_snapshot(session: Session, context: StepContext) -> Send | None:
     """On a node that is cut off the copy lies in the server's folder, and goes with it."""
     instance = instances.get(session, context.instance_id, deleted=True)
+    if is_on_volume(context):
+        return None
     if instance.node_id is None or instance.deleted or node_life.is_down(session, instance.node_id, context.now):
         return None
     fields = command_fields(context, instance, "snapshot_instance")
     return Send(node_of(instance), DiscardSnapshot(image_id=context.params["image_id"], **fields))
 
 
+def await_snapshots(session: Session, context: StepContext) -> Outcome:
+    """Raises SnapshotFailed."""
+    _task(session, context, TaskState.IMAGE_PENDING_UPLOAD, TaskState.SHELVING_IMAGE_PENDING_UPLOAD)
+    made = [volume_snapshots.get(session, each, deleted=True) for each in context.params["snapshots"].values()]
+    for snapshot in made:
+        if snapshot.deleted or snapshot.status not in (SnapshotStatus.CREATING, SnapshotStatus.AVAILABLE):
+            raise SnapshotFailed(
+                f"Snapshot {snapshot.id} of volume {snapshot.volume_id} could not be made: it is {snapshot.status}."
+            )
+    if any(snapshot.status == SnapshotStatus.CREATING for snapshot in made):
+        return Wait(_POLL_S)
+    return {}
+
+
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
+    if is_on_volume(context):
+        images.describe_only(session, context.params["image_id"], context.now)
+        end_action(session, context, None)
+        return {}
     end_action(session, context, PowerState(context.results["upload_snapshot"].get("power", PowerState.UNKNOWN)))
     return {}
 
 
 def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
-    images.give_up(session, context.params["image_id"], context.now)
+    if context.params["image_id"]:
+        images.give_up(session, context.params["image_id"], context.now)
+    for snapshot_id in context.params.get("snapshots", {}).values():
+        snapshot = volume_snapshots.get(session, snapshot_id, deleted=True)
+        if not snapshot.deleted and snapshot.status != SnapshotStatus.DELETING:
+            volume_snapshots.begin_delete(session, snapshot, asked_by(context), context.now, forced=True)
     action_unwound(session, context, error, cancelled)
 
 

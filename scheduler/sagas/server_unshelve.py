@@ -16,7 +16,7 @@ from common.rpc.compute_v1 import EnsureRunning, PowerState, Report
 from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
 from common.states import VmState
 from scheduler import instance_spec
-from scheduler.sagas import server_create
+from scheduler.sagas import server_create, server_volumes
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
 
 
@@ -65,6 +65,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     instance = instances.get(session, context.instance_id)
     image_id = (instance.shelved or {}).get("image_id")
     power = PowerState(context.results["ensure_instance"].get("power", PowerState.UNKNOWN))
+    server_volumes.moved(session, instance, context.now)
     end_action(session, context, power, shelved=None, fault=None)
     ports.mark_active(session, context.instance_id, context.results["claim"]["epoch"], context.now)
     network_state.touch_for_networks(session, context.results["claim"].get("joined", ()))

@@ -149,9 +149,14 @@ def _may_be_in(rule: Rule, to: VmState) -> tuple[VmState, ...]:
 
 
 def end_action(
-    session: Session, context: StepContext, power: PowerState, *, to: VmState | None = None, **changes: Any
+    session: Session, context: StepContext, power: PowerState | None, *, to: VmState | None = None, **changes: Any
 ) -> None:
-    """The action succeeded: vm_state as the table says (or `to`), power as the node reported, the instance is free again."""
+    """The action succeeded: vm_state as the table says (or `to`), power as the node reported, the instance is free again.
+
+    power None: no node was asked.
+    """
+    if power is not None:
+        changes |= {"power_state": instances.power_code(power), "power_state_at": context.now}
     rule = ACTIONS[Action(context.params["action"])]
     to = to or rule.leads_to or VmState(context.params["from_vm_state"])
     instances.finish(
@@ -162,8 +167,6 @@ def end_action(
         operation_id=context.operation.id,
         now=context.now,
         reason=rule.shown_as,
-        power_state=instances.power_code(power),
-        power_state_at=context.now,
         **changes,
     )
 

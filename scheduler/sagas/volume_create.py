@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import node_life, volume_backups, volume_snapshots, volume_types, volumes
+from common.db import instances, node_life, volume_backups, volume_snapshots, volume_types, volumes
 from common.db.models import Volume
-from common.deadlines import BACKUP_S, ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
+from common.deadlines import BACKUP_S, ENSURE_VOLUME_S, NODE_DOWN_S, WAIT_FOR_NODES_S, WAIT_FOR_VOLUME_S
 from common.errors import CloudError
 from common.image_spec import image_spec
 from common.rpc.compute_v1 import (
@@ -23,6 +23,7 @@ from common.rpc.volume_commands import (
     RestoreVolume,
 )
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
+from common.states import VmState
 from common.volume_capabilities import NBD
 from scheduler import backup_places, volume_places
 from scheduler.sagas.shared import NodeSilent, report_error
@@ -36,13 +37,21 @@ from scheduler.sagas.volume_shared import (
     place_of,
 )
 
+SERVER_POLL_S = 0.2
+
+
+class ServerGone(CloudError):
+    """The server that a volume was to be made for is not to be."""
+
+    code = "server_gone"
+
 
 def saga() -> Saga:
     return Saga(
         kind="volume_create",
         steps=(
             Local("hold_source", do=hold_source, undo=let_go, deadline_s=WAIT_FOR_VOLUME_S),
-            Local("claim", do=claim, undo=release),
+            Local("claim", do=claim, undo=release, deadline_s=WAIT_FOR_NODES_S + NODE_DOWN_S + WAIT_FOR_VOLUME_S),
             Remote(
                 "ensure_volume", do=ensure_volume, undo=ensure_absent, failed=after_failure, deadline_s=ENSURE_VOLUME_S
             ),
@@ -81,6 +90,8 @@ def claim(session: Session, context: StepContext) -> Outcome:
     volume = volumes.get(session, context.params["volume_id"])
     if volume.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": volume.node_name, "node_id": volume.node_id}
+    if context.params.get("for_instance"):
+        return _await_server(session, context)
     source = _source_place(session, context)
     bound = source if source is not None and not volume_places.is_shared(session, source.node_id) else None
     node = volume_places.claim(
@@ -93,6 +104,14 @@ def claim(session: Session, context: StepContext) -> Outcome:
     disk_format = "raw" if raw else context.config.storage.volume_format
     volumes.place(session, volume, node.id, node.name, disk_format, context.now, backend=node.backend)
     return {"node": node.name, "node_id": node.id}
+
+
+def _await_server(session: Session, context: StepContext) -> Outcome:
+    """The server that it is a disk of claims for it, where the server will be (server_create). Raises ServerGone."""
+    instance = instances.get(session, context.params["for_instance"], deleted=True)
+    if instance.deleted or instance.vm_state != VmState.BUILDING or context.results.get("tried"):
+        raise ServerGone(f"Server {instance.id}, which the volume was to be made for, is not being created any more.")
+    return Wait(SERVER_POLL_S)
 
 
 def _source_place(session: Session, context: StepContext) -> Place | None:
@@ -151,7 +170,7 @@ def _without_node(context: StepContext, volume: Volume) -> RetryFrom:
     """The node is cut off: on to another. What it has half made is removed when it is back and asked to."""
     error = NodeSilent("The node that was making the volume does not answer any more.", node=volume.node_name)
     tried = [*context.results.get("tried", []), volume.node_name]
-    if len(tried) >= context.config.scheduler.max_attempts:
+    if context.params.get("for_instance") or len(tried) >= context.config.scheduler.max_attempts:
         raise error
     context.operation.results = {**context.operation.results, "tried": tried}
     return RetryFrom("claim", error)
@@ -170,6 +189,8 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
     tried = [*context.results.get("tried", []), report.node]
     context.operation.results = {**context.operation.results, "tried": tried}
     error = report_error(context, report)
+    if context.params.get("for_instance"):
+        return error  # its server has its place already
     if report.retry_elsewhere and len(tried) < context.config.scheduler.max_attempts:
         return RetryFrom("claim", error)
     return error
@@ -211,4 +232,7 @@ def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     let_go(session, context)
     end_restore(session, context)
-    return end_action(session, context, launched_at=context.now)
+    result = end_action(session, context, launched_at=context.now)
+    if context.params.get("for_instance"):
+        volumes.settle(session, context.params["volume_id"], context.now)  # it is spoken for
+    return result

@@ -31,8 +31,13 @@ def let_go(session: Session, context: StepContext) -> None:
     volumes.let_go(session, context.params["device_id"], context.operation.id)
 
 
+def is_nowhere(session: Session, context: StepContext) -> bool:
+    """True for a server that has left its node: its next node is told of its volumes when it comes there."""
+    return instances.get(session, context.instance_id, deleted=True).node_id is None
+
+
 def plug_volume(session: Session, context: StepContext) -> Send | None:
-    """None: the node is cut off: it starts guests on fresh specs only."""
+    """None: the node is cut off: it starts guests on fresh specs only. Or the server is on none."""
     instance = instances.get(session, context.instance_id, deleted=True)
     if _out_of_reach(session, instance):
         return None
@@ -43,7 +48,7 @@ def plug_volume(session: Session, context: StepContext) -> Send | None:
 
 
 def unplug_volume(session: Session, context: StepContext) -> Send | None:
-    """None: the node is cut off."""
+    """None: the node is cut off, or the server is on none."""
     instance = instances.get(session, context.instance_id, deleted=True)
     if _out_of_reach(session, instance):
         return None

@@ -69,6 +69,7 @@ MOVED = Scenario("server_create moved", "server_create", Begin.NOTHING, "active"
 CANCELLED = Scenario(
     "server_create cancelled", "server_create", Begin.NOTHING, "deleted", Action.CREATE, cancelled=True
 )
+ON_VOLUME = Scenario("server_create on a volume", "server_create", Begin.NOTHING, "active", Action.CREATE)
 SCENARIOS = (
     CREATE,
     Scenario("server_stop", "server_stop", Begin.ACTIVE, "stopped", Action.STOP),
@@ -126,6 +127,7 @@ AGENT_WORK = {
         "phase_asked:before", "phase_asked:after", "phase_starting:before", "phase_starting:after", *_DOMAIN,
     ),
     "ensure_stopped": (),
+    "reimage_volume": (),
     "rebuild_instance": ("image:before", *_MADE),
     "snapshot_instance": _DOMAIN,
     "upload_snapshot": ("upload:before", "upload:after"),
@@ -156,6 +158,8 @@ FOLLOWS = {"server_shelve then"}
 #: steps in which a scenario has nothing to ask of a node, by scenario and step
 SILENT = {
     ("server_delete", "clear_old_place"),  # that server was not resized
+    ("server_rebuild", "ensure_stopped"),  # its root disk is no volume
+    ("server_rebuild", "reimage_volume"),
     ("server_resize", "snapshot_instance"),  # it stays on its node
     ("server_resize", "upload_snapshot"),
     ("server_resize", "leave_node"),
@@ -179,7 +183,7 @@ class Kill:
 
 def all_kills() -> list[Kill]:
     """Every saga step × api, scheduler, agent × before and after commit."""
-    return [*_forward(), *_backward()]
+    return [*_forward(), *_backward(), *_on_volume()]
 
 
 def _forward() -> Iterator[Kill]:
@@ -217,6 +221,14 @@ def _backward() -> Iterator[Kill]:
     yield from (Kill(CANCELLED, f"scheduler:server_create.{remote.name}:undo_sent:{when}") for when in WHEN)
     yield from (Kill(CANCELLED, f"scheduler:server_create.{remote.name}:undone:{when}") for when in WHEN)
     yield Kill(CANCELLED, "scheduler:server_delete.wait_for_others:done:before_commit")
+
+
+def _on_volume() -> Iterator[Kill]:
+    """Of a creation what is other work when the server boots from a volume that is made for it."""
+    for step in ("attach_volumes", "finish"):
+        yield from (Kill(ON_VOLUME, f"scheduler:server_create.{step}:done:{when}") for when in WHEN)
+    yield from (Kill(ON_VOLUME, f"scheduler:volume_create.{what}:done:before_commit") for what in ("claim", "finish"))
+    yield from (Kill(ON_VOLUME, f"agent:ensure_{what}:worked") for what in ("volume", "instance"))
 
 
 def missing_sagas() -> set[str]:

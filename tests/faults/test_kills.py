@@ -13,7 +13,7 @@ import requests
 
 from tests.faults import devices
 from tests.faults.cloud import FLAVORS, FaultCloud, Refused
-from tests.faults.kills import SCENARIOS, Begin, Kill, Pool, Scenario, all_kills, missing_sagas
+from tests.faults.kills import ON_VOLUME, SCENARIOS, Begin, Kill, Pool, Scenario, all_kills, missing_sagas
 from tests.fixtures.survived import survived
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
@@ -110,7 +110,7 @@ def _requested(cloud: FaultCloud, scenario: Scenario, server_id: str, device_id:
     """Ask, as a client does that asks again when it got no answer and sees that nothing has been done."""
     if scenario.begin == Begin.NOTHING:
         name = f"made-{time.monotonic_ns()}"
-        server_id = _created(cloud, name)
+        server_id = _created(cloud, name, on_volume=scenario == ON_VOLUME)
         if scenario.cancelled:
             cloud.wait("the node is at work", lambda: cloud.row(server_id).task_state == "spawning")
             _until_answered(cloud, lambda: cloud.delete(server_id))
@@ -169,11 +169,11 @@ def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str, device_id: str) 
             raise AssertionError(f"{scenario.name}: no request for it here, and it is in {SCENARIOS}")
 
 
-def _created(cloud: FaultCloud, name: str) -> str:
+def _created(cloud: FaultCloud, name: str, *, on_volume: bool) -> str:
     made: list[str] = []
 
     def ask() -> None:
-        made[:] = cloud.named(name) or [cloud.create(name)]
+        made[:] = cloud.named(name) or [cloud.create(name, on_volume=on_volume)]
 
     _until_answered(cloud, ask)
     return made[0]

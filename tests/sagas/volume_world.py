@@ -319,8 +319,28 @@ def _detach(world: VolumeWorld, made: dict[str, str]) -> Started:
     return Started(begin(made["server"], made["volume"], made["attachment"], Action.DETACH_VOLUME), made["volume"])
 
 
+def _with_volumes(world: VolumeWorld, made: dict[str, str]) -> Started:
+    """A new server that boots from a volume that is there, and has another that is made for it."""
+    instance_id = world.new_instance(image_id=None, image={"volume_backed": True, "properties": {}})
+    second_id, _ = world.new_volume(for_instance=instance_id)
+    with world.db.write() as session:
+        now = world.clock.now()
+        assert volumes.set_status(session, made["volume"], (VolumeStatus.AVAILABLE,), VolumeStatus.RESERVED, now)
+        for number, volume_id in enumerate((made["volume"], second_id)):
+            row = {
+                "id": new_id(), "volume_id": volume_id, "project_id": PROJECT, "instance_id": instance_id,
+                "status": AttachStatus.RESERVED, "device": f"vd{'ab'[number]}", "boot_index": None if number else 0,
+                "node_name": "",
+            }  # fmt: skip
+            volume_attachments.add(session, row, now)
+    operation_id = world.begin(instance_id, Action.CREATE, volumes=True, made_volumes=[second_id])
+    return Started(operation_id, made["volume"])
+
+
+WITH_VOLUMES = "server_create with volumes"
 #: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
 STARTED_BY: dict[str, Case] = {
+    WITH_VOLUMES: Case(_volume, _with_volumes, "in-use", "available", (2, 0, 4), (1, 0, 2)),
     "backup_create": Case(_volume, _back_up, "available", "error", (1, 0, 2), (1, 0, 2), backups=(1, 0)),
     "backup_delete": Case(
         _volume_and_backup, _backup_delete, "", "error_deleting", (1, 0, 2), (1, 0, 2), backups=(0, 1)

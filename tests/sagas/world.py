@@ -141,6 +141,7 @@ class SimNode:
             epoch, _ = self.domains.get(command.instance_id, (0, power))
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
+                self.devices.pop(command.instance_id, None)
             power = PowerState.ABSENT
         elif isinstance(command, DeviceCommand):
             _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
@@ -161,6 +162,9 @@ class SimNode:
             told = isinstance(command, EnsureInstance | RebuildInstance | ResizeInstance)
             stopped = told and command.power == WantedPower.STOPPED
             power = PowerState.SHUTDOWN if stopped else PowerState.RUNNING
+            if isinstance(command, EnsureInstance):
+                disks = {disk.id: (command.generation, True) for disk in command.spec.volumes}
+                self.devices[command.instance_id] = self.devices.get(command.instance_id, {}) | disks
             self.domains[command.instance_id] = (command.epoch, power)
         return self.report(command, ReportKind.DONE, power=power, absent=power == PowerState.ABSENT)
 

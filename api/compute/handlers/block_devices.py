@@ -1,80 +1,66 @@
-"""What POST /servers says about disks: the image as root disk, swap and ephemeral disks out of what the flavor has.
+"""What POST /servers says about disks, as devices: the image's root disk, swap and ephemeral disks, and volumes.
 
-Source: Nova's block_device_mapping_v2. An entry without source image, volume or snapshot is blank: guest_format "swap"
-makes it the swap disk, whose volume_size is MiB; all others are ephemeral disks, in GiB.
+Source: Nova's block_device_mapping_v2, and its older form block_device_mapping. An entry with the source blank and the
+destination local is a disk out of what the flavor has: guest_format "swap" makes it the swap disk, whose volume_size is
+MiB; all others are ephemeral disks, in GiB. What may go together is looked at when the image is known, which can bring
+devices of its own (operations/server_disks.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from api.compute.operations.server_disks import INVALID, Device, WantedDisks, read_device
+from api.microversion import Microversion
+from api.request import ApiRequest
 from common.errors import InvalidRequest
 
-_INVALID = "Block Device Mapping is Invalid: "
-_FORMATS = ("ext4", "")
+_ROOT_NAMES = ("vda", "sda", "hda")
 
 
-@dataclass(frozen=True)
-class Disks:
-    """ephemeral_gib: sizes; (): the flavor's in one piece. swap_mib: None: the flavor's."""
-
-    image_id: str
-    ephemeral_gib: tuple[int, ...] = ()
-    swap_mib: int | None = None
-
-
-def read(server: dict[str, Any]) -> Disks:
-    """Raises InvalidRequest for what needs volumes, and for devices that don't go together."""
+def read(request: ApiRequest) -> WantedDisks:
+    """Raises InvalidRequest for devices that can't be."""
+    server: dict[str, Any] = request.body["server"]
     image_id = str(server.get("imageRef") or "").rstrip("/").rsplit("/", 1)[-1]
-    if server.get("block_device_mapping"):
-        raise InvalidRequest("block_device_mapping is not supported: use block_device_mapping_v2.")
-    ephemeral: list[int] = []
-    swap: list[int] = []
-    roots = 0
-    for device in server.get("block_device_mapping_v2", []):
-        if device.get("source_type") == "image":
-            image_id = _root_image(device, image_id)
-            roots += 1
-        elif device.get("source_type") == "blank" and device.get("destination_type", "local") == "local":
-            (swap if device.get("guest_format") == "swap" else ephemeral).append(_blank_size(device))
-        else:
-            raise InvalidRequest(
-                f"{_INVALID}this cloud has no volumes to boot from; source_type must be image (boot_index 0) or blank, "
-                "and destination_type local."
-            )
-    if not image_id:
+    older, newer = server.get("block_device_mapping") or [], server.get("block_device_mapping_v2") or []
+    if older and newer:
+        raise InvalidRequest("Using different block_device_mapping syntaxes is not allowed in the same request.")
+    devices = _older(older, image_id)
+    devices += tuple(_newer(each) for each in newer if not each.get("no_device"))
+    image_id = image_id or next((each.source_id for each in devices if each.is_root_image), "")
+    if not image_id and not devices:
         raise InvalidRequest("Invalid imageRef provided.")
-    if len(swap) > 1:
-        raise InvalidRequest(f"{_INVALID}More than one swap drive requested.")
-    if roots > 1:
-        raise InvalidRequest(f"{_INVALID}Boot sequence for the instance and image/block device mapping is not valid.")
-    return Disks(image_id, tuple(ephemeral), swap[0] if swap else None)
+    tags = [device.tag for device in devices if device.tag]
+    if len(set(tags)) < len(tags):
+        raise InvalidRequest("Duplicate device tags: each device of a server needs a tag of its own.")
+    return WantedDisks(image_id, devices, multiattach=request.version >= Microversion(2, 60))
 
 
-def _root_image(device: dict[str, Any], image_id: str) -> str:
-    local = device.get("destination_type", "local") == "local"
-    if not local or str(device.get("boot_index")) != "0" or device.get("volume_id") or device.get("snapshot_id"):
-        raise InvalidRequest(
-            f"{_INVALID}an image can only be the local root disk (destination_type local, boot_index 0)."
-        )
-    named = device.get("uuid") or device.get("image_id") or image_id
-    if image_id and named != image_id:
-        raise InvalidRequest(f"{_INVALID}its image is not the one in imageRef.")
-    return str(named)
+def _newer(entry: Mapping[str, Any]) -> Device:
+    device = read_device(entry)
+    if device.is_root_image and device.boot_index != 0:
+        raise InvalidRequest(f"{INVALID}Mapping image to local is not supported.")
+    return device
 
 
-def _blank_size(device: dict[str, Any]) -> int:
-    index = device.get("boot_index")
-    if index is not None and int(index) >= 0:
-        raise InvalidRequest(f"{_INVALID}a blank disk can't be booted: its boot_index must be -1.")
-    if device.get("uuid") or device.get("volume_id") or device.get("snapshot_id") or device.get("image_id"):
-        raise InvalidRequest(f"{_INVALID}a blank disk has no source.")
-    if device.get("guest_format") not in (None, "swap", *_FORMATS):
-        raise InvalidRequest(f"{_INVALID}ephemeral disks are formatted as ext4; guest_format can't be another.")
-    text = str(device.get("volume_size") or "")
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**6):
-        raise InvalidRequest(
-            f"{_INVALID}volume_size of a blank disk must be a whole number above 0, not {text[:12]!r}."
-        )
-    return int(text)
+def _older(entries: list[Mapping[str, Any]], image_id: str) -> tuple[Device, ...]:
+    """The form of before: which is booted from is said by the device's name, or is the first without an image."""
+    found: list[Device] = []
+    for entry in entries:
+        if entry.get("no_device"):
+            continue
+        kind = next((name for name in ("snapshot", "volume", "image") if entry.get(f"{name}_id")), "")
+        virtual = str(entry.get("virtual_name") or "")
+        if virtual == "swap" or virtual.startswith("ephemeral"):
+            described = {**entry, "source_type": "blank", "destination_type": "local"}
+            described["guest_format"] = "swap" if virtual == "swap" else None
+        elif kind:
+            described = {**entry, "source_type": kind, "destination_type": "volume", "uuid": entry[f"{kind}_id"]}
+        else:
+            raise InvalidRequest(f"{INVALID}Unrecognized legacy format.")
+        name = str(entry.get("device_name") or "").removeprefix("/dev/")
+        roots = any(device.boot_index == 0 for device in found)
+        is_root = bool(kind) and not roots and (name in _ROOT_NAMES or not image_id)
+        found.append(read_device({**described, "boot_index": 0 if is_root else -1}))
+    return tuple(found)

@@ -52,13 +52,10 @@ def _read(request: ApiRequest) -> NewServer:
     if len(set(server.get("tags", []))) > MAX_TAGS:
         raise InvalidRequest(f"The number of tags exceeded the per-server limit {MAX_TAGS}")
     _check_refused(server)
-    disks = block_devices.read(server)
     return NewServer(
         name=server["name"],
         flavor_id=str(server["flavorRef"]).rstrip("/").rsplit("/", 1)[-1],
-        image_id=disks.image_id,
-        ephemeral_gib=disks.ephemeral_gib,
-        swap_mib=disks.swap_mib,
+        disks=block_devices.read(request),
         networks=_networks(server.get("networks")),
         groups=tuple(dict.fromkeys(group["name"] for group in server.get("security_groups", []) if "name" in group)),
         key_name=server.get("key_name"),

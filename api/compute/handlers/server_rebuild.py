@@ -10,6 +10,7 @@ from api.compute.operations.server_rebuild import Rebuild
 from api.compute.schemas import servers as schemas
 from api.compute.views import servers as views
 from api.compute.views.fields import reader
+from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from api.schema import as_boolean, validate
 from common.errors import InvalidRequest
@@ -21,7 +22,7 @@ _COLUMNS = {
 
 def rebuild(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.rebuild(request.version))
-    found = server_rebuild.rebuild(request.services, request.context, server_id, _read(request.body["rebuild"]))
+    found = server_rebuild.rebuild(request.services, request.context, server_id, _read(request))
     location = f"{request.base_url}/servers/{server_id}"
     body = views.rebuilt(found, reader(request))
     if request.services.config.api.instance_password:
@@ -29,7 +30,8 @@ def rebuild(request: ApiRequest, server_id: str) -> Reply:
     return Reply({"server": body}, 202, {"Location": location})
 
 
-def _read(body: dict[str, Any]) -> Rebuild:
+def _read(request: ApiRequest) -> Rebuild:
+    body: dict[str, Any] = request.body["rebuild"]
     if body.get("personality"):
         raise InvalidRequest("Files can't be injected into servers; use user_data instead.")
     if body.get("trusted_image_certificates"):
@@ -45,4 +47,5 @@ def _read(body: dict[str, Any]) -> Rebuild:
         changes=changes,
         key=(body["key_name"],) if "key_name" in body else None,
         keep_ephemeral=as_boolean(body.get("preserve_ephemeral", False)),
+        reimage=request.version >= Microversion(2, 93),
     )

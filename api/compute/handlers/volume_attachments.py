@@ -32,6 +32,7 @@ def attach(request: ApiRequest, server_id: str) -> Reply:
     wanted = NewAttachment(
         volume_id=given["volumeId"], device=given.get("device"), tag=given.get("tag"),
         delete_on_termination=as_boolean(given.get("delete_on_termination", False)),
+        multiattach=request.version >= Microversion(2, 60),
     )  # fmt: skip
     made = server_volumes.attach(request.services, request.context, server_id, wanted)
     return Reply({"volumeAttachment": views.show(made, reader(request))})

@@ -57,6 +57,8 @@ def check_node(session: Session, instance: Instance, action: Action, now: dateti
     """Raises Conflict at once for what a node that is down could not do, or none at all; deleting needs none."""
     if action in _DONE_WITHOUT_THE_NODE:
         return
+    if instance.vm_state == VmState.SHELVED_OFFLOADED:
+        return
     if instance.node_id is None:
         if VmState(instance.vm_state) in ACTIONS[action].allowed:
             raise Conflict(f"Instance {instance.id} is not ready: it was never placed on a host. Delete it.")

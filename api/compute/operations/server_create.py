@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.compute.operations import server_networks, server_references
+from api.compute.operations import server_boot_volumes, server_disks, server_networks, server_references
 from api.compute.operations.quota_defaults import defaults
+from api.compute.operations.server_disks import Disks, WantedDisks
 from api.compute.operations.server_networks import NetworkChoice, Nic, Plugged
 from api.request import Services
 from common.context import RequestContext
@@ -29,7 +30,7 @@ class NewServer:
 
     name: str
     flavor_id: str
-    image_id: str
+    disks: WantedDisks
     networks: Sequence[Nic] | NetworkChoice | None = None
     groups: Sequence[str] = ()
     key_name: str | None = None
@@ -45,8 +46,6 @@ class NewServer:
     requested_node: str | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
     hostname: str | None = None  # None: made from the name
-    ephemeral_gib: Sequence[int] = ()  # sizes of ephemeral disks; none: one, as large as the flavor says
-    swap_mib: int | None = None  # None: as the flavor says
     min_count: int = 1
     max_count: int = 1
 
@@ -62,7 +61,9 @@ class _References:
     """What the request's names stand for."""
 
     flavor: Flavor
-    image: Image
+    image_id: str | None
+    image: dict[str, Any]  # what the servers keep of it
+    disks: Disks
     public_key: str | None
     group_ids: tuple[str, ...] | None
     nics: tuple[Nic, ...]
@@ -90,7 +91,8 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
             _row(new, references, context, reservation_id=reservation_id, index=index, count=count, now=now)
             for index in range(count)
         ]
-        operation_ids = instances.create(session, rows, context, now, _params(new))
+        own, begun = _with_volumes(session, services, context, new, references.disks, rows, now)
+        operation_ids = [*instances.create(session, rows, context, now, _params(new), own), *begun]
         if group is not None:
             most = quotas.effective_limits(session, project_id, limits)["server_group_members"]
             server_groups.join(session, group, [row["id"] for row in rows], most)
@@ -112,18 +114,51 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
 
 def _resolve(session: Session, context: RequestContext, new: NewServer, now: datetime) -> _References:
     wanted = server_references.flavor(session, new.flavor_id, context)
-    source = server_references.image(session, new.image_id, context)
-    server_references.check_fits(wanted, source)
-    server_references.check_local_disks(wanted, new.ephemeral_gib, new.swap_mib)
+    image_id = new.disks.image_id or None
+    source = server_references.active_image(session, image_id, context) if image_id else None
+    disks = server_disks.arrange(new.disks, server_disks.of_image(source.properties) if source else (), new.max_count)
+    image = _image(session, context, wanted, source, disks)
+    server_references.check_local_disks(wanted, disks.ephemeral_gib, disks.swap_mib)
     server_references.check_zone(session, new.zone)
     server_references.check_node(session, new.requested_node)
+    server_boot_volumes.check_places(session, context, disks, new.zone)
     return _References(
         flavor=wanted,
-        image=source,
+        image_id=image_id,
+        image=image,
+        disks=disks,
         public_key=server_references.public_key(session, new.key_name, context),
         group_ids=server_references.group_ids(session, new.groups, context.project_id or "", now),
         nics=server_networks.resolve(session, new.networks, context),
     )
+
+
+def _image(
+    session: Session, context: RequestContext, flavor: Flavor, source: Image | None, disks: Disks
+) -> dict[str, Any]:
+    """What the servers keep of what they are booted from. Raises InvalidRequest."""
+    if disks.root is not None:
+        return server_boot_volumes.image_copy(session, context, disks.root, source, flavor)
+    assert source is not None  # arrange() has seen to it
+    bootable = server_references.image(session, source.id, context)
+    server_references.check_fits(flavor, bootable)
+    return server_references.image_copy(bootable)
+
+
+def _with_volumes(
+    session: Session, services: Services, context: RequestContext, new: NewServer, disks: Disks,
+    rows: Sequence[Mapping[str, Any]], now: datetime,
+) -> tuple[dict[str, dict[str, Any]], list[str]]:  # fmt: skip
+    """What each server's operation is to know of its volumes, and the operations that make them."""
+    own: dict[str, dict[str, Any]] = {}
+    begun: list[str] = []
+    for row in rows if disks.volumes else ():
+        made = server_boot_volumes.add(
+            session, services, context, disks, row, new.zone, multiattach=new.disks.multiattach, now=now
+        )
+        own[row["id"]] = {"volumes": True, "made_volumes": list(made.volume_ids)}
+        begun += made.operation_ids
+    return own, begun
 
 
 def check_metadata(session: Session, project_id: str, metadata: Mapping[str, str], limits: Mapping[str, int]) -> None:
@@ -170,19 +205,19 @@ def _row(
         "id": instance_id, "project_id": context.project_id, "user_id": context.user_id, "name": name,
         "description": new.description, "hostname": _hostname(new, name, index, count) or f"server-{instance_id}",
         "flavor_id": references.flavor.id, "flavor": server_references.flavor_copy(references.flavor),
-        "image_id": references.image.id, "image": server_references.image_copy(references.image),
+        "image_id": references.image_id, "image": references.image,
         "key_name": new.key_name, "public_key": references.public_key, "user_data": new.user_data,
         "config_drive": new.config_drive, "properties": dict(new.metadata), "tags": list(new.tags),
         "availability_zone": new.zone, "scheduler_hints": dict(new.hints), "disk_config": new.disk_config,
         "access_ip_v4": new.access_ip_v4, "access_ip_v6": new.access_ip_v6, "reservation_id": reservation_id,
-        "local_disks": _local_disks(new), "launch_index": index, "created_at": now, "updated_at": now,
+        "local_disks": _local_disks(references.disks), "launch_index": index, "created_at": now, "updated_at": now,
     }  # fmt: skip
 
 
-def _local_disks(new: NewServer) -> dict[str, Any] | None:
-    if not new.ephemeral_gib and new.swap_mib is None:
+def _local_disks(disks: Disks) -> dict[str, Any] | None:
+    if not disks.ephemeral_gib and disks.swap_mib is None:
         return None
-    return {"ephemeral_gib": list(new.ephemeral_gib), "swap_mib": new.swap_mib}
+    return {"ephemeral_gib": list(disks.ephemeral_gib), "swap_mib": disks.swap_mib}
 
 
 def _hostname(new: NewServer, name: str, index: int, count: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from api.compute.operations import server_volume_images
 from api.compute.operations.quota_defaults import defaults
 from api.compute.operations.server_actions import begun, check_node
 from api.compute.operations.server_create import check_metadata
@@ -56,6 +57,8 @@ def shelve(services: Services, context: RequestContext, server_id: str) -> None:
 
 
 def _create(services: Services, context: RequestContext, server_id: str, action: Action, wanted: NewImage) -> str:
+    others: list[str] = []  # operations that are begun beside it
+
     def work(session: Session) -> tuple[str, str]:
         now = services.clock.now()
         instance = instances.get_visible(session, server_id, context)
@@ -64,12 +67,40 @@ def _create(services: Services, context: RequestContext, server_id: str, action:
         check_metadata(session, instance.project_id, wanted.metadata, defaults(services.config.quota))
         image_quota.check(session, instance.project_id, services.config.cloud.region, {image_quota.COUNT_TOTAL: 1})
         image_id = new_id()
-        operation_id = instances.begin(session, instance, action, context, now, _params(instance, image_id, wanted)).id
-        named = wanted if wanted.name else replace(wanted, name=f"{instance.name}-shelved"[:255])
-        images.add(session, _image(session, instance, context, image_id, named, now))
+        params = _params(instance, image_id, wanted)
+        if instance.image.get("volume_backed"):
+            others[:] = _on_volume(session, services, context, instance, action, params, wanted)
+        operation_id = instances.begin(session, instance, action, context, now, params).id
+        if params["image_id"]:
+            named = wanted if wanted.name else replace(wanted, name=f"{instance.name}-shelved"[:255])
+            image = _image(session, instance, context, image_id, named, now)
+            if instance.image.get("volume_backed"):
+                server_volume_images.describe(session, image, instance, params["snapshots"])
+            images.add(session, image)
         return operation_id, image_id
 
-    return begun(services, action, work)
+    image_id = begun(services, action, work)
+    for operation_id in others:
+        services.bus.hint(operation_id)
+    return image_id
+
+
+def _on_volume(
+    session: Session, services: Services, context: RequestContext, instance: Instance, action: Action,
+    params: dict[str, Any], wanted: NewImage,
+) -> list[str]:  # fmt: skip
+    """Of a server that boots from a volume an image has no bytes; shelving it needs none. Changes `params`.
+
+    The operations that make the snapshots which stand for the bytes. Raises InvalidRequest, QuotaExceeded.
+    """
+    if action == Action.CREATE_BACKUP:
+        raise InvalidRequest("Backup is not supported for volume-backed instances.")
+    if action == Action.SHELVE:
+        params |= {"image_id": None, "volume_backed": True}
+        return []
+    snapshots, begun_too = server_volume_images.snapshots(session, services, context, instance, wanted.name)
+    params |= {"snapshots": snapshots, "volume_backed": True}
+    return begun_too
 
 
 def _params(instance: Instance, image_id: str, wanted: NewImage) -> dict[str, Any]:

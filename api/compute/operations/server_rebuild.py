@@ -14,12 +14,15 @@ from api.compute.operations.server_actions import begun, check_node
 from api.compute.operations.server_create import check_metadata
 from api.compute.operations.servers import ServerPage, check_not_locked, with_surroundings
 from api.request import Services
+from api.volume.operations.volume_create import image_properties
 from common.context import RequestContext
-from common.db import instances
+from common.db import instances, volume_attachments, volumes
 from common.db.models import Instance
 from common.errors import InvalidRequest
 from common.hardware import reading
 from common.states import Action
+
+_GIB = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class Rebuild:
     changes: Mapping[str, Any] = field(default_factory=dict)
     key: tuple[str | None] | None = None
     keep_ephemeral: bool = False
+    reimage: bool = False  # the volume that a server boots from gets the image's bytes
 
 
 def rebuild(services: Services, context: RequestContext, server_id: str, wanted: Rebuild) -> ServerPage:
@@ -41,7 +45,9 @@ def rebuild(services: Services, context: RequestContext, server_id: str, wanted:
         check_not_locked(instance, context)
         check_node(session, instance, Action.REBUILD, now)
         changes = _resolve(session, services, context, instance, wanted)
-        params = {"keep_ephemeral": wanted.keep_ephemeral}
+        params: dict[str, Any] = {"keep_ephemeral": wanted.keep_ephemeral}
+        if instance.image.get("volume_backed"):
+            params |= _of_volume(session, context, instance, wanted)
         operation_id = instances.begin(session, instance, Action.REBUILD, context, now, params).id
         for column, value in changes.items():
             setattr(instance, column, value)
@@ -55,8 +61,9 @@ def _resolve(
     session: Session, services: Services, context: RequestContext, instance: Instance, wanted: Rebuild
 ) -> dict[str, Any]:
     image = server_references.image(session, wanted.image_id, context)
-    flavor = instance.flavor
-    server_references.check_room(int(flavor["memory_mib"]), int(flavor.get("root_gib", 0)), image)
+    flavor, on_volume = instance.flavor, bool(instance.image.get("volume_backed"))
+    root_gib = 0 if on_volume else int(flavor.get("root_gib", 0))
+    server_references.check_room(int(flavor["memory_mib"]), root_gib, image)
     _check_hardware(instance, server_references.image_copy(image))
     changes = dict(wanted.changes)
     if "properties" in changes:
@@ -64,7 +71,32 @@ def _resolve(
     if wanted.key is not None:
         (changes["key_name"],) = wanted.key
         changes["public_key"] = server_references.public_key(session, changes["key_name"], context)
+    if on_volume:
+        copy = server_references.image_copy(image) | {"volume_backed": True, "min_disk": 0}
+        return {**changes, "progress": 0, **({"image": copy} if wanted.reimage else {})}
     return {**changes, "image_id": image.id, "image": server_references.image_copy(image), "progress": 0}
+
+
+def _of_volume(session: Session, context: RequestContext, instance: Instance, wanted: Rebuild) -> dict[str, Any]:
+    """What the operation is to know of the volume that the server boots from. Raises InvalidRequest.
+
+    Before microversion 2.93 a rebuild leaves the volume alone, and is for the image it was made from only.
+    """
+    root = next((row for row in volume_attachments.of_instance(session, instance.id) if row.boot_index == 0), None)
+    if root is None:
+        raise InvalidRequest(f"Server {instance.id} has lost the volume that it booted from.")
+    volume = volumes.get_for_update(session, root.volume_id, context)
+    if not wanted.reimage:
+        if volume.image_properties.get("image_id") != wanted.image_id:
+            raise InvalidRequest("Unable to rebuild with a different image for a volume-backed server.")
+        return {}
+    image = server_references.image(session, wanted.image_id, context)
+    needs = max(image.size or 0, image.virtual_size or 0)
+    if needs > volume.size_gib * _GIB or image.min_disk > volume.size_gib:
+        raise InvalidRequest(f"Image {image.id} needs more room than volume {volume.id} has, {volume.size_gib} GiB.")
+    volume.image_id, volume.bootable = image.id, True
+    volume.image_properties = image_properties(image)
+    return {"reimage": volume.id, "image": server_references.image_copy(image)}
 
 
 def _check_hardware(instance: Instance, image: Mapping[str, Any]) -> None:

@@ -46,12 +46,7 @@ def flavor_copy(row: Flavor) -> dict[str, Any]:
 
 def image(session: Session, image_id: str, context: RequestContext) -> Image:
     """An active image that the caller may use and a guest can boot from. Raises InvalidRequest."""
-    try:
-        found = images.get_visible(session, image_id, context)
-    except NotFound as err:
-        raise InvalidRequest("Can not find requested image") from err
-    if found.status != ImageStatus.ACTIVE:
-        raise InvalidRequest(f"Image {image_id} is not active.")
+    found = active_image(session, image_id, context)
     if not found.size:
         raise InvalidRequest(f"Image {image_id} is unacceptable: it has no bytes, so nothing can be booted from it.")
     if found.disk_format not in BOOTABLE_FORMATS:
@@ -59,6 +54,17 @@ def image(session: Session, image_id: str, context: RequestContext) -> Image:
             f"Image {image_id} is unacceptable: disk_format {found.disk_format} can't be booted, only "
             f"{', '.join(BOOTABLE_FORMATS)} can. An import (method glance-direct) converts it."
         )
+    return found
+
+
+def active_image(session: Session, image_id: str, context: RequestContext) -> Image:
+    """An active image that the caller may use: it may describe volumes instead of having bytes. Raises InvalidRequest."""
+    try:
+        found = images.get_visible(session, image_id, context)
+    except NotFound as err:
+        raise InvalidRequest("Can not find requested image") from err
+    if found.status != ImageStatus.ACTIVE:
+        raise InvalidRequest(f"Image {image_id} is not active.")
     return found
 
 

@@ -20,8 +20,10 @@ _KINDS = ("disk", "cdrom")
 _BUSES = ("virtio", "scsi", "sata", "ide", "usb")
 
 
-def rescue(services: Services, context: RequestContext, server_id: str, image_id: str | None) -> None:
-    """Begin it. image_id None: the image that the server was made from.
+def rescue(
+    services: Services, context: RequestContext, server_id: str, image_id: str | None, *, on_volumes: bool
+) -> None:
+    """Begin it. image_id None: the image that the server was made from. on_volumes: also one that boots from a volume.
 
     Raises NotFound, InvalidRequest (image), Conflict, StateConflict.
     """
@@ -31,6 +33,11 @@ def rescue(services: Services, context: RequestContext, server_id: str, image_id
         instance = instances.get_visible(session, server_id, context)
         check_not_locked(instance, context)
         check_node(session, instance, Action.RESCUE, now)
+        if instance.image.get("volume_backed") and not on_volumes:
+            raise InvalidRequest(
+                f"Instance {instance.id} cannot be rescued: Cannot rescue a volume-backed instance (before microversion"
+                " 2.87)"
+            )
         params = {"rescue": _disk(session, context, instance, image_id)}
         return instances.begin(session, instance, Action.RESCUE, context, now, params).id, None
 
@@ -57,6 +64,11 @@ def _disk(session: Session, context: RequestContext, instance: Instance, image_i
     That is what Nova calls stable device rescue: hw_rescue_device and hw_rescue_bus of the rescue image.
     """
     if image_id is None:
+        if not instance.image.get("id"):
+            raise InvalidRequest(
+                f"Instance {instance.id} cannot be rescued: it boots from a volume that was made of no image; name one in"
+                " rescue_image_ref"
+            )
         return _of(dict(instance.image))
     return _of(server_references.image_copy(server_references.image(session, image_id, context)))
 

@@ -12,13 +12,14 @@ from api.compute.operations.server_actions import begun, check_node
 from api.compute.operations.servers import check_not_locked
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, node_life, nodes, resizes, server_migrations, volume_attachments
-from common.db.models import Instance
+from common.db import instances, node_life, nodes, resizes, server_migrations, volume_attachments, volumes
+from common.db.models import Instance, VolumeAttachment
 from common.db.server_migrations import MigrationType
 from common.errors import Conflict, InvalidRequest, StateConflict
 from common.hardware import reading
 from common.ids import new_id
 from common.states import Action, VmState
+from common.volume_capabilities import NBD
 
 _GIB = 1024**3
 
@@ -58,12 +59,20 @@ def migrate(services: Services, context: RequestContext, server_id: str, host: s
             raise InvalidRequest(
                 f"Server {instance.id} has an ephemeral disk, which stays on its node: it can't be migrated."
             )
-        if volume_attachments.of_instance(session, instance.id):
+        if any(_stays(session, row) for row in volume_attachments.of_instance(session, instance.id)):
             raise InvalidRequest(f"Server {instance.id} has volumes, which stay on its node: it can't be migrated.")
         params = {"requested_node": host} if host else {}
         return _begin(session, services, context, instance, Action.MIGRATE, dict(instance.flavor), params), None
 
     begun(services, Action.MIGRATE, work)
+
+
+def _stays(session: Session, attachment: VolumeAttachment) -> bool:
+    volume = volumes.get(session, attachment.volume_id)
+    node = nodes.get(session, volume.node_id) if volume.node_id else None
+    if attachment.node_name is None or node is None:
+        return False
+    return volume.backend == NBD or not node.inventory.get("shared_volumes")
 
 
 def _begin(
@@ -85,6 +94,8 @@ def _begin(
 
 def _check_disks(instance: Instance, flavor: dict[str, Any]) -> None:
     """Disks grow, and never shrink: what is on them would be lost. Raises InvalidRequest."""
+    if instance.image.get("volume_backed"):  # its root disk is a volume, whatever the flavor says
+        return _check_ephemeral(instance, flavor)
     has = int(instance.flavor.get("root_gib", 0)) * _GIB or int(instance.image.get("virtual_size_bytes", 0))
     if int(flavor["root_gib"]) == 0 and int(instance.flavor.get("root_gib", 0)):
         raise InvalidRequest("Resize to flavor with zero-sized root disk is not allowed.")
@@ -92,6 +103,10 @@ def _check_disks(instance: Instance, flavor: dict[str, Any]) -> None:
         raise InvalidRequest(
             f"The root disk of server {instance.id} can't shrink: choose a flavor with at least as much."
         )
+    return _check_ephemeral(instance, flavor)
+
+
+def _check_ephemeral(instance: Instance, flavor: dict[str, Any]) -> None:
     if int(flavor["ephemeral_gib"]) < int(instance.flavor.get("ephemeral_gib", 0)):
         raise InvalidRequest(f"The ephemeral disk of server {instance.id} can't shrink or go.")
 

@@ -19,7 +19,7 @@ from common.db import device_operations, instances, nodes, servers, volume_attac
 from common.db.models import Instance, Volume, VolumeAttachment
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
-from common.states import Action
+from common.states import Action, VmState
 from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus, VolumeStatus
 
@@ -33,6 +33,7 @@ class NewAttachment:
     device: str | None = None  # accepted and chosen anew, as Nova's libvirt driver does
     tag: str | None = None
     delete_on_termination: bool = False
+    multiattach: bool = True  # the client knows of volumes for several servers
 
 
 def list_all(services: Services, context: RequestContext, server_id: str) -> Sequence[VolumeAttachment]:
@@ -59,8 +60,12 @@ def attach(services: Services, context: RequestContext, server_id: str, wanted: 
         there = volume_attachments.of_instance(session, instance.id)
         if any(row.volume_id == volume.id for row in there):
             raise InvalidRequest(f"volume {volume.id} already attached")
-        _check_reachable(session, instance, volume)
-        _reserve(session, volume, now)
+        if volume.multiattach and not wanted.multiattach:
+            raise InvalidRequest("Multiattach volumes are only supported starting with compute API version 2.60.")
+        if volume.multiattach and instance.vm_state == VmState.SHELVED_OFFLOADED:
+            raise InvalidRequest("Attaching multiattach volumes is not supported for shelved-offloaded instances.")
+        _check_reachable(session, instance, volume, there)
+        reserve(session, volume, VolumeStatus.ATTACHING, now)
         row = volume_attachments.add(session, _row(instance, volume, wanted, there), now)
         params = {"attachment_id": row.id, "device": row.device}
         begin = device_operations.begin
@@ -124,12 +129,17 @@ def _changeable(session: Session, context: RequestContext, server_id: str, actio
     return instance
 
 
-def _check_reachable(session: Session, instance: Instance, volume: Volume) -> None:
+def _check_reachable(session: Session, instance: Instance, volume: Volume, there: Sequence[VolumeAttachment]) -> None:
+    """A server that has left its node goes to where its volumes are: all of them. Raises Conflict."""
     if volume.backend == NBD:
         _check_serves(session, instance, volume)
         return
     if volume.node_id is None or volume.node_id == instance.node_id:
         return
+    if instance.node_id is None:
+        others = {volumes.get(session, row.volume_id).node_id for row in there if row.node_name is not None}
+        if others <= {None, volume.node_id}:
+            return
     node = nodes.get(session, volume.node_id)
     if node is not None and node.inventory.get("shared_volumes"):
         return
@@ -140,7 +150,11 @@ def _check_reachable(session: Session, instance: Instance, volume: Volume) -> No
 
 
 def _check_serves(session: Session, instance: Instance, volume: Volume) -> None:
-    """Both ends need a certificate. Raises Conflict."""
+    """Both ends need a certificate, and the server a node that it is served to. Raises Conflict."""
+    if instance.node_id is None:
+        raise Conflict(
+            f"Volume {volume.id} is served over NBD to one node, and server {instance.id} is on none: unshelve it first."
+        )
     for node_id in (volume.node_id, instance.node_id):
         node = nodes.get(session, node_id) if node_id else None
         if node is not None and not node.inventory.get("nbd_address"):
@@ -150,10 +164,11 @@ def _check_serves(session: Session, instance: Instance, volume: Volume) -> None:
             )
 
 
-def _reserve(session: Session, volume: Volume, now: datetime) -> None:
-    if volumes.set_status(session, volume.id, (VolumeStatus.AVAILABLE,), VolumeStatus.ATTACHING, now):
+def reserve(session: Session, volume: Volume, to: VolumeStatus, now: datetime) -> None:
+    """The volume is spoken for. Raises InvalidRequest when it can't be."""
+    if volumes.set_status(session, volume.id, (VolumeStatus.AVAILABLE,), to, now):
         return
-    if volume.multiattach and volume.status in (VolumeStatus.IN_USE, VolumeStatus.ATTACHING):
+    if volume.multiattach and volume.status in (VolumeStatus.IN_USE, VolumeStatus.ATTACHING, VolumeStatus.RESERVED):
         return
     raise InvalidRequest(
         f"Invalid input received: Invalid volume: Volume {volume.id} status must be available or downloading to reserve,"
@@ -168,7 +183,7 @@ def _row(
         "id": new_id(), "volume_id": volume.id, "project_id": volume.project_id, "instance_id": instance.id,
         "status": AttachStatus.ATTACHING, "mode": "ro" if volume.read_only else "rw",
         "device": _free_device(instance, there), "tag": wanted.tag,
-        "delete_on_termination": wanted.delete_on_termination, "node_name": instance.node_name,
+        "delete_on_termination": wanted.delete_on_termination, "node_name": instance.node_name or "",
         "connector": {"host": instance.node_name, "instance": instance.id},
     }  # fmt: skip
 
@@ -176,7 +191,9 @@ def _row(
 def _free_device(instance: Instance, there: Sequence[VolumeAttachment]) -> str:
     """The first name after the server's own disks. Raises Conflict when there is none."""
     flavor = instance.flavor
-    own = 1 + bool(flavor.get("ephemeral_gib")) + bool(flavor.get("swap_mib")) + bool(instance.config_drive)
+    parts = (instance.local_disks or {}).get("ephemeral_gib")
+    ephemeral = len(parts) if parts else bool(flavor.get("ephemeral_gib"))
+    own = 1 + ephemeral + bool(flavor.get("swap_mib")) + bool(instance.config_drive)
     taken = {row.device for row in there}
     free = [f"vd{letter}" for letter in _LETTERS[own:MOST] if f"vd{letter}" not in taken]
     if not free:

@@ -144,7 +144,7 @@ def _newest(row: Instance, page: ServerPage, audience: Reader) -> Body:
         "OS-EXT-STS:power_state": row.power_state,
         "os-extended-volumes:volumes_attached": volume_views.of_server(page.volumes.get(row.id, ()), audience),
         "OS-EXT-SRV-ATTR:hostname": row.hostname,
-        **(_for_administrators(row, host, audience) if audience.is_admin else {}),
+        **(_for_administrators(row, host, page, audience) if audience.is_admin else {}),
         "locked": row.locked,
         "locked_reason": row.locked_reason,
         "description": row.description,
@@ -161,7 +161,8 @@ def _newest(row: Instance, page: ServerPage, audience: Reader) -> Body:
     return body
 
 
-def _for_administrators(row: Instance, host: Host | None, audience: Reader) -> Body:
+def _for_administrators(row: Instance, host: Host | None, page: ServerPage, audience: Reader) -> Body:
+    roots = [each.device for each in page.volumes.get(row.id, ()) if each.boot_index == 0]
     return {
         "OS-EXT-SRV-ATTR:host": row.node_name,
         "OS-EXT-SRV-ATTR:hypervisor_hostname": row.node_name,
@@ -170,7 +171,7 @@ def _for_administrators(row: Instance, host: Host | None, audience: Reader) -> B
         "OS-EXT-SRV-ATTR:launch_index": row.launch_index,
         "OS-EXT-SRV-ATTR:kernel_id": "",
         "OS-EXT-SRV-ATTR:ramdisk_id": "",
-        "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda",
+        "OS-EXT-SRV-ATTR:root_device_name": f"/dev/{roots[0] if roots else 'vda'}",
         "host_status": _host_status(host, audience),
     }
 

@@ -70,11 +70,13 @@ def create(services: Services, context: RequestContext, wanted: NewVolume) -> Vo
 
 
 def create_in(
-    session: Session, services: Services, context: RequestContext, wanted: NewVolume, *, filling: bool = False
-) -> tuple[str, VolumePage]:
+    session: Session, services: Services, context: RequestContext, wanted: NewVolume, *, filling: bool = False,
+    for_instance: str = "",
+) -> tuple[str, VolumePage]:  # fmt: skip
     """As `create`, in the caller's transaction; the operation's id, for a hint after the commit.
 
-    filling: the volume is one of those that a group is made with.
+    filling: the volume is one of those that a group is made with. for_instance: the new server that it is a disk of, and
+    whose node is to have it.
     """
     now = services.clock.now()
     source = _source(session, context, wanted)
@@ -93,7 +95,8 @@ def create_in(
         "properties": dict(wanted.properties), "group_id": wanted.group_id,
         "scheduler_hints": dict(wanted.hints), **source.row, "volume_type_id": kind.id,
     }  # fmt: skip
-    operation_id = volumes.create(session, row, context, now, dict(source.params))
+    params = dict(source.params) | ({"for_instance": for_instance} if for_instance else {})
+    operation_id = volumes.create(session, row, context, now, params)
     return operation_id, of_rows(session, [volumes.get(session, volume_id)])
 
 
@@ -168,11 +171,12 @@ def _from_image(session: Session, context: RequestContext, image_id: str) -> Sou
             f" {' and '.join(_FORMATS)} only."
         )
     needed = max(-(-max(image.size or 0, image.virtual_size or 0) // _GIB), image.min_disk, 1)
-    kept = {"image_id": image.id, "bootable": True, "image_properties": _image_properties(image)}
+    kept = {"image_id": image.id, "bootable": True, "image_properties": image_properties(image)}
     return Source(needed, kept, {"image": images.copy_for_server(image)})
 
 
-def _image_properties(image: Image) -> dict[str, str]:
+def image_properties(image: Image) -> dict[str, str]:
+    """What a volume keeps of the image that its bytes are from."""
     known = {
         "image_id": image.id, "image_name": image.name or "", "checksum": image.checksum or "",
         "container_format": image.container_format or "", "disk_format": image.disk_format or "",

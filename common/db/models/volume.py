@@ -91,7 +91,7 @@ class VolumeAttachment(Base):
     """A volume's place at a server. A server has a volume once; the row is kept when it is over.
 
     boot_index 0: the server boots from it. instance_id is no foreign key: other services may attach for guests of
-    their own.
+    their own. node_name: None for what others attach; "" for a disk of a server that is on no node.
     """
 
     __tablename__ = "volume_attachments"
@@ -113,6 +113,8 @@ class VolumeAttachment(Base):
     status: Mapped[str] = mapped_column(sa.String(32))
     mode: Mapped[str] = mapped_column(sa.String(8), default="rw")
     device: Mapped[str | None] = mapped_column(sa.String(64))  # "vdb", as the guest's hypervisor has it
+    bus: Mapped[str] = mapped_column(sa.String(8), default="virtio", server_default="virtio")
+    device_type: Mapped[str] = mapped_column(sa.String(8), default="disk", server_default="disk")  # or "cdrom"
     tag: Mapped[str | None] = mapped_column(sa.String(64))
     boot_index: Mapped[int | None]
     delete_on_termination: Mapped[bool] = mapped_column(default=False)

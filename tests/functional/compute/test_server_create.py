@@ -78,7 +78,7 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
     ("address", {"accessIPv4": "1.2.3"}, 400, "accessIPv4"),
     ("personality", {"personality": [{"path": "/etc/passwd", "contents": "eA=="}]}, 400, "'personality' unexpected"),
     ("volume", {"block_device_mapping_v2": [{"source_type": "volume", "uuid": new_id(), "boot_index": 0,
-                                             "destination_type": "volume"}]}, 400, "no volumes"),
+                                             "destination_type": "volume"}]}, 400, "failed to get volume"),
     ("network", {"networks": [{"uuid": new_id()}]}, 400, "could not be found."),
     ("network text", {"networks": [{"uuid": "private"}]}, 400, "networks"),
     ("port", {"networks": [{"port": new_id()}]}, 400, "Port id"),
@@ -264,7 +264,7 @@ def test_blank_devices_divide_what_the_flavor_has(cloud: Cloud) -> None:
         ([{**blank, "volume_size": 1, "boot_index": 0}], "can't be booted"),
         ([{**blank, "volume_size": 0}], "whole number above 0"),
         ([{**blank, "volume_size": 1, "guest_format": "ntfs"}], "formatted as ext4"),
-        ([{**blank, "volume_size": 1, "uuid": new_id()}], "has no source"),
+        ([{**blank, "volume_size": 1, "uuid": new_id()}], "Invalid device UUID"),
         (devices[:1] * 2, "Boot sequence"),
     ):
         reply = cloud.create(flavorRef="roomy", block_device_mapping_v2=wrong)

@@ -1,0 +1,181 @@
+"""The volumes that a server is created with: placed beside it, waited for, its disks from then on, or given up.
+
+The request has reserved those that were there and begun those that are to be made (volume_create waits for the node that
+is chosen here). Rows of attachments that are not the server's disks yet are `reserved`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common.db import nodes, volume_attachments, volume_services, volume_snapshots, volume_types, volumes
+from common.db.models import Instance, Volume, VolumeAttachment
+from common.db.nodes import Amounts
+from common.errors import CloudError
+from common.placement.request import PlacementRequest
+from common.placement.view import NodeView
+from common.saga.model import Outcome, StepContext, Wait
+from common.volume_capabilities import FILES, NBD
+from common.volume_states import AttachStatus, VolumeAction, VolumeStatus
+from scheduler import volume_places
+from scheduler.sagas.shared import asked_by
+
+_POLL_S = 0.2
+_BEING_MADE = (VolumeStatus.CREATING, VolumeStatus.DOWNLOADING)
+_READY = (VolumeStatus.AVAILABLE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.IN_USE)
+_WAITING = (AttachStatus.RESERVED, AttachStatus.ATTACHING)
+
+
+class VolumeNotReady(CloudError):
+    """A volume that a server was to have could not be made, or has gone."""
+
+    code = "volume_not_ready"
+
+
+def needed(context: StepContext) -> bool:
+    return bool(context.params.get("volumes"))
+
+
+def unplaced(session: Session, context: StepContext) -> list[Volume]:
+    """Those that are to be made where the server will be."""
+    found = [volumes.get(session, each, deleted=True) for each in context.params.get("made_volumes", ())]
+    return [volume for volume in found if volume.node_id is None and not volume.deleted]
+
+
+def beside(session: Session, request: PlacementRequest, made: list[Volume]) -> PlacementRequest:
+    """The request, with what the volumes ask of a node: room, what their types say, and the bytes they are made of."""
+    if not made:
+        return request
+    specs: dict[str, str] = {}  # of all types; the guest opens the files itself
+    homes: set[str] = set()
+    for volume in made:
+        specs.update(volume_types.specs_of(session, volume.volume_type_id))
+        source = _home_of_source(session, volume)
+        if source is not None and not volume_places.is_shared(session, source):
+            homes.add(source)
+    amounts = replace(request.amounts, disk_gib=request.amounts.disk_gib + sum(volume.size_gib for volume in made))
+    specs["volume_backend_name"] = FILES
+    request = replace(
+        request, amounts=amounts, volume_specs=specs, closed_to_volumes=volume_services.closed_hosts(session)
+    )
+    if not homes:
+        return request
+    allowed = frozenset(homes) if len(homes) == 1 else frozenset()
+    return replace(request, same_nodes=allowed if request.same_nodes is None else allowed & request.same_nodes)
+
+
+def _home_of_source(session: Session, volume: Volume) -> str | None:
+    if volume.snapshot_id:
+        return volume_snapshots.get(session, volume.snapshot_id, deleted=True).node_id
+    return volumes.get(session, volume.source_volume_id, deleted=True).node_id if volume.source_volume_id else None
+
+
+def claim(session: Session, context: StepContext, node: NodeView, made: list[Volume]) -> bool:
+    """Claim the volumes' room on the server's node and place them there; False: it has not enough, and nothing is claimed."""
+    claimed: list[Volume] = []
+    for volume in made:
+        amounts = Amounts(vcpus=0, memory_mib=0, disk_gib=volume.size_gib)
+        if not nodes.claim(
+            session, consumer_id=volume.id, node_id=node.id, amounts=amounts, project_id=volume.project_id,
+            user_id=volume.user_id, now=context.now, purpose=volumes.PURPOSE,
+        ):  # fmt: skip
+            for each in claimed:
+                nodes.release(session, consumer_id=each.id, node_id=node.id, purpose=volumes.PURPOSE)
+            return False
+        claimed.append(volume)
+    for volume in claimed:
+        disk_format = "raw" if volume.multiattach else context.config.storage.volume_format
+        volumes.place(session, volume, node.id, node.name, disk_format, context.now, backend=FILES)
+    return True
+
+
+def attach(session: Session, context: StepContext) -> Outcome:
+    """Wait until all are whole and nobody works on their bytes; then they are the server's disks.
+
+    Raises VolumeNotReady.
+    """
+    rows = _mine(session, context.instance_id)
+    for volume_id in context.params.get("made_volumes", ()):
+        if volume_id not in {row.volume_id for row in rows}:
+            raise VolumeNotReady(f"Block Device Mapping failed: volume {volume_id} is no longer the server's.")
+    found = [volumes.get(session, row.volume_id, deleted=True) for row in rows]
+    for volume in found:
+        if volume.deleted or volume.status not in (*_READY, *_BEING_MADE):
+            raise _not_ready(volume)
+    if any(volume.status in _BEING_MADE for volume in found):
+        return Wait(_POLL_S)
+    held: list[str] = []
+    for volume in sorted(found, key=lambda each: each.id):
+        if not volumes.hold(session, volume.id, context.operation.id):
+            for each in held:
+                volumes.let_go(session, each, context.operation.id)
+            return Wait(_POLL_S)
+        held.append(volume.id)
+    node_name = context.results["claim"]["node"]
+    for row in rows:
+        volume_attachments.move(
+            session, row.id, _WAITING, AttachStatus.ATTACHED, context.now, attached_at=context.now,
+            node_name=node_name, connector={"host": node_name, "instance": context.instance_id},
+        )  # fmt: skip
+        volumes.settle(session, row.volume_id, context.now)
+    return {"volumes": held}
+
+
+def _not_ready(volume: Volume) -> VolumeNotReady:
+    why = (volume.fault or {}).get("message", "")
+    return VolumeNotReady(
+        f"Block Device Mapping failed: volume {volume.id} did not become available, its status is"
+        f" {'deleted' if volume.deleted else volume.status}.",
+        detail=str((volume.fault or {}).get("detail", "")) or why,
+    )
+
+
+def reserve_again(session: Session, context: StepContext) -> None:
+    """As before `attach`: spoken for, and no disks of a guest."""
+    for row in _mine(session, context.instance_id):
+        volumes.let_go(session, row.volume_id, context.operation.id)
+        volume_attachments.move(
+            session, row.id, (AttachStatus.ATTACHED,), AttachStatus.RESERVED, context.now, attached_at=None,
+            node_name="", connector={"instance": context.instance_id},
+        )  # fmt: skip
+        volumes.settle(session, row.volume_id, context.now)
+
+
+def let_go(session: Session, context: StepContext) -> None:
+    """The guest has them: others may have copies made of them again."""
+    for volume_id in context.results.get("attach_volumes", {}).get("volumes", ()):
+        volumes.let_go(session, volume_id, context.operation.id)
+
+
+def give_up(session: Session, context: StepContext) -> None:
+    """The server is not to be: its volumes are free, and those that were made for it go. Harmless when repeated."""
+    made: list[str] = context.params.get("made_volumes", [])
+    for row in _mine(session, context.instance_id):
+        volumes.let_go(session, row.volume_id, context.operation.id)
+        volume_attachments.end(session, row.id, context.now)
+        volumes.settle(session, row.volume_id, context.now)
+    for volume_id in made:
+        volume = volumes.get(session, volume_id, deleted=True)
+        if not volume.deleted and volume.status != VolumeStatus.DELETING:
+            volumes.begin(session, volume, VolumeAction.FORCE_DELETE, asked_by(context), context.now)
+
+
+def _mine(session: Session, instance_id: str) -> list[VolumeAttachment]:
+    """Of the compute service's rows; others' records are none of its disks."""
+    return [row for row in volume_attachments.of_instance(session, instance_id) if row.node_name is not None]
+
+
+def moved(session: Session, instance: Instance, now: Any) -> None:
+    """Say of the server's volumes that they are attached on its node."""
+    for row in _mine(session, instance.id):
+        served = (
+            volumes.get(session, row.volume_id, deleted=True).backend == NBD
+        )  # to one node, for as long as it has it
+        if not served and row.node_name != (instance.node_name or ""):
+            volume_attachments.change(
+                session, row.id, node_name=instance.node_name or "", updated_at=now,
+                connector={"host": instance.node_name, "instance": instance.id},
+            )  # fmt: skip
