@@ -48,6 +48,7 @@ from compute_agent.queries import Queries
 from compute_agent.recovery import Recovery
 from compute_agent.snapshots import Snapshots
 from compute_agent.specs import Specs
+from compute_agent.starved import Room, StarvedGuests
 from compute_agent.storage.base import Storage
 from compute_agent.task import Job, Restart, Task
 from compute_agent.upkeep import Upkeep
@@ -247,6 +248,7 @@ class Agent:
         self._upkeep = Upkeep(
             clock=self.clock, networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
             outbox=self.outbox, metrics=self.metrics, healthy=self.hypervisor.healthy, on_unhealthy=self._give_up,
+            starved=StarvedGuests(self.hypervisor, self.specs, self.lanes.busy, Room.of(self.config)),
         )  # fmt: skip
 
     def _submit(self, task: Task) -> None:

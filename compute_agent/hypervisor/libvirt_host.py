@@ -50,6 +50,7 @@ class DomainRow:
     instance_id: str
     power: PowerState
     metadata: str | None
+    starved: bool = False  # paused by QEMU, since a disk had no room for what the guest wrote
 
 
 @dataclass(frozen=True)
@@ -404,7 +405,7 @@ class LibvirtHost:
 
     def _row_of(self, domain: Any) -> DomainRow | None:
         try:
-            power = _power(*domain.state())
+            state, reason = domain.state()
             metadata = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, self._metadata_uri)
         except libvirt.libvirtError as err:
             if err.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
@@ -412,7 +413,8 @@ class LibvirtHost:
             if err.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN_METADATA:
                 raise
             metadata = None
-        return DomainRow(domain.UUIDString(), power, metadata)
+        starved = (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+        return DomainRow(domain.UUIDString(), _power(state, reason), metadata, starved)
 
     def _on_running(
         self, instance_id: str, what: str, action: Callable[[Any], object], deadline_s: float = LIBVIRT_QUICK_S

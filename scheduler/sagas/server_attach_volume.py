@@ -14,7 +14,7 @@ from common.deadlines import PLUG_S, WAIT_FOR_VOLUME_S
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import AttachStatus
 from scheduler.sagas.shared import NodeSilent, device_stuck, device_unwound, report_error
-from scheduler.sagas.volume_disks import hold, let_go, plug_volume, unplug_volume
+from scheduler.sagas.volume_disks import hold, is_unknown, leave_unknown, let_go, plug_volume, unplug_in_undo
 
 
 def saga() -> Saga:
@@ -22,16 +22,19 @@ def saga() -> Saga:
         kind="server_attach_volume",
         steps=(
             Local("hold", do=hold, undo=release, deadline_s=WAIT_FOR_VOLUME_S),
-            Remote("plug_volume", do=plug, undo=unplug_volume, failed=report_error, deadline_s=PLUG_S),
+            Remote("plug_volume", do=plug, undo=unplug_in_undo, failed=report_error, deadline_s=PLUG_S),
             Local("finish", do=finish),
         ),
         unwound=device_unwound,
-        stuck=device_stuck,
+        stuck=stuck,
     )
 
 
 def release(session: Session, context: StepContext) -> None:
-    """The reservation that the request made is over, too."""
+    """The reservation that the request made is over, too, unless the guest may have the disk."""
+    if is_unknown(context):
+        leave_unknown(session, context, context.operation.error or {})
+        return
     let_go(session, context)
     volume_attachments.end(session, context.params["attachment_id"], context.now)
     volumes.settle(session, context.params["device_id"], context.now)
@@ -53,3 +56,8 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     )  # fmt: skip
     volumes.settle(session, context.params["device_id"], context.now)
     return {}
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    leave_unknown(session, context, error)
+    device_stuck(session, context, error)

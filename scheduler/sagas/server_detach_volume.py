@@ -14,7 +14,7 @@ from common.deadlines import UNPLUG_S, WAIT_FOR_VOLUME_S
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import AttachStatus
 from scheduler.sagas.shared import NodeSilent, device_stuck, device_unwound, report_error
-from scheduler.sagas.volume_disks import hold, let_go, plug_volume, unplug_volume
+from scheduler.sagas.volume_disks import hold, is_unknown, leave_unknown, let_go, plug_in_undo, unplug_volume
 
 
 def saga() -> Saga:
@@ -22,11 +22,11 @@ def saga() -> Saga:
         kind="server_detach_volume",
         steps=(
             Local("hold", do=hold, undo=keep, deadline_s=WAIT_FOR_VOLUME_S),
-            Remote("unplug_volume", do=unplug, undo=plug_volume, failed=report_error, deadline_s=UNPLUG_S),
+            Remote("unplug_volume", do=unplug, undo=plug_in_undo, failed=report_error, deadline_s=UNPLUG_S),
             Local("finish", do=finish),
         ),
         unwound=device_unwound,
-        stuck=device_stuck,
+        stuck=stuck,
     )
 
 
@@ -41,7 +41,10 @@ def unplug(session: Session, context: StepContext) -> Send:
 
 
 def keep(session: Session, context: StepContext) -> None:
-    """The guest has the disk still."""
+    """The guest has the disk still, as far as anybody knows."""
+    if is_unknown(context):
+        leave_unknown(session, context, context.operation.error or {})
+        return
     let_go(session, context)
     detaching = (AttachStatus.DETACHING,)
     volume_attachments.move(
@@ -53,5 +56,11 @@ def keep(session: Session, context: StepContext) -> None:
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     let_go(session, context)
     volume_attachments.end(session, context.params["attachment_id"], context.now)
+    volumes.set_fault(session, context.params["device_id"], None, context.now)
     volumes.settle(session, context.params["device_id"], context.now)
     return {}
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    leave_unknown(session, context, error)
+    device_stuck(session, context, error)

@@ -46,7 +46,7 @@ def saga() -> Saga:
             Local("finish", do=finish),
         ),
         unwound=action_unwound,
-        stuck=action_stuck,
+        stuck=stuck,
     )
 
 
@@ -165,3 +165,9 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     let_go(session, context)
     return end_action(session, context, launched_at=context.now)
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """What it was to be made from is free again; the volume keeps its claim, since its file may be on the node."""
+    let_go(session, context)
+    action_stuck(session, context, error)

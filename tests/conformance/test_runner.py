@@ -83,6 +83,21 @@ def test_the_page_takes_each_area_as_it_was_measured_last(tmp_path: Path) -> Non
     assert f"| network | 1 / {len(network)} | 0 | 0 | {len(network) - 1} | yes | old |" in text
 
 
+def test_an_area_without_results_stays_as_the_page_has_it(tmp_path: Path) -> None:
+    image, network = (lists.counted()[area] for area in (Area.IMAGE, Area.NETWORK))
+    first, second = Kept(tmp_path / "first"), Kept(tmp_path / "second")
+    first.add(Result(image[0], "failed", "why"))
+    first.add(Result(image[-1], "passed"))
+    page = report.render(report.rows([first]))
+    second.add(Result(network[0], "passed"))
+    again = report.render(report.rows([second]), report.earlier(page))
+    kept = [line for line in page.splitlines() if line.startswith(("| image |", "| tempest.api.image"))]
+    assert len(kept) == 2
+    assert [line for line in again.splitlines() if line in kept] == kept
+    assert f"| network | 1 / {len(network)} |" in again
+    assert "| all | 2 / " in again
+
+
 def test_the_page_is_there_and_names_every_area() -> None:
     text = report.PAGE.read_text()
     for area, names in lists.counted().items():

@@ -136,6 +136,12 @@ def _check_reachable(session: Session, instance: Instance, volume: Volume) -> No
 
 
 def _reserve(session: Session, volume: Volume, now: datetime) -> None:
+    others = [row for row in volume_attachments.of_volume(session, volume.id) if row.node_name is not None]
+    if others and not volume.multiattach:  # whatever the status says: an administrator may have reset it
+        raise InvalidRequest(
+            f"Invalid input received: Invalid volume: Volume {volume.id} is a disk of server {others[0].instance_id}, or"
+            " may be; detach it there."
+        )
     if volumes.set_status(session, volume.id, (VolumeStatus.AVAILABLE,), VolumeStatus.ATTACHING, now):
         return
     if volume.multiattach and volume.status in (VolumeStatus.IN_USE, VolumeStatus.ATTACHING):
