@@ -19,10 +19,16 @@ OPENSTACK: Final[dict[str, str]] = {
         "address scope", "address", list="ListAddressScopes", show="ShowAddressScope", create="CreateAddressScope",
         delete="DeleteAddressScopes", set="SetAddressScope",
     ),
+    **_noun(
+        "aggregate", "aggregate", list="ListAggregates", show="ShowAggregate", create="CreateAggregate",
+        delete="DeleteAggregates", set="SetAggregate", unset="UnsetAggregate", add_host="AddHost", remove_host="RemoveHost",
+    ),
     **_noun("availability zone", "host", list="ListZones"),
     **_noun("catalog", "catalog", list="ListCatalog", show="ShowCatalog"),
     **_noun("compute service", "host", list="ListComputeServices", set="SetComputeService"),
     **_noun("console log", "server_actions", show="ShowConsoleLog"),
+    **_noun("console url", "console", show="ShowConsoleUrl"),
+    **_noun("console connection", "console", show="ShowConsoleConnection"),
     **_noun("endpoint", "catalog", list="ListEndpoints", show="ShowEndpoint", create="CreateEndpoint", delete="DeleteEndpoints"),
     **_noun(
         "flavor", "flavor", list="ListFlavors", show="ShowFlavor", create="CreateFlavor", delete="DeleteFlavors",
@@ -36,7 +42,7 @@ OPENSTACK: Final[dict[str, str]] = {
         "floating ip port forwarding", "port_forwarding", list="ListForwardings", show="ShowForwarding",
         create="CreateForwarding", delete="DeleteForwardings", set="SetForwarding",
     ),
-    **_noun("hypervisor", "host", list="ListHypervisors", show="ShowHypervisor"),
+    **_noun("hypervisor", "host", list="ListHypervisors", show="ShowHypervisor", stats_show="ShowHypervisorStats"),
     **_noun(
         "image", "image", list="ListImages", show="ShowImage", create="CreateImage", save="SaveImage", set="SetImage",
         unset="UnsetImage", delete="DeleteImages",
@@ -125,6 +131,9 @@ OPENSTACK: Final[dict[str, str]] = {
     **_noun("server image", "server_image", create="CreateServerImage"),
     **_noun("server backup", "server_image", create="CreateServerBackup"),
     **_noun("server event", "server_event", list="ListEvents", show="ShowEvent"),
+    **_noun(
+        "server group", "server_group", list="ListGroups", show="ShowGroup", create="CreateGroup", delete="DeleteGroups"
+    ),
     **_noun("service", "catalog", list="ListServices", show="ShowService", create="CreateService", delete="DeleteServices"),
     **_noun(
         "subnet", "subnet", list="ListSubnets", show="ShowSubnet", create="CreateSubnet", delete="DeleteSubnets",
@@ -135,6 +144,7 @@ OPENSTACK: Final[dict[str, str]] = {
         delete="DeleteSubnetPools", set="SetSubnetPool", unset="UnsetSubnetPool",
     ),
     **_noun("token", "catalog", issue="IssueToken", revoke="RevokeToken"),
+    **_noun("usage", "usage", list="ListUsage", show="ShowUsage"),
     **_noun("user", "user", list="ListUsers", show="ShowUser", create="CreateUser", delete="DeleteUsers", set="SetUser"),
     **_noun(
         "volume", "volume", list="ListVolumes", show="ShowVolume", create="CreateVolume", delete="DeleteVolumes",

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from common import log
 from common.context import RequestContext
-from common.db import volume_attachments, volume_messages, volumes
+from common.db import volume_attachments, volume_exports, volume_messages, volumes
 from common.db.models import Instance, Operation, VolumeAttachment
 from common.db.volume_messages import ResourceType
 from common.errors import CloudError
@@ -62,6 +62,9 @@ def of_instance(session: Session, instance_id: str, context: RequestContext, now
 
 def _free(session: Session, row: VolumeAttachment, context: RequestContext, now: datetime) -> None:
     volume_attachments.end(session, row.id, now)
+    export = volume_exports.of_attachment(session, row.id)
+    if export is not None:
+        volume_exports.begin_withdrawal(session, export, context, now)
     volumes.settle(session, row.volume_id, now)
     volume = volumes.get(session, row.volume_id, deleted=True)
     deletable = not volumes.has_snapshots(session, volume.id) and volume.status == VolumeStatus.AVAILABLE

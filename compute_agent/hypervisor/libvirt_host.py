@@ -173,6 +173,16 @@ class LibvirtHost:
     def pause(self, instance_id: str) -> None:
         self._on_running(instance_id, "pausing the guest", lambda domain: domain.suspend())
 
+    def is_stalled(self, instance_id: str) -> bool:
+        """True when it paused by itself, because a disk failed."""
+        paused = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]
+
+        def ask(connection: Any) -> bool:
+            domain = _find(connection, instance_id)
+            return domain is not None and domain.state() == paused
+
+        return self._run(instance_id, "looking why the guest is paused", ask)
+
     def save(self, instance_id: str) -> None:
         """Write the memory to libvirt's folder and end the domain; it will run when it is started from that."""
         flags = libvirt.VIR_DOMAIN_SAVE_RUNNING
@@ -413,8 +423,7 @@ class LibvirtHost:
             if err.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN_METADATA:
                 raise
             metadata = None
-        starved = (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
-        return DomainRow(domain.UUIDString(), _power(state, reason), metadata, starved)
+        return DomainRow(domain.UUIDString(), _power(state, reason), metadata, _starved(domain, state, reason))
 
     def _on_running(
         self, instance_id: str, what: str, action: Callable[[Any], object], deadline_s: float = LIBVIRT_QUICK_S
@@ -462,6 +471,13 @@ def _power(state: int, reason: int) -> PowerState:
     if state == libvirt.VIR_DOMAIN_SHUTOFF and reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
         return PowerState.CRASHED
     return _POWER.get(state, PowerState.UNKNOWN)
+
+
+def _starved(domain: Any, state: int, reason: int) -> bool:
+    """Whether QEMU has paused it since a disk has no room; one whose disk failed otherwise is stalled, not starved."""
+    if (state, reason) != (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR):
+        return False
+    return libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE in domain.diskErrors().values()
 
 
 def _find(connection: Any, instance_id: str) -> Any:
