@@ -71,6 +71,8 @@ PROJECT = Kind("project", "identity", "/projects", "project", "projects")
 USER = Kind("user", "identity", "/users", "user", "users")
 ROLE = Kind("role", "identity", "/roles", "role", "roles")
 DOMAIN = Kind("domain", "identity", "/domains", "domain", "domains")
+USER_GROUP = Kind("group", "identity", "/groups", "group", "groups")
+REGION = Kind("region", "identity", "/regions", "region", "regions", names=False, name_key="id")
 SERVICE = Kind("service", "identity", "/services", "service", "services")
 ENDPOINT = Kind("endpoint", "identity", "/endpoints", "endpoint", "endpoints", names=False)
 

@@ -33,6 +33,8 @@ THINGS = (
     ("demo", "subnet pool create --pool-prefix 10.96.0.0/12 --address-scope compared compared"),
     ("demo", "network trunk create --parent-port compared compared"), ("admin", "network qos policy create --share compared"),
     ("admin", "network qos rule create --type bandwidth-limit --max-kbps 1000 --egress compared"),
+    ("admin", "group create --description d compared"), ("admin", "group add user compared demo"),
+    ("admin", "application credential create --role member --description d compared"),
     ("admin", "aggregate create --zone nova --property a=b compared"),
     ("admin", "server group create --policy anti-affinity compared"), ("admin", "quota set --volumes 8 --floating-ips 6 other"),
     ("admin", "volume type create --description d --property a=b compared"),
@@ -71,6 +73,9 @@ SAME = {
         "ip availability list", "ip availability show compared", "network list --long", "aggregate list",
         "aggregate list --long", "aggregate show compared", "server group list", "server group list --long",
         "server group show compared", "quota list --volume",
+        "domain list", "domain show default", "group list --long", "group show compared",
+        "group list --user demo", "user list --group compared", "region list", "region show RegionOne", "implied role list",
+        "application credential list", "application credential show compared", "access rule list", "keypair list --project demo",
     ),
 }  # fmt: skip
 #: columns only: their values change between two looks, or are the SDK's own invention where the API says nothing

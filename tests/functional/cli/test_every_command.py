@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from cli.commands import OPENSTACK
+from tests.fixtures.api import PASSWORD
 from tests.fixtures.live_cloud import PUBLIC_KEY, LiveCloud
 from tests.fixtures.terminal import typed
 from tests.functional.cli.lines_compute import COMPUTE
+from tests.functional.cli.lines_identity import IDENTITY
 from tests.functional.cli.lines_network import NETWORK
 from tests.functional.cli.lines_volume import VOLUME
 from tests.functional.image.imports import disk, foreign
@@ -104,14 +106,14 @@ LINES: tuple[tuple[str, str, int], ...] = (
 
 #: what this cloud has nothing for: no guest to log in to, no gateway to put a router on
 NOT_HERE = ["network agent add router", "network agent remove router", "server ssh"]
-EVERY = (*LINES, *VOLUME, *NETWORK, *COMPUTE)
+EVERY = (*LINES, *VOLUME, *NETWORK, *COMPUTE, *IDENTITY)
 
 
 def test_every_command(live_cloud: LiveCloud, tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_text(PUBLIC_KEY)
     (tmp_path / "disk").write_bytes(b"y" * 4096)
     (tmp_path / "machine.ova").write_bytes(ova(foreign(disk(tmp_path), "vmdk").read_bytes()))
-    known: dict[str, Any] = {"folder": tmp_path}
+    known: dict[str, Any] = {"folder": tmp_path, "password": PASSWORD}
     for user, line, code in EVERY:
         words, _, kept = line.format(**known).partition(" >> ")
         done = typed(live_cloud, f"{words} -f json" if kept else words, user)
