@@ -1,16 +1,22 @@
-"""docs/conformance.md: the counts by area, from the kept results of whatever commits they were measured at."""
+"""docs/conformance.md: the counts by area, from the kept results of whatever commits they were measured at.
+
+Results are kept on the machine that has measured them: what the page says of areas without any here stays.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.conformance import lists
 from tests.conformance.lists import Area
 from tests.conformance.results import TOP, Kept, Result
 
 PAGE = TOP / "docs/conformance.md"
+_AREA = re.compile(r"^\| (\w+) \| (\d+) / \d+ \| \d+ \|.*$", re.MULTILINE)
+_MODULE = re.compile(r"^\| ([\w.]+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
 _HEAD = """# Conformance
 
 What OpenStack's own tests say: tempest 47 and its keystone, glance, neutron and cinder plugins, a selection spread evenly over
@@ -23,8 +29,7 @@ with its reason. A skipped test is not a passed one. Written by `devstack/confor
     devstack/conformance identity --again      # anew
     devstack/conformance --report              # this page
 
-Results are kept by commit in `~/.local/state/cumulet/conformance` (or `$CUMULET_CONFORMANCE_DIR`); an area of which none are
-kept there stays as this page has it. As long as the cloud
+Results are kept by commit in `~/.local/state/cumulet/conformance` (or `$CUMULET_CONFORMANCE_DIR`). As long as the cloud
 has no routers, the runner has servers reached by their address on the network `shared`; `--fixed-network NAME` does that with
 any cloud. Where no guests took part the driver was `fake`: servers get ACTIVE and nobody logs in to them. The default test
 command runs the {sample} tests of `sample.txt`, which need no guest.
@@ -62,29 +67,19 @@ def rows(kept: Sequence[Kept]) -> list[Row]:
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """What the page says already: by area its line and how many passed, and by module how many failed and were skipped."""
+class Before:
+    """What a page says: the lines of areas, with how many passed; failed and skipped by module."""
 
-    lines: Mapping[Area, str] = field(default_factory=dict)
-    passed: Mapping[Area, int] = field(default_factory=dict)
-    modules: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-
-
-def earlier(page: str) -> Earlier:
-    """Read from the page's own tables."""
-    lines, passed, modules = {}, {}, {}
-    for line in page.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if cells[0] in set(Area):
-            lines[Area(cells[0])], passed[Area(cells[0])] = line, int(cells[1].partition("/")[0])
-        elif len(cells) == 3 and "." in cells[0] and cells[1].isdigit() and cells[2].isdigit():
-            modules[cells[0]] = int(cells[1]), int(cells[2])
-    return Earlier(lines, passed, modules)
+    areas: Mapping[str, tuple[str, int]]
+    modules: Mapping[str, tuple[int, int]]
 
 
-def render(found: Sequence[Row], before: Earlier | None = None) -> str:
-    """before: what stays of areas that have no result now."""
-    before = before or Earlier()
+def read(page: str) -> Before:
+    areas = {found[1]: (found[0], int(found[2])) for found in _AREA.finditer(page)}
+    return Before(areas, {found[1]: (int(found[2]), int(found[3])) for found in _MODULE.finditer(page)})
+
+
+def render(found: Sequence[Row], before: Before) -> str:
     head = _HEAD.format(out=len(lists.not_counted()), sample=len(lists.sample()))
     lines = [
         "| area | passed / counted | failed | skipped | not run | guests | commit | day |",
@@ -92,20 +87,23 @@ def render(found: Sequence[Row], before: Earlier | None = None) -> str:
     ]
     passed = 0
     for row in found:
-        counts, total = row.counts, sum(row.counts.values())
-        if not total and row.area in before.lines:
-            passed += before.passed[row.area]
-            lines.append(before.lines[row.area])
-            continue
-        passed += counts["passed"]
-        day = max((result.at for result in row.results.values()), default="")[:10]
-        guests = "yes" if total and all(result.guests for result in row.results.values()) else "no"
-        lines.append(
-            f"| {row.area} | {counts['passed']} / {row.counted} | {counts['failed']} | {counts['skipped']} "
-            f"| {row.counted - total} | {guests} | {row.commit or '-'} | {day or '-'} |"
-        )
+        line, of_area = _line(row) if row.results else before.areas.get(row.area, _line(row))
+        lines.append(line)
+        passed += of_area
     lines.append(f"| all | {passed} / {sum(row.counted for row in found)} | | | | | | |")
     return head + "\n".join(lines) + "\n" + _otherwise() + _reasons(found, before)
+
+
+def _line(row: Row) -> tuple[str, int]:
+    """As the page has it, and how many passed."""
+    counts, total = row.counts, sum(row.counts.values())
+    day = max((result.at for result in row.results.values()), default="")[:10]
+    guests = "yes" if total and all(result.guests for result in row.results.values()) else "no"
+    line = (
+        f"| {row.area} | {counts['passed']} / {row.counted} | {counts['failed']} | {counts['skipped']} "
+        f"| {row.counted - total} | {guests} | {row.commit or '-'} | {day or '-'} |"
+    )
+    return line, counts["passed"]
 
 
 def _otherwise() -> str:
@@ -116,15 +114,15 @@ def _otherwise() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _reasons(found: Sequence[Row], before: Earlier) -> str:
+def _reasons(found: Sequence[Row], before: Before) -> str:
     """Where the tests that do not pass are: modules with most of them first."""
     lines = ["", "## What does not pass, by module", "", "| module | failed | skipped |", "|---|---|---|"]
     failed: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
-    unmeasured = {row.area for row in found if not row.results}
-    for module, numbers in before.modules.items():
-        if lists.area_of(f"{module}.Class.test") in unmeasured:
-            failed[module], skipped[module] = numbers
+    kept = {row.area for row in found if not row.results}
+    for module, (failures, skips) in before.modules.items():
+        if lists.area_of(f"{module}.Class.test") in kept:
+            failed[module], skipped[module] = failures, skips
     for row in found:
         for name, result in row.results.items():
             module = ".".join(name.split(".")[:-2])
@@ -138,4 +136,4 @@ def _reasons(found: Sequence[Row], before: Earlier) -> str:
 
 
 def write(kept: Sequence[Kept]) -> None:
-    PAGE.write_text(render(rows(kept), earlier(PAGE.read_text())))
+    PAGE.write_text(render(rows(kept), read(PAGE.read_text())))
