@@ -99,7 +99,7 @@ def _endpoints() -> list[tuple[str, Api, list[Route]]]:
 def _url_map() -> Map:
     """Made once: compiling some hundred rules takes a tenth of a second, and tests make many applications."""
     rules = [
-        Rule(path, endpoint=endpoint, methods=METHODS)
+        Rule(path, endpoint=endpoint, methods=METHODS, strict_slashes=api.exact)
         for endpoint, api, _ in _endpoints()
         for path in _paths(api, endpoint.partition(":")[2])
     ]

@@ -51,6 +51,7 @@ class Route:
 class Api:
     """One OpenStack API: `prefix` is where it hangs on the listener ("/compute/v2.1").
 
+    exact: a slash at the end names something else, which is not there.
     either_dash: clients write the names of collections with "-" or with "_", as they like.
     project_prefix: where it hangs too, with the caller's project in the path as <caller_project_id>; "" for nowhere.
     """
@@ -63,6 +64,7 @@ class Api:
     request_id_headers: tuple[str, ...] = field(default=("x-openstack-request-id",))
     project_prefix: str = ""
     either_dash: bool = False
+    exact: bool = False
 
     def other_spelling(self, route_path: str) -> str:
         """The path below `prefix` with the first name in it written the other way; the same where there is none."""

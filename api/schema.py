@@ -61,13 +61,17 @@ STRICT_BOOLEAN: Schema = {"type": "boolean"}
 
 
 def integer(lowest: int, highest: int = 2**31 - 1) -> Schema:
-    """A number, or the text of one, as compute's clients send both."""
+    """A number from -1, 0 or 1 on, or the text of one, as compute's clients send both."""
     return {
         "anyOf": [
             {"type": "integer", "minimum": lowest, "maximum": highest},
-            {"type": "string", "pattern": r"^-?[0-9]+\Z", "maxLength": 12},
+            {"type": "string", "pattern": _DIGITS[lowest], "maxLength": 12},
         ]
     }
+
+
+#: the same bounds for the text of a number; nine digits are always below 2**31
+_DIGITS = {-1: r"^(-1|0*[0-9]{1,9})\Z", 0: r"^0*[0-9]{1,9}\Z", 1: r"^0*[1-9][0-9]{0,8}\Z"}
 
 
 def as_boolean(value: Any) -> bool:

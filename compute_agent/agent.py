@@ -51,6 +51,7 @@ from compute_agent.queries import Queries
 from compute_agent.recovery import Recovery
 from compute_agent.snapshots import Snapshots
 from compute_agent.specs import Specs
+from compute_agent.starved import Room, StarvedGuests
 from compute_agent.storage.base import Storage
 from compute_agent.task import Job, Restart, Task
 from compute_agent.upkeep import Upkeep
@@ -268,6 +269,7 @@ class Agent:
             volume_watch=self._volume_watch,
             clock=self.clock, networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
             outbox=self.outbox, metrics=self.metrics, healthy=self.hypervisor.healthy, on_unhealthy=self._give_up,
+            starved=StarvedGuests(self.hypervisor, self.specs, self.lanes.busy, Room.of(self.config)),
         )  # fmt: skip
 
     def _submit(self, task: Task) -> None:

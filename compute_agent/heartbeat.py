@@ -126,5 +126,5 @@ class Heartbeats:
         off = state.power in (PowerState.SHUTDOWN, PowerState.CRASHED)
         return DomainDigest(
             instance_id=state.instance_id, epoch=state.epoch, generation=generation, power=state.power, busy=busy,
-            stopped_by_node=off and self._stopped.holds(state.instance_id, state.epoch, state.generation),
+            starved=state.starved, stopped_by_node=off and self._stopped.holds(state.instance_id, state.epoch, state.generation),
         )  # fmt: skip

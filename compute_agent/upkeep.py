@@ -1,4 +1,4 @@
-"""What is looked after at intervals: the node's network, old files, and whether the hypervisor still answers."""
+"""What is looked after at intervals: network, old files, guests that ran out of disk, and whether the hypervisor answers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from compute_agent.metrics import Metrics
 from compute_agent.networking.base import Networking
 from compute_agent.outbox import Outbox
 from compute_agent.specs import Specs
+from compute_agent.starved import StarvedGuests
 from compute_agent.storage.base import Storage
 from compute_agent.volumes.base import VolumeStore
 from compute_agent.volumes.watch import VolumeWatch
@@ -27,7 +28,7 @@ class Upkeep:
 
     def __init__(
         self, *, clock: Clock, networking: Networking, storage: Storage, volumes: VolumeStore, specs: Specs,
-        volume_watch: VolumeWatch,
+        volume_watch: VolumeWatch, starved: StarvedGuests,
         outbox: Outbox, metrics: Metrics, healthy: Callable[[], bool], on_unhealthy: Callable[[], None],
     ) -> None:  # fmt: skip
         self._clock = clock
@@ -38,6 +39,7 @@ class Upkeep:
         self._specs = specs
         self._outbox = outbox
         self._metrics = metrics
+        self._starved = starved
         self._healthy = healthy
         self._on_unhealthy = on_unhealthy
         self._purged_at: float | None = None
@@ -50,6 +52,7 @@ class Upkeep:
             return
         try:
             self._metrics.healed(len(self._networking.heal()))
+            self._starved.look()
             self._purge()
         except (CloudError, OSError) as err:
             detail = err.detail if isinstance(err, CloudError) else ""

@@ -17,7 +17,7 @@ from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import GuestCell, GuestHardware
 from common.rpc.volume_commands import VolumeDisk
 from common.volume_capabilities import NBD
-from common.volume_states import AttachStatus
+from common.volume_states import HELD_BY_GUEST
 
 
 def build(session: Session, instance: Instance, config: Config, *, plugged: bool = True) -> InstanceSpec:
@@ -92,7 +92,7 @@ def _volumes(session: Session, instance: Instance) -> list[VolumeDisk]:
 
 
 def is_disk(row: VolumeAttachment) -> bool:
-    return row.node_name is not None and row.status in (AttachStatus.ATTACHED, AttachStatus.DETACHING)
+    return row.node_name is not None and row.status in HELD_BY_GUEST
 
 
 def disk_of(session: Session, volume: Volume, attachment: VolumeAttachment) -> VolumeDisk:

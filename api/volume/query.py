@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 
 from api.request import ApiRequest
 from common.db.paging import Page
-from common.errors import InvalidRequest
+from common.errors import InvalidRequest, NotFound
 
 _TRUE = ("1", "t", "true", "on", "y", "yes")
 _FALSE = ("0", "f", "false", "off", "n", "no")
 _MOST_CHARS = 255
+_MOST_ROWS = 2**31 - 1
 
 
 def text(request: ApiRequest, name: str) -> str | None:
@@ -80,12 +81,16 @@ def number(request: ApiRequest, name: str) -> int | None:
 
 
 def page(request: ApiRequest) -> Page:
-    """limit, marker, and `sort=key:dir,key` or its older form sort_key and sort_dir. Raises InvalidRequest."""
+    """limit, offset, marker, and `sort=key:dir,key` or its older form sort_key and sort_dir. Raises InvalidRequest.
+
+    A marker that isn't there is, in this API, something that was not found.
+    """
     most = request.services.config.api.max_limit
     limit = number(request, "limit")
     return Page(
-        limit=most if limit is None else min(limit, most), marker=text(request, "marker") or None, sort=_sort(request)
-    )
+        limit=most if limit is None else min(limit, most), marker=text(request, "marker") or None, sort=_sort(request),
+        offset=min(number(request, "offset") or 0, _MOST_ROWS), no_marker=NotFound,
+    )  # fmt: skip
 
 
 def _sort(request: ApiRequest) -> tuple[tuple[str, bool], ...]:
@@ -110,7 +115,9 @@ def next_link(request: ApiRequest, noun: str, ids: list[str]) -> dict[str, Any]:
     limit = most if asked is None else min(asked, most)
     if not ids or len(ids) < limit:
         return {}
-    kept = [(key, value) for key, values in request.query.items() if key != "marker" for value in values]
+    kept = [
+        (key, value) for key, values in request.query.items() if key not in ("marker", "offset") for value in values
+    ]
     path = request.path.rstrip("/").rpartition(f"/{noun}")[2]
     href = f"{request.base_url}/{noun}{path}?{urlencode([*kept, ('marker', ids[-1])])}"
     return {f"{noun}_links": [{"rel": "next", "href": href}]}

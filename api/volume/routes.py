@@ -99,7 +99,7 @@ SNAPSHOTS = (
         action="os-force_delete",
     ),
     _row(
-        "POST", f"{_SNAPSHOT}/action", snapshots.update_status, "snapshots:os-update_snapshot_status", ADMIN,
+        "POST", f"{_SNAPSHOT}/action", snapshots.update_status, "snapshots:os-update_snapshot_status", Rule.MEMBER,
         action="os-update_snapshot_status",
     ),
 )  # fmt: skip
@@ -145,5 +145,6 @@ APIS = [
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,
         project_prefix="/volume/v3/<caller_project_id>",
+        exact=True,
     ),
 ]

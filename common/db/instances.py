@@ -305,10 +305,15 @@ def set_task(session: Session, instance_id: str, operation_id: str, task: str | 
     return bool(session.connection().execute(held.values(**values)).rowcount)
 
 
-def set_fault(session: Session, instance_id: str, error: CloudError | dict[str, Any], now: datetime) -> None:
-    """Remember why; shown as the server's fault while it is in ERROR (message to tenants, detail to administrators)."""
-    facts = error.as_dict() if isinstance(error, CloudError) else error
-    fault = {key: facts.get(key, "") for key in ("code", "message", "detail")} | {"at": now.isoformat()}
+def set_fault(session: Session, instance_id: str, error: CloudError | dict[str, Any] | None, now: datetime) -> None:
+    """Remember why; shown as the server's fault while it is in ERROR (message to tenants, detail to administrators).
+
+    None: that is over.
+    """
+    fault = None
+    if error is not None:
+        facts = error.as_dict() if isinstance(error, CloudError) else error
+        fault = {key: facts.get(key, "") for key in ("code", "message", "detail")} | {"at": now.isoformat()}
     session.execute(
         sa.update(Instance)
         .where(Instance.id == instance_id)

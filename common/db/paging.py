@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common.errors import InvalidRequest
+from common.errors import CloudError, InvalidRequest
 
 RowT = TypeVar("RowT")
 
@@ -24,12 +24,17 @@ class SortKey:
 
 @dataclass(frozen=True)
 class Page:
-    """limit: rows at most. marker: id of the last row of the page before. reverse: Neutron's page_reverse."""
+    """limit: rows at most. marker: id of the last row of the page before. reverse: Neutron's page_reverse.
+
+    offset: rows to leave out first. no_marker: what an unknown marker is answered with.
+    """
 
     limit: int
     marker: str | None = None
     sort: tuple[tuple[str, bool], ...] = ()  # (key, descending)
     reverse: bool = False
+    offset: int = 0
+    no_marker: type[CloudError] = InvalidRequest
 
 
 def fetch(
@@ -44,7 +49,7 @@ def fetch(
     """One page of `query`. `columns` are the sort keys allowed; `key` is the unique last one (the id).
 
     The marker is looked up inside the same query's conditions, so a stranger's id is as unknown as any other.
-    Raises InvalidRequest for a sort key that isn't allowed or a marker that isn't found.
+    Raises InvalidRequest for a sort key that isn't allowed, page.no_marker for a marker that isn't found.
     """
     limited = _limited(session, query, page, columns=columns, default=default, key=key)
     rows = list(session.execute(limited).scalars())
@@ -80,12 +85,12 @@ def _limited(
         entity = query.with_only_columns(*(s.column for s in sort)).where(key == page.marker).order_by(None)
         values = session.execute(entity).first()
         if values is None:
-            raise InvalidRequest(f"marker [{page.marker[:64]}] not found")
+            raise page.no_marker(f"marker [{page.marker[:64]}] not found")
         query = query.where(_after(sort, tuple(values)))
     for item in sort:
         nulls_low = item.column.desc() if item.descending else item.column.asc()
         query = query.order_by(_nulls(nulls_low, item.descending))
-    return query.limit(page.limit)
+    return query.limit(page.limit).offset(page.offset or None)
 
 
 def _sort_keys(

@@ -1,7 +1,8 @@
 """What may be left of an instance on a node that does not answer: held by an operation until the node has said "absent".
 
 The operation takes over the instance's claim on that node and, when the instance is being deleted, its ports with their
-addresses, so that neither is given to anybody else while a guest there might still use it. The instance itself is free.
+addresses and its volumes, so that none is given to anybody else while a guest there might still use it. The instance
+itself is free.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import nodes, operations, ports, quotas
+from common.db import nodes, operations, ports, quotas, volume_freeing
 from common.db.models import Allocation, Instance, Operation
 from common.db.node_life import REMAINS
 from common.db.resizes import OldPlace
@@ -63,13 +64,15 @@ def hand_over(
     )
     if with_ports:
         ports.hold(session, instance.id, operation.id, now)
+        volume_freeing.hold(session, instance, operation, now)
     return operation.id
 
 
-def release(session: Session, operation_id: str, now: datetime) -> None:
-    """Give claim, ports and addresses back. Harmless when repeated."""
+def release(session: Session, operation_id: str, context: RequestContext, now: datetime) -> None:
+    """Give claim, ports, addresses and volumes back. Harmless when repeated."""
     ports.release(session, operation_id, now)
     nodes.release_all(session, operation_id)
+    volume_freeing.release(session, operation_id, context, now)
 
 
 def waiting_for(session: Session, node_id: str) -> list[Operation]:

@@ -13,8 +13,9 @@ from common.context import RequestContext
 from common.db import filters, paging
 from common.db.models import VolumeAttachment
 from common.errors import NotFound
-from common.volume_states import AttachStatus
+from common.volume_states import HELD_BY_GUEST, AttachStatus
 
+_ON_A_GUEST = (*HELD_BY_GUEST, AttachStatus.ATTACHING)
 SORT_COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
     "id": VolumeAttachment.id, "created_at": VolumeAttachment.created_at, "volume_id": VolumeAttachment.volume_id,
     "status": VolumeAttachment.status, "attach_status": VolumeAttachment.status,
@@ -122,6 +123,23 @@ def move(
         .execution_options(synchronize_session=False)
     )
     return bool(moved.rowcount)  # type: ignore[attr-defined]
+
+
+def hold(session: Session, instance_id: str, holder_id: str, now: datetime) -> list[VolumeAttachment]:
+    """Keep the disks of a server that is being deleted from others, for whoever clears up after it; which."""
+    disks = [row.id for row in of_instance(session, instance_id) if row.node_name is not None]
+    for attachment_id in disks:
+        move(session, attachment_id, _ON_A_GUEST, AttachStatus.DETACHING, now, held_by=holder_id)
+    return held(session, holder_id)
+
+
+def held(session: Session, holder_id: str) -> list[VolumeAttachment]:
+    """What `hold` has kept for this holder, and is not over."""
+    query = sa.select(VolumeAttachment).where(
+        VolumeAttachment.held_by == holder_id, VolumeAttachment.deleted.is_(False)
+    )
+    ordered = query.order_by(VolumeAttachment.volume_id).execution_options(populate_existing=True)
+    return list(session.scalars(ordered))
 
 
 def change(session: Session, attachment_id: str, **values: Any) -> None:

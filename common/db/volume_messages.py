@@ -48,7 +48,9 @@ class Event:
 EVENTS = {
     "volume_create": Event("001", "schedule allocate volume"),
     "volume_upload": Event("003", "copy volume to image"),
-    "volume_attach": Event("002", "attach volume"),
+    "server_attach_volume": Event("002", "attach volume"),
+    "server_detach_volume": Event("004", "update attachment"),
+    "server_remains": Event("004", "update attachment"),
     "volume_extend": Event("007", "extend volume"),
     "snapshot_create": Event("009", "create snapshot"),
     "snapshot_delete": Event("010", "delete snapshot"),
@@ -64,14 +66,17 @@ EVENTS = {
 
 def tell(
     session: Session, operation: Operation, resource_type: ResourceType, resource_id: str, error: Mapping[str, Any],
-    now: datetime,
+    now: datetime, *, project_id: str | None = None,
 ) -> None:  # fmt: skip
-    """Write the message of a failed operation, in the transaction that ends it."""
+    """Write the message of a failed operation, in the transaction that ends it.
+
+    project_id: whose volume it is, for an operation of the administrators'.
+    """
     event = EVENTS.get(operation.kind, Event("000", operation.kind.replace("_", " ")))
     detail = "002" if error.get("code") == NoValidNode.code else "001"
     session.add(
         VolumeMessage(
-            id=new_id(), project_id=operation.project_id, request_id=operation.request_id,
+            id=new_id(), project_id=operation.project_id if project_id is None else project_id, request_id=operation.request_id,
             resource_type=resource_type, resource_id=resource_id, level="ERROR",
             event_id=f"VOLUME_{resource_type}_{event.number}_{detail}",
             user_message=f"{event.words}:{error.get('message', '')}", created_at=now, expires_at=now + KEPT_FOR,

@@ -256,10 +256,12 @@ def finish(
     return bool(moved.rowcount)  # type: ignore[attr-defined]
 
 
-def set_fault(session: Session, volume_id: str, error: CloudError | dict[str, Any], now: datetime) -> None:
-    """Remember why the last action failed; shown by `cumulet volume why`."""
-    facts = error.as_dict() if isinstance(error, CloudError) else error
-    fault = {key: facts.get(key, "") for key in ("code", "message", "detail")} | {"at": now.isoformat()}
+def set_fault(session: Session, volume_id: str, error: CloudError | dict[str, Any] | None, now: datetime) -> None:
+    """Remember why the last action failed; shown by `cumulet volume why`. None: that is over."""
+    fault = None
+    if error is not None:
+        facts = error.as_dict() if isinstance(error, CloudError) else error
+        fault = {key: facts.get(key, "") for key in ("code", "message", "detail")} | {"at": now.isoformat()}
     session.execute(
         sa.update(Volume).where(Volume.id == volume_id).values(fault=fault).execution_options(synchronize_session=False)
     )

@@ -414,6 +414,7 @@ class DomainDigest(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     power: PowerState
     busy: bool = False  # a command is being worked on, so the power state is in motion
+    starved: bool = False  # paused by the node's hypervisor: a disk has no room for what the guest writes
     stopped_by_node: bool = False  # off because the node had no lease, not by its own or anybody's wish
 
 

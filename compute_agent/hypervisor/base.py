@@ -72,11 +72,14 @@ class Domain:
 
 @dataclass(frozen=True)
 class DomainState:
+    """starved: paused by the hypervisor, because a disk had no room for what the guest wrote; it has lost nothing."""
+
     instance_id: str
     epoch: int
     generation: int
     power: PowerState
     evacuable: bool = False
+    starved: bool = False
 
 
 class CopyState(StrEnum):

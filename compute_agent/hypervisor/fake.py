@@ -52,6 +52,7 @@ class _Guest(msgspec.Struct, frozen=True, kw_only=True):
     boots: int = 0
     evacuable: bool = False
     saved: bool = False  # off, with its memory kept
+    starved: bool = False  # paused, because a disk is full
 
 
 _encoder = msgspec.json.Encoder()
@@ -248,6 +249,13 @@ class FakeHypervisor:
         """The guest powers itself off, as after `poweroff` in it. Nothing happens when it is not running."""
         self._become(instance_id, PowerState.SHUTDOWN)
 
+    def run_out_of_disk(self, instance_id: str) -> None:
+        """As QEMU does when the guest writes what its node has no room for."""
+        with self._lock:
+            guest = self._guests[instance_id]
+            self._keep(msgspec.structs.replace(guest, power=PowerState.PAUSED, starved=True))
+            self._tell(instance_id)
+
     def _runs(self, instance_id: str) -> bool:
         guest = self._guests.get(instance_id)
         return guest is not None and guest.power is PowerState.RUNNING
@@ -301,7 +309,7 @@ class FakeHypervisor:
         with self._lock:
             guest = self._guests.get(instance_id)
             if guest is not None and guest.power is before:
-                self._keep(msgspec.structs.replace(guest, power=after))
+                self._keep(msgspec.structs.replace(guest, power=after, starved=False))
                 self._tell(instance_id)
             elif guest is None or guest.power is not after:
                 power = guest.power if guest else PowerState.ABSENT
@@ -342,4 +350,4 @@ class FakeHypervisor:
 
 
 def _state(guest: _Guest) -> DomainState:
-    return DomainState(guest.instance_id, guest.epoch, guest.generation, guest.power, guest.evacuable)
+    return DomainState(guest.instance_id, guest.epoch, guest.generation, guest.power, guest.evacuable, guest.starved)

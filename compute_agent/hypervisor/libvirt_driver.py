@@ -298,7 +298,7 @@ class LibvirtHypervisor:
         if mark is None or mark.cloud_uuid != self._cloud_uuid or mark.instance_id != row.instance_id:
             return None
         self._remember(mark)
-        return DomainState(mark.instance_id, mark.epoch, mark.generation, row.power, mark.evacuable)
+        return DomainState(mark.instance_id, mark.epoch, mark.generation, row.power, mark.evacuable, row.starved)
 
     def _remember(self, mark: Mark) -> None:
         with self._lock:

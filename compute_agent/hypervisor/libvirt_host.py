@@ -50,6 +50,7 @@ class DomainRow:
     instance_id: str
     power: PowerState
     metadata: str | None
+    starved: bool = False  # paused by QEMU, since a disk had no room for what the guest wrote
 
 
 @dataclass(frozen=True)
@@ -414,7 +415,7 @@ class LibvirtHost:
 
     def _row_of(self, domain: Any) -> DomainRow | None:
         try:
-            power = _power(*domain.state())
+            state, reason = domain.state()
             metadata = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, self._metadata_uri)
         except libvirt.libvirtError as err:
             if err.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
@@ -422,7 +423,7 @@ class LibvirtHost:
             if err.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN_METADATA:
                 raise
             metadata = None
-        return DomainRow(domain.UUIDString(), power, metadata)
+        return DomainRow(domain.UUIDString(), _power(state, reason), metadata, _starved(domain, state, reason))
 
     def _on_running(
         self, instance_id: str, what: str, action: Callable[[Any], object], deadline_s: float = LIBVIRT_QUICK_S
@@ -470,6 +471,13 @@ def _power(state: int, reason: int) -> PowerState:
     if state == libvirt.VIR_DOMAIN_SHUTOFF and reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
         return PowerState.CRASHED
     return _POWER.get(state, PowerState.UNKNOWN)
+
+
+def _starved(domain: Any, state: int, reason: int) -> bool:
+    """Whether QEMU has paused it since a disk has no room; one whose disk failed otherwise is stalled, not starved."""
+    if (state, reason) != (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR):
+        return False
+    return libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE in domain.diskErrors().values()
 
 
 def _find(connection: Any, instance_id: str) -> Any:

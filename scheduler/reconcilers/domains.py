@@ -47,6 +47,12 @@ class Mending:
         return [*([_renewal(beat, now)] if self.known and beat.sent_boottime_ms else []), *self.removals]
 
 
+class DiskFull(CloudError):
+    """Why a server stands: its node has no room for what its guest writes."""
+
+    code = "disk_full"
+
+
 class DomainMissing(CloudError):
     code = "domain_missing"
 
@@ -118,6 +124,7 @@ def _compare_power(
         return
     if instances.power_code(digest.power) != instance.power_state:
         instances.observe_power(session, instance.id, digest.power, at)
+    _tell_of_room(session, instance, digest.starved, now)
     if instance.task_state is not None:
         return
     if instance.vm_state == VmState.ACTIVE and digest.stopped_by_node:
@@ -128,6 +135,19 @@ def _compare_power(
     elif instance.vm_state == VmState.STOPPED and digest.power == PowerState.RUNNING and _settled(instance, at):
         operation = instances.begin(session, instance, Action.HOLD_STOPPED, system_context(instance), now)
         mending.operation_ids.append(operation.id)
+
+
+def _tell_of_room(session: Session, instance: Instance, starved: bool, now: datetime) -> None:
+    """A guest whose disk is full stands, loses nothing, and goes on by itself: until then its fault says so."""
+    told = (instance.fault or {}).get("code") == DiskFull.code
+    if starved and not told:
+        error = DiskFull(
+            "The server's node has no room for what its guest writes: it stands until there is room again."
+        )
+        instances.set_fault(session, instance.id, error, now)
+        log.event(logger, "instance.starved", logging.ERROR, starved=instance.id)
+    elif told and not starved:
+        instances.set_fault(session, instance.id, None, now)
 
 
 def take_power_event(session: Session, event: PowerEvent, now: datetime) -> None:

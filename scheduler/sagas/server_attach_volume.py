@@ -20,9 +20,11 @@ from scheduler.sagas.volume_disks import (
     forget_export,
     hold,
     is_nowhere,
+    is_unknown,
+    leave_unknown,
     let_go,
     plug_volume,
-    unplug_volume,
+    unplug_in_undo,
     withdraw_export,
 )
 
@@ -34,16 +36,19 @@ def saga() -> Saga:
             Local("hold", do=hold, undo=release, deadline_s=WAIT_FOR_VOLUME_S),
             Local("assign_export", do=assign_export, undo=forget_export),
             Remote("export_volume", do=export_volume, undo=withdraw_export, failed=report_error, deadline_s=EXPORT_S),
-            Remote("plug_volume", do=plug, undo=unplug_volume, failed=report_error, deadline_s=PLUG_S),
+            Remote("plug_volume", do=plug, undo=unplug_in_undo, failed=report_error, deadline_s=PLUG_S),
             Local("finish", do=finish),
         ),
         unwound=device_unwound,
-        stuck=device_stuck,
+        stuck=stuck,
     )
 
 
 def release(session: Session, context: StepContext) -> None:
-    """The reservation that the request made is over, too."""
+    """The reservation that the request made is over, too, unless the guest may have the disk."""
+    if is_unknown(context):
+        leave_unknown(session, context, context.operation.error or {})
+        return
     let_go(session, context)
     volume_attachments.end(session, context.params["attachment_id"], context.now)
     volumes.settle(session, context.params["device_id"], context.now)
@@ -65,3 +70,8 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     )  # fmt: skip
     volumes.settle(session, context.params["device_id"], context.now)
     return {}
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    leave_unknown(session, context, error)
+    device_stuck(session, context, error)

@@ -1,7 +1,7 @@
 """Delete a server, in whatever state it is: wait until others have stopped, have the node remove it, give all back.
 
 On a node that is down nobody can remove it now: it is gone for its user all the same, and what may be left of it, with
-its claim, ports and addresses, is held by an operation that waits for the node (server_remains).
+its claim, ports, addresses and volumes, is held by an operation that waits for the node (server_remains).
 """
 
 from __future__ import annotations
@@ -19,16 +19,13 @@ from common.db import (
     ports,
     resizes,
     server_migrations,
-    volume_attachments,
-    volume_exports,
-    volumes,
+    volume_freeing,
 )
 from common.db.server_migrations import MigrationStatus
 from common.deadlines import ENSURE_ABSENT_S, WAIT_FOR_CANCELLED_S
 from common.rpc.compute_v1 import EnsureAbsent
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
 from common.states import OperationClass
-from common.volume_states import VolumeAction, VolumeStatus
 from scheduler.sagas import shared
 from scheduler.sagas.shared import action_stuck, action_unwound, asked_by, command_fields, hand_over, report_error
 
@@ -86,21 +83,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         ports.release(session, instance.id, context.now)
         nodes.release_all(session, instance.id)
         server_migrations.end(session, instance.id, MigrationStatus.CONFIRMED, context.now)
-        _release_volumes(session, context, instance.id)
+        volume_freeing.of_instance(session, instance.id, asked_by(context), context.now)
         if instance.shelved and instance.shelved["image_id"]:
             images.mark_deleted(session, instance.shelved["image_id"], context.now)
     return {}
-
-
-def _release_volumes(session: Session, context: StepContext, instance_id: str) -> None:
-    """Free, or deleted where that was asked for."""
-    for row in volume_attachments.of_instance(session, instance_id):
-        volume_attachments.end(session, row.id, context.now)
-        export = volume_exports.of_attachment(session, row.id)
-        if export is not None:
-            volume_exports.begin_withdrawal(session, export, asked_by(context), context.now)
-        volumes.settle(session, row.volume_id, context.now)
-        volume = volumes.get(session, row.volume_id, deleted=True)
-        deletable = not volumes.has_snapshots(session, volume.id) and volume.status == VolumeStatus.AVAILABLE
-        if row.delete_on_termination and not volume.deleted and deletable:
-            volumes.begin(session, volume, VolumeAction.DELETE, asked_by(context), context.now)

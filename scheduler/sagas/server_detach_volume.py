@@ -19,8 +19,10 @@ from scheduler.sagas.volume_disks import (
     forget_export,
     hold,
     is_nowhere,
+    is_unknown,
+    leave_unknown,
     let_go,
-    plug_volume,
+    plug_in_undo,
     unplug_volume,
     withdraw_export,
 )
@@ -31,12 +33,12 @@ def saga() -> Saga:
         kind="server_detach_volume",
         steps=(
             Local("hold", do=hold, undo=keep, deadline_s=WAIT_FOR_VOLUME_S),
-            Remote("unplug_volume", do=unplug, undo=plug_volume, failed=report_error, deadline_s=UNPLUG_S),
+            Remote("unplug_volume", do=unplug, undo=plug_in_undo, failed=report_error, deadline_s=UNPLUG_S),
             Remote("withdraw_export", do=withdraw_export, undo=export_again, failed=report_error, deadline_s=EXPORT_S),
             Local("finish", do=finish),
         ),
         unwound=device_unwound,
-        stuck=device_stuck,
+        stuck=stuck,
     )
 
 
@@ -51,7 +53,10 @@ def unplug(session: Session, context: StepContext) -> Send | None:
 
 
 def keep(session: Session, context: StepContext) -> None:
-    """The guest has the disk still."""
+    """The guest has the disk still, as far as anybody knows."""
+    if is_unknown(context):
+        leave_unknown(session, context, context.operation.error or {})
+        return
     let_go(session, context)
     detaching = (AttachStatus.DETACHING,)
     volume_attachments.move(
@@ -64,5 +69,11 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     let_go(session, context)
     forget_export(session, context)
     volume_attachments.end(session, context.params["attachment_id"], context.now)
+    volumes.set_fault(session, context.params["device_id"], None, context.now)
     volumes.settle(session, context.params["device_id"], context.now)
     return {}
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    leave_unknown(session, context, error)
+    device_stuck(session, context, error)

@@ -1,7 +1,7 @@
 """Clear up what may be left of a server on a node that was down when the server was deleted, moved or given up.
 
 It waits for as long as the node is away, because only the node can say that nothing is left; `cumulet node forget` ends
-the wait. Until then it holds the claim there and, of a deleted server, the ports with their addresses.
+the wait. Until then it holds the claim there and, of a deleted server, the ports with their addresses and the volumes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from common.deadlines import AWAIT_NODE_S, ENSURE_ABSENT_S, RESEND_MAX_S
 from common.errors import CloudError
 from common.rpc.compute_v1 import EnsureAbsent, Report
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
-from scheduler.sagas.shared import NodeSilent, report_error
+from scheduler.sagas.shared import NodeSilent, asked_by, report_error
 
 AWAIT = "await_node"
 _LOOK_AGAIN = "look_again_at"
@@ -77,7 +77,7 @@ def _from_the_start(context: StepContext, error: CloudError) -> RetryFrom:
 
 
 def release(session: Session, context: StepContext) -> dict[str, Any]:
-    remains.release(session, context.operation.id, context.now)
+    remains.release(session, context.operation.id, asked_by(context), context.now)
     return {}
 
 

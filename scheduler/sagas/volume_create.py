@@ -225,6 +225,8 @@ def unwound(session: Session, context: StepContext, error: dict[str, Any], cance
 
 
 def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """What it was to be made from is free again; the volume keeps its claim, since its file may be on the node."""
+    let_go(session, context)
     end_restore(session, context)
     action_stuck(session, context, error)
 

@@ -1,22 +1,31 @@
-"""What the sagas that attach and detach volumes say to the server's node, forward and back.
+"""What the sagas that attach and detach volumes say to the server's node, forward and back, and what if it is silent.
 
 And to the node that has the volume, where that serves it over NBD: an export for this attachment, for this server's node.
+
+A disk that a guest may have or not is the server's still: attachment `error_detaching`, volume `in-use`, with the reason.
+Detaching it again, when the node answers, settles it. An export that has been withdrawn leaves no such doubt.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.orm import Session
 
-from common.db import instances, node_life, volume_attachments, volume_exports, volumes
+from common.db import instances, node_life, volume_attachments, volume_exports, volume_messages, volumes
 from common.db.models import Instance
+from common.db.volume_messages import ResourceType
 from common.rpc.volume_commands import ExportVolume, PlugVolume, UnplugVolume, WithdrawExport
 from common.saga.model import Outcome, Send, StepContext, Wait
 from common.volume_capabilities import NBD
+from common.volume_states import AttachStatus
 from scheduler.instance_spec import disk_of, export_of
 from scheduler.sagas.shared import NodeSilent, asked_by, device_fields, node_of
 from scheduler.sagas.volume_shared import POLL_S, command_fields
 
 _NOT_WITHDRAWN = "not_withdrawn"
+
+_UNKNOWN = "disk_unknown"
 
 
 def hold(session: Session, context: StepContext) -> Outcome:
@@ -45,6 +54,41 @@ def plug_volume(session: Session, context: StepContext) -> Send | None:
     attachment = volume_attachments.get(session, context.params["attachment_id"], deleted=True)
     fields = device_fields(session, context, instance, "plug_volume")
     return Send(node_of(instance), PlugVolume(volume=disk_of(session, volume, attachment), **fields))
+
+
+def unplug_in_undo(session: Session, context: StepContext) -> Send | None:
+    """Where the volume is served over NBD, the export's withdrawal, which comes next, takes it from the guest in any case."""
+    send = unplug_volume(session, context)
+    served = volume_exports.of_attachment(session, context.params["attachment_id"]) is not None
+    return send if served else _or_unknown(session, context, send)
+
+
+def plug_in_undo(session: Session, context: StepContext) -> Send | None:
+    return _or_unknown(session, context, plug_volume(session, context))
+
+
+def _or_unknown(session: Session, context: StepContext, send: Send | None) -> Send | None:
+    """Note that a node that may have done its part can't be asked to undo it."""
+    instance = instances.get(session, context.instance_id, deleted=True)
+    if send is None and instance.node_id is not None and not instance.deleted:
+        context.results[_UNKNOWN] = True
+    return send
+
+
+def is_unknown(context: StepContext) -> bool:
+    """Whether nobody knows if the guest has the disk."""
+    return bool(context.results.get(_UNKNOWN))
+
+
+def leave_unknown(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """The volume stays the server's, and nobody else's, until it has been detached."""
+    let_go(session, context)
+    volume_id, passing = context.params["device_id"], (AttachStatus.ATTACHING, AttachStatus.DETACHING)
+    attachment_id = context.params["attachment_id"]
+    if volume_attachments.move(session, attachment_id, passing, AttachStatus.ERROR_DETACHING, context.now):
+        volumes.settle(session, volume_id, context.now)
+        volumes.set_fault(session, volume_id, error, context.now)
+        volume_messages.tell(session, context.operation, ResourceType.VOLUME, volume_id, error, context.now)
 
 
 def unplug_volume(session: Session, context: StepContext) -> Send | None:

@@ -18,7 +18,6 @@ from common.rpc.volume_commands import (
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
 from scheduler.sagas.shared import report_error
 from scheduler.sagas.volume_shared import (
-    action_stuck,
     action_unwound,
     command_fields,
     end_action,
@@ -38,7 +37,7 @@ def saga() -> Saga:
             Local("finish", do=finish),
         ),
         unwound=unwound,
-        stuck=action_stuck,
+        stuck=stuck,
     )
 
 
@@ -85,3 +84,9 @@ def unwound(session: Session, context: StepContext, error: dict[str, Any], cance
         more = {"gigabytes": int(context.params["size_gib"]) - volume.size_gib}
         quotas.release(session, volume.project_id, volume_quota.with_type(more, volume.volume_type_id))
     action_unwound(session, context, error, cancelled)
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    """No node has a part in the undo, so that all of it can be done here."""
+    release(session, context)
+    unwound(session, context, error, False)

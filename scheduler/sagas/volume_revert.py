@@ -15,7 +15,7 @@ from common.rpc.volume_commands import (
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import SnapshotStatus
 from scheduler.sagas.shared import report_error
-from scheduler.sagas.volume_shared import action_stuck, action_unwound, command_fields, end_action, hold, let_go
+from scheduler.sagas.volume_shared import action_unwound, command_fields, end_action, hold, let_go
 
 
 def saga() -> Saga:
@@ -27,7 +27,7 @@ def saga() -> Saga:
             Local("finish", do=finish),
         ),
         unwound=unwound,
-        stuck=action_stuck,
+        stuck=stuck,
     )
 
 
@@ -59,3 +59,7 @@ def _free_snapshot(session: Session, context: StepContext) -> None:
     volume_snapshots.set_status(
         session, context.params["snapshot_id"], restoring, SnapshotStatus.AVAILABLE, context.now
     )
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    unwound(session, context, error, False)

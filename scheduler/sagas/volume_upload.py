@@ -20,7 +20,6 @@ from common.rpc.volume_commands import (
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from scheduler.sagas.shared import report_error
 from scheduler.sagas.volume_shared import (
-    action_stuck,
     action_unwound,
     command_fields,
     end_action,
@@ -39,7 +38,7 @@ def saga() -> Saga:
             Local("finish", do=finish),
         ),
         unwound=unwound,
-        stuck=action_stuck,
+        stuck=stuck,
     )
 
 
@@ -73,3 +72,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
 def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
     images.give_up(session, context.params["image_id"], context.now)
     action_unwound(session, context, error, cancelled)
+
+
+def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:
+    unwound(session, context, error, False)

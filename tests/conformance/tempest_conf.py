@@ -16,6 +16,7 @@ from typing import Any
 
 GUEST, OTHER_GUEST = "yard-guest", "yard-guest-alt"
 _FLAVORS = (("yard.1", 192), ("yard.2", 256))  # name, MiB
+_MULTIATTACH = "yard-multiattach"
 _UPLOAD_S = 600
 
 FEATURES: dict[str, dict[str, bool]] = {
@@ -88,8 +89,7 @@ def write(cloud: Any, workspace: Path, choices: Choices) -> None:
     _compute(conf, cloud)
     _network(conf, cloud, choices)
     if there["cinder"]:
-        lowest, highest = _versions(cloud, "block-storage")
-        conf.setdefault("volume", {}).update(min_microversion=lowest, max_microversion=highest, backup_driver="posix")
+        _volumes(conf, cloud)
     for setting in choices.settings:
         key, _, value = setting.partition("=")
         section, _, option = key.rpartition(".")
@@ -165,6 +165,18 @@ def _compute(conf: Sections, cloud: Any) -> None:
         min_microversion=lowest, max_microversion=highest,
     )  # fmt: skip
     conf["compute-feature-enabled"]["scheduler_enabled_filters"] = "all"
+
+
+def _volumes(conf: Sections, cloud: Any) -> None:
+    """What the back ends say of themselves, and a type of volumes that several servers may have."""
+    lowest, highest = _versions(cloud, "block-storage")
+    types = {kind.name: kind for kind in cloud.block_storage.types()}
+    if _MULTIATTACH not in types:
+        cloud.block_storage.create_type(name=_MULTIATTACH, extra_specs={"multiattach": "<is> True"})
+    conf.setdefault("volume", {}).update(
+        min_microversion=lowest, max_microversion=highest, backup_driver="posix", storage_protocol="file",
+        vendor_name="Cumulet", volume_type_multiattach=_MULTIATTACH,
+    )  # fmt: skip
 
 
 def _network(conf: Sections, cloud: Any, choices: Choices) -> None:

@@ -178,11 +178,11 @@ class FaultCloud:
         self._token = reply.headers.get("X-Subject-Token", "")
         return reply.status_code == 201
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The decoded answer. Raises Refused, or requests.ConnectionError when there is none."""
+    def call(self, method: str, path: str, body: Any = None, version: str = "compute 2.104") -> Any:
+        """The decoded answer, by one service's microversion. Raises Refused, or requests.ConnectionError for none."""
         reply = requests.request(  # a connection of its own: a kept one may be to a worker that is dead
             method, self.config.api.public_url + path, json=body, timeout=30,
-            headers={"X-Auth-Token": self._token, "OpenStack-API-Version": "compute 2.104", "Connection": "close"},
+            headers={"X-Auth-Token": self._token, "OpenStack-API-Version": version, "Connection": "close"},
         )  # fmt: skip
         if reply.status_code >= 400:
             raise Refused(reply)
@@ -246,6 +246,12 @@ class FaultCloud:
         )
         with self.db.read() as session:
             return session.scalar(query) == 0
+
+    def operated(self, resource_id: str, kind: str) -> bool:
+        """Whether an operation of this kind was ever begun on it."""
+        query = sa.select(sa.func.count()).where(Operation.resource_id == resource_id, Operation.kind == kind)
+        with self.db.read() as session:
+            return bool(session.scalar(query))
 
     def operations(self, server_id: str) -> list[tuple[str, str, str, Any, Any]]:
         with self.db.read() as session:

@@ -13,18 +13,18 @@ def made_for(cloud: FaultCloud, server_id: str, action: Action) -> str:
     """Id of a new port or volume; attached already if the action is to detach it."""
     device_id = _port(cloud) if action in _PORTS else _volume(cloud)
     if action not in _ATTACHES:
-        ask(cloud, server_id, _reverse(action), device_id)
+        ask(cloud, server_id, reverse(action), device_id)
         cloud.wait_rest([server_id])
-        check(cloud, server_id, _reverse(action), device_id)
+        check(cloud, server_id, reverse(action), device_id)
     return device_id
 
 
 def put_away(cloud: FaultCloud, server_id: str, action: Action, device_id: str) -> None:
     """A guest has room for a few only, and what has been attached has to come off again."""
     if action in _ATTACHES:
-        ask(cloud, server_id, _reverse(action), device_id)
+        ask(cloud, server_id, reverse(action), device_id)
         cloud.wait_rest([server_id])
-        check(cloud, server_id, _reverse(action), device_id)
+        check(cloud, server_id, reverse(action), device_id)
 
 
 def ask(cloud: FaultCloud, server_id: str, action: Action, device_id: str) -> None:
@@ -60,7 +60,7 @@ def check(cloud: FaultCloud, server_id: str, action: Action, device_id: str) -> 
     assert len(disks) == len(listed), f"the guest has {disks}, its server {listed}"
 
 
-def _reverse(action: Action) -> Action:
+def reverse(action: Action) -> Action:
     pairs = {
         Action.ATTACH_INTERFACE: Action.DETACH_INTERFACE, Action.DETACH_INTERFACE: Action.ATTACH_INTERFACE,
         Action.ATTACH_VOLUME: Action.DETACH_VOLUME, Action.DETACH_VOLUME: Action.ATTACH_VOLUME,

@@ -7,7 +7,7 @@ gets its kills here by itself; a new saga needs a line in SCENARIOS.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from common.saga.model import Remote
@@ -40,12 +40,15 @@ class Pool(StrEnum):
     FURNISHED = "walked, furnished"  # with devices, which stay on their node
 
 
+_FAILED = " failed"
+
+
 @dataclass(frozen=True)
 class Scenario:
     """name: api point and title. asked: by a client, else by a reconciler. cancelled: deleted while it is being made.
 
     moved: the first node fails, so that the creation is undone there and goes on elsewhere. at: the api's point, if it
-    is not the name.
+    is not the name. fails: the fake driver's verb that fails once, in the step `fails_in`, so that the saga is undone.
     """
 
     name: str
@@ -58,6 +61,13 @@ class Scenario:
     moved: bool = False
     pool: Pool = Pool.WALKED
     at: str = ""
+    fails: str = ""
+    fails_in: str = ""
+
+    @property
+    def asks(self) -> str:
+        """The name of the scenario with the same request that succeeds."""
+        return self.name.removesuffix(_FAILED)
 
     @property
     def api_point(self) -> str:
@@ -109,6 +119,24 @@ SCENARIOS = (
         Scenario(f"server_{action}", f"server_{action}", Begin.ACTIVE, "active", action, pool=Pool.FURNISHED)
         for action in (Action.ATTACH_INTERFACE, Action.DETACH_INTERFACE, Action.ATTACH_VOLUME, Action.DETACH_VOLUME)
     ),
+)  # fmt: skip
+#: by the scenario that they fail: the verb and the step. The server is then what it was
+_FAILURES = {
+    "server_rescue": ("ensure_running", "ensure_instance"),
+    "server_createImage": ("begin_copy", "snapshot_instance"),
+    "server_resize": ("ensure_running", "resize_instance"),
+    "server_migrate": ("ensure_running", "resize_instance"),
+    "server_attach_interface": ("ensure_plugged", "plug_port"),
+    "server_detach_interface": ("request_unplug", "unplug_port"),
+    "server_attach_volume": ("ensure_plugged", "plug_volume"),
+    "server_detach_volume": ("request_unplug", "unplug_volume"),
+}  # fmt: skip
+FAILING = tuple(
+    replace(
+        each, name=each.name + _FAILED, ends=each.begin, at=each.api_point,
+        fails=_FAILURES[each.name][0], fails_in=_FAILURES[each.name][1],
+    )
+    for each in SCENARIOS if each.name in _FAILURES
 )  # fmt: skip
 #: places in the agent by which every command comes
 AGENT_PLACES = (
@@ -163,6 +191,7 @@ SILENT = {
     ("server_resize", "snapshot_instance"),  # it stays on its node
     ("server_resize", "upload_snapshot"),
     ("server_resize", "leave_node"),
+    ("server_migrate failed", "resize_instance"),  # the node that failed has said that nothing is left
     ("server_attach_volume", "export_volume"),  # its file is on the server's node
     ("server_detach_volume", "withdraw_export"),
 }
@@ -183,7 +212,7 @@ class Kill:
 
 def all_kills() -> list[Kill]:
     """Every saga step × api, scheduler, agent × before and after commit."""
-    return [*_forward(), *_backward(), *_on_volume()]
+    return [*_forward(), *_backward(), *_on_volume(), *(kill for scenario in FAILING for kill in _undone(scenario))]
 
 
 def _forward() -> Iterator[Kill]:
@@ -229,6 +258,18 @@ def _on_volume() -> Iterator[Kill]:
         yield from (Kill(ON_VOLUME, f"scheduler:server_create.{step}:done:{when}") for when in WHEN)
     yield from (Kill(ON_VOLUME, f"scheduler:volume_create.{what}:done:before_commit") for what in ("claim", "finish"))
     yield from (Kill(ON_VOLUME, f"agent:ensure_{what}:worked") for what in ("volume", "instance"))
+
+
+def _undone(scenario: Scenario) -> Iterator[Kill]:
+    """From the step that fails down to the first."""
+    steps = SAGAS[scenario.saga].steps
+    position = next(at for at, step in enumerate(steps) if step.name == scenario.fails_in)
+    yield from (Kill(scenario, f"scheduler:{scenario.saga}.{scenario.fails_in}:failed:{when}") for when in WHEN)
+    for step in steps[: position + 1]:
+        yield from (Kill(scenario, f"scheduler:{scenario.saga}.{step.name}:undone:{when}") for when in WHEN)
+        silent = {(scenario.name, step.name), (scenario.asks, step.name)} & SILENT
+        if isinstance(step, Remote) and step.undo is not None and not silent:
+            yield from (Kill(scenario, f"scheduler:{scenario.saga}.{step.name}:undo_sent:{when}") for when in WHEN)
 
 
 def missing_sagas() -> set[str]:

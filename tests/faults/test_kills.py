@@ -59,6 +59,8 @@ def test_killed_once(cloud: FaultCloud, kill: Kill) -> None:
     deaths = cloud.supervisor.deaths.total()
     if scenario.moved:
         cloud.fault(ensure_running={"fail_times": 1, "code": "hypervisor_error", "message": f"for {kill}"})
+    elif scenario.fails:
+        cloud.fault(**{scenario.fails: {"fail_times": 1, "code": "hypervisor_error", "message": f"for {kill}"}})
     elif scenario.cancelled:
         cloud.fault(ensure_running={"delay_ms": 1500})
     cloud.arm(kill.point)
@@ -69,11 +71,12 @@ def test_killed_once(cloud: FaultCloud, kill: Kill) -> None:
     row = cloud.row(server_id)
     assert row.vm_state == scenario.ends, _told(cloud, server_id)
     cloud.wait_sound(str(kill))
+    ended_in = devices.reverse(scenario.action) if device_id and scenario.fails else scenario.action
     if device_id:
-        devices.check(cloud, server_id, scenario.action, device_id)
+        devices.check(cloud, server_id, ended_in, device_id)
     assert kill.service == "api" or cloud.supervisor.deaths.total() == deaths + 1, "one process died, once"
     if device_id:
-        devices.put_away(cloud, server_id, scenario.action, device_id)
+        devices.put_away(cloud, server_id, ended_in, device_id)
     survived(f"kills of {kill.service}")
 
 
@@ -134,7 +137,7 @@ def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str, device_id: str) 
     if device_id:
         devices.ask(cloud, server_id, scenario.action, device_id)
         return
-    match scenario.name:
+    match scenario.asks:
         case "server_stop":
             cloud.act(server_id, "os-stop")
         case "server_start":

@@ -166,6 +166,12 @@ def _check_serves(session: Session, instance: Instance, volume: Volume) -> None:
 
 def reserve(session: Session, volume: Volume, to: VolumeStatus, now: datetime) -> None:
     """The volume is spoken for. Raises InvalidRequest when it can't be."""
+    others = [row for row in volume_attachments.of_volume(session, volume.id) if row.node_name is not None]
+    if others and not volume.multiattach:  # whatever the status says: an administrator may have reset it
+        raise InvalidRequest(
+            f"Invalid input received: Invalid volume: Volume {volume.id} is a disk of server {others[0].instance_id}, or"
+            " may be; detach it there."
+        )
     if volumes.set_status(session, volume.id, (VolumeStatus.AVAILABLE,), to, now):
         return
     if volume.multiattach and volume.status in (VolumeStatus.IN_USE, VolumeStatus.ATTACHING, VolumeStatus.RESERVED):

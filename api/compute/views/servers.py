@@ -19,6 +19,7 @@ from common.states import VmState, server_status
 DOMAIN_PREFIX = "cml-"  # names of libvirt domains begin with it
 _PROGRESS_STATUSES = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"})
 _FAULT_STATUSES = frozenset({"ERROR", "DELETED"})
+_STANDS = frozenset({"disk_full"})  # faults of servers that are in no error and yet don't go on
 
 FIELDS = (
     Field("OS-EXT-SRV-ATTR:host", admin=True),
@@ -156,7 +157,7 @@ def _newest(row: Instance, page: ServerPage, audience: Reader) -> Body:
     }
     if status in _PROGRESS_STATUSES:
         body["progress"] = row.progress
-    if status in _FAULT_STATUSES and row.fault:
+    if row.fault and (status in _FAULT_STATUSES or row.fault.get("code") in _STANDS):
         body["fault"] = _fault(row.fault, audience)
     return body
 

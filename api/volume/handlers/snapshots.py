@@ -64,7 +64,7 @@ def create(request: ApiRequest) -> Reply:
     if newer and "force" in given and not forced:
         raise InvalidRequest("Invalid input received: Invalid value 'false' for 'force' since 3.66.")
     made = snapshots.create(
-        request.services, request.context, given["volume_id"],
+        request.services, request.context, given["volume_id"] or "",
         name=_either(given, "name", "display_name"), description=_either(given, "description", "display_description"),
         properties=given.get("metadata") or {}, forced=forced or newer,
     )  # fmt: skip

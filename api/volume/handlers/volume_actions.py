@@ -112,7 +112,8 @@ def detach(request: ApiRequest, volume_id: str) -> Reply:
 
 def force_detach(request: ApiRequest, volume_id: str) -> Reply:
     given = _given(request, schemas.FORCE_DETACH)
-    attachments.detach_by_record(request.services, request.context, volume_id, given.get("attachment_id"))
+    chosen = given.get("attachment_id")
+    attachments.detach_by_record(request.services, request.context, volume_id, chosen, forced=True)
     return ACCEPTED
 
 

@@ -83,7 +83,7 @@ def create(request: ApiRequest) -> Reply:
     given = request.body["volume"]
     hints = request.body.get("OS-SCH-HNT:scheduler_hints") or request.body.get("os:scheduler_hints") or {}
     found = volume_create.create(request.services, request.context, _wanted(given, hints))
-    return Reply({"volume": views.show(found, reader(request))}, 202)
+    return Reply({"volume": views.made(found, reader(request))}, 202)
 
 
 def _create_schema(version: Microversion) -> Schema:
@@ -133,7 +133,7 @@ def update(request: ApiRequest, volume_id: str) -> Reply:
             volume.properties = dict(given["metadata"])
 
     found = volumes.edit(request.services, request.context, volume_id, change)
-    return Reply({"volume": views.show(found, reader(request))})
+    return Reply({"volume": views.made(found, reader(request))})
 
 
 def delete(request: ApiRequest, volume_id: str) -> Reply:

@@ -130,9 +130,12 @@ def delete(services: Services, context: RequestContext, attachment_id: str) -> l
     return services.db.run(work)
 
 
-def end(session: Session, services: Services, found: VolumeAttachment) -> list[VolumeAttachment]:
-    """In the caller's transaction. Raises Conflict for a server's disk."""
-    _refuse_servers_own(found)
+def end(
+    session: Session, services: Services, found: VolumeAttachment, *, forced: bool = False
+) -> list[VolumeAttachment]:
+    """In the caller's transaction. forced: also what is held of a deleted server. Raises Conflict for a server's disk."""
+    if not (forced and found.held_by):
+        _refuse_servers_own(found)
     now = services.clock.now()
     volume_attachments.end(session, found.id, now)
     settle(session, found.volume_id, now)
@@ -196,8 +199,13 @@ def _is_strangers(session: Session, instance_id: str, context: RequestContext) -
     return False
 
 
-def detach_by_record(services: Services, context: RequestContext, volume_id: str, attachment_id: str | None) -> None:
-    """The older os-detach. Raises NotFound, InvalidRequest, Conflict for a server's disk."""
+def detach_by_record(
+    services: Services, context: RequestContext, volume_id: str, attachment_id: str | None, *, forced: bool = False
+) -> None:
+    """The older os-detach. forced: also from a deleted server whose node does not answer, on an administrator's word.
+
+    Raises NotFound, InvalidRequest, Conflict for a server's disk.
+    """
 
     def work(session: Session) -> None:
         volume = volumes.get_for_update(session, volume_id, context)
@@ -208,7 +216,7 @@ def detach_by_record(services: Services, context: RequestContext, volume_id: str
         if attachment_id is not None and not chosen:
             raise NotFound(f"Volume attachment could not be found with filter: attachment_id = {attachment_id[:64]}.")
         for row in chosen:
-            end(session, services, row)
+            end(session, services, row, forced=forced)
         if not chosen:
             volumes.settle(session, volume.id, services.clock.now())
 
@@ -218,10 +226,15 @@ def detach_by_record(services: Services, context: RequestContext, volume_id: str
 def move(
     services: Services, context: RequestContext, volume_id: str, starts: tuple[VolumeStatus, ...], to: VolumeStatus
 ) -> None:
-    """The older steps of attaching, as statuses: reserve, unreserve, begin and roll back. Raises NotFound, InvalidRequest."""
+    """The older steps of attaching, as statuses: reserve, unreserve, begin and roll back.
+
+    Raises NotFound, InvalidRequest, Conflict for a server's disk.
+    """
 
     def work(session: Session) -> None:
         volume = volumes.get_for_update(session, volume_id, context)
+        for row in volume_attachments.of_volume(session, volume.id):
+            _refuse_servers_own(row)
         if not volumes.set_status(session, volume.id, starts, to, services.clock.now()):
             raise InvalidRequest(
                 f"Invalid volume: Volume {volume.id} status must be {' or '.join(starts)}, but current status is:"

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.request import Services
+from api.volume.operations.begun import begun
 from api.volume.operations.volume_create import take_quota
 from common.context import RequestContext
 from common.db import paging, volume_quota, volume_snapshots, volumes
-from common.db.models import Operation, VolumeSnapshot
+from common.db.models import VolumeSnapshot
 from common.db.volume_snapshots import SnapshotFilter
 from common.errors import InvalidRequest, NotFound
 from common.ids import new_id
@@ -57,9 +58,7 @@ def create(
             forced=forced,
         )  # fmt: skip
 
-    operation_id, snapshot = services.db.run(work)
-    services.bus.hint(operation_id)
-    return snapshot
+    return begun(services, "snapshot_create", work)
 
 
 def create_in(
@@ -104,15 +103,16 @@ def edit(
 def delete(services: Services, context: RequestContext, snapshot_id: str, *, forced: bool = False) -> None:
     """Begin to delete. Raises NotFound, InvalidRequest."""
 
-    def work(session: Session) -> Operation:
+    def work(session: Session) -> tuple[str, None]:
         snapshot = volume_snapshots.get_visible(session, snapshot_id, context)
         if snapshot.group_snapshot_id is not None and not forced:
             raise InvalidRequest(
                 f"Invalid snapshot: Snapshot {snapshot.id} belongs to group snapshot {snapshot.group_snapshot_id}."
             )
-        return volume_snapshots.begin_delete(session, snapshot, context, services.clock.now(), forced=forced)
+        now = services.clock.now()
+        return volume_snapshots.begin_delete(session, snapshot, context, now, forced=forced).id, None
 
-    services.bus.hint(services.db.run(work).id)
+    begun(services, "snapshot_delete", work)
 
 
 def reset_status(services: Services, context: RequestContext, snapshot_id: str, status: str) -> None:

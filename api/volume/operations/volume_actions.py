@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.image.schemas.images import READ_ONLY, RESERVED, RESERVED_PREFIX, WRITABLE
 from api.request import Services
+from api.volume.operations.begun import begun
 from api.volume.operations.volume_create import take_quota
 from api.volume.operations.volumes import edit
 from common.context import RequestContext
@@ -27,7 +28,7 @@ _NOT_ANYBODYS = ("public", "community")
 def extend(services: Services, context: RequestContext, volume_id: str, size_gib: int, *, attached: bool) -> None:
     """Begin to make it larger. attached: also while a server has it (3.42). Raises NotFound, InvalidRequest, QuotaExceeded."""
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> tuple[str, None]:
         volume = volumes.get_visible(session, volume_id, context)
         if size_gib <= volume.size_gib:
             raise InvalidRequest(
@@ -46,15 +47,15 @@ def extend(services: Services, context: RequestContext, volume_id: str, size_gib
         more = volume_quota.with_type({"gigabytes": size_gib - volume.size_gib}, volume.volume_type_id)
         take_quota(session, volume.project_id, more, services, size_gib)
         now = services.clock.now()
-        return volumes.begin(session, volume, VolumeAction.EXTEND, context, now, {"size_gib": size_gib}).id
+        return volumes.begin(session, volume, VolumeAction.EXTEND, context, now, {"size_gib": size_gib}).id, None
 
-    services.bus.hint(services.db.run(work))
+    begun(services, "volume_extend", work)
 
 
 def revert(services: Services, context: RequestContext, volume_id: str, snapshot_id: str) -> None:
     """Begin to bring it back to its newest snapshot, as Cinder wants it. Raises NotFound, InvalidRequest."""
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> tuple[str, None]:
         volume = volumes.get_visible(session, volume_id, context)
         snapshot = volume_snapshots.get_visible(session, snapshot_id, context)
         living = volume_snapshots.of_volume(session, volume.id)
@@ -63,14 +64,19 @@ def revert(services: Services, context: RequestContext, volume_id: str, snapshot
                 f"Invalid input received: Specified snapshot {snapshot.id} is None or not the latest one of volume"
                 f" {volume.id}."
             )
+        if volume.size_gib != snapshot.size_gib:
+            raise InvalidRequest(
+                f"Invalid volume: Volume {volume.id} has been extended since snapshot {snapshot.id} was made: its size is"
+                f" {volume.size_gib} GiB, the snapshot's {snapshot.size_gib} GiB."
+            )
         now = services.clock.now()
         operation = volumes.begin(session, volume, VolumeAction.REVERT, context, now, {"snapshot_id": snapshot.id})
         available = (SnapshotStatus.AVAILABLE,)
         if not volume_snapshots.set_status(session, snapshot.id, available, SnapshotStatus.RESTORING, now):
             raise InvalidRequest(f"Invalid snapshot: Snapshot {snapshot.id} status must be available.")
-        return operation.id
+        return operation.id, None
 
-    services.bus.hint(services.db.run(work))
+    begun(services, "volume_revert", work)
 
 
 def upload(
@@ -86,7 +92,7 @@ def upload(
     if visibility in _NOT_ANYBODYS and not context.is_admin:
         raise Forbidden(f"Policy doesn't allow an image of visibility {visibility} to be made of a volume.")
 
-    def work(session: Session) -> tuple[str, Volume, Image]:
+    def work(session: Session) -> tuple[str, tuple[Volume, Image]]:
         volume = volumes.get_visible(session, volume_id, context)
         if volume.status == VolumeStatus.IN_USE and not forced:
             raise InvalidRequest(
@@ -98,11 +104,9 @@ def upload(
         params = {"image_id": image.id, "image_format": image_format}
         operation = volumes.begin(session, volume, VolumeAction.UPLOAD, context, now, params)
         images.add(session, image)
-        return operation.id, volumes.get(session, volume_id), image
+        return operation.id, (volumes.get(session, volume_id), image)
 
-    operation_id, volume, image = services.db.run(work)
-    services.bus.hint(operation_id)
-    return volume, image
+    return begun(services, "volume_upload", work)
 
 
 def _image(volume: Volume, name: str, image_format: str, visibility: str, now: Any) -> Image:

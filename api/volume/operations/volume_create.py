@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.request import Services
 from api.volume.operations import quota_defaults, type_of_volume
+from api.volume.operations.begun import begun
 from api.volume.operations.volumes import VolumePage, of_rows
 from common.context import RequestContext
 from common.db import images, quotas, volume_backups, volume_quota, volume_snapshots, volume_types, volumes
@@ -64,9 +65,7 @@ def create(services: Services, context: RequestContext, wanted: NewVolume) -> Vo
     def work(session: Session) -> tuple[str, VolumePage]:
         return create_in(session, services, context, wanted)
 
-    operation_id, page = services.db.run(work)
-    services.bus.hint(operation_id)
-    return page
+    return begun(services, "volume_create", work)
 
 
 def create_in(

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.request import Services
+from api.volume.operations.begun import begun
 from common.context import RequestContext
-from common.db import paging, volume_attachments, volume_types, volumes
+from common.db import operations, paging, quotas, volume_attachments, volume_types, volumes
 from common.db.models import Volume, VolumeAttachment
 from common.db.volumes import VolumeFilter
 from common.errors import InvalidRequest, NotFound
-from common.volume_states import VolumeAction
+from common.volume_states import VolumeAction, VolumeStatus
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def delete(
 ) -> None:
     """Begin to delete. Raises NotFound, InvalidRequest for a volume that is attached, has snapshots or is busy."""
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> tuple[str | None, None]:
+        quotas.lock(session, [volumes.get_visible(session, volume_id, context).project_id])
         volume = volumes.get_for_update(session, volume_id, context)
         if any(row.status != "reserved" for row in volume_attachments.of_volume(session, volume.id)) and not forced:
             raise InvalidRequest(f"Invalid volume: Volume {volume.id} is attached to a server; detach it first.")
@@ -92,9 +94,23 @@ def delete(
             raise InvalidRequest(f"Invalid volume: Volume {volume.id} is part of group {volume.group_id}.")
         action = VolumeAction.FORCE_DELETE if forced else VolumeAction.DELETE
         now = services.clock.now()
-        return volumes.begin(session, volume, action, context, now, {"cascade": cascade}).id
+        if _is_nowhere(session, volume):
+            volumes.mark_deleted(session, volume, now, volumes.amounts_of(volume))
+            return None, None
+        return volumes.begin(session, volume, action, context, now, {"cascade": cascade}).id, None
 
-    services.bus.hint(services.db.run(work))
+    begun(services, "volume_delete", work)
+
+
+def _is_nowhere(session: Session, volume: Volume) -> bool:
+    """Its creation failed and left nothing on any node: deleting it is a matter of one transaction, as in Cinder."""
+    return (
+        volume.status == VolumeStatus.ERROR
+        and volume.node_id is None
+        and not volumes.has_snapshots(session, volume.id)
+        and not volume_attachments.of_volume(session, volume.id)
+        and not operations.open_for(session, volume.id)
+    )
 
 
 def property_of(services: Services, context: RequestContext, volume_id: str, key: str) -> str:

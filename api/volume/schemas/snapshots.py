@@ -7,7 +7,7 @@ from api.volume.schemas.volumes import METADATA, NAMES
 
 _FORCE: Schema = {"anyOf": [BOOLEAN, {"type": "null"}]}
 _CREATE: dict[str, Schema] = {
-    "volume_id": {"type": "string", "minLength": 1, "maxLength": 64},
+    "volume_id": {"type": ["string", "null"], "maxLength": 64},
     "name": TEXT,
     "description": LONG_TEXT,
     "display_name": TEXT,

@@ -49,12 +49,20 @@ _CREATE = {
     "attach_status": _REFERENCE,
     "source_replica": _REFERENCE,
 }
+
+
+def _created(properties: dict[str, Schema]) -> Schema:
+    """Cinder takes, and ignores, what it doesn't know of a new volume; some clients send such."""
+    unknown = {"type": ["string", "number", "boolean", "null"], "maxLength": 255}
+    return obj(properties, additionalProperties=unknown, propertyNames={"maxLength": 255}, maxProperties=64)
+
+
 CREATE: Schema = obj(
-    {"volume": obj(_CREATE), "OS-SCH-HNT:scheduler_hints": HINTS, "os:scheduler_hints": HINTS}, ("volume",)
+    {"volume": _created(_CREATE), "OS-SCH-HNT:scheduler_hints": HINTS, "os:scheduler_hints": HINTS}, ("volume",)
 )
 CREATE_313: Schema = obj(
     {
-        "volume": obj({**_CREATE, "group_id": _REFERENCE}),
+        "volume": _created({**_CREATE, "group_id": _REFERENCE}),
         "OS-SCH-HNT:scheduler_hints": HINTS,
         "os:scheduler_hints": HINTS,
     },
@@ -62,7 +70,7 @@ CREATE_313: Schema = obj(
 )
 CREATE_347: Schema = obj(
     {
-        "volume": obj({**_CREATE, "group_id": _REFERENCE, "backup_id": _REFERENCE}),
+        "volume": _created({**_CREATE, "group_id": _REFERENCE, "backup_id": _REFERENCE}),
         "OS-SCH-HNT:scheduler_hints": HINTS,
         "os:scheduler_hints": HINTS,
     },

@@ -9,7 +9,7 @@ from api.compute.views.fields import Body, Field, Reader, micros, prune
 from api.volume.operations.volumes import VolumePage
 from common.db.models import Volume, VolumeAttachment
 from common.db.volume_services import pool_of
-from common.volume_states import AttachStatus
+from common.volume_states import HELD_BY_GUEST
 
 _FIELDS = (
     Field("group_id", since="3.13"),
@@ -23,6 +23,7 @@ _FIELDS = (
     Field("os-vol-mig-status-attr:migstat", admin=True),
     Field("os-vol-mig-status-attr:name_id", admin=True),
 )
+_OF_IMAGE = "volume_image_metadata"
 
 
 def summary_list(found: VolumePage, audience: Reader) -> list[Body]:
@@ -38,6 +39,12 @@ def detail_list(found: VolumePage, audience: Reader) -> list[Body]:
 
 def show(found: VolumePage, audience: Reader) -> Body:
     return _body(found.volumes[0], found, audience)
+
+
+def made(found: VolumePage, audience: Reader) -> Body:
+    """The answer to a creation or an update: what extensions add to a volume is not in it."""
+    body = _body(found.volumes[0], found, audience)
+    return {name: value for name, value in body.items() if not name.startswith("os-vol-") and name != _OF_IMAGE}
 
 
 def links(base_url: str, noun: str, resource_id: str) -> list[dict[str, str]]:
@@ -84,7 +91,7 @@ def _body(row: Volume, found: VolumePage, audience: Reader) -> Body:
         "consumes_quota": True,
     }
     if row.image_properties:
-        body["volume_image_metadata"] = dict(row.image_properties)
+        body[_OF_IMAGE] = dict(row.image_properties)
     return prune(body, _FIELDS, audience)
 
 
@@ -96,7 +103,7 @@ def _metadata(row: Volume) -> dict[str, Any]:
 
 def attachments(rows: Sequence[VolumeAttachment], audience: Reader) -> list[Body]:
     """Those that are a disk of a server, in the older form that volumes bear."""
-    shown = [row for row in rows if row.status in (AttachStatus.ATTACHED, AttachStatus.DETACHING)]
+    shown = [row for row in rows if row.status in HELD_BY_GUEST]
     return [
         {
             "id": row.volume_id,

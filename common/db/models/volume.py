@@ -91,7 +91,8 @@ class VolumeAttachment(Base):
     """A volume's place at a server. A server has a volume once; the row is kept when it is over.
 
     boot_index 0: the server boots from it. instance_id is no foreign key: other services may attach for guests of
-    their own. node_name: None for what others attach; "" for a disk of a server that is on no node.
+    their own. node_name: None for what others attach; "" for a disk of a server that is on no node. held_by: the
+    operation that keeps the volume from others, while a node that does not answer may have a guest that writes to it.
     """
 
     __tablename__ = "volume_attachments"
@@ -120,6 +121,7 @@ class VolumeAttachment(Base):
     delete_on_termination: Mapped[bool] = mapped_column(default=False)
     connector: Mapped[dict[str, Any]] = mapped_column(default=dict)
     node_name: Mapped[str | None] = mapped_column(Name)
+    held_by: Mapped[str | None] = mapped_column(Id, index=True)
     attached_at: Mapped[datetime | None]
     detached_at: Mapped[datetime | None]
     deleted: Mapped[bool] = mapped_column(default=False)

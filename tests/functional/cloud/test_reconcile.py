@@ -14,6 +14,7 @@ import pytest
 from common.errors import StateConflict
 from common.ids import new_id
 from common.rpc.compute_v1 import EnsureAbsent, Heartbeat, PowerEvent, PowerState
+from compute_agent import starved
 from compute_agent.hypervisor.base import Domain
 from scheduler.reconcilers.domains import SETTLE_S
 from tests.fixtures.cloud import COMPUTE, CUMULET, Cloud, CloudNode, MakeCloud
@@ -287,3 +288,21 @@ def test_states_are_conflicts_while_busy(cloud: Cloud) -> None:
     assert "powering-off" in refused.text
     assert StateConflict.code == "state_conflict"
     cloud.run_until_idle()
+
+
+def test_a_server_whose_node_has_no_room_for_what_it_writes_says_so_until_it_goes_on(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_id = cloud.active()
+    node = cloud.node_of(server_id)
+    monkeypatch.setattr(starved, "ROOM_BYTES", 2**62)
+    node.hypervisor.run_out_of_disk(server_id)
+    cloud.run_for(12)
+    shown = cloud.show(server_id)
+    assert (shown["status"], shown["OS-EXT-STS:power_state"]) == ("ACTIVE", 3)
+    assert "no room" in shown["fault"]["message"]
+    monkeypatch.setattr(starved, "ROOM_BYTES", 0)
+    node.agent.look_after()
+    cloud.run_for(12)
+    shown = cloud.show(server_id)
+    assert (shown["OS-EXT-STS:power_state"], "fault" in shown) == (1, False)

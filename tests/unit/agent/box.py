@@ -22,6 +22,7 @@ from common.rpc.compute_v1 import (
     Command,
     EnsureAbsent,
     EnsureInstance,
+    EnsurePaused,
     EnsureRunning,
     EnsureStopped,
     FixedAddress,
@@ -182,6 +183,9 @@ class Orders:
 
     def halt(self, epoch: int = 1, generation: int = 2, timeout_s: int = 60) -> EnsureStopped:
         return EnsureStopped(timeout_s=timeout_s, **self._fields(epoch, generation))
+
+    def pause(self, epoch: int = 1, generation: int = 2) -> EnsurePaused:
+        return EnsurePaused(paused=True, **self._fields(epoch, generation))
 
     def reboot(
         self, epoch: int = 1, generation: int = 2, mode: RebootMode = RebootMode.SOFT, timeout_s: int = 60

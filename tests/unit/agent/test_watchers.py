@@ -12,7 +12,7 @@ from common.errors import ConfigError
 from common.rpc import queries_v1
 from common.rpc.compute_v1 import PowerState, ReportKind, WantedPower
 from common.rpc.queries_v1 import ConsoleLog, Diagnostics
-from compute_agent import factory, identity
+from compute_agent import factory, identity, starved
 from compute_agent.inventory import InventoryReader
 from tests.unit.agent.box import Box, Orders, settings
 
@@ -244,3 +244,26 @@ def test_an_agent_that_lost_a_thread_ends(box: Box, monkeypatch: pytest.MonkeyPa
     box.agent.start()
     box.agent.wait()
     assert box.agent.failed
+
+
+def test_a_guest_that_ran_out_of_disk_goes_on_when_there_is_room(
+    box: Box, orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.do(orders.create())
+    box.hypervisor.run_out_of_disk(orders.instance_id)
+    monkeypatch.setattr(starved, "ROOM_BYTES", 2**62)
+    box.agent.look_after()
+    [digest] = box.heartbeat().domains
+    assert (digest.power, digest.starved) == (PowerState.PAUSED, True)
+    monkeypatch.setattr(starved, "ROOM_BYTES", 0)
+    box.agent.look_after()
+    [digest] = box.heartbeat().domains
+    assert (digest.power, digest.starved) == (PowerState.RUNNING, False)
+
+
+def test_a_guest_that_is_to_be_paused_stays_so_although_there_is_room(box: Box, orders: Orders) -> None:
+    box.do(orders.create())
+    box.hypervisor.run_out_of_disk(orders.instance_id)
+    assert box.do(orders.pause()).kind is ReportKind.DONE
+    box.agent.look_after()
+    assert box.power(orders.instance_id) is PowerState.PAUSED

@@ -1,0 +1,210 @@
+"""Volumes of real guests: what one wrote is there for the next, from a snapshot, after a kill, and when a disk was full."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures import e2e_guest
+from tests.fixtures.e2e_cloud import Cloud, host
+from tests.fixtures.e2e_guest import Guest
+from tests.fixtures.e2e_openstack import openstack, words
+from tests.fixtures.e2e_wait import until
+
+pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full]
+GIB, MIB = 2**30, 2**20
+DONE_S = 60.0
+PATTERN_MIB = 8
+
+
+@pytest.fixture(scope="module")
+def two(cloud: Cloud) -> Iterator[tuple[Guest, Guest]]:
+    openstack(
+        cloud,
+        words("security group create disks"),
+        words("security group rule create --ingress --protocol tcp --dst-port 22 disks"),
+        words(
+            "server create --image cumulet-guest --flavor c1.tiny --network shared --key-name demo "
+            "--security-group disks --min 2 --max 2 --wait disks"
+        ),
+    )
+    guests = e2e_guest.find(cloud, "disks-1"), e2e_guest.find(cloud, "disks-2")
+    for guest in guests:
+        guest.wait_for_ssh()
+    yield guests
+    openstack(cloud, words("server delete --wait disks-1 disks-2"), words("security group delete disks"))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A volume, as the API and a guest have it."""
+
+    cloud: Cloud
+    id: str
+
+    @classmethod
+    def make(cls, cloud: Cloud, **wanted: Any) -> Disk:
+        made = cls(cloud, cloud.sdk().block_storage.create_volume(**{"size": 1, "name": "data", **wanted}).id)
+        made.wait_for("available")
+        return made
+
+    def show(self) -> Any:
+        return self.cloud.sdk().block_storage.get_volume(self.id)
+
+    def wait_for(self, status: str) -> None:
+        until(lambda: self.show().status == status, f"volume {self.id} {status}", deadline_s=DONE_S, every_s=0.2)
+
+    def attach(self, guest: Guest) -> None:
+        self.cloud.sdk().compute.create_volume_attachment(guest.id, volume_id=self.id)
+
+    def detach(self, guest: Guest) -> None:
+        self.cloud.sdk().compute.delete_volume_attachment(guest.id, self.id)
+
+    def extend(self, size_gib: int) -> None:
+        body, headers = {"os-extend": {"new_size": size_gib}}, {"OpenStack-API-Version": "volume 3.71"}
+        answer = self.cloud.sdk().block_storage.post(f"/volumes/{self.id}/action", json=body, headers=headers)
+        assert answer.status_code == 202, answer.text
+
+    def delete(self) -> None:
+        self.cloud.sdk().block_storage.delete_volume(self.id, ignore_missing=False)
+
+    def names_in(self, guest: Guest) -> list[str]:
+        """Of the guest's disks, those with this volume's serial number."""
+        found = guest.ssh("cd /sys/block && for each in vd*; do echo $each $(cat $each/serial); done")
+        return [line.split()[0] for line in found.splitlines() if line.split()[1:] == [self.id[:20]]]
+
+    def path_in(self, guest: Guest) -> str:
+        until(lambda: self.names_in(guest), f"volume {self.id} in {guest.name}", deadline_s=DONE_S, every_s=0.3)
+        [name] = self.names_in(guest)
+        return f"/dev/{name}"
+
+    def size_in(self, guest: Guest) -> int:
+        name = self.path_in(guest).rpartition("/")[2]
+        return int(guest.ssh(f"cat /sys/block/{name}/size")) * 512
+
+
+def write(guest: Guest, path: str, *, mib: int = PATTERN_MIB) -> str:
+    """Random bytes at the disk's beginning; their checksum, when they are on the disk."""
+    guest.ssh(f"dd if=/dev/urandom of=/tmp/pattern bs=1M count={mib} 2>/dev/null")
+    guest.ssh(f"dd if=/tmp/pattern of={path} bs=1M conv=fsync 2>/dev/null; sync", timeout_s=DONE_S)
+    return guest.ssh("sha256sum </tmp/pattern; rm /tmp/pattern").split()[0]
+
+
+def read(guest: Guest, path: str, *, mib: int = PATTERN_MIB) -> str:
+    guest.ssh("echo 3 >/proc/sys/vm/drop_caches")
+    return guest.ssh(f"dd if={path} bs=1M count={mib} 2>/dev/null | sha256sum", timeout_s=DONE_S).split()[0]
+
+
+def test_what_a_guest_wrote_is_there_for_the_next_and_in_the_snapshot(cloud: Cloud, two: tuple[Guest, Guest]) -> None:
+    first, second = two
+    disk = Disk.make(cloud)
+    disk.attach(first)
+    disk.wait_for("in-use")
+    path = disk.path_in(first)
+    before = write(first, path)
+    storage = cloud.sdk().block_storage
+    snapshot = storage.create_snapshot(volume_id=disk.id, name="then", is_forced=True)
+    until(lambda: storage.get_snapshot(snapshot.id).status == "available", "a snapshot", deadline_s=DONE_S, every_s=0.2)
+    after = write(first, path)
+    assert after != before
+    disk.extend(2)
+    until(lambda: disk.show().size == 2, "a larger volume", deadline_s=DONE_S, every_s=0.2)
+    disk.wait_for("in-use")
+    assert disk.size_in(first) == 2 * GIB
+    assert read(first, path) == after
+    disk.detach(first)
+    disk.wait_for("available")
+    assert disk.names_in(first) == []
+    disk.attach(second)
+    disk.wait_for("in-use")
+    assert (read(second, disk.path_in(second)), disk.size_in(second)) == (after, 2 * GIB)
+    restored = Disk.make(cloud, snapshot_id=snapshot.id, name="restored")
+    restored.attach(second)
+    restored.wait_for("in-use")
+    assert read(second, restored.path_in(second)) == before
+    for each in (disk, restored):
+        each.detach(second)
+        each.wait_for("available")
+    storage.delete_snapshot(snapshot.id)
+    until(lambda: not list(storage.snapshots()), "no snapshot", deadline_s=DONE_S, every_s=0.2)
+    for each in (disk, restored):
+        each.delete()
+
+
+@pytest.mark.one_node
+def test_an_agent_that_is_killed_attaches_extends_and_detaches_all_the_same(
+    cloud: Cloud, two: tuple[Guest, Guest]
+) -> None:
+    guest, _ = two
+    disk = Disk.make(cloud)
+    disk.attach(guest)
+    cloud.kill("compute-agent")
+    disk.wait_for("in-use")
+    path = disk.path_in(guest)
+    written = write(guest, path)
+    disk.extend(2)
+    cloud.kill("compute-agent")
+    until(lambda: disk.show().size == 2, "a larger volume", deadline_s=DONE_S, every_s=0.2)
+    disk.wait_for("in-use")
+    assert disk.size_in(guest) == 2 * GIB
+    assert read(guest, path) == written
+    disk.detach(guest)
+    cloud.kill("compute-agent")
+    disk.wait_for("available")
+    assert disk.names_in(guest) == []
+    disk.attach(guest)
+    disk.wait_for("in-use")
+    assert read(guest, disk.path_in(guest)) == written
+    disk.detach(guest)
+    disk.wait_for("available")
+    disk.delete()
+
+
+@pytest.fixture
+def small(cloud: Cloud, tmp_path: Path) -> Iterator[Path]:
+    """The node's folder of volumes on a file system of 400 MiB, for as long as the test runs."""
+    folder = cloud.state / "agent/volumes"
+    (tmp_path / "small").mkdir()
+    host("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(tmp_path / "small"))
+    host("cp", "-a", f"{folder}/.", str(tmp_path / "small"))
+    host("mount", "--move", str(tmp_path / "small"), str(folder))
+    yield folder
+    host("umount", "--lazy", str(folder))
+
+
+@pytest.mark.one_node
+def test_a_guest_whose_disk_is_full_stands_says_so_and_goes_on_with_nothing_lost(
+    cloud: Cloud, two: tuple[Guest, Guest], small: Path
+) -> None:
+    guest, _ = two
+    disk = Disk.make(cloud)
+    disk.attach(guest)
+    disk.wait_for("in-use")
+    path = disk.path_in(guest)
+    filler = small / "filler"
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small).free - 20 * MIB)
+    guest.ssh("dd if=/dev/urandom of=/tmp/pattern bs=1M count=30 2>/dev/null")
+    guest.ssh(f"(dd if=/tmp/pattern of={path} bs=1M conv=fsync 2>/dev/null; echo $? >/tmp/ended) >/dev/null 2>&1 &")
+
+    def stands() -> bool:
+        server = cloud.sdk().compute.get_server(guest.id)
+        return server.power_state == 3 and "no room" in str((server.fault or {}).get("message"))
+
+    until(stands, "a server that says that it stands", deadline_s=DONE_S, every_s=0.5)
+    assert guest.try_ssh("true", timeout_s=5).returncode == 255
+    filler.unlink()
+    until(lambda: guest.try_ssh("cat /tmp/ended").stdout.strip() == "0", "the end of its writing", deadline_s=DONE_S)
+    assert read(guest, path, mib=30) == guest.ssh("sha256sum </tmp/pattern").split()[0]
+    until(lambda: not cloud.sdk().compute.get_server(guest.id).fault, "no fault any more", deadline_s=DONE_S)
+    guest.ssh("rm /tmp/pattern /tmp/ended")
+    disk.detach(guest)
+    disk.wait_for("available")
+    disk.delete()
+    until(lambda: not list((small / "volumes").iterdir()), "the file's end", deadline_s=DONE_S)

@@ -1,0 +1,128 @@
+"""Every place at which a process can be killed while something is done to a volume, from the sagas' step tables.
+
+A scenario is a request about a volume or a snapshot, what it is before, and what it must be in the end. A saga of block
+storage without a scenario fails `missing_sagas`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from common.saga.model import Remote
+from common.volume_states import VOLUME_ACTIONS
+from scheduler.sagas import SAGAS
+from tests.faults.kills import AGENT_PLACES, WHEN
+
+VOLUME, SNAPSHOT = "volumes", "snapshots"  # as paths and as answers name them
+_SNAPSHOT_SAGAS = {"snapshot_create", "snapshot_delete"}
+
+
+@dataclass(frozen=True)
+class VolumeScenario:
+    """ends: status, "" for gone. of: what is looked at in the end. given: what there has to be: snapshot, server.
+
+    lost: the bytes that the node needs are gone, so that the saga fails there and is undone. leaves: status of the volume
+    where the scenario is of a snapshot.
+    """
+
+    name: str
+    saga: str
+    ends: str
+    of: str = VOLUME
+    given: frozenset[str] = frozenset()
+    lost: bool = False
+    leaves: str = "available"
+
+
+def _with(*given: str) -> frozenset[str]:
+    return frozenset(given)
+
+
+SCENARIOS = (
+    VolumeScenario("volume_create", "volume_create", "available"),
+    VolumeScenario("volume_create from image", "volume_create", "available"),
+    VolumeScenario("volume_create from volume", "volume_create", "available", given=_with("source")),
+    VolumeScenario("volume_create lost", "volume_create", "error", given=_with("source"), lost=True),
+    VolumeScenario("volume_extend", "volume_extend", "available"),
+    VolumeScenario("volume_extend attached", "volume_extend", "in-use", given=_with("server")),
+    VolumeScenario("volume_extend lost", "volume_extend", "error_extending", lost=True),
+    VolumeScenario("volume_revert", "volume_revert", "available", given=_with("snapshot")),
+    VolumeScenario("volume_upload", "volume_upload", "available"),
+    VolumeScenario("volume_upload lost", "volume_upload", "available", lost=True),
+    VolumeScenario("volume_delete", "volume_delete", "", given=_with("snapshot")),
+    VolumeScenario("snapshot_create", "snapshot_create", "available", SNAPSHOT),
+    VolumeScenario(
+        "snapshot_create attached", "snapshot_create", "available", SNAPSHOT, given=_with("server"), leaves="in-use"
+    ),
+    VolumeScenario("snapshot_create lost", "snapshot_create", "error", SNAPSHOT, lost=True),
+    VolumeScenario("snapshot_delete", "snapshot_delete", "", SNAPSHOT, given=_with("snapshot")),
+)
+_VOLUME = ("volume:before", "volume:after")
+_DOMAIN = ("domain:before", "domain:after")
+#: places of a node's work, by scenario; none: it only removes a file
+AGENT_WORK = {
+    "volume_create": _VOLUME,
+    "volume_create from image": ("image:before", *_VOLUME, "image:after"),
+    "volume_create from volume": _VOLUME,
+    "volume_extend": _VOLUME,
+    "volume_extend attached": _VOLUME,
+    "volume_revert": _VOLUME,
+    "volume_upload": (*_VOLUME, "upload:before", "upload:after"),
+    "snapshot_create": _VOLUME,
+    "snapshot_create attached": _DOMAIN,
+}
+
+
+@dataclass(frozen=True)
+class VolumeKill:
+    scenario: VolumeScenario
+    point: str
+
+    @property
+    def service(self) -> str:
+        return self.point.partition(":")[0]
+
+    def __str__(self) -> str:
+        return f"{self.scenario.name}-{self.point}".replace(" ", "_")
+
+
+def all_kills() -> list[VolumeKill]:
+    """Every step × api, scheduler, agent × before and after commit, forward; of the lost ones, back."""
+    return [kill for each in SCENARIOS for kill in (_backward(each) if each.lost else _forward(each))]
+
+
+def _forward(scenario: VolumeScenario) -> Iterator[VolumeKill]:
+    saga = SAGAS[scenario.saga]
+    yield from (VolumeKill(scenario, f"api:{saga.kind}:{when}") for when in WHEN)
+    yield VolumeKill(scenario, f"scheduler:{saga.kind}:leased")
+    yield VolumeKill(scenario, f"scheduler:{saga.kind}:report_delivered")
+    for step in saga.steps:
+        yield from (VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:done:{when}") for when in WHEN)
+        if not isinstance(step, Remote):
+            continue
+        yield from (VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:sent:{when}") for when in WHEN)
+        for what in ("received", "handled", "acknowledged"):
+            yield VolumeKill(scenario, f"scheduler:{step.name}:report_{what}")
+        for place in (*AGENT_PLACES, *AGENT_WORK.get(scenario.name, ())):
+            if not place.startswith("state:"):  # a volume has no domain to look at first
+                yield VolumeKill(scenario, f"agent:{step.name}:{place}")
+
+
+def _backward(scenario: VolumeScenario) -> Iterator[VolumeKill]:
+    saga = SAGAS[scenario.saga]
+    position = next(at for at, step in enumerate(saga.steps) if isinstance(step, Remote))
+    for step in saga.steps[: position + 1]:
+        yield from (VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:undone:{when}") for when in WHEN)
+        if isinstance(step, Remote):
+            yield from (VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:failed:{when}") for when in WHEN)
+            if step.undo is not None:
+                yield from (
+                    VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:undo_sent:{when}") for when in WHEN
+                )
+
+
+def missing_sagas() -> set[str]:
+    """Sagas that no scenario walks; those of disks and servers are in kills.py."""
+    walked = {scenario.saga for scenario in SCENARIOS}
+    return ({rule.saga for rule in VOLUME_ACTIONS.values()} | _SNAPSHOT_SAGAS) - walked
