@@ -1,4 +1,4 @@
-"""Answers the few read-only questions the API asks while a client waits."""
+"""Answers the few questions the API asks while a client waits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from common.errors import CloudError, HypervisorError, NotFound
 from common.ids import is_uuid
 from common.rpc import queries_v1
 from common.rpc.compute_v1 import DomainDigest
-from common.rpc.queries_v1 import Answer, ConsoleLog, Diagnostics, Domains
+from common.rpc.queries_v1 import Answer, ConsoleLog, Diagnostics, Domains, InjectNmi, SetPassword
 from compute_agent.console import log as console_log
 from compute_agent.hypervisor.base import Hypervisor
 
@@ -45,7 +45,7 @@ class Queries:
         except OSError:
             return Answer(error_code="storage_error", message="the node's files can't be read")
 
-    def _find(self, query: ConsoleLog | Diagnostics) -> Answer:
+    def _find(self, query: ConsoleLog | Diagnostics | SetPassword | InjectNmi) -> Answer:
         if not is_uuid(query.instance_id) or not self._lives(query.instance_id):
             raise NotFound(f"server {query.instance_id[:64]!r} is not on this node")
         match query:
@@ -56,6 +56,12 @@ class Queries:
                 if self._hypervisor.state(query.instance_id) is None:
                     raise NotFound(f"server {query.instance_id} has no guest on this node")
                 return Answer(data=self._hypervisor.diagnostics(query.instance_id))
+            case SetPassword():
+                self._hypervisor.set_password(query.instance_id, query.user, query.password)
+                return Answer()
+            case InjectNmi():
+                self._hypervisor.inject_nmi(query.instance_id)
+                return Answer()
 
     def _domains(self) -> Answer:
         domains, complete = self._digest()

@@ -16,6 +16,7 @@ from api.compute.handlers import (
     old_hosts,
     quota_sets,
     server_actions,
+    server_addresses,
     server_create,
     server_groups,
     server_images,
@@ -50,8 +51,10 @@ def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, si
     return _row("GET", path, handler, key, rule, since=since, until=until)
 
 
-def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER) -> Route:
-    return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name)
+def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER, *, since: str | None = None,
+            until: str | None = None) -> Route:  # fmt: skip
+    path = f"{_SERVER}/action"
+    return _row("POST", path, handler, f"servers:{name}", rule, action=name, since=since, until=until)
 
 
 def _on_aggregate(name: str, handler: Handler) -> Route:
@@ -85,6 +88,12 @@ SERVERS = (
     _action("evacuate", server_resize.evacuate, ADMIN),
     _action("rescue", server_rescue.rescue),
     _action("unrescue", server_rescue.unrescue),
+    _action("changePassword", server_actions.change_password),
+    _action("trigger_crash_dump", server_actions.trigger_crash_dump, since="2.17"),
+    _action("addFixedIp", server_addresses.add_fixed, until="2.43"),
+    _action("removeFixedIp", server_addresses.remove_fixed, until="2.43"),
+    _action("addFloatingIp", server_addresses.add_floating, until="2.43"),
+    _action("removeFloatingIp", server_addresses.remove_floating, until="2.43"),
     _action("restore", server_actions.restore),
     _action("shelve", server_shelf.shelve),
     _action("shelveOffload", server_shelf.shelve_offload, ADMIN),

@@ -1,6 +1,7 @@
-"""The few read-only questions the API asks an agent while a client waits.
+"""The few questions the API asks an agent while a client waits.
 
-Five seconds, outside any transaction, no state changed. No answer is a 409 that names the node (common.errors).
+Five seconds, outside any transaction, no state of ours changed. No answer is a 409 that names the node (common.errors).
+Two of them ask something of the guest itself, which nothing else of the cloud knows or keeps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,21 @@ class Domains(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """Every domain of this cloud on the node, as the next heartbeat would tell it; for the audit."""
 
 
-Query = ConsoleLog | Diagnostics | Domains
+class SetPassword(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="set_password"):
+    """Have the guest's agent set a user's password; it is in no log and in no file of the cloud."""
+
+    instance_id: str
+    user: str
+    password: str
+
+
+class InjectNmi(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="inject_nmi"):
+    """Send the guest a non-maskable interrupt, at which it does what it is set up to do."""
+
+    instance_id: str
+
+
+Query = ConsoleLog | Diagnostics | Domains | SetPassword | InjectNmi
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,6 +72,12 @@ class NoHypervisor:
     def ensure_absent(self, instance_id: str) -> None:
         """Nothing is there."""
 
+    def set_password(self, instance_id: str, user: str, password: str) -> None:  # noqa: ARG002 - the interface's
+        raise _refusal(instance_id)
+
+    def inject_nmi(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
+
     def diagnostics(self, instance_id: str) -> dict[str, str | int | float | bool | None]:
         raise _refusal(instance_id)
 
