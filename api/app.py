@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Map, Rule
+from werkzeug.wsgi import wrap_file
 
 from api import compression, compute, cors, cumulet, identity, image, network, placement, volume
 from api.access_rules import check_access_rules
@@ -28,7 +29,7 @@ from api.errors import status_of
 from api.microversion import Microversion
 from api.policy import Rule as PolicyRule
 from api.policy import enforce, load_overrides
-from api.request import ApiRequest, Reply, Services
+from api.request import ApiRequest, FileSpan, Reply, Services
 from api.routing import Api, Route, allowed_methods, choose, run
 from common import log
 from common.context import RequestContext
@@ -40,6 +41,7 @@ REQUESTS = Counter(
     "cumulet_api_requests_total", "API requests by service, method and status", ["api", "method", "status"]
 )
 SECONDS = Histogram("cumulet_api_request_seconds", "Time to answer, by service", ["api"])
+_CHUNK_BYTES = 1024 * 1024
 NO_VERSION = Microversion(1, 0)
 #: routes are chosen by us, so that a method that a path doesn't have is answered in the API's own form
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
@@ -98,8 +100,10 @@ def _url_map() -> Map:
 
 
 def _paths(api: Api, path: str) -> list[str]:
-    """Where a path of an API is found: with the caller's project in it, too, where the API has such a prefix."""
-    return [path, api.project_prefix + path.removeprefix(api.prefix)] if api.project_prefix else [path]
+    """Where a path of an API is found: with the caller's project in it, or with other dashes, too, where the API says so."""
+    below = path.removeprefix(api.prefix)
+    found = [path, api.prefix + api.other_spelling(below)]
+    return list(dict.fromkeys([*found, api.project_prefix + below] if api.project_prefix else found))
 
 
 def _view(
@@ -259,13 +263,18 @@ def _from_werkzeug(err: HTTPException) -> CloudError:
 
 def _response(reply: Reply, api: Api, context: RequestContext, version: Microversion) -> flask.Response:
     content: Any = b""
-    if reply.stream is not None:
+    if isinstance(reply.stream, FileSpan) and reply.stream.to_end:
+        content = wrap_file(flask.request.environ, reply.stream.rewound(), _CHUNK_BYTES)  # gunicorn: by sendfile(2)
+    elif reply.stream is not None:
         content = reply.stream
     elif isinstance(reply.body, bytes):
         content = reply.body
     elif reply.body is not None:
         content = msgspec.json.encode(reply.body)
-    response = flask.Response(content, status=reply.status, content_type=reply.content_type)
+    passed = reply.stream is not None
+    response = flask.Response(content, status=reply.status, content_type=reply.content_type, direct_passthrough=passed)
+    if isinstance(reply.stream, FileSpan):
+        response.call_on_close(reply.stream.close)
     if reply.body is None and reply.stream is None:
         response.headers.pop("Content-Type", None)
     for key, value in reply.headers.items():

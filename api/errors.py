@@ -56,7 +56,7 @@ _TITLES = {
 _NEUTRON_TYPES = {
     400: "HTTPBadRequest",
     401: "HTTPUnauthorized",
-    403: "HTTPForbidden",
+    403: "PolicyNotAuthorized",
     404: "HTTPNotFound",
     405: "HTTPMethodNotAllowed",
     409: "HTTPConflict",

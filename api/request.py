@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from api.microversion import Microversion
 from common.clock import Clock
@@ -14,6 +14,8 @@ from common.context import RequestContext
 from common.db.session import Database
 from common.rpc.bus import Bus
 from common.tokens import TokenCodec
+
+_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,33 @@ class ApiRequest:
         """The last value of a query parameter."""
         values = self.query.get(name)
         return values[-1] if values else default
+
+
+class FileSpan:
+    """The bytes [start, end) of an open file, in chunks; closes the file when the server is done with it.
+
+    to_end: they go on to the file's end, so that the server may let the kernel send them.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, end: int, *, to_end: bool) -> None:
+        self.file = file
+        self.to_end = to_end
+        self._start = start
+        self._end = end
+
+    def rewound(self) -> BinaryIO:
+        """The file, at the first of the bytes."""
+        self.file.seek(self._start)
+        return self.file
+
+    def __iter__(self) -> Iterator[bytes]:
+        file, left = self.rewound(), self._end - self._start
+        while left > 0 and (chunk := file.read(min(_CHUNK_BYTES, left))):
+            left -= len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        self.file.close()
 
 
 @dataclass(frozen=True)

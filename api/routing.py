@@ -47,6 +47,7 @@ class Route:
 class Api:
     """One OpenStack API: `prefix` is where it hangs on the listener ("/compute/v2.1").
 
+    either_dash: clients write the names of collections with "-" or with "_", as they like.
     project_prefix: where it hangs too, with the caller's project in the path as <caller_project_id>; "" for nowhere.
     """
 
@@ -57,6 +58,13 @@ class Api:
     versions: VersionRange | None = None
     request_id_headers: tuple[str, ...] = field(default=("x-openstack-request-id",))
     project_prefix: str = ""
+    either_dash: bool = False
+
+    def other_spelling(self, route_path: str) -> str:
+        """The path below `prefix` with the first name in it written the other way; the same where there is none."""
+        _, first, *rest = route_path.split("/") if self.either_dash and route_path else ["", ""]
+        swapped = first.replace("_", "-") if "_" in first else first.replace("-", "_")
+        return "/".join(["", swapped, *rest]) if first else route_path
 
 
 def choose(candidates: Sequence[Route], request_method: str, version: Microversion, body: Any) -> Route:

@@ -71,6 +71,10 @@ class BenchCloud:
     def client(self, user: str = "demo", project: str = "demo") -> Client:
         return Client(self.port, login(self.port, user, PASSWORD, project))
 
+    def token(self) -> str:
+        """demo's."""
+        return login(self.port, "demo", PASSWORD, "demo")
+
     def start(self, group: str, program: str, config: Config, name: str) -> subprocess.Popen[bytes]:
         """One of the installed programs, with its configuration in the folder; its log lies beside."""
         path = self.folder / f"{name}.conf"

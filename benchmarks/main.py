@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import boots, footprint, scale
+from benchmarks import boots, footprint, images, scale
 from benchmarks.cloud import BenchCloud, running
 from benchmarks.figures import Figure
 
@@ -46,6 +46,11 @@ def _idle(cloud: BenchCloud) -> list[Figure]:
     return [footprint.idle_pss(cloud)]
 
 
+def _images(cloud: BenchCloud) -> list[Figure]:
+    cloud.start_api(1)
+    return images.up_and_down(cloud)
+
+
 def _start(cloud: BenchCloud, *, workers: int, agents: int) -> None:
     cloud.start_api(workers)
     cloud.start_scheduler("s1")
@@ -59,6 +64,7 @@ MEASURES = (
     Measure(("schedule_p50_ms", "claim_p50_ms"), scale.placement),
     Measure(("list_1000_ms",), _list),
     Measure(("idle_pss_mib",), _idle),
+    Measure(("image_upload_ratio", "image_download_ratio"), _images),
     Measure(("start_s",), lambda cloud: [footprint.start(cloud)]),
 )
 

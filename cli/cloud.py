@@ -40,7 +40,7 @@ OPTIONS = (
     ("cacert", "file of certificates to trust"),
     ("cert", "file of a client certificate"),
     ("key", "file of its key"),
-    ("compute-api-version", "compute microversion (default: latest)"),
+    ("compute-api-version", "compute microversion (default: 2.100)"),
 )
 #: what a catalogue's address lacks where it stops before the version
 _VERSIONS = {"identity": "/v3", "compute": "/v2.1", "image": "/v2", "network": "/v2.0"}

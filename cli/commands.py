@@ -25,6 +25,14 @@ OPENSTACK: Final[dict[str, str]] = {
         "image", "image", list="ListImages", show="ShowImage", create="CreateImage", save="SaveImage", set="SetImage",
         unset="UnsetImage", delete="DeleteImages",
     ),
+    **_noun(
+        "image", "image_import", **{"import": "ImportImage"}, stage="StageImage", import_info="ShowImportInfo",
+        stores_list="ListStores", task_list="ListTasks", task_show="ShowTask",
+    ),
+    **_noun(
+        "image", "image_member", add_project="AddProject", remove_project="RemoveProject", member_list="ListMembers",
+        member_get="GetMember",
+    ),
     **_noun("keypair", "keypair", list="ListKeypairs", show="ShowKeypair", create="CreateKeypair", delete="DeleteKeypairs"),
     **_noun("limits", "quota", show="ShowLimits"),
     **_noun(

@@ -132,16 +132,20 @@ class ListZones(Lister):  # type: ignore[misc]
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--compute", action="store_true", help="of compute")
         parser.add_argument("--network", action="store_true", help="of network")
+        parser.add_argument("--volume", action="store_true", help="of volumes")
         parser.add_argument("--long", action="store_true", help="more columns")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         cloud: Cloud = self.app.cloud()
-        both = not (parsed_args.compute or parsed_args.network)
+        every = not (parsed_args.compute or parsed_args.network or parsed_args.volume)
         rows: list[dict[str, Any]] = []
-        if parsed_args.compute or both:
+        if parsed_args.compute or every:
             rows += _compute_zones(cloud, parsed_args.long)
-        if parsed_args.network or both:
+        if parsed_args.volume or every:
+            volume_zones = cloud.get("/os-availability-zone", "block-storage")["availabilityZoneInfo"]
+            rows += [_zone(zone) for zone in volume_zones]
+        if parsed_args.network or every:
             zones = cloud.pages("/availability_zones", "availability_zones", "network")
             rows += [{"name": z["name"], "status": z["state"], "resource": z["resource"]} for z in zones]
         columns = [Field("Zone Name", "name"), Field("Zone Status", "status")]
@@ -156,6 +160,11 @@ class ListZones(Lister):  # type: ignore[misc]
         return table(columns, rows)
 
 
+def _zone(zone: dict[str, Any]) -> dict[str, Any]:
+    available = zone["zoneState"]["available"]
+    return {"name": zone["zoneName"], "status": "available" if available else "not available"}
+
+
 def _compute_zones(cloud: Cloud, long: bool) -> list[dict[str, Any]]:
     """With their services for administrators who want them."""
     from cli.errors import CloudRefusedError
@@ -168,7 +177,7 @@ def _compute_zones(cloud: Cloud, long: bool) -> list[dict[str, Any]]:
         found = cloud.get("/os-availability-zone", "compute")
     rows = []
     for zone in found["availabilityZoneInfo"]:
-        one = {"name": zone["zoneName"], "status": "available" if zone["zoneState"]["available"] else "not available"}
+        one = _zone(zone)
         services = [(host, name, state) for host, all_ in (zone["hosts"] or {}).items() for name, state in all_.items()]
         if not long or not services:
             rows.append(one)

@@ -86,7 +86,7 @@ class ShowImage(ShowOne):  # type: ignore[misc]
         image = find.one(self.app.cloud(), find.IMAGE, parsed_args.image)
         if parsed_args.human_readable:
             image["size"] = _readable(image.get("size") or 0)
-        return _shown(image)
+        return shown(image)
 
 
 class CreateImage(ShowOne):  # type: ignore[misc]
@@ -102,23 +102,30 @@ class CreateImage(ShowOne):  # type: ignore[misc]
         )
         parser.add_argument("--file", metavar="<file>", help="file to upload")
         parser.add_argument("--progress", action="store_true", help="tell how far the upload is")
-        _changeable(parser)
+        parser.add_argument(
+            "--import", dest="use_import", action="store_true", help="stage and import it, so that it is converted"
+        )
+        changeable(parser)
         options.project(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         cloud: Cloud = self.app.cloud()
-        source = _source(parsed_args.file)
-        wanted = _wanted(parsed_args) | options.given(
+        file = source(parsed_args.file)
+        described = wanted(parsed_args) | options.given(
             id=parsed_args.id, tags=parsed_args.tags, disk_format=parsed_args.disk_format,
             container_format=parsed_args.container_format,
             owner=find.identity_id(cloud, find.PROJECT, parsed_args.project, parsed_args.project_domain),
         )  # fmt: skip
-        made = cloud.send("POST", "/images", wanted, service_type="image")
-        if source is not None:
-            with source:
-                _upload(cloud, made["id"], _Counted(source, self.app.stderr if parsed_args.progress else None))
-        return _shown(cloud.get(f"/images/{part(made['id'])}", "image"))
+        made = cloud.send("POST", "/images", described, service_type="image")
+        if file is not None:
+            with file:
+                data = counted(file, self.app.stderr if parsed_args.progress else None)
+                upload(cloud, made["id"], data, to="stage" if parsed_args.use_import else "file")
+            if parsed_args.use_import:
+                body = {"method": {"name": "glance-direct"}}
+                cloud.send("POST", f"/images/{part(made['id'])}/import", body, service_type="image")
+        return shown(cloud.get(f"/images/{part(made['id'])}", "image"))
 
 
 class SaveImage(Command):  # type: ignore[misc]
@@ -156,7 +163,7 @@ class SetImage(Command):  # type: ignore[misc]
         parser.add_argument("--name", metavar="<name>", help="new name")
         parser.add_argument("--container-format", metavar="<container-format>", help="while it has no data")
         parser.add_argument("--disk-format", choices=_FORMATS, metavar="<disk-format>", help="while it has no data")
-        _changeable(parser)
+        changeable(parser)
         for name in ("architecture", "kernel-id", "os-distro", "os-version", "ramdisk-id"):
             parser.add_argument(f"--{name}", metavar=f"<{name}>", help=f"property {name.replace('-', '_')}")
         state = parser.add_mutually_exclusive_group()
@@ -192,10 +199,10 @@ class SetImage(Command):  # type: ignore[misc]
             "container_format",
             "disk_format",
         )
-        wanted = _wanted(parsed_args) | options.given(
+        changed = wanted(parsed_args) | options.given(
             os_hidden=parsed_args.hidden, **{name: getattr(parsed_args, name) for name in known}
         )
-        changes = [_replace(image, name, value) for name, value in wanted.items()]
+        changes = [_replace(image, name, value) for name, value in changed.items()]
         if parsed_args.tags:
             changes.append(_replace(image, "tags", sorted({*image["tags"], *parsed_args.tags})))
         _patch(cloud, image["id"], changes)
@@ -243,7 +250,7 @@ class DeleteImages(Command):  # type: ignore[misc]
         options.each(parsed_args.names, "images could not be deleted", delete)
 
 
-class _Counted:
+class Counted:
     """A file that tells how much of it was read."""
 
     def __init__(self, source: IO[bytes], out: Any) -> None:
@@ -264,18 +271,27 @@ class _Counted:
             self._out.write("\n")
 
 
-def _upload(cloud: Cloud, image_id: str, data: _Counted) -> None:
-    """An image whose upload failed is removed: nobody could use it. Raises CloudRefusedError."""
+def counted(file: IO[bytes], out: Any) -> Counted:
+    """`out`: where to tell how much was read; None: nowhere."""
+    return Counted(file, out)
+
+
+def upload(cloud: Cloud, image_id: str, data: Counted, *, to: str = "file", keep: bool = False) -> None:
+    """to: file or stage. An image whose upload failed is removed, unless `keep`: nobody could use it.
+
+    Raises CloudRefusedError.
+    """
     octets = {"Content-Type": "application/octet-stream"}
     path = f"/images/{part(image_id)}"
     try:
-        cloud.raw("PUT", f"{path}/file", service_type="image", data=data, headers=octets, timeout=CLI_IMAGE_S)
+        cloud.raw("PUT", f"{path}/{to}", service_type="image", data=data, headers=octets, timeout=CLI_IMAGE_S)
     except CloudRefusedError:
-        cloud.send("DELETE", path, service_type="image")
+        if not keep:
+            cloud.send("DELETE", path, service_type="image")
         raise
 
 
-def _source(name: str | None) -> IO[bytes] | None:
+def source(name: str | None) -> IO[bytes] | None:
     """The data; what is piped in counts, unless it is empty."""
     if name is not None:
         try:
@@ -300,7 +316,7 @@ def _copy(response: Any, out: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _changeable(parser: argparse.ArgumentParser) -> None:
+def changeable(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-disk", type=int, metavar="<disk-gb>", help="disk that a flavor needs, in GiB")
     parser.add_argument("--min-ram", type=int, metavar="<ram-mb>", help="memory that a flavor needs, in MiB")
     options.yes_no(parser, "--protected", "--unprotected", "can't be deleted")
@@ -311,7 +327,7 @@ def _changeable(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tag", action="append", dest="tags", metavar="<tag>", help="tag (may be repeated)")
 
 
-def _wanted(parsed_args: argparse.Namespace) -> dict[str, Any]:
+def wanted(parsed_args: argparse.Namespace) -> dict[str, Any]:
     return options.given(
         name=parsed_args.name, min_disk=parsed_args.min_disk, min_ram=parsed_args.min_ram,
         protected=parsed_args.protected, visibility=parsed_args.visibility, **(parsed_args.properties or {}),
@@ -337,7 +353,7 @@ def _patch(cloud: Cloud, image_id: str, changes: list[dict[str, Any]]) -> None:
         cloud.raw("PATCH", f"/images/{part(image_id)}", service_type="image", data=json.dumps(changes), headers=_PATCH)
 
 
-def _shown(image: dict[str, Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+def shown(image: dict[str, Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
     """As `openstack`: what has no value is left out, and what is no attribute is a property."""
     info: dict[str, Any] = {name: image[name] for name in _ATTRIBUTES if image.get(name) is not None}
     hidden = ("tags", "self", "links", *_ATTRIBUTES)

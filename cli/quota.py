@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from cliff.command import Command
@@ -179,7 +180,14 @@ class ShowLimits(Lister):  # type: ignore[misc]
         answer = cloud.raw("GET", "/limits", service_type="compute", params=query, headers=_EVERY_LIMIT).json()
         absolute = answer["limits"]["absolute"]
         named = [(name, value) for key, value in absolute.items() for name in _LIMIT_NAMES.get(key, (key,))]
+        if tenant is None:  # block storage tells of the token's project only
+            volumes = cloud.get("/limits", "block-storage")["limits"]["absolute"]
+            named += [(_snake(key), value) for key, value in volumes.items()]
         return ("Name", "Value"), sorted(named)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?=[A-Z])", "_", name).lower()
 
 
 def _services(parser: argparse.ArgumentParser) -> None:

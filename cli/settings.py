@@ -14,6 +14,9 @@ from typing import Any
 
 SELECTORS = {"OS_CLOUD", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE", "OS_CLOUD_NAME"}
 #: names of what goes to the authentication plugin; everything else is about the session
+#: the compute microversion unless another is asked for: the newest that openstack's own client speaks. From 2.102 on
+#: flavors lack fields that it shows.
+NEWEST_KNOWN = "2.100"
 AUTH_KEYS = (
     "auth_url", "username", "user_id", "password", "token", "passcode", "project_name", "project_id", "user_domain_name",
     "user_domain_id", "project_domain_name", "project_domain_id", "domain_name", "domain_id", "system_scope", "trust_id",
@@ -88,7 +91,7 @@ def _settings(flat: dict[str, Any]) -> Settings:
     cert: str | tuple[str, str] | None = os.path.expanduser(str(flat["cert"])) if flat.get("cert") else None
     if cert and flat.get("key"):
         cert = (str(cert), os.path.expanduser(str(flat["key"])))
-    version = str(flat.get("compute_api_version") or "latest")
+    version = str(flat.get("compute_api_version") or NEWEST_KNOWN)
     return Settings(
         auth_type=auth_type,
         auth=auth,

@@ -19,9 +19,21 @@ from sqlalchemy.orm import Session
 from common import log
 from common.config import Config
 from common.db.domains import DEFAULT_ID
-from common.db.models import Assignment, Domain, Endpoint, IdentityService, ImpliedRole, Project, Region, Role, User
+from common.db.models import (
+    Assignment,
+    Domain,
+    Endpoint,
+    IdentityService,
+    ImpliedRole,
+    Project,
+    Region,
+    Role,
+    User,
+    VolumeType,
+)
 from common.db.tokens import SYSTEM_TARGET
 from common.db.upsert import insert_ignore
+from common.db.volume_types import DEFAULT_NAME
 from common.passwords import passwords_for
 from common.secret import Secret
 
@@ -69,6 +81,7 @@ def bootstrap(session: Session, config: Config, now: datetime, passwords: Mappin
     _insert_projects(session, config, now)
     _insert_users(session, config, now, passwords)
     _insert_assignments(session)
+    _insert_default_volume_type(session, config, now)
     _insert_catalog(session, config)
     log.event(logger, "bootstrap.done", region=config.cloud.region, public_url=config.api.public_url)
 
@@ -94,6 +107,16 @@ def _insert_roles(session: Session, config: Config) -> int:
             for name in ROLES
         ],
     )
+
+
+def _insert_default_volume_type(session: Session, config: Config, now: datetime) -> None:
+    """What volumes are of that name no type; no volume is without one."""
+    row = {
+        "id": str(uuid.UUID(derived_id(config, "volume-types", DEFAULT_NAME))), "name": DEFAULT_NAME,
+        "description": "Default Volume Type", "is_public": True, "extra_specs": {}, "qos_specs_id": None,
+        "created_at": now, "updated_at": None,
+    }  # fmt: skip
+    insert_ignore(session, VolumeType, [row])
 
 
 def _insert_projects(session: Session, config: Config, now: datetime) -> None:

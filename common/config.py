@@ -142,6 +142,19 @@ class ComputeConfig:
 
 
 @dataclass(frozen=True)
+class ConsoleConfig:
+    """Of `cumulet-console`, which listens on the addresses of [api] listen, with its certificate."""
+
+    port: int = option(6080, "port of consoles, for browsers and for nodes")
+    public_url: str = option("", "where browsers reach it; empty: the host of [api] public_url, with this port")
+    node_url: str = option("", "where nodes reach this very process; empty: the same")
+    allowed_origins: str = option("", "comma-separated origins of other web pages that may show consoles; empty: none")
+    token_ttl_s: int = option(60, "how long a console's address can be used, once")
+    max_sessions: int = option(200, "consoles open at once; more are refused")
+    novnc_dir: str = option("/usr/share/novnc", "folder of noVNC, whose core the page loads")
+
+
+@dataclass(frozen=True)
 class SchedulerConfig:
     name: str = option("", "name of this scheduler; empty: the machine's host name")
     workers: int = option(4, "operations worked on at once in this process")
@@ -155,7 +168,7 @@ class SchedulerConfig:
     reserved_disk_gib: int = option(2, "disk of each node kept for itself, in GiB")
     filters: str = option("", "filters of nodes, comma-separated, in the order they are asked; empty: all there are")
     weighers: str = option(
-        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10",
+        "free_memory=2, free_vcpus=1, soft_affinity=10, soft_anti_affinity=10, failed_builds=100",
         "weighers of nodes with their multipliers; a negative one of free_memory, free_vcpus or free_disk packs servers"
         " on few nodes instead of spreading them",
     )
@@ -181,6 +194,9 @@ class AgentConfig:
         "", "CA certificates (PEM) that the API's certificate is checked with; empty: well-known ones"
     )
     image_cache_gib: int = option(20, "bound of the image cache, in GiB")
+    image_cache_days: int = option(
+        7, "an image unused for so many days leaves the cache though there is room; 0: never"
+    )
     shared_instances: bool = option(
         False, "the instances' disks in state_dir are on storage that other nodes see too; all of them must say so"
     )
@@ -202,6 +218,25 @@ class StorageConfig:
         False, "volumes_dir is on storage that all nodes see (NFS or any mount); all of them must say so"
     )
     volume_format: str = option("qcow2", "format of new volumes: qcow2 or raw; volumes for several servers are raw")
+
+
+@dataclass(frozen=True)
+class BackupConfig:
+    """The same on all nodes, as they do the work. Nothing makes backups yet: only the store is there."""
+
+    driver: str = option("directory", "where backups of volumes are kept: directory or s3")
+    directory: str = option("", "driver directory: the folder; empty: `backups` in the agent's state_dir")
+    directory_shared: bool = option(
+        False, "driver directory: the folder is on storage that all nodes see (NFS or any mount)"
+    )
+    s3_endpoint: str = option("", "driver s3: URL of the service; empty: Amazon's")
+    s3_bucket: str = option("", "driver s3: the bucket, which is there already")
+    s3_region: str = option("us-east-1", "driver s3: region of the bucket")
+    s3_addressing: str = option("path", "driver s3: path, virtual or auto: where the bucket's name is in an address")
+    s3_access_key: str = option("", "driver s3: access key; empty: as the environment of the agent says")
+    s3_secret_key: Secret = field(
+        default=_NOT_MANAGED, metadata={"help": "driver s3: secret key; empty: as the environment of the agent says"}
+    )
 
 
 @dataclass(frozen=True)
@@ -244,6 +279,9 @@ class QuotaConfig:
     snapshots: int = option(10, "snapshots of volumes")
     gigabytes: int = option(1000, "size of all volumes and their snapshots together, in GiB")
     volume_gigabytes: int = option(-1, "size of one volume, in GiB")
+    volume_groups: int = option(10, "groups of volumes")
+    backups: int = option(10, "backups of volumes")
+    backup_gigabytes: int = option(1000, "size of all volumes that backups are of, in GiB")
 
 
 @dataclass(frozen=True)
@@ -255,9 +293,11 @@ class Config:
     identity: IdentityConfig = IdentityConfig()
     image: ImageConfig = ImageConfig()
     compute: ComputeConfig = ComputeConfig()
+    console: ConsoleConfig = ConsoleConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     agent: AgentConfig = AgentConfig()
     storage: StorageConfig = StorageConfig()
+    backup: BackupConfig = BackupConfig()
     network: NetworkConfig = NetworkConfig()
     quota: QuotaConfig = QuotaConfig()
 

@@ -51,6 +51,11 @@ REPORT_REPEAT_MAX_S: Final = 60.0
 # Questions asked while a client waits
 QUERY_S: Final = 5.0
 
+# Consoles
+CONSOLE_DIAL_S: Final = 10.0  # for a node to come to a console that a browser has opened
+CONSOLE_LOOK_S: Final = 2.0  # an open console is looked at so often: rights, lock and server are as they were
+CONSOLE_CLOSE_S: Final = 2.0  # for a browser or node to say goodbye, when its console ends or the service does
+
 # The bus
 BUS_CONNECT_S: Final = 5.0
 BUS_ANSWER_S: Final = 10.0  # a confirm, or an answer to a declaration

@@ -122,6 +122,8 @@ class Action(StrEnum):
     HOLD_STOPPED = "hold_stopped"  # the reconciler's: a server that should be off was found running
     ATTACH_INTERFACE = "attach_interface"
     DETACH_INTERFACE = "detach_interface"
+    ATTACH_VOLUME = "attach_volume"
+    DETACH_VOLUME = "detach_volume"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +147,19 @@ class Rule:
 
 
 _ANY_LIVING = frozenset(VmState) - {VmState.DELETED}
+
+
+def _device(name: str) -> Rule:
+    """An action on a device of a server, which stays what it is."""
+    return Rule(
+        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        task=None,
+        leads_to=None,
+        operation_class=OperationClass.DEVICE,
+        saga=f"server_{name}",
+        shown_as=name,
+    )
+
 
 ACTIONS: dict[Action, Rule] = {
     Action.CREATE: Rule(
@@ -343,24 +358,10 @@ ACTIONS: dict[Action, Rule] = {
         saga="server_stop",
         shown_as="stop",
     ),
-    Action.ATTACH_INTERFACE: Rule(
-        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
-        task=None,
-        leads_to=None,
-        on_failure=None,
-        operation_class=OperationClass.DEVICE,
-        saga="server_attach_interface",
-        shown_as="attach_interface",
-    ),
-    Action.DETACH_INTERFACE: Rule(
-        allowed=frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
-        task=None,
-        leads_to=None,
-        on_failure=None,
-        operation_class=OperationClass.DEVICE,
-        saga="server_detach_interface",
-        shown_as="detach_interface",
-    ),
+    Action.ATTACH_INTERFACE: _device("attach_interface"),
+    Action.DETACH_INTERFACE: _device("detach_interface"),
+    Action.ATTACH_VOLUME: _device("attach_volume"),
+    Action.DETACH_VOLUME: _device("detach_volume"),
 }
 
 #: vm_states of servers that have a guest on a node, running or not

@@ -46,6 +46,26 @@ class SnapshotStatus(StrEnum):
     ERROR_DELETING = "error_deleting"
 
 
+class GroupStatus(StrEnum):
+    """Of groups of volumes and of snapshots of them."""
+
+    CREATING = "creating"
+    AVAILABLE = "available"
+    DELETING = "deleting"
+    ERROR = "error"
+    ERROR_DELETING = "error_deleting"
+
+
+class BackupStatus(StrEnum):
+    CREATING = "creating"
+    AVAILABLE = "available"
+    DELETING = "deleting"
+    RESTORING = "restoring"
+    ERROR = "error"
+    ERROR_RESTORING = "error_restoring"
+    ERROR_DELETING = "error_deleting"
+
+
 class AttachStatus(StrEnum):
     RESERVED = "reserved"
     ATTACHING = "attaching"
@@ -142,7 +162,5 @@ VOLUME_ACTIONS: dict[VolumeAction, VolumeRule] = {
 COPYABLE = _RESTING
 #: statuses of snapshots that may be deleted
 SNAPSHOT_DELETABLE = frozenset({SnapshotStatus.AVAILABLE, SnapshotStatus.ERROR, SnapshotStatus.ERROR_DELETING})
-#: statuses in which an attachment is, or may be, a disk of a guest
-HELD_BY_GUEST = frozenset(
-    {AttachStatus.ATTACHING, AttachStatus.ATTACHED, AttachStatus.DETACHING, AttachStatus.ERROR_DETACHING}
-)
+#: statuses in which an attachment is a disk of a guest; one that is being attached waits for the volume to be free
+HELD_BY_GUEST = frozenset({AttachStatus.ATTACHED, AttachStatus.DETACHING, AttachStatus.ERROR_DETACHING})

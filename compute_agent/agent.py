@@ -28,6 +28,7 @@ from common.rpc.compute_v1 import (
 from common.rpc.queries_v1 import Answer
 from common.rpc.transport import Incoming
 from compute_agent import host_topology, identity
+from compute_agent.console.sessions import Consoles
 from compute_agent.devices import Devices
 from compute_agent.health import Health, HealthServer
 from compute_agent.heartbeat import Heartbeats, NodeFacts
@@ -91,6 +92,7 @@ class Agent:
         self._health_server: HealthServer | None = None
         self.failed = False
         self.metrics = Metrics()
+        self.metrics.collect_from(networking.counted)
         self.lanes: Lanes[Job] = Lanes(self._work, clock)
         self.outbox = Outbox(state_dir, bus.send_report, clock)
         run_folder = lease.folder(config.cloud.run_dir, node)
@@ -191,7 +193,8 @@ class Agent:
     def _build_verbs(self, boot_id: str, state_dir: Path) -> None:
         parts = Parts(
             cloud_uuid=self.config.cloud.uuid, clock=self.clock, hypervisor=self.hypervisor,
-            networking=self.networking, storage=self.storage, specs=self.specs, stopping=self._stop,
+            networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
+            stopping=self._stop,
             shared_cpus=host_topology.shared_cpus(self.config.agent.dedicated_cpus),
             superseded=self._superseded,
         )  # fmt: skip
@@ -235,9 +238,11 @@ class Agent:
             node=self.node, clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, lanes=self.lanes,
             post=self.outbox.post, stopped=self.stopped_guests,
         )  # fmt: skip
+        self._consoles = Consoles(self.hypervisor, ca_file=self.config.agent.api_ca_file)
         self._queries = Queries(
             self.hypervisor, lives=self.specs.lives, log_path=self.storage.console_log,
             digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
+            consoles=self._consoles,
         )  # fmt: skip
         self._upkeep = Upkeep(
             clock=self.clock, networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,

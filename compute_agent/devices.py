@@ -1,4 +1,4 @@
-"""Devices that come to a guest or leave it while it is there, running or not: network cards of ports.
+"""Devices that come to a guest or leave it while it is there, running or not: network cards of ports, volumes.
 
 What the node remembers of the instance is changed first, so that every later start is right; a running guest is then
 given the device, or asked to let it go. It is asked in looks that hold no worker, and again and again: a guest that is
@@ -24,6 +24,7 @@ from common.rpc.compute_v1 import (
     PowerState,
     UnplugPort,
 )
+from common.rpc.volume_commands import PlugVolume, UnplugVolume
 from compute_agent import guest_domain
 from compute_agent.hypervisor.base import DomainState
 from compute_agent.instances import Instances, Parts
@@ -56,6 +57,10 @@ class Devices:
                 return self.plug_port(task, command, state)
             case UnplugPort():
                 return self.unplug_port(task, command, state)
+            case PlugVolume():
+                return self.plug_volume(task, command, state)
+            case UnplugVolume():
+                return self.unplug_volume(task, command, state)
 
     def plug_port(self, task: Task, command: PlugPort, state: DomainState | None) -> Outcome:
         """Raises NotFound when the node does not have the server, NetworkingError, HypervisorError."""
@@ -78,6 +83,27 @@ class Devices:
             spec = _without_port(known.spec, command.device_id)
             self._parts.specs.device_obeyed(known, command, spec)
         return self._until_gone(task, command, command.mac_address, state)
+
+    def plug_volume(self, task: Task, command: PlugVolume, state: DomainState | None) -> Outcome:
+        """Raises NotFound when the node does not have the server, StorageError when not the volume, HypervisorError."""
+        known, spec = self._known(command)
+        parts = self._parts
+        disk = guest_domain.volume_disk(command.volume, parts.volumes)
+        new = msgspec.structs.replace(spec, volumes=_put(spec.volumes, [command.volume]))
+        parts.specs.device_obeyed(known, command, new)
+        if state is not None and state.power in _ON:
+            with task.measure("domain", parts.clock):
+                parts.hypervisor.ensure_plugged(command.instance_id, disk)
+        return Outcome(power=self._instances.power(command.instance_id))
+
+    def unplug_volume(self, task: Task, command: UnplugVolume, state: DomainState | None) -> Outcome | Again:
+        """Raises HypervisorError when the guest keeps the disk."""
+        known = self._parts.specs.get(command.instance_id)
+        if known is not None and not known.gone and known.spec is not None:
+            kept = [each for each in known.spec.volumes if each.id != command.device_id]
+            spec = msgspec.structs.replace(known.spec, volumes=kept)
+            self._parts.specs.device_obeyed(known, command, spec)
+        return self._until_gone(task, command, command.device, state)
 
     def _known(self, command: DeviceCommand) -> tuple[Known, InstanceSpec]:
         known = self._parts.specs.get(command.instance_id)

@@ -79,6 +79,7 @@ def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, Volu
         node=node,
         secret=secret,
         max_bytes=config.agent.image_cache_gib * _GIB,
+        unused_s=config.agent.image_cache_days * 86400.0,
         max_virtual_bytes=config.image.max_virtual_gib * _GIB,
         clock=clock,
         ca_file=config.agent.api_ca_file,

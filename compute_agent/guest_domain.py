@@ -11,9 +11,13 @@ from pathlib import Path
 
 from common.rpc.compute_v1 import InstanceSpec
 from common.rpc.hardware_v1 import Firmware
+from common.rpc.volume_commands import VolumeDisk
 from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk, Domain, Nic
 from compute_agent.storage.disks import NVRAM_NAME
+from compute_agent.volumes.base import VolumeStore
+
+SERIAL_CHARS = 20  # what virtio-blk has room for
 
 
 def build(
@@ -44,3 +48,12 @@ def build(
 def card(spec: InstanceSpec, nic: Nic) -> Nic:
     """The card as this instance's image and flavor want it. Raises ImageRefused."""
     return replace(nic, model=guest_hardware.of(spec).vif_model.value)
+
+
+def volume_disk(volume: VolumeDisk, store: VolumeStore) -> Disk:
+    """A volume as a disk: its serial is as much of its id as a virtio disk can bear. Raises StorageError."""
+    file = store.file(volume.id, volume.disk_format)
+    return Disk(
+        file.path, file.format, volume.device, read_only=volume.read_only, serial=volume.id[:SERIAL_CHARS],
+        shareable=volume.shareable,
+    )  # fmt: skip

@@ -25,6 +25,7 @@ from common.rpc import compute_v1
 from common.rpc.compute_v1 import (
     AckReports,
     Command,
+    DeviceCommand,
     EnsureInstance,
     EnsureRunning,
     LeaseRenewed,
@@ -34,6 +35,8 @@ from common.rpc.compute_v1 import (
     SyncNetwork,
 )
 from common.rpc.volume_commands import (
+    PlugVolume,
+    UnplugVolume,
     VolumeCommand,
 )
 from compute_agent import durable
@@ -167,11 +170,22 @@ def check(command: Command) -> None:
         named = {command.spec.id, *(port.instance_id for port in command.spec.ports)}
         if named != {command.instance_id}:
             raise InvalidRequest(f"command {command.id} for instance {command.instance_id} has the spec of another")
-    if isinstance(command, PlugPort) and (command.port.id, command.port.instance_id) != (
-        command.device_id,
-        command.instance_id,
-    ):
-        raise InvalidRequest(f"command {command.id} for port {command.device_id} has the spec of another")
+    if isinstance(command, DeviceCommand):
+        _check_device(command)
+
+
+def _check_device(command: DeviceCommand) -> None:
+    """What is plugged in is what the command says it is about."""
+    told = command.device_id
+    match command:
+        case PlugPort():
+            told = command.port.id if command.port.instance_id == command.instance_id else ""
+        case PlugVolume():
+            told = command.volume.id if _DEVICE.fullmatch(command.volume.device) else ""
+        case UnplugVolume():
+            told = command.device_id if _DEVICE.fullmatch(command.device) else ""
+    if told != command.device_id or not _is_id(told):
+        raise InvalidRequest(f"command {command.id} for device {command.device_id[:80]} has the spec of another")
 
 
 def _check_volume(command: VolumeCommand) -> None:

@@ -36,6 +36,7 @@ from compute_agent.specs import Known, Specs
 from compute_agent.storage.base import Storage
 from compute_agent.task import Outcome, Task
 from compute_agent.undo import Undo
+from compute_agent.volumes.base import VolumeStore
 
 logger = logging.getLogger(__name__)
 SpecCommand = EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance | ResizeInstance
@@ -65,6 +66,7 @@ class Parts:
     hypervisor: Hypervisor
     networking: Networking
     storage: Storage
+    volumes: VolumeStore
     specs: Specs
     shared_cpus: frozenset[int]
     stopping: threading.Event
@@ -150,12 +152,12 @@ class Instances:
 
     def require_disks(self, spec: InstanceSpec) -> None:
         """Raises StorageError when a disk is missing. To be asked before anything is remembered: no disks, no start."""
-        self._parts.storage.disks(spec)
+        self._disks(spec)
 
     def start(self, task: Task, command: EnsureRunning | RebootInstance, state: DomainState | None) -> Outcome:
         """Define afresh from the command's spec, and run; an older epoch's domain goes first."""
         parts = self._parts
-        disks = parts.storage.disks(command.spec)
+        disks = self._disks(command.spec)
         self._drop_older(command, state)
         with task.measure("ports", parts.clock):
             nics = parts.networking.ensure_ports(*_plugging(command.spec))
@@ -193,7 +195,7 @@ class Instances:
         known = parts.specs.get(instance_id)
         if known is None or known.spec is None or known.wanted is not WantedPower.RUNNING:
             return
-        disks = parts.storage.disks(known.spec)
+        disks = self._disks(known.spec)
         nics = self._ports_as_last_known(known.spec)
         parts.hypervisor.ensure_running(self._domain(known.spec, known.pair, disks, nics))
 
@@ -233,7 +235,8 @@ class Instances:
         parts, spec, instance_id = self._parts, command.spec, command.instance_id
         self._checkpoint(task)
         undo.push("disks", lambda: parts.storage.remove(instance_id))
-        disks = parts.storage.ensure(spec, lambda name: task.measure(name, parts.clock))
+        own = parts.storage.ensure(spec, lambda name: task.measure(name, parts.clock))
+        disks = (*own, *self.volume_disks(spec))
         self._checkpoint(task)
         undo.push("ports", lambda: parts.networking.remove_ports(instance_id))
         with task.measure("ports", parts.clock):
@@ -276,6 +279,14 @@ class Instances:
             spec, pair, disks=disks, nics=nics, cloud_uuid=self._parts.cloud_uuid,
             console_log=self._parts.storage.console_log(spec.id), shared_cpus=self._parts.shared_cpus,
         )  # fmt: skip
+
+    def _disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
+        """Its own and its volumes. Raises StorageError when one is missing."""
+        return (*self._parts.storage.disks(spec), *self.volume_disks(spec))
+
+    def volume_disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
+        """Raises StorageError when one is not on this node."""
+        return tuple(guest_domain.volume_disk(each, self._parts.volumes) for each in spec.volumes)
 
     def _here(self, instance_id: str) -> bool:
         return self._parts.storage.exists(instance_id)

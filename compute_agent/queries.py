@@ -9,8 +9,18 @@ from common.errors import CloudError, HypervisorError, NotFound
 from common.ids import is_uuid
 from common.rpc import queries_v1
 from common.rpc.compute_v1 import DomainDigest
-from common.rpc.queries_v1 import Answer, ConsoleLog, Diagnostics, Domains, InjectNmi, SetPassword
+from common.rpc.queries_v1 import (
+    Answer,
+    ConsoleBoot,
+    ConsoleLog,
+    Diagnostics,
+    Domains,
+    InjectNmi,
+    OpenConsole,
+    SetPassword,
+)
 from compute_agent.console import log as console_log
+from compute_agent.console.sessions import Consoles
 from compute_agent.hypervisor.base import Hypervisor
 
 
@@ -28,12 +38,14 @@ class Queries:
         log_path: Callable[[str], Path],
         digest: Callable[[], tuple[list[DomainDigest], bool]],
         max_log_kib: int,
+        consoles: Consoles,
     ) -> None:
         self._hypervisor = hypervisor
         self._lives = lives
         self._log_path = log_path
         self._digest = digest
         self._max_log_kib = max_log_kib
+        self._consoles = consoles
 
     def answer(self, body: bytes) -> Answer:
         """Raises msgspec.ValidationError or msgspec.DecodeError for what is no question; anything else is an answer."""
@@ -45,7 +57,7 @@ class Queries:
         except OSError:
             return Answer(error_code="storage_error", message="the node's files can't be read")
 
-    def _find(self, query: ConsoleLog | Diagnostics | SetPassword | InjectNmi) -> Answer:
+    def _find(self, query: ConsoleLog | Diagnostics | ConsoleBoot | OpenConsole | SetPassword | InjectNmi) -> Answer:
         if not is_uuid(query.instance_id) or not self._lives(query.instance_id):
             raise NotFound(f"server {query.instance_id[:64]!r} is not on this node")
         match query:
@@ -56,6 +68,11 @@ class Queries:
                 if self._hypervisor.state(query.instance_id) is None:
                     raise NotFound(f"server {query.instance_id} has no guest on this node")
                 return Answer(data=self._hypervisor.diagnostics(query.instance_id))
+            case ConsoleBoot():
+                return Answer(text=self._hypervisor.boot_id(query.instance_id))
+            case OpenConsole():
+                self._consoles.open(query)
+                return Answer()
             case SetPassword():
                 self._hypervisor.set_password(query.instance_id, query.user, query.password)
                 return Answer()

@@ -39,6 +39,7 @@ def main() -> int:
     up = Up(find(), options.virt_type, options.listen)
     try:
         step("User, folders, configuration", up.prepare)
+        step("noVNC", lambda: services.fetch_novnc(up.layout))
         step("Guest image", lambda: services.build_image(up.layout, IMAGE))
         step("libvirt", lambda: host.start_libvirt(up.layout.run))
         step("Database and identity", up.prepare_database)
@@ -120,6 +121,7 @@ class Up:
             "api": {"listen": self.listen, "public_url": self.url},
             "identity": {"fernet_dir": lay.state / "fernet"},
             "image": {"store_dir": lay.state / "images"},
+            "console": {"novnc_dir": lay.novnc},
             "agent": {
                 "driver": self.virt_type,
                 "state_dir": lay.agent,
@@ -156,15 +158,17 @@ class Up:
         for name, url in (
             ("api", self.url),
             ("scheduler", "http://127.0.0.1:8781"),
+            ("console", f"http://{self.listen}:6080"),
             ("compute-agent", "http://127.0.0.1:8782"),
         ):
             services.wait_healthy(name, url, deadline, lay.log)
-        return "api, scheduler and compute-agent answer"
+        return "api, scheduler, console and compute-agent answer"
 
     def _programs(self) -> list[Program]:
-        """api and scheduler as an ordinary user, the agent and the node's watchdog as root."""
+        """api, scheduler and console as an ordinary user, the agent and the node's watchdog as root."""
         env = {"CUMULET_CONFIG": self.layout.config}
-        users = {"api": SERVICE_USER, "scheduler": SERVICE_USER, "compute-agent": "root", "node-watchdog": "root"}
+        users = dict.fromkeys(("api", "scheduler", "console"), SERVICE_USER)
+        users |= {"compute-agent": "root", "node-watchdog": "root"}
         return [Program(name, [BINARIES / f"cumulet-{name}"], user, env) for name, user in users.items()]
 
     # -- what people use --------------------------------------------------------------------------------------------

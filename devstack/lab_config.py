@@ -35,9 +35,14 @@ def write(layout: Layout, known: Mapping[str, str], group: int) -> None:
 
 
 def programs(layout: Layout) -> list[Program]:
-    """api and schedulers as an ordinary user, the gateway's agent as root; `lab up` starts them when it is time."""
+    """api, console and schedulers as an ordinary user, the gateway's agent as root; `lab up` starts them when it is time."""
     waiting = {"autostart": "false"}
-    files = {"api": layout.config, "scheduler1": layout.config, "scheduler2": layout.etc / "scheduler2.conf"}
+    files = {
+        "api": layout.config,
+        "console": layout.config,
+        "scheduler1": layout.config,
+        "scheduler2": layout.etc / "scheduler2.conf",
+    }
     made = [
         Program(name, [BINARIES / f"cumulet-{name.rstrip('12')}"], SERVICE_USER, {"CUMULET_CONFIG": file}, waiting)
         for name, file in files.items()
@@ -58,6 +63,7 @@ def _controller(layout: Layout, known: Mapping[str, str], scheduler: str) -> Sec
         "api": {"listen": f"127.0.0.1,{CONTROLLER_ADDRESS}", "port": API_PORT, "public_url": API_URL, "workers": 2},
         "identity": {"fernet_dir": layout.state / "fernet"},
         "image": {"store_dir": layout.state / "images"},
+        "console": {"novnc_dir": layout.novnc},
         "scheduler": {"name": scheduler, "health_port": SCHEDULERS[scheduler]},
         "network": {"dns_upstreams": host.dns_upstreams()},
     }

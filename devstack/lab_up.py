@@ -13,7 +13,7 @@ import lab_engines
 import lab_network
 import lab_node
 import services
-from lab_names import AMQP_PORT, API_PORT, CONTROLLER, CONTROLLER_ADDRESS, GATEWAY_PORT, Node, all_nodes
+from lab_names import AMQP_PORT, API_PORT, CONSOLE_PORT, CONTROLLER, CONTROLLER_ADDRESS, GATEWAY_PORT, Node, all_nodes
 from layout import SERVICE_USER, Layout
 from progress import side_by_side, step, wait_for
 from registration import IMAGE, Registration
@@ -40,6 +40,7 @@ class LabUp:
         """All steps. Raises StepFailed."""
         step("User, folders, configuration", self.prepare)
         step("Lab network", self.connect)
+        step("noVNC", lambda: services.fetch_novnc(self.layout))
         step("Guest image", lambda: services.build_image(self.layout, IMAGE))
         step("PostgreSQL", self.wait_for_database)
         step("Database and identity", self.prepare_database)
@@ -137,7 +138,7 @@ class LabUp:
         return f"127.0.0.1:{AMQP_PORT} and {CONTROLLER_ADDRESS}:{AMQP_PORT}"
 
     def start_services(self) -> str:
-        urls = {"api": f"http://127.0.0.1:{API_PORT}"}
+        urls = {"api": f"http://127.0.0.1:{API_PORT}", "console": f"http://127.0.0.1:{CONSOLE_PORT}"}
         urls |= {name: f"http://127.0.0.1:{port}" for name, port in lab_config.SCHEDULERS.items()}
         for name in urls:
             services.start_program(self.layout.run / "supervisor.sock", name)

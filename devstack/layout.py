@@ -17,7 +17,7 @@ LAB_LINK = "cumulet-lab0"
 class Layout:
     """state: data. client: openrc, clouds.yaml and the key of the first login (in devstack/ unless moved).
 
-    shared: what up and lab both use, which is the built guest image.
+    shared: what up and lab both use: the built guest image, and noVNC.
     """
 
     state: Path
@@ -44,6 +44,12 @@ class Layout:
     @property
     def agent(self) -> Path:
         return self.state / "agent"
+
+    @property
+    def novnc(self) -> Path:
+        """What of noVNC the consoles' page loads."""
+        installed = Path("/usr/share/novnc")
+        return installed if installed.exists() else self.shared / "novnc/usr/share/novnc"
 
     @property
     def supervisor_config(self) -> Path:

@@ -107,6 +107,26 @@ def build_image(layout: Layout, name: str) -> str:
     return f"{made.st_size / 2**20:.1f} MiB, {'kept' if made.st_mtime == before else 'built'}"
 
 
+def fetch_novnc(layout: Layout) -> str:
+    """noVNC's scripts, for consoles in browsers: the package's files alone, without the services that it depends on.
+
+    Without a package server there are none, and all but screens in browsers works.
+    """
+    if (layout.novnc / "core/rfb.js").exists():
+        return f"{layout.novnc}, kept"
+    folder = layout.shared / "novnc"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        host.run(["apt-get", "download", "novnc"], timeout_s=120, what="downloading noVNC", cwd=str(folder))
+    except host.HostError:
+        return f"not to be had: browsers show no screens until it is in {layout.novnc}"
+    for package in sorted(folder.glob("novnc_*.deb")):
+        host.run(["dpkg", "-x", str(package), str(folder)], timeout_s=60, what="unpacking noVNC")
+        package.unlink()
+    folder.chmod(0o755)
+    return str(layout.novnc)
+
+
 # -- the supervisor ---------------------------------------------------------------------------------------------------
 
 

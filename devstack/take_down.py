@@ -18,7 +18,16 @@ from layout import SERVICE_USER, Layout, find, lab_is_up
 
 SYSTEM = "qemu:///system"
 DEFINITIONS = Path("/etc/libvirt/qemu")
-STATE_FOLDERS = ("agent", "bus", "db", "debs", "fernet", "guest", "images")  # not venv, which down itself runs in
+STATE_FOLDERS = (
+    "agent",
+    "bus",
+    "db",
+    "debs",
+    "fernet",
+    "guest",
+    "images",
+    "novnc",
+)  # not venv, which down itself runs in
 
 
 def main() -> int:

@@ -8,14 +8,16 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from common.config import Config
-from common.db import network_state, nodes
-from common.db.models import Instance
+from common.db import network_state, nodes, volume_attachments, volumes
+from common.db.models import Instance, Volume, VolumeAttachment
 from common.errors import NoValidNode
 from common.hardware import reading
 from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import Guest, InstanceSpec
 from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import GuestCell, GuestHardware
+from common.rpc.volume_commands import VolumeDisk
+from common.volume_states import AttachStatus
 
 
 def build(session: Session, instance: Instance, config: Config, *, plugged: bool = True) -> InstanceSpec:
@@ -29,7 +31,8 @@ def build(session: Session, instance: Instance, config: Config, *, plugged: bool
         memory_mib=int(flavor["memory_mib"]),
         root_gib=int(flavor.get("root_gib", 0)),
         ephemeral_gib=int(flavor.get("ephemeral_gib", 0)),
-        swap_mib=int(flavor.get("swap_mib", 0)),
+        ephemeral_parts_gib=(instance.local_disks or {}).get("ephemeral_gib", []),
+        swap_mib=_swap_mib(instance),
         image=image_spec(instance.image, config),
         guest=_guest(instance),
         ports=ports,
@@ -39,6 +42,7 @@ def build(session: Session, instance: Instance, config: Config, *, plugged: bool
         network_version=version,
         evacuable=instance.node_id is not None and nodes.has_shared_instances(session, instance.node_id),
         rescue=_rescue(instance, config),
+        volumes=_volumes(session, instance),
         image_properties={str(key): str(value) for key, value in instance.image.get("properties", {}).items()},
         hardware=_hardware(session, instance),
     )
@@ -50,6 +54,13 @@ def _rescue(instance: Instance, config: Config) -> RescueSpec | None:
         return None
     image = image_spec(wanted["image"], config)
     return RescueSpec(image=image, kind=wanted["kind"], bus=wanted["bus"], first=bool(wanted["first"]))
+
+
+def _swap_mib(instance: Instance) -> int:
+    """As the request said, never more than the flavor has."""
+    most = int(instance.flavor.get("swap_mib", 0))
+    asked = (instance.local_disks or {}).get("swap_mib")
+    return most if asked is None else min(most, int(asked))
 
 
 def _hardware(session: Session, instance: Instance) -> GuestHardware:
@@ -71,6 +82,23 @@ def _hardware(session: Session, instance: Instance) -> GuestHardware:
         for cell in taken["cells"]
     ]  # fmt: skip
     return msgspec.structs.replace(wanted.guest, cells=cells, page_kib=taken["page_kib"])
+
+
+def _volumes(session: Session, instance: Instance) -> list[VolumeDisk]:
+    """What is a disk of it: attached, and not only spoken for."""
+    rows = [row for row in volume_attachments.of_instance(session, instance.id) if is_disk(row)]
+    return [disk_of(volumes.get(session, row.volume_id), row) for row in rows]
+
+
+def is_disk(row: VolumeAttachment) -> bool:
+    return row.node_name is not None and row.status in (AttachStatus.ATTACHED, AttachStatus.DETACHING)
+
+
+def disk_of(volume: Volume, attachment: VolumeAttachment) -> VolumeDisk:
+    return VolumeDisk(
+        id=volume.id, disk_format=volume.disk_format, device=attachment.device or "",
+        read_only=attachment.mode == "ro", shareable=volume.multiattach,
+    )  # fmt: skip
 
 
 def image_spec(image: dict[str, Any], config: Config) -> ImageSpec:

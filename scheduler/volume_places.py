@@ -6,14 +6,16 @@ What is made from a volume's bytes is made where they are, unless all nodes see 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from common.db import nodes
+from common.db import nodes, volume_attachments, volume_services, volumes
+from common.db.models import Instance
 from common.db.nodes import Amounts
 from common.errors import NoValidNode
-from common.placement import policy, weighers
+from common.placement import policy, volume_filters, weighers
 from common.placement.request import PlacementRequest
 from common.placement.select import choose, summary
 from common.placement.view import NodeView
@@ -26,9 +28,10 @@ _WEIGHERS = ((weighers.free_disk, 1.0),)
 def claim(
     session: Session, context: StepContext, *, consumer_id: str, purpose: str, size_gib: int, project_id: str,
     zone: str | None = None, only_on: str | None = None, same_nodes: frozenset[str] | None = None,
-    other_nodes: frozenset[str] = frozenset(),
+    other_nodes: frozenset[str] = frozenset(), specs: Mapping[str, str] | None = None,
 ) -> NodeView:  # fmt: skip
-    """The chosen node, with size_gib of its disk claimed for the consumer. only_on: a node by name.
+    """The chosen node, with size_gib of its disk claimed for the consumer. only_on: a node by name. specs: extra
+    specs of a new volume's type, which also goes to no node that is closed to new volumes.
 
     Raises NoValidNode, with the reasoning, when no node passes or has the room.
     """
@@ -40,9 +43,12 @@ def claim(
         excluded=frozenset(context.results.get("tried", [])),
         same_nodes=same_nodes,
         other_nodes=other_nodes,
+        volume_specs=specs or {},
+        closed_to_volumes={} if specs is None else volume_services.closed_nodes(session),
     )
     views = context.placement.current(session, context.now)
-    rules = replace(policy.from_config(context.config.scheduler), weighers=_WEIGHERS)
+    rules = policy.from_config(context.config.scheduler)
+    rules = replace(rules, filters=(*rules.filters, *volume_filters.FILTERS), weighers=_WEIGHERS)
     decision = choose(request, views, context.now, _rng, rules)
     for node in decision.candidates:
         if nodes.claim(
@@ -55,3 +61,20 @@ def claim(
     raise NoValidNode(
         f"No node for the volume was found: {summary(decision)}.", detail=reasoning["nearest_fix"], reasoning=reasoning
     )
+
+
+def beside_its_volumes(session: Session, instance: Instance, request: PlacementRequest) -> PlacementRequest:
+    """The request, bound to the node that has the volumes of a server, unless all nodes see the folder."""
+    rows = [row for row in volume_attachments.of_instance(session, instance.id) if row.node_name is not None]
+    homes = {volumes.get(session, row.volume_id).node_id for row in rows}
+    bound = frozenset(home for home in homes if home is not None and not is_shared(session, home))
+    if not bound:
+        return request
+    allowed = bound if len(bound) == 1 else frozenset()
+    return replace(request, same_nodes=allowed if request.same_nodes is None else allowed & request.same_nodes)
+
+
+def is_shared(session: Session, node_id: str) -> bool:
+    """True when the node's folder of volumes is one that all nodes see."""
+    node = nodes.get(session, node_id)
+    return bool(node and node.inventory.get("shared_volumes"))

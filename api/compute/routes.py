@@ -1,9 +1,10 @@
-"""The compute API's table of contents, one row each. Microversions 2.1 to 2.100, as Nova numbers them."""
+"""The compute API's table of contents, one row each. Microversions 2.1 to 2.104, as Nova numbers them."""
 
 from __future__ import annotations
 
 from api.compute.handlers import (
     aggregates,
+    consoles,
     external_events,
     flavors,
     hosts,
@@ -28,7 +29,9 @@ from api.compute.handlers import (
     servers,
     usages,
     versions,
+    volume_attachments,
 )
+from api.compute.known_queries import strict
 from api.compute.views.versions import HIGHEST, LOWEST
 from api.errors import compute_form
 from api.microversion import Microversion, VersionRange
@@ -36,6 +39,7 @@ from api.policy import Rule
 from api.routing import Api, Handler, Route
 
 _SERVER = "/servers/<server_id>"
+_ATTACHED = f"{_SERVER}/os-volume_attachments/<volume_id>"
 _FLAVOR = "/flavors/<flavor_id>"
 _IMAGE_META = "/images/<image_id>/metadata"
 _AGGREGATE = "/os-aggregates/<aggregate_id>"
@@ -43,7 +47,7 @@ _AGGREGATE = "/os-aggregates/<aggregate_id>"
 
 def _row(method: str, path: str, handler: Handler, key: str, rule: Rule = Rule.MEMBER, *, action: str | None = None,
          since: str | None = None, until: str | None = None) -> Route:  # fmt: skip
-    return Route(method, path, action, since, until, rule, handler, f"compute:{key}")
+    return Route(method, path, action, since, until, rule, strict(handler, key), f"compute:{key}")
 
 
 def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, since: str | None = None,
@@ -100,6 +104,11 @@ SERVERS = (
     _action("unshelve", server_shelf.unshelve),
     _action("forceDelete", server_actions.force_delete),
     _action("os-getConsoleOutput", server_actions.console_log),
+    _action("os-getVNCConsole", consoles.vnc, until="2.5"),
+    _action("os-getSPICEConsole", consoles.spice, until="2.5"),
+    _action("os-getRDPConsole", consoles.rdp, until="2.5"),
+    _action("os-getSerialConsole", consoles.serial, until="2.5"),
+    _row("POST", f"{_SERVER}/remote-consoles", consoles.create, "remote-consoles:create", since="2.6"),
     _action("lock", server_actions.lock),
     _action("unlock", server_actions.unlock),
     _action("os-resetState", server_actions.reset_state, ADMIN),
@@ -138,8 +147,11 @@ SERVERS = (
         ADMIN,
         since="2.23",
     ),
-    _read(f"{_SERVER}/os-volume_attachments", interfaces.list_volumes, "volumes-attachments:index"),
-    _read(f"{_SERVER}/os-volume_attachments/<volume_id>", interfaces.show_volume, "volumes-attachments:show"),
+    _read(f"{_SERVER}/os-volume_attachments", volume_attachments.list_all, "volumes-attachments:index"),
+    _row("POST", f"{_SERVER}/os-volume_attachments", volume_attachments.attach, "volumes-attachments:create"),
+    _read(_ATTACHED, volume_attachments.show, "volumes-attachments:show"),
+    _row("PUT", _ATTACHED, volume_attachments.update, "volumes-attachments:update"),
+    _row("DELETE", _ATTACHED, volume_attachments.detach, "volumes-attachments:delete"),
     _read(f"{_SERVER}/os-instance-actions", instance_actions.list_all, "instance-actions:list"),
     _read(f"{_SERVER}/os-instance-actions/<request_id>", instance_actions.show, "instance-actions:show"),
 )
@@ -249,6 +261,9 @@ NETWORK_PROXIES = (
         until="2.35",
     ),
 )  # fmt: skip
+CONSOLES = (
+    _read("/os-console-auth-tokens/<token>", consoles.show_token, "console-auth-tokens:show", ADMIN, since="2.31"),
+)
 EXTENSIONS = (
     _read("/extensions", versions.list_extensions, "extensions:index"),
     _read("/extensions/<alias>", versions.show_extension, "extensions:show"),
@@ -267,7 +282,19 @@ APIS = [
     Api(
         "compute",
         "/compute/v2.1",
-        (*SERVERS, *FLAVORS, *KEYPAIRS, *HOSTS, *GROUPING, *OLD_HOSTS, *QUOTAS, *IMAGES, *NETWORK_PROXIES, *EXTENSIONS),
+        (
+            *SERVERS,
+            *FLAVORS,
+            *KEYPAIRS,
+            *HOSTS,
+            *GROUPING,
+            *OLD_HOSTS,
+            *QUOTAS,
+            *IMAGES,
+            *NETWORK_PROXIES,
+            *CONSOLES,
+            *EXTENSIONS,
+        ),
         compute_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,

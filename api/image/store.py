@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -149,25 +148,6 @@ class ImageStore:
 
     def _staged(self, upload_id: str) -> Path:
         return self.root / "staging" / str(UUID(upload_id))
-
-
-class FileStream:
-    """The bytes [start, end) of an open file, in chunks; closes the file when the server is done with it."""
-
-    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
-        self._file = file
-        self._start = start
-        self._end = end
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._file.seek(self._start)
-        left = self._end - self._start
-        while left > 0 and (chunk := self._file.read(min(CHUNK_BYTES, left))):
-            left -= len(chunk)
-            yield chunk
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def write_all(file: BinaryIO, chunk: bytes) -> None:

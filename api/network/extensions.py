@@ -25,6 +25,12 @@ EXTENSIONS = (
         "Further addresses a port may send from.",
         "2013-07-23T10:00:00-00:00",
     ),
+    Extension(
+        "auto-allocated-topology",
+        "Auto Allocated Topology Services",
+        "A ready-made network with a router to the outside.",
+        "2016-01-01T00:00:00-00:00",
+    ),
     Extension("availability_zone", "Availability Zone", "Availability zones.", "2015-01-01T10:00:00-00:00"),
     Extension("binding", "Port Binding", "Where a port is plugged.", "2014-02-03T10:00:00-00:00"),
     Extension(
@@ -33,8 +39,17 @@ EXTENSIONS = (
         "The pool that subnets come from when none is named.",
         "2016-02-18T18:00:00-00:00",
     ),
+    Extension(
+        "dhcp_agent_scheduler",
+        "DHCP Agent Scheduler",
+        "Which nodes answer DHCP in a network.",
+        "2013-02-07T10:00:00-00:00",
+    ),
     Extension("dns-domain-ports", "dns_domain for ports", "A domain for each port.", "2017-06-25T18:00:00-00:00"),
     Extension("dns-integration", "DNS Integration", "Names of ports.", "2015-08-15T18:00:00-00:00"),
+    Extension(
+        "dvr", "Distributed Virtual Router", "A flag of routers, kept for administrators.", "2014-06-01T10:00:00-00:00"
+    ),
     Extension(
         "empty-string-filtering",
         "Empty String Filtering Extension",
@@ -73,6 +88,7 @@ EXTENSIONS = (
         "port_details in floating IPs.",
         "2018-04-09T10:00:00-00:00",
     ),
+    Extension("flavors", "Neutron Service Flavors", "Kinds of routers to choose from.", "2015-09-17T10:00:00-00:00"),
     Extension(
         "floating-ip-port-forwarding",
         "Floating IP Port Forwarding",
@@ -86,12 +102,38 @@ EXTENSIONS = (
         "2019-11-01T10:00:00-00:00",
     ),
     Extension(
+        "floating-ip-router-writable",
+        "Floating IP router can be named",
+        "A floating IP by a router that is further off.",
+        "2026-05-01T00:00:00-00:00",
+    ),
+    Extension(
+        "floatingip-pools",
+        "Floating IP Pools Extension",
+        "The subnets that floating IPs come from.",
+        "2018-03-21T10:00:00-00:00",
+    ),
+    Extension(
         "ip-substring-filtering",
         "IP address substring filtering",
         "Ports by part of an address.",
         "2017-11-28T09:00:00-00:00",
     ),
     Extension("l3_agent_scheduler", "L3 Agent Scheduler", "Which node has which router.", "2013-02-07T10:00:00-00:00"),
+    Extension("l3-flavors", "Router Flavor Extension", "Routers by flavor.", "2016-05-17T00:00:00-00:00"),
+    Extension(
+        "l3-ha",
+        "HA Router extension",
+        "A flag of routers, kept for administrators; any router is taken over by another node.",
+        "2014-04-26T00:00:00-00:00",
+    ),
+    Extension("metering", "Neutron Metering", "Counters of what passes routers.", "2013-06-12T10:00:00-00:00"),
+    Extension(
+        "metering_source_and_destination_fields",
+        "Neutron Metering source and destination filters",
+        "Metering rules by both sides.",
+        "2020-08-21T10:00:00-00:00",
+    ),
     Extension("net-mtu", "Network MTU", "The MTU of a network is shown.", "2015-03-25T10:00:00-00:00"),
     Extension(
         "net-mtu-writable", "Network MTU (writable)", "The MTU of a network can be set.", "2017-07-12T00:00:00-00:00"
@@ -104,6 +146,12 @@ EXTENSIONS = (
         "Network Availability Zone",
         "Availability zones of networks.",
         "2015-01-01T10:00:00-00:00",
+    ),
+    Extension(
+        "network-segment-range",
+        "Neutron Network Segment Range",
+        "Which VNIs and VLANs projects get.",
+        "2018-11-29T00:00:00-00:00",
     ),
     Extension("pagination", "Pagination support", "Lists come in pages.", "2016-06-12T00:00:00-00:00"),
     Extension(
@@ -251,6 +299,7 @@ EXTENSIONS = (
     Extension(
         "subnetpool-prefix-ops", "Subnet Pool Prefix Operations", "Prefixes come and go.", "2020-03-13T10:00:00-00:00"
     ),
+    Extension("tag", "Tag support", "Tags of networks.", "2016-01-01T00:00:00-00:00"),
     Extension("tag-creation", "Create tags", "Several tags are added at once.", "2025-02-07T00:00:00-00:00"),
     Extension(
         "tag-ports-during-bulk-creation",

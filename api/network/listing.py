@@ -115,7 +115,7 @@ def _sort(request: ApiRequest) -> tuple[tuple[str, bool], ...]:
 def _links(request: ApiRequest, listing: Listing, items: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """To the pages after and before; behind the last page there is an empty one, from which the way leads back."""
     full, reverse = len(items) >= listing.page.limit, listing.page.reverse
-    if not (listing.asked_limit or full):
+    if not (listing.asked_limit or full) or any("id" not in item for item in items):
         return []
     links = []
     if full or reverse:

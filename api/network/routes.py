@@ -8,9 +8,13 @@ from api.errors import network_form
 from api.network.handlers import (
     address_groups,
     agents,
+    auto_topology,
     default_group_rules,
+    dhcp_agents,
+    flavors,
     floating_ips,
     l3_agents,
+    metering,
     networks,
     port_forwardings,
     ports,
@@ -19,6 +23,7 @@ from api.network.handlers import (
     rbac_policies,
     routers,
     security_groups,
+    segment_ranges,
     subnet_pools,
     subnets,
     tags,
@@ -105,6 +110,18 @@ ROUTES = [
         Rule.ADMIN,
         l3_agents.remove_router,
         "agents:l3_routers:delete",
+    ),
+    _row("GET", "/networks/<network_id>/dhcp-agents", Rule.ADMIN, dhcp_agents.of_network, "networks:dhcp_agents"),
+    _row("GET", "/agents/<agent_id>/dhcp-networks", Rule.ADMIN, dhcp_agents.networks_of, "agents:dhcp_networks:list"),
+    _row(
+        "POST", "/agents/<agent_id>/dhcp-networks", Rule.ADMIN, dhcp_agents.add_network, "agents:dhcp_networks:create"
+    ),
+    _row(
+        "DELETE",
+        "/agents/<agent_id>/dhcp-networks/<network_id>",
+        Rule.ADMIN,
+        dhcp_agents.remove_network,
+        "agents:dhcp_networks:delete",
     ),
     _row("GET", "/floatingips", Rule.READER, floating_ips.index, "floatingips:list"),
     _row("POST", "/floatingips", Rule.MEMBER, floating_ips.create, "floatingips:create"),
@@ -210,12 +227,53 @@ SHARED_ROUTES = [
     ),
     *tags.routes(),
 ]
-ROUTES += SHARED_ROUTES
+_FLAVOR, _PROFILE = "/flavors/<router_flavor_id>", "/service_profiles/<service_profile_id>"
+_LABEL, _LABEL_RULE = "/metering/metering-labels", "/metering/metering-label-rules"
+_RANGE, _TOPOLOGY = "/network_segment_ranges/<segment_range_id>", "/auto-allocated-topology/<topology_project_id>"
+ARRANGED_ROUTES = [
+    _row("GET", "/network_segment_ranges", Rule.ADMIN, segment_ranges.index, "segment_ranges:list"),
+    _row("POST", "/network_segment_ranges", Rule.ADMIN, segment_ranges.create, "segment_ranges:create"),
+    _row("GET", _RANGE, Rule.ADMIN, segment_ranges.show, "segment_ranges:show"),
+    _row("PUT", _RANGE, Rule.ADMIN, segment_ranges.update, "segment_ranges:update"),
+    _row("DELETE", _RANGE, Rule.ADMIN, segment_ranges.delete, "segment_ranges:delete"),
+    _row("GET", "/flavors", Rule.READER, flavors.index, "flavors:list"),
+    _row("POST", "/flavors", Rule.ADMIN, flavors.create, "flavors:create"),
+    _row("GET", _FLAVOR, Rule.READER, flavors.show, "flavors:show"),
+    _row("PUT", _FLAVOR, Rule.ADMIN, flavors.update, "flavors:update"),
+    _row("DELETE", _FLAVOR, Rule.ADMIN, flavors.delete, "flavors:delete"),
+    _row("POST", f"{_FLAVOR}/service_profiles", Rule.ADMIN, flavors.bind, "flavors:add_profile"),
+    _row(
+        "DELETE",
+        f"{_FLAVOR}/service_profiles/<service_profile_id>",
+        Rule.ADMIN,
+        flavors.unbind,
+        "flavors:remove_profile",
+    ),
+    _row("GET", "/service_profiles", Rule.ADMIN, flavors.index_profiles, "service_profiles:list"),
+    _row("POST", "/service_profiles", Rule.ADMIN, flavors.create_profile, "service_profiles:create"),
+    _row("GET", _PROFILE, Rule.ADMIN, flavors.show_profile, "service_profiles:show"),
+    _row("PUT", _PROFILE, Rule.ADMIN, flavors.update_profile, "service_profiles:update"),
+    _row("DELETE", _PROFILE, Rule.ADMIN, flavors.delete_profile, "service_profiles:delete"),
+    _row("GET", _LABEL, Rule.ADMIN, metering.index, "metering_labels:list"),
+    _row("POST", _LABEL, Rule.ADMIN, metering.create, "metering_labels:create"),
+    _row("GET", f"{_LABEL}/<metering_label_id>", Rule.ADMIN, metering.show, "metering_labels:show"),
+    _row("DELETE", f"{_LABEL}/<metering_label_id>", Rule.ADMIN, metering.delete, "metering_labels:delete"),
+    _row("GET", _LABEL_RULE, Rule.ADMIN, metering.index_rules, "metering_label_rules:list"),
+    _row("POST", _LABEL_RULE, Rule.ADMIN, metering.create_rule, "metering_label_rules:create"),
+    _row("GET", f"{_LABEL_RULE}/<metering_rule_id>", Rule.ADMIN, metering.show_rule, "metering_label_rules:show"),
+    _row(
+        "DELETE", f"{_LABEL_RULE}/<metering_rule_id>", Rule.ADMIN, metering.delete_rule, "metering_label_rules:delete"
+    ),
+    _row("GET", "/floatingip_pools", Rule.READER, floating_ips.pools, "floatingip_pools:list"),
+    _row("GET", _TOPOLOGY, Rule.MEMBER, auto_topology.show, "auto_topology:show"),
+    _row("DELETE", _TOPOLOGY, Rule.MEMBER, auto_topology.delete, "auto_topology:delete"),
+]
+ROUTES += SHARED_ROUTES + ARRANGED_ROUTES
 VERSION_ROUTES = [
     Route("GET", "", None, None, None, Rule.PUBLIC, versions.versions, "network:versions:list"),
 ]
 
 APIS = [
-    Api(name="network", prefix=PREFIX, routes=ROUTES, error_form=network_form),
+    Api(name="network", prefix=PREFIX, routes=ROUTES, error_form=network_form, either_dash=True),
     Api(name="network-versions", prefix="/network", routes=VERSION_ROUTES, error_form=network_form),
 ]

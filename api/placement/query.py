@@ -13,6 +13,8 @@ from common.placement import traits
 
 ANY_OF = Microversion(1, 39)
 FORBIDDEN = Microversion(1, 22)
+REPEATED_MEMBER = Microversion(1, 24)
+FORBIDDEN_MEMBER = Microversion(1, 32)
 
 
 def known(request: ApiRequest, names: Sequence[str]) -> None:
@@ -47,6 +49,34 @@ def amounts(text: str, name: str = "resources") -> Amounts:
             )
         found[ResourceClass(resource)] = int(amount)
     return found
+
+
+def member_of(
+    request: ApiRequest, values: Sequence[str]
+) -> tuple[tuple[frozenset[str], ...], frozenset[str]]:  # fmt: skip
+    """The sets of aggregates of which a provider must be in one each, and those that it must not be in.
+
+    "in:A,B" means one of them; since 1.24 the parameter may be repeated, since 1.32 "!A" and "!in:A,B" forbid.
+    """
+    if len(values) > 1 and request.version < REPEATED_MEMBER:
+        raise InvalidRequest("Invalid query string parameters: member_of may be repeated from 1.24 on.")
+    one_of: list[frozenset[str]] = []
+    none_of: set[str] = set()
+    for value in values:
+        forbids = value.startswith("!")
+        if forbids and request.version < FORBIDDEN_MEMBER:
+            raise InvalidRequest("Invalid query string parameters: member_of may forbid from 1.32 on.")
+        text = value.removeprefix("!")
+        ids = text.removeprefix("in:").split(",") if text.startswith("in:") else [text]
+        if not all(is_uuid(each) for each in ids):
+            raise InvalidRequest(
+                f"Expected 'member_of' parameter to contain valid UUID(s), not {value[:80]!r}; more than one need 'in:'."
+            )
+        if forbids:
+            none_of.update(ids)
+        else:
+            one_of.append(frozenset(ids))
+    return tuple(one_of), frozenset(none_of)
 
 
 def required(request: ApiRequest, values: Sequence[str]) -> tuple[tuple[frozenset[str], ...], frozenset[str]]:

@@ -34,6 +34,7 @@ ROUTES = (
     _get(f"{_PROVIDER}/inventories/<resource_class>", providers.inventory, "inventories:show"),
     _put(f"{_PROVIDER}/inventories/<resource_class>", providers.set_inventory, "inventories:update"),
     _get(f"{_PROVIDER}/usages", providers.usages, "usages:of_provider"),
+    _get(f"{_PROVIDER}/aggregates", providers.aggregates, "aggregates:of_provider", since="1.1"),
     _get(f"{_PROVIDER}/traits", providers.traits, "traits:of_provider", since="1.6"),
     _get(f"{_PROVIDER}/allocations", claims.of_provider, "allocations:of_provider"),
     _get("/allocations/<consumer_id>", claims.of_consumer, "allocations:show"),

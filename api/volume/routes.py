@@ -10,6 +10,8 @@ from api.microversion import Microversion, VersionRange
 from api.policy import Rule
 from api.routing import Api, Handler, Route
 from api.volume.handlers import attachments, metadata, snapshots, versions, volume_actions, volumes
+from api.volume.routes_records import GROUPS, MESSAGES, QUOTA, SERVICES, TRANSFERS
+from api.volume.routes_types import GROUP_TYPES, QOS, TYPES
 from api.volume.views.versions import HIGHEST, LOWEST
 
 ADMIN = Rule.ADMIN
@@ -123,7 +125,20 @@ APIS = [
     Api(
         "volume",
         "/volume/v3",
-        (*VOLUMES, *ACTIONS, *SNAPSHOTS, *ATTACHMENTS),
+        (
+            *VOLUMES,
+            *ACTIONS,
+            *SNAPSHOTS,
+            *ATTACHMENTS,
+            *TYPES,
+            *QOS,
+            *GROUP_TYPES,
+            *GROUPS,
+            *TRANSFERS,
+            *MESSAGES,
+            *QUOTA,
+            *SERVICES,
+        ),
         volume_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,

@@ -39,6 +39,8 @@ from common.db.models import (
     SubnetPool,
     Trunk,
     Volume,
+    VolumeBackup,
+    VolumeGroup,
     VolumeSnapshot,
 )
 from common.hardware.wishes import cpu_text
@@ -272,15 +274,7 @@ def quota_usage(session: Session) -> Iterator[Difference]:
         _count(RbacPolicy.project_id, "rbac_policy"),
         _count(SubnetPool.project_id, "subnetpool"),
         _count(Trunk.project_id, "trunk"),
-        _count(Volume.project_id, "volumes", condition=Volume.deleted.is_(False)),
-        _count(Volume.project_id, "gigabytes", sa.func.sum(Volume.size_gib), Volume.deleted.is_(False)),
-        _count(VolumeSnapshot.project_id, "snapshots", condition=VolumeSnapshot.deleted.is_(False)),
-        _count(
-            VolumeSnapshot.project_id,
-            "gigabytes",
-            sa.func.sum(VolumeSnapshot.size_gib),
-            VolumeSnapshot.deleted.is_(False),
-        ),
+        *_volume_counts(),
         _count(sa.func.substr(sa.literal("user:") + Keypair.user_id, 1, 64), "key_pairs"),
     ]
     kept = sa.select(
@@ -473,11 +467,32 @@ def _wanted_amounts() -> dict[str, sa.ColumnElement[int]]:
     }
 
 
-def _count(owner: Any, resource: str, amount: Any = None, condition: Any = None) -> sa.Select[Any]:
+def _volume_counts() -> list[sa.Select[Any]]:
+    """What block storage counts: volumes and snapshots also by the type of the volume."""
+    backup_lives = VolumeBackup.deleted.is_(False)
+    found = [
+        _count(VolumeGroup.project_id, "groups"),
+        _count(VolumeBackup.project_id, "backups", condition=backup_lives),
+        _count(VolumeBackup.project_id, "backup_gigabytes", sa.func.sum(VolumeBackup.size_gib), backup_lives),
+    ]
+    kind = Volume.volume_type_id
+    of_snapshot = sa.select(kind).where(Volume.id == VolumeSnapshot.volume_id).scalar_subquery()
+    for model, name, its_kind in ((Volume, "volumes", kind), (VolumeSnapshot, "snapshots", of_snapshot)):
+        lives, size = model.deleted.is_(False), sa.func.sum(model.size_gib)
+        found += [_count(model.project_id, name, None, lives), _count(model.project_id, "gigabytes", size, lives)]
+        for resource, amount in ((name, None), ("gigabytes", size)):
+            of_kind = sa.literal(f"{resource}_") + its_kind
+            found.append(_count(model.project_id, of_kind, amount, sa.and_(lives, its_kind.is_not(None)), its_kind))
+    return found
+
+
+def _count(owner: Any, resource: Any, amount: Any = None, condition: Any = None, *by: Any) -> sa.Select[Any]:
+    """resource: its name, or an expression of `by`, the columns that it is counted by beside its owner."""
+    named = sa.literal(resource) if isinstance(resource, str) else resource
     query = sa.select(
-        owner.label("project_id"), sa.literal(resource).label("resource"),
+        owner.label("project_id"), named.label("resource"),
         (sa.func.count() if amount is None else amount).label("there"), sa.literal(0).label("said"),
-    ).group_by(owner)  # fmt: skip
+    ).group_by(owner, *by)  # fmt: skip
     return query if condition is None else query.where(condition)
 
 

@@ -39,6 +39,7 @@ class FlavorFilter:
     is_public: bool | None = True
     min_root_gib: int = 0
     min_memory_mib: int = 0
+    name: str | None = None
 
 
 def get_visible(session: Session, flavor_id: str, context: RequestContext) -> Flavor:
@@ -60,6 +61,8 @@ def get_for_update(session: Session, flavor_id: str) -> Flavor:
 def list_page(session: Session, context: RequestContext, wanted: FlavorFilter, page: paging.Page) -> list[Flavor]:
     """The flavors that the caller may use, by id. Raises InvalidRequest for an unknown marker or sort key."""
     query = sa.select(Flavor).where(Flavor.root_gib >= wanted.min_root_gib, Flavor.memory_mib >= wanted.min_memory_mib)
+    if wanted.name is not None:
+        query = query.where(Flavor.name == wanted.name)
     if not context.is_admin:
         query = query.where(_visible_to(context), Flavor.disabled.is_(False))
     elif wanted.is_public is True:

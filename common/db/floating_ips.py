@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import floating_links, network_tags, ports, quotas
+from common.db import floating_links, network_tags, networks, ports, quotas
 from common.db.addresses import RequestedAddress
 from common.db.filters import Filters
 from common.db.models import FloatingIp, IpAllocation, Network, Port, PortForwarding, Router, Subnet
@@ -138,14 +138,19 @@ def create(
     return made
 
 
-def associate(session: Session, floating: FloatingIp, port: Port, fixed: str | None, now: datetime) -> None:
+def associate(
+    session: Session, floating: FloatingIp, port: Port, fixed: str | None, now: datetime, *, via: Router | None = None
+) -> None:
     """Let it stand for an address of a port, which the caller has found its owner's.
 
-    Raises InvalidRequest (the port hasn't that address), NotFound (no router joins the two), Conflict (taken already).
+    via: the router that translates, wherever the port is; the ways between the two are their owner's to lay.
+    Raises InvalidRequest (the port hasn't that address), NotFound (no router joins the two), Conflict (taken already,
+    or `via` doesn't lead to the external network).
     """
     address = fixed_address(session, port, fixed)
     _check_not_forwarding(session, floating)
-    router = router_for(session, port, address, floating.network_id)
+    router = via or router_for(session, port, address, floating.network_id)
+    _check_leads_out(router, floating)
     before = floating.router_id
     taken = Conflict(
         f"Cannot associate floating IP {floating.address} ({floating.id}) with port {port.id} using fixed IP "
@@ -162,6 +167,15 @@ def associate(session: Session, floating: FloatingIp, port: Port, fixed: str | N
     except IntegrityError as err:  # another request at this moment
         raise taken from err
     floating_links.touch_routers(session, {before, router.id})
+
+
+def _check_leads_out(router: Router, floating: FloatingIp) -> None:
+    if router.gateway_network_id != floating.network_id:
+        raise Conflict(
+            f"Router {router.id} has no gateway on external network {floating.network_id} of floating IP "
+            f"{floating.address}.",
+            neutron_type="FloatingIPRouterWithoutGateway",
+        )
 
 
 def _check_not_forwarding(session: Session, floating: FloatingIp) -> None:
@@ -261,3 +275,13 @@ def ports_of(session: Session, rows: Sequence[FloatingIp]) -> dict[str, Port]:
     if not wanted:
         return {}
     return {port.id: port for port in session.scalars(sa.select(Port).where(Port.id.in_(wanted)))}
+
+
+def pools(session: Session, context: RequestContext) -> Sequence[Subnet]:
+    """The IPv4 subnets of the external networks that the caller sees, in a stable order."""
+    outside = sa.select(Network.id).where(Network.external.is_(True), networks.visible(context))
+    return session.scalars(
+        sa.select(Subnet)
+        .where(Subnet.network_id.in_(outside), Subnet.ip_version == 4)
+        .order_by(Subnet.network_id, Subnet.created_at, Subnet.id)
+    ).all()

@@ -6,7 +6,8 @@ older than the version it carries.
 
 The way out of a network with NAT is on one node, the gateway; it has such a network as long as any node has a port in
 it. Each node's `peers` are the tunnel endpoints of all others that have the network. A router's ports are bound to the
-node that has the router (router_places.py), so that its networks are there like any guest's.
+node that has the router (router_places.py), so that its networks are there like any guest's. A node that an
+administrator has made answer a network's DHCP has that network, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from common.db import qos_rules, router_state
 from common.db.models import (
     AddressGroup,
     DefaultGroupRule,
+    DhcpNode,
     Instance,
     IpAllocation,
     Network,
@@ -88,8 +90,10 @@ def touch_for_networks(session: Session, network_ids: Iterable[str], *, also: It
         touch(session, more)
         return
     bound = sa.select(Port.binding_node_id).where(Port.network_id.in_(wanted), Port.binding_node_id.is_not(None))
+    serving = sa.select(DhcpNode.node_id).where(DhcpNode.network_id.in_(wanted))
     with_nat = sa.exists().where(Network.id.in_(wanted), Network.nat)
-    _raise_wanted(session, Node.id.in_(bound) | (Node.is_gateway & with_nat) | Node.id.in_(more))
+    there = Node.id.in_(bound) | Node.id.in_(serving) | (Node.is_gateway & with_nat)
+    _raise_wanted(session, there | Node.id.in_(more))
 
 
 def touch_for_name_of(session: Session, instance_id: str) -> None:
@@ -408,6 +412,7 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
     if whole:
         bound = sa.exists().where(Port.network_id == Network.id, Port.binding_node_id.is_not(None))
         condition |= sa.and_(gateway == node_id, Network.nat, bound)
+        condition |= Network.id.in_(sa.select(DhcpNode.network_id).where(DhcpNode.node_id == node_id))
     rows = session.execute(sa.select(Network, gateway).where(condition).order_by(Network.id)).all()
     network_ids = [network.id for network, _ in rows]
     if not network_ids:
@@ -477,7 +482,11 @@ def _neighbours(session: Session, network_ids: set[str], node_id: str) -> list[N
 
 
 def _services(session: Session, network_ids: Sequence[str]) -> _Services:
-    dhcp = sa.and_(Port.device_owner == DHCP_OWNER, Port.device_id == sa.literal("dhcp-").concat(Port.network_id))
+    dhcp = sa.and_(
+        Port.device_owner == DHCP_OWNER,
+        Port.device_id == sa.literal("dhcp-").concat(Port.network_id),
+        Port.admin_state_up.is_(True),
+    )
     rows = session.execute(
         sa.select(
             Port.network_id, Port.mac_address, Port.device_owner, IpAllocation.subnet_id, IpAllocation.ip_address
@@ -504,7 +513,8 @@ def _peers(session: Session, network_ids: Sequence[str], own: str | None) -> dic
         Port.network_id.in_(network_ids), Port.binding_node_id.is_not(None)
     )
     gateways = sa.select(Network.id, gateway_id()).where(Network.id.in_(network_ids), Network.nat)
-    having = bound.union(gateways).subquery()
+    serving = sa.select(DhcpNode.network_id, DhcpNode.node_id).where(DhcpNode.network_id.in_(network_ids))
+    having = bound.union(gateways, serving).subquery()
     rows = session.execute(
         sa.select(having.c.network_id, Node.address)
         .distinct()

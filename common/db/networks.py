@@ -6,7 +6,6 @@ used (ports put into it) by its project and by those that share it (sharing.py).
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import network_state, network_tags, quotas, sharing
+from common.db import network_state, network_tags, quotas, segment_ranges, sharing
 from common.db.filters import Filters
 from common.db.models import IpAllocation, Network, Port, RbacPolicy, Subnet
 from common.db.paging import Page, fetch
@@ -25,8 +24,7 @@ from common.db.upsert import insert_ignore
 from common.errors import Conflict, NotFound
 from common.ids import new_id
 
-VNI_LOWEST, VNI_HIGHEST = 1, 2**24 - 1
-VNI_TRIES = 16
+VNI_LOWEST, VNI_HIGHEST = segment_ranges.BOUNDS[segment_ranges.VXLAN]
 LOWEST_MTU = {4: 68, 6: 1280}
 
 COLUMNS = {
@@ -54,7 +52,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class NewNetwork:
-    """segmentation_id None: any free VNI. mtu in bytes."""
+    """segmentation_id None: any free VNI. vlan_id None on a VLAN: any free one, 0: untagged. mtu in bytes."""
 
     project_id: str
     mtu: int
@@ -176,7 +174,7 @@ def subnet_ids(session: Session, network_ids: Sequence[str], context: RequestCon
 
 
 def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str, int]) -> Network:
-    """Raises QuotaExceeded, Conflict when the VNI asked for is taken."""
+    """Raises QuotaExceeded, Conflict when the VNI or VLAN asked for is taken, or none is left."""
     quotas.take(session, new.project_id, {"network": 1}, limits)
     network_id = new_id()
     row = {
@@ -194,24 +192,18 @@ def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str
         "mtu": new.mtu,
         "network_type": new.network_type,
         "physical_network": new.physical_network,
-        "vlan_id": new.vlan_id,
         "dns_domain": new.dns_domain,
         "qos_policy_id": new.qos_policy_id,
         "revision_number": 1,
         "created_at": now,
         "updated_at": now,
     }
-    tries = (
-        [new.segmentation_id]
-        if new.segmentation_id is not None
-        else [random.randint(VNI_LOWEST, VNI_HIGHEST) for _ in range(VNI_TRIES)]
-    )
-    for vni in tries:
-        if insert_ignore(session, Network, [{**row, "segmentation_id": vni}]):
+    for vni, vlan_id in _segments(session, new):
+        if insert_ignore(session, Network, [{**row, "segmentation_id": vni, "vlan_id": vlan_id}]):
             network = session.scalars(sa.select(Network).where(Network.id == network_id)).one()
             _share(session, network, {"shared": new.shared, "external": new.external})
             return network
-    if new.physical_network is not None:
+    if new.vlan_id is not None:
         raise _physical_in_use(new)
     if new.segmentation_id is not None:
         raise Conflict(
@@ -222,6 +214,20 @@ def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str
         "Unable to create the network. No tenant network is available for allocation.",
         neutron_type="NoNetworkAvailable",
     )
+
+
+def _segments(session: Session, new: NewNetwork) -> list[tuple[int, int | None]]:
+    """VNIs and VLAN ids to try. A network on a VLAN has a VNI, too, which gateways may need."""
+    vnis = [new.segmentation_id] if new.segmentation_id is not None else _drawn(session, new, segment_ranges.VXLAN)
+    if new.network_type != segment_ranges.VLAN or new.vlan_id is not None:
+        return [(vni, new.vlan_id) for vni in vnis]
+    return list(zip(vnis, _drawn(session, new, segment_ranges.VLAN), strict=False))
+
+
+def _drawn(session: Session, new: NewNetwork, network_type: str) -> list[int]:
+    physical = new.physical_network if network_type == segment_ranges.VLAN else None
+    owner = new.project_id if network_type == new.network_type else ""  # a VNI beside a VLAN is none of a project's own
+    return segment_ranges.candidates(session, segment_ranges.Wanted(network_type, physical, owner))
 
 
 def _physical_in_use(new: NewNetwork) -> Conflict:

@@ -133,7 +133,7 @@ def for_placement(session: Session, since_seq: int | None) -> Sequence[Any]:
 _FOR_PLACEMENT = sa.select(
     Node.id, Node.name, Node.change_seq, Node.is_compute, Node.vcpus, Node.memory_mib, Node.disk_gib, Node.used_vcpus,
     Node.used_memory_mib, Node.used_disk_gib, Node.cpu_ratio, Node.memory_ratio, Node.disk_ratio,
-    Node.reserved_memory_mib, Node.reserved_disk_gib, Node.inventory["cpu_arch"].as_string().label("arch"),
+    Node.reserved_memory_mib, Node.reserved_disk_gib, Node.failed_builds, Node.inventory["cpu_arch"].as_string().label("arch"),
     Node.inventory["hypervisor_type"].as_string().label("hypervisor_type"), Node.aggregate_properties,
     Service.disabled, Service.disabled_reason, Service.forced_down, Service.last_seen_at, Service.availability_zone,
 ).join(Service, Service.number == Node.service_number)  # fmt: skip
@@ -284,7 +284,7 @@ def grow(session: Session, *, consumer_id: str, node_id: str, purpose: str, disk
     if row is None or more == 0:
         return row is not None
     if more > 0:
-        asked = {"cpus": 0, "memory": 0, "disk": more, "on": node_id, "consumer": "", "for": purpose}
+        asked = {"cpus": 0, "memory": 0, "disk": more, "own_cpus": 0, "on": node_id, "consumer": "", "for": purpose}
         if not session.connection().execute(_USE, asked).rowcount:
             return False
     else:
@@ -336,6 +336,24 @@ def cells_of(session: Session, consumer_id: str, node_id: str) -> dict[str, Any]
         sa.select(Allocation.cells).where(
             Allocation.consumer_id == consumer_id, Allocation.node_id == node_id, Allocation.purpose == PLACED
         )
+    )
+
+
+def build_failed(session: Session, node_id: str) -> None:
+    """One more in a row: the node gets servers after others."""
+    _count_failed(session, node_id, Node.failed_builds + 1)
+
+
+def build_succeeded(session: Session, node_id: str) -> None:
+    _count_failed(session, node_id, sa.literal(0))
+
+
+def _count_failed(session: Session, node_id: str, count: sa.ColumnElement[int]) -> None:
+    session.execute(
+        sa.update(Node)
+        .where(Node.id == node_id)
+        .values(failed_builds=count, change_seq=next_seq())
+        .execution_options(synchronize_session=False)
     )
 
 

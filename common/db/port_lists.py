@@ -70,8 +70,10 @@ def list_(session: Session, context: RequestContext, filters: Filters, page: Pag
         )
         query = query.where(Port.id.in_(members))
     if "binding:host_id" in filters:
-        nodes = sa.select(Node.id).where(Node.name.in_(filters["binding:host_id"]))
-        query = query.where(Port.binding_node_id.in_(nodes))
+        hosts = filters["binding:host_id"]
+        plugged = Port.binding_node_id.in_(sa.select(Node.id).where(Node.name.in_(hosts)))
+        said = Port.binding_node_id.is_(None) & Port.binding_host.in_(hosts)
+        query = query.where(plugged | said)
     return fetch(session, query, page, columns=COLUMNS, default=(("id", False),), key=Port.id)
 
 
@@ -141,7 +143,9 @@ def update(session: Session, port: Port, changes: Mapping[str, Any], now: dateti
     values = dict(changes)
     if "device_id" in values and values["device_id"] != port.device_id:
         values |= UNPLUGGED
-    if "admin_state_up" in values and before is not None:
+    if "binding_host" in values and before is not None:
+        _check_host(session, port, values.pop("binding_host"))
+    if "admin_state_up" in values and (before is not None or port.device_owner == network_state.DHCP_OWNER):
         values.setdefault("status", "ACTIVE" if values["admin_state_up"] else "DOWN")
     mac = values.get("mac_address", port.mac_address)
     for key, value in {**values, "updated_at": now, "revision_number": port.revision_number + 1}.items():
@@ -151,8 +155,21 @@ def update(session: Session, port: Port, changes: Mapping[str, Any], now: dateti
     except IntegrityError as err:
         raise ports.mac_in_use(network_id, mac) from err
     network_state.touch(session, [before])
+    if "admin_state_up" in values and port.device_owner == network_state.DHCP_OWNER:
+        network_state.touch_for_network(session, network_id)
     if "allowed_address_pairs" in values:
         network_state.touch_for_groups(session, ports.groups_for(session, [port.id]).get(port.id, []))
+
+
+def _check_host(session: Session, port: Port, host: str) -> None:
+    """Raises Conflict for any host but the one a plugged port is on: its device would have to move with it."""
+    name = session.scalar(sa.select(Node.name).where(Node.id == port.binding_node_id))
+    if host != name:
+        raise Conflict(
+            f"Unable to complete operation on port {port.id}, port is already bound to host {name}, where its device "
+            f"{port.device_id} is.",
+            neutron_type="PortBound",
+        )
 
 
 def set_addresses(session: Session, port: Port, wanted: Sequence[RequestedAddress], now: datetime) -> None:

@@ -78,6 +78,7 @@ class NewPort:
     nic_order: int = 0
     device_tag: str = ""
     vnic_type: str = "normal"
+    binding_host: str = ""
     binding_profile: dict[str, Any] = field(default_factory=dict)
 
 
@@ -176,6 +177,7 @@ def _insert(session: Session, new: NewPort, filtered: bool, mac_prefix: str, now
         "device_tag": new.device_tag,
         "delete_with_instance": new.delete_with_instance,
         "binding_epoch": 0,
+        "binding_host": new.binding_host,
         "binding_profile": new.binding_profile,
         "vnic_type": new.vnic_type,
         "port_security_enabled": filtered,
@@ -338,6 +340,7 @@ def bind(
         .values(
             binding_node_id=node_id,
             binding_epoch=epoch,
+            binding_host="",
             status="DOWN",
             updated_at=now,
             revision_number=Port.revision_number + 1,

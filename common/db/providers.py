@@ -6,6 +6,7 @@ without children; its generation is `nodes.change_seq`, which every claim raises
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db import aggregates
-from common.db.models import Allocation, Instance, Node, Service
+from common.db.models import Aggregate, AggregateNode, Allocation, Instance, Node, Service
 from common.placement import traits
 
 
@@ -63,6 +64,7 @@ class Provider:
     generation: int
     traits: frozenset[str]
     stocks: Mapping[ResourceClass, Stock]
+    aggregates: frozenset[str] = frozenset()  # ids
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class ProviderQuery:
     """What providers to look for; None and {} ask nothing. free: amounts that must still fit.
 
     any_of: from each of these sets the provider must have a trait. forbidden: traits it must not have.
+    in_one_of: of each of these sets of aggregates it must be in one. in_none_of: aggregates it must not be in.
     """
 
     id: str | None = None
@@ -77,6 +80,8 @@ class ProviderQuery:
     free: Amounts | None = None
     any_of: tuple[frozenset[str], ...] = ()
     forbidden: frozenset[str] = frozenset()
+    in_one_of: tuple[frozenset[str], ...] = ()
+    in_none_of: frozenset[str] = frozenset()
 
 
 def find(session: Session, query: ProviderQuery) -> list[Provider]:
@@ -93,8 +98,24 @@ def find(session: Session, query: ProviderQuery) -> list[Provider]:
         statement = statement.where(Node.name == query.name)
     for resource, amount in (query.free or {}).items():
         statement = statement.where(_fits(resource, amount))
-    found = [_provider(node, disabled) for node, disabled in session.execute(statement)]
-    return [each for each in found if _has_traits(each.traits, query)]
+    members = _aggregates(session, query.id)
+    found = [_provider(node, disabled, members.get(node.id, set())) for node, disabled in session.execute(statement)]
+    return [each for each in found if _has_traits(each.traits, query) and _is_member(each.aggregates, query)]
+
+
+def _aggregates(session: Session, node_id: str | None) -> dict[str, set[str]]:
+    """Ids of aggregates by node id."""
+    pairs = sa.select(AggregateNode.node_id, Aggregate.id).join(
+        Aggregate, Aggregate.number == AggregateNode.aggregate_number
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for node, aggregate in session.execute(pairs if node_id is None else pairs.where(AggregateNode.node_id == node_id)):
+        found[node].add(aggregate)
+    return found
+
+
+def _is_member(held: frozenset[str], query: ProviderQuery) -> bool:
+    return all(held & wanted for wanted in query.in_one_of) and not held & query.in_none_of
 
 
 def traits_by_node(session: Session) -> dict[str, frozenset[str]]:
@@ -116,7 +137,7 @@ def _has_traits(held: frozenset[str], query: ProviderQuery) -> bool:
     return all(held & wanted for wanted in query.any_of) and not held & query.forbidden
 
 
-def _provider(node: Node, disabled: bool) -> Provider:
+def _provider(node: Node, disabled: bool, members: set[str]) -> Provider:
     stocks = {
         resource: Stock(
             total=getattr(node, column), reserved=getattr(node, _RESERVED[resource].key) if resource in _RESERVED else 0,
@@ -126,7 +147,14 @@ def _provider(node: Node, disabled: bool) -> Provider:
         if getattr(node, column) > 0
     }  # fmt: skip
     held = traits.of_node(node.inventory, disabled=disabled)
-    return Provider(id=node.id, name=node.name, generation=node.change_seq, traits=held, stocks=stocks)
+    return Provider(
+        id=node.id,
+        name=node.name,
+        generation=node.change_seq,
+        traits=held,
+        stocks=stocks,
+        aggregates=frozenset(members),
+    )
 
 
 @dataclass(frozen=True)

@@ -150,14 +150,19 @@ def _mirror(session: Session, kind: Kind, owner: Any) -> None:
 
 
 def _check_unused(session: Session, row: RbacPolicy, owner: Any, lost_by: str) -> None:
-    """The projects that use the object and have no other policy to do so, among those that the policy was for."""
+    """Raises Conflict for projects that use the object and that no other policy lets do so.
+
+    A policy that lets projects route through a network may be given to one of them instead, as Neutron's may; one that
+    shares an object may not.
+    """
+    others = RbacPolicy.id != row.id if row.action == Action.SHARED else sa.true()
     if row.action == Action.EXTERNAL and lost_by == EVERYBODY and owner.is_default:
         raise _in_use(row.object_id, "it is the default external network")
     users = set(session.scalars(_users(row)))
     still = set(
         session.scalars(
             sa.select(RbacPolicy.target_project).where(
-                RbacPolicy.object_id == row.object_id, RbacPolicy.action == row.action, RbacPolicy.id != row.id
+                RbacPolicy.object_id == row.object_id, RbacPolicy.action == row.action, others
             )
         )
     )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common.db import models
 from common.db.models import FloatingIp, IpAllocation, Network, Port, PortForwarding, Router, Subnet
 from common.rpc.compute_v1 import (
     AdvertisedPrefix,
     DhcpRoute,
     FloatingAddress,
     ForwardedPort,
+    MeteringLabel,
+    MeteringRule,
     RouterInterface,
     RouterSpec,
 )
@@ -35,7 +39,7 @@ class _Plugged:
 
 
 def for_node(session: Session, node_id: str) -> list[RouterSpec]:
-    """Routers that are switched on, with those of their ports that are; six statements whatever their number."""
+    """Routers that are switched on, with those of their ports that are; eight statements whatever their number."""
     routers = session.scalars(
         sa.select(Router)
         .where(Router.node_id == node_id, Router.admin_state_up.is_(True))
@@ -47,8 +51,12 @@ def for_node(session: Session, node_id: str) -> list[RouterSpec]:
         return []
     plugged = _plugged(session, ids)
     floating, forwarded = _floating(session, ids), _forwarded(session, ids)
+    metering = _metering(session, {router.project_id for router in routers})
     return [
-        _spec(router, plugged.get(router.id, []), floating.get(router.id, []), forwarded.get(router.id, []))
+        msgspec.structs.replace(
+            _spec(router, plugged.get(router.id, []), floating.get(router.id, []), forwarded.get(router.id, [])),
+            metering=[told for owner, told in metering if owner in (None, router.project_id)],
+        )
         for router in routers
     ]
 
@@ -67,6 +75,33 @@ def _spec(
         floating=floating if gateway else [],
         forwarded=forwarded if gateway else [],
     )
+
+
+def _metering(session: Session, project_ids: Collection[str]) -> list[tuple[str | None, MeteringLabel]]:
+    """The labels that routers of these projects count by, by id, with the project, or None for every project's."""
+    labels = session.scalars(
+        sa.select(models.MeteringLabel)
+        .where(models.MeteringLabel.shared | models.MeteringLabel.project_id.in_(project_ids))
+        .order_by(models.MeteringLabel.id)
+    ).all()
+    if not labels:
+        return []
+    rules: dict[str, list[MeteringRule]] = {label.id: [] for label in labels}
+    rows = session.scalars(
+        sa.select(models.MeteringRule)
+        .where(models.MeteringRule.metering_label_id.in_(rules))
+        .order_by(models.MeteringRule.excluded.desc(), models.MeteringRule.id)
+    )
+    for row in rows:
+        told = MeteringRule(
+            direction=row.direction, excluded=row.excluded, remote=row.remote_ip_prefix, source=row.source_ip_prefix,
+            destination=row.destination_ip_prefix,
+        )  # fmt: skip
+        rules[row.metering_label_id].append(told)
+    return [
+        (None if label.shared else label.project_id, MeteringLabel(id=label.id, rules=rules[label.id]))
+        for label in labels
+    ]
 
 
 def _plugged(session: Session, router_ids: Sequence[str]) -> dict[str, list[_Plugged]]:

@@ -16,12 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import network_state, network_tags, port_lists, ports, quotas, router_places
+from common.db import network_state, network_tags, port_lists, ports, quotas, router_flavors, router_places
 from common.db.addresses import RequestedAddress
 from common.db.filters import Filters
 from common.db.models import FloatingIp, IpAllocation, Network, Port, Router, Subnet
 from common.db.paging import Page, fetch
 from common.db.ports import NewPort
+from common.db.router_flavors import Flags
 from common.db.router_state import FLOATING_OWNER, GATEWAY_OWNER, INTERFACE_OWNER, ROUTER_OWNERS
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
@@ -33,6 +34,9 @@ COLUMNS = {
     "description": Router.description,
     "admin_state_up": Router.admin_state_up,
     "status": Router.status,
+    "flavor_id": Router.flavor_id,
+    "ha": Router.ha,
+    "distributed": Router.distributed,
     "revision_number": Router.revision_number,
     "created_at": Router.created_at,
     "updated_at": Router.updated_at,
@@ -45,6 +49,8 @@ class NewRouter:
     name: str = ""
     description: str = ""
     admin_state_up: bool = True
+    flavor_id: str | None = None
+    flags: Flags = router_flavors.PLAIN
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,9 @@ def create(session: Session, new: NewRouter, now: datetime, limits: Mapping[str,
         admin_state_up=new.admin_state_up,
         status="ACTIVE",
         enable_snat=True,
+        flavor_id=new.flavor_id,
+        ha=new.flags.ha,
+        distributed=new.flags.distributed,
         routes=[],
         revision_number=1,
         created_at=now,

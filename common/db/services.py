@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from common.db import nodes, paging
 from common.db.models import Allocation, Instance, Node, Service
 from common.errors import NotFound
+from common.states import VmState
 
 
 def is_up(service: Service, now: datetime, down_after_s: float) -> bool:
@@ -113,6 +114,20 @@ def loads(session: Session, node_ids: Sequence[str]) -> dict[str, Load]:
         .group_by(Instance.node_id)
     )
     return {node_id: Load(count, tasks) for node_id, count, tasks in rows if node_id}
+
+
+def in_flight(session: Session) -> dict[str, int]:
+    """How many servers are being built or worked on, by node."""
+    rows = session.execute(
+        sa.select(Instance.node_id, sa.func.count())
+        .where(
+            Instance.deleted.is_(False),
+            Instance.node_id.is_not(None),
+            sa.or_(Instance.task_state.is_not(None), Instance.vm_state == VmState.BUILDING),
+        )
+        .group_by(Instance.node_id)
+    )
+    return {node_id: count for node_id, count in rows if node_id}
 
 
 def claims_by_project(session: Session, node_id: str) -> dict[str, tuple[int, int, int]]:

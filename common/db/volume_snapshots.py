@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.context import RequestContext
-from common.db import nodes, operations, paging, quotas
-from common.db.models import Operation, VolumeSnapshot
+from common.db import nodes, operations, paging, quotas, volume_groups, volume_quota
+from common.db.models import Operation, Volume, VolumeSnapshot
 from common.errors import InvalidRequest, NotFound
 from common.states import OperationClass
 from common.volume_states import SNAPSHOT_DELETABLE, SnapshotStatus
@@ -137,9 +137,12 @@ def set_status(
         sa.update(VolumeSnapshot)
         .where(VolumeSnapshot.id == snapshot_id, VolumeSnapshot.status.in_(expect), VolumeSnapshot.deleted.is_(False))
         .values(status=to, updated_at=now, **changes)
+        .returning(VolumeSnapshot.group_snapshot_id)
         .execution_options(synchronize_session=False)
-    )
-    return bool(moved.rowcount)  # type: ignore[attr-defined]
+    ).first()
+    if moved is not None:
+        volume_groups.settle_snapshot(session, moved[0], now)
+    return moved is not None
 
 
 def change(session: Session, snapshot_id: str, **values: Any) -> None:
@@ -162,11 +165,13 @@ def mark_deleted(session: Session, snapshot: VolumeSnapshot, now: datetime) -> b
     )
     if done.rowcount == 0:  # type: ignore[attr-defined]
         return False
-    quotas.release(session, snapshot.project_id, amounts_of(snapshot))
+    quotas.release(session, snapshot.project_id, amounts_of(session, snapshot))
     nodes.release_all(session, snapshot.id)
+    volume_groups.settle_snapshot(session, snapshot.group_snapshot_id, now)
     return True
 
 
-def amounts_of(snapshot: VolumeSnapshot) -> dict[str, int]:
-    """What one snapshot counts for in its project's quota."""
-    return {"snapshots": 1, "gigabytes": snapshot.size_gib}
+def amounts_of(session: Session, snapshot: VolumeSnapshot) -> dict[str, int]:
+    """What one snapshot counts for in its project's quota: also among those of its volume's type."""
+    type_id = session.scalar(sa.select(Volume.volume_type_id).where(Volume.id == snapshot.volume_id))
+    return volume_quota.with_type({"snapshots": 1, "gigabytes": snapshot.size_gib}, type_id)

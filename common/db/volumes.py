@@ -18,7 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common import log
 from common.context import RequestContext
-from common.db import nodes, operations, paging, quotas
+from common.db import nodes, operations, paging, quotas, volume_groups, volume_quota
 from common.db.models import Operation, Volume, VolumeAttachment, VolumeSnapshot
 from common.errors import CloudError, InvalidRequest, NotFound
 from common.states import OperationClass
@@ -244,6 +244,8 @@ def finish(
             .values(**changes)
             .execution_options(synchronize_session=False)
         )
+    if action in (VolumeAction.CREATE, VolumeAction.DELETE):
+        volume_groups.settle(session, _group_of(session, volume_id), now)
     log.event(logger, "volume.action_ended", volume_id=volume_id, action=action.value, failed=failed)
     return bool(moved.rowcount)  # type: ignore[attr-defined]
 
@@ -291,8 +293,13 @@ def mark_deleted(session: Session, volume: Volume, now: datetime, amounts: Mappi
         return False
     quotas.release(session, volume.project_id, amounts)
     nodes.release_all(session, volume.id)
+    volume_groups.settle(session, volume.group_id, now)
     log.event(logger, "volume.deleted", volume_id=volume.id)
     return True
+
+
+def _group_of(session: Session, volume_id: str) -> str | None:
+    return session.scalar(sa.select(Volume.group_id).where(Volume.id == volume_id))
 
 
 def has_snapshots(session: Session, volume_id: str) -> bool:
@@ -302,7 +309,7 @@ def has_snapshots(session: Session, volume_id: str) -> bool:
 
 def amounts_of(volume: Volume) -> dict[str, int]:
     """What one volume counts for in its project's quota."""
-    return {"volumes": 1, "gigabytes": volume.size_gib}
+    return volume_quota.with_type({"volumes": 1, "gigabytes": volume.size_gib}, volume.volume_type_id)
 
 
 def settle(session: Session, volume_id: str, now: datetime) -> None:

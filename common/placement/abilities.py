@@ -1,4 +1,5 @@
-"""What nodes can do beyond their amounts, read only for the few requests that ask for it: traits, NUMA cells.
+"""What nodes can do beyond their amounts, read only for the few requests that ask for it: traits, NUMA cells,
+what is going on.
 
 Read in the claim's transaction; a request that asks for nothing costs no statement.
 """
@@ -9,14 +10,18 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from common.db import node_cells, providers
+from common.db import node_cells, providers, services
+from common.placement.policy import Policy
 from common.placement.request import PlacementRequest
+from common.placement.weighers import io_ops
 
 
-def consider(session: Session, request: PlacementRequest) -> PlacementRequest:
-    """The request with what its filters need to know of the nodes."""
+def consider(session: Session, request: PlacementRequest, used: Policy) -> PlacementRequest:
+    """The request with what its filters, and the weighers that are used, need to know of the nodes."""
     if request.traits:
         request = replace(request, traits_of=providers.traits_by_node(session))
     if request.amounts.numa is not None:
         request = replace(request, cells_of=node_cells.read(session))
+    if any(weigher is io_ops for weigher, _ in used.weighers):
+        request = replace(request, in_flight=services.in_flight(session))
     return request

@@ -40,9 +40,12 @@ class PlacementRequest:
     hypervisor_type: str | None = None
     aggregate_specs: tuple[tuple[str, str], ...] = ()  # what an aggregate of the node must say: (key, expression)
     group: Group | None = None
+    volume_specs: Mapping[str, str] = field(default_factory=dict)  # extra specs of a new volume's type
+    closed_to_volumes: Mapping[str, str] = field(default_factory=dict)  # nodes by name, with the reason
     traits: TraitWishes = NO_TRAITS
     traits_of: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of nodes by id, where traits are asked for
     cells_of: Mapping[str, Sequence[HostCell]] = field(default_factory=dict)  # and cells, where amounts.numa is
+    in_flight: Mapping[str, int] = field(default_factory=dict)  # servers worked on by node id, where a weigher asks
     same_nodes: frozenset[str] | None = None  # node ids: one of these (hint same_host)
     other_nodes: frozenset[str] = frozenset()  # node ids: none of these (hint different_host)
 

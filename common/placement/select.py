@@ -65,6 +65,8 @@ _SHORT = {
     "on_other_node": "have a server it is to be apart from",
     "in_affinity": "are not where its server group is",
     "in_anti_affinity": "have as many servers of its server group as may be",
+    "serves_volumes": "take no new volumes",
+    "has_capabilities": "can not do what the volume type asks for",
     "fits_vcpus": "have too few vCPUs free",
     "fits_memory": "have too little memory free",
     "fits_disk": "have too little disk free",

@@ -39,6 +39,7 @@ class NodeView:
     free_memory_mib: float
     free_disk_gib: float
     hypervisor_type: str = ""
+    failed_builds: int = 0  # in a row
     aggregate_properties: Mapping[str, Sequence[str]] | None = None  # of all its aggregates
 
 
@@ -65,6 +66,7 @@ def from_row(row: Any) -> NodeView:
         free_disk_gib=total_disk_gib - row.used_disk_gib,
         hypervisor_type=row.hypervisor_type or "",
         aggregate_properties=row.aggregate_properties,
+        failed_builds=row.failed_builds,
     )
 
 
@@ -82,6 +84,12 @@ class NodeViews:
         self._views: dict[str, NodeView] = {}
         self._seq = 0
         self._full_at: datetime | None = None
+
+    def has_failed(self, node_id: str) -> bool:
+        """True when builds failed on the node lately, as far as is known here."""
+        with self._lock:
+            view = self._views.get(node_id)
+        return view is not None and view.failed_builds > 0
 
     def current(self, session: Session, now: datetime) -> list[NodeView]:
         """All compute nodes, as fresh as one query makes them, in the transaction that is to claim on one."""

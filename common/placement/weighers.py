@@ -50,16 +50,29 @@ def soft_anti_affinity(request: PlacementRequest, nodes: Sequence[NodeView]) -> 
     return [1 - share for share in _shares(group, nodes)]
 
 
+def failed_builds(_request: PlacementRequest, nodes: Sequence[NodeView]) -> list[float]:
+    """1 for a node whose last build succeeded, less with every one that has failed since."""
+    return [1 / (1 + node.failed_builds) for node in nodes]
+
+
+def io_ops(request: PlacementRequest, nodes: Sequence[NodeView]) -> list[float]:
+    """1 for a node on which nothing is built, copied or moved now, less with every server that is being worked on."""
+    return [1 / (1 + request.in_flight.get(node.id, 0)) for node in nodes]
+
+
 def _shares(group: Group, nodes: Sequence[NodeView]) -> list[float]:
     in_all = sum(group.members.values())
     return [group.members.get(node.id, 0) / in_all for node in nodes]
 
 
-WEIGHERS: tuple[Weigher, ...] = (free_memory, free_vcpus, free_disk, soft_affinity, soft_anti_affinity)
+WEIGHERS: tuple[Weigher, ...] = (
+    free_memory, free_vcpus, free_disk, soft_affinity, soft_anti_affinity, failed_builds, io_ops,
+)  # fmt: skip
 
-#: (weigher, multiplier): spread by memory, which counts double, and CPU; groups' wishes come before either
+#: (weigher, multiplier): spread by memory, which counts double, and CPU; groups' wishes come before either, and a node
+#: on which builds fail after all others
 DEFAULT: tuple[tuple[Weigher, float], ...] = (
-    (free_memory, 2.0), (free_vcpus, 1.0), (soft_affinity, 10.0), (soft_anti_affinity, 10.0),
+    (free_memory, 2.0), (free_vcpus, 1.0), (soft_affinity, 10.0), (soft_anti_affinity, 10.0), (failed_builds, 100.0),
 )  # fmt: skip
 _OF_GROUPS = frozenset({soft_affinity, soft_anti_affinity})
 
@@ -69,6 +82,8 @@ def weigh(
 ) -> list[float]:
     """For each node the weighted mean of the weighers that can tell nodes apart for this request: higher is better."""
     weights = [each for each in configured if request.group is not None or each[0] not in _OF_GROUPS]
+    if not any(node.failed_builds for node in nodes):
+        weights = [each for each in weights if each[0] is not failed_builds]
     norm = sum(abs(multiplier) for _, multiplier in weights)
     totals = [0.0] * len(nodes)
     for weigher, multiplier in weights:

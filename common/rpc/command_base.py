@@ -32,3 +32,10 @@ class CommandBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     epoch: int
     generation: int
     deadline: datetime
+
+
+class DeviceCommandBase(CommandBase, frozen=True, kw_only=True):
+    """A command about one device of an instance. Of two about the same device the higher generation counts; ones about
+    different devices may come in any order."""
+
+    device_id: str

@@ -2,9 +2,7 @@
 
 Commands are complete: an agent never calls back to do what it was told. They are idempotent, carry (epoch, generation)
 and a deadline, and may arrive late, twice or out of order. Within v1 only optional fields with defaults may be added;
-anything else is a compute_v2.py beside this file. A golden copy of the JSON schema is kept in tests/golden/.
-
-Sizes are MiB or GiB as the names say; times are aware UTC.
+a compute_v2.py is for the rest. tests/golden/ has a copy of the JSON schema. Sizes: MiB or GiB; times: aware UTC.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from common.rpc.command_base import CommandBase, ImageSpec
+from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
 from common.rpc.volume_commands import (
@@ -22,11 +20,14 @@ from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
+    PlugVolume,
     ResizeVolume,
     RevertVolume,
     SnapshotVolume,
+    UnplugVolume,
     UploadVolume,
-)
+    VolumeDisk,
+)  # fmt: skip
 
 VERSION = 1
 
@@ -214,6 +215,23 @@ class ForwardedPort(msgspec.Struct, frozen=True, kw_only=True):
     fixed_port: int
 
 
+class MeteringRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts by a label, or (`excluded`) does not. Prefixes that are None are any; remote: of the side outside."""
+
+    direction: str  # "ingress" (from outside), "egress"
+    excluded: bool = False
+    remote: str | None = None
+    source: str | None = None
+    destination: str | None = None
+
+
+class MeteringLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter at a router. rules: those that exclude first."""
+
+    id: str
+    rules: list[MeteringRule] = []
+
+
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A router that this node has. gateway: its interface to the outside; gateway_ips: next hops there, one per version.
 
@@ -228,6 +246,7 @@ class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     routes: list[DhcpRoute] = []
     floating: list[FloatingAddress] = []
     forwarded: list[ForwardedPort] = []
+    metering: list[MeteringLabel] = []
 
 
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,12 +294,14 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     groups: list[GroupMembers] = []
     config_drive: bool = False
     ephemeral_gib: int = 0
+    ephemeral_parts_gib: list[int] = []  # sizes of the disks it is divided into; []: one disk of ephemeral_gib
     swap_mib: int = 0
     image_properties: dict[str, str] = {}  # allow-listed hw_* properties only
     hardware: GuestHardware | None = None  # None: from an older control plane; then the image's properties say it
     network_version: int = 0  # of the node's network state when ports, networks and groups were read; 0: not known
     evacuable: bool = False  # another node can reach its disks: this one must stop it when its lease runs out
     rescue: RescueSpec | None = None  # boot from this instead of the root disk
+    volumes: list[VolumeDisk] = []
 
 
 class EnsureInstance(CommandBase, frozen=True, kw_only=True, tag="ensure_instance"):
@@ -366,14 +387,7 @@ class EnsureSaved(CommandBase, frozen=True, kw_only=True, tag="ensure_saved"):
     """Write the guest's memory to the node's disk and switch it off."""
 
 
-class _DeviceCommand(CommandBase, frozen=True, kw_only=True):
-    """A command about one device of an instance. Of two about the same device the higher generation counts; ones about
-    different devices may come in any order."""
-
-    device_id: str
-
-
-class PlugPort(_DeviceCommand, frozen=True, kw_only=True, tag="plug_port"):
+class PlugPort(DeviceCommandBase, frozen=True, kw_only=True, tag="plug_port"):
     """Give the instance a network card for this port, in the running guest too; device_id is the port's."""
 
     port: PortSpec
@@ -382,7 +396,7 @@ class PlugPort(_DeviceCommand, frozen=True, kw_only=True, tag="plug_port"):
     network_version: int = 0  # as in InstanceSpec
 
 
-class UnplugPort(_DeviceCommand, frozen=True, kw_only=True, tag="unplug_port"):
+class UnplugPort(DeviceCommandBase, frozen=True, kw_only=True, tag="unplug_port"):
     """Take the port's network card from the instance; a running guest is asked to let it go. Succeeds without one."""
 
     mac_address: str
@@ -391,8 +405,8 @@ class UnplugPort(_DeviceCommand, frozen=True, kw_only=True, tag="unplug_port"):
 class EnsureAbsent(CommandBase, frozen=True, kw_only=True, tag="ensure_absent"):
     """Remove domain, disks and ports of the instance up to and including this epoch. Succeeds when nothing is there.
 
-    keep_disks: set the disks aside for seven days instead (a domain that the database does not know).
-    leave_disks: leave them where they are: the instance may come back (a resize that is not confirmed).
+    keep_disks: set the disks aside for seven days instead (a domain that the database does not know). leave_disks: leave
+    them where they are: the instance may come back (a resize that is not confirmed).
     """
 
     keep_disks: bool = False
@@ -434,6 +448,8 @@ Command = (
     | EnsureSaved
     | PlugPort
     | UnplugPort
+    | PlugVolume
+    | UnplugVolume
     | EnsureAbsent
     | EnsureVolume
     | EnsureVolumeAbsent
@@ -449,7 +465,7 @@ Command = (
 )
 
 
-DeviceCommand = PlugPort | UnplugPort
+DeviceCommand = PlugPort | UnplugPort | PlugVolume | UnplugVolume
 
 
 class ReportKind(StrEnum):

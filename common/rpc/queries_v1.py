@@ -1,10 +1,12 @@
-"""The few questions the API asks an agent while a client waits.
+"""The few questions the API and the console service ask an agent while a client waits.
 
-Five seconds, outside any transaction, no state of ours changed. No answer is a 409 that names the node (common.errors).
-Two of them ask something of the guest itself, which nothing else of the cloud knows or keeps.
+Five seconds, outside any transaction, no state of ours changed, but that a console is opened. No answer is a 409 that names
+the node (common.errors). Two of them ask something of the guest itself, which nothing else of the cloud knows or keeps.
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 import msgspec
 
@@ -26,6 +28,17 @@ class Domains(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """Every domain of this cloud on the node, as the next heartbeat would tell it; for the audit."""
 
 
+class ConsoleKind(StrEnum):
+    SCREEN = "screen"  # VNC
+    SERIAL = "serial"
+
+
+class ConsoleBoot(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="console_boot"):
+    """Whether the guest runs: the answer's text names its present boot, and no other boot of any guest here."""
+
+    instance_id: str
+
+
 class SetPassword(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="set_password"):
     """Have the guest's agent set a user's password; it is in no log and in no file of the cloud."""
 
@@ -40,7 +53,20 @@ class InjectNmi(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     instance_id: str
 
 
-Query = ConsoleLog | Diagnostics | Domains | SetPassword | InjectNmi
+class OpenConsole(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="open_console"):
+    """Connect the guest's console, if this is its boot still, to a websocket at `url`, showing `key` there, once.
+
+    Answered when the console is open on the node; the connection follows.
+    """
+
+    instance_id: str
+    console: ConsoleKind
+    boot: str
+    url: str
+    key: str
+
+
+Query = ConsoleLog | Diagnostics | Domains | ConsoleBoot | OpenConsole | SetPassword | InjectNmi
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

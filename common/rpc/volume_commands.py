@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
-from common.rpc.command_base import CommandBase, ImageSpec
+import msgspec
+
+from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
+
+
+class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume as a disk of a server; its id is the disk's serial, as far as one is long enough.
+
+    shareable: other guests may have it at the same time.
+    """
+
+    id: str
+    disk_format: str
+    device: str  # "vdb"
+    read_only: bool = False
+    shareable: bool = False
+
+
+class PlugVolume(DeviceCommandBase, frozen=True, kw_only=True, tag="plug_volume"):
+    """Give the instance this disk, in the running guest too; device_id is the volume's."""
+
+    volume: VolumeDisk
+
+
+class UnplugVolume(DeviceCommandBase, frozen=True, kw_only=True, tag="unplug_volume"):
+    """Take the disk from the instance; a running guest is asked to let it go. Succeeds without one."""
+
+    device: str
 
 
 class _VolumeCommand(CommandBase, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from common.rpc.compute_v1 import PowerState
 from common.rpc.hardware_v1 import GuestHardware
+from common.rpc.queries_v1 import ConsoleKind
 
 PLAIN = GuestHardware()
 
@@ -30,6 +31,7 @@ class Disk:
     serial: str = ""
     is_cdrom: bool = False
     boot: bool = False  # the guest boots from this one, and not from the first
+    shareable: bool = False  # other guests may have it at the same time
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,14 @@ class Hypervisor(Protocol):
 
     def ensure_absent(self, instance_id: str) -> None:
         """Cut power and undefine."""
+        ...
+
+    def boot_id(self, instance_id: str) -> str:
+        """Names the present run of a guest that runs or is paused. Raises HypervisorError when it is off."""
+        ...
+
+    def open_console(self, instance_id: str, kind: ConsoleKind) -> int:
+        """A file descriptor to read from and write to, the caller's to close. Raises HypervisorError when it is off."""
         ...
 
     def set_password(self, instance_id: str, user: str, password: str) -> None:

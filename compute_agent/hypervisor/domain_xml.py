@@ -26,6 +26,7 @@ NAME_PREFIX = "cml-"
 BALLOON_STATS_PERIOD_S = 10
 _FORMATS = ("qcow2", "raw")
 _BUSES = ("virtio", "ide", "sata", "scsi", "usb")
+_TERMINAL = re.compile(r"/dev/pts/[0-9]+")
 _DEVICE = re.compile(r"[a-z]{2,3}[a-z]{1,2}")
 _PLAIN = re.compile(r"[\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 
@@ -103,6 +104,15 @@ def find_device(domain_text: str, address: str) -> str | None:
         if is_card or (element.tag == "disk" and target is not None and target.get("dev") == address):
             return ET.tostring(element, encoding="unicode")
     return None
+
+
+def find_terminal(domain_text: str) -> str | None:
+    """The pseudo-terminal of the first serial port, in libvirt's own description of a running domain."""
+    if "<!" in domain_text.replace("<!--", ""):
+        return None
+    source = ET.fromstring(domain_text).find("devices/serial[@type='pty']/source")  # noqa: S314 - as above
+    path = "" if source is None else source.get("path", "")
+    return path if _TERMINAL.fullmatch(path) else None
 
 
 def build(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mapping[Path, Backing]) -> ET.Element:
@@ -221,6 +231,8 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
         _add(element, "readonly")
     if disk.boot:
         _add(element, "boot", order="1")
+    if disk.shareable:
+        _add(element, "shareable")
     if disk.serial:
         _add(element, "serial", disk.serial)
     return element

@@ -20,6 +20,8 @@ from common.clock import Clock
 from common.errors import HypervisorError
 from common.ids import is_uuid
 from common.rpc.compute_v1 import PowerState
+from common.rpc.queries_v1 import ConsoleKind
+from compute_agent.hypervisor import fake_console
 from compute_agent.hypervisor.base import CopyState, Device, Domain, DomainState, EventHandler, HypervisorFacts, Nic
 from compute_agent.hypervisor.fake_faults import Faults
 
@@ -208,6 +210,17 @@ class FakeHypervisor:
             self._file(instance_id).unlink(missing_ok=True)
             for handler in self._handlers:
                 handler(DomainState(instance_id, guest.epoch, guest.generation, PowerState.ABSENT))
+
+    def boot_id(self, instance_id: str) -> str:
+        with self._faults.around("boot_id", instance_id):
+            guest = self._guests.get(instance_id)
+            if guest is None or guest.power not in _ON:
+                raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)
+            return f"{guest.epoch}-{guest.boots}"
+
+    def open_console(self, instance_id: str, kind: ConsoleKind) -> int:
+        self.boot_id(instance_id)
+        return fake_console.open_(kind, f"fake guest {instance_id}")
 
     def set_password(self, instance_id: str, user: str, password: str) -> None:
         """Notes whose it was; the password is nobody's to keep."""

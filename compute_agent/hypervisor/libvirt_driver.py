@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 from common import log
 from common.errors import CloudError, HypervisorError
 from common.rpc.compute_v1 import PowerState
+from common.rpc.queries_v1 import ConsoleKind
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.base import (
     CopyState,
@@ -232,6 +233,27 @@ class LibvirtHypervisor:
         if self._present(instance_id):
             self._host.destroy(instance_id)
             self._host.undefine(instance_id)
+
+    def boot_id(self, instance_id: str) -> str:
+        found = self._host.run_number(instance_id) if self._present(instance_id) else None
+        if found is None:
+            raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)
+        return str(found)
+
+    def open_console(self, instance_id: str, kind: ConsoleKind) -> int:
+        self.boot_id(instance_id)
+        if kind is ConsoleKind.SCREEN:
+            return self._host.open_screen(instance_id)
+        live = self._host.live_xml(instance_id)
+        terminal = domain_xml.find_terminal(live) if live else None
+        if terminal is None:
+            raise HypervisorError(f"server {instance_id} has no serial console now", instance_id=instance_id)
+        try:
+            return os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as err:
+            raise HypervisorError(
+                f"the serial console of server {instance_id} can't be opened", detail=str(err), instance_id=instance_id
+            ) from err
 
     def set_password(self, instance_id: str, user: str, password: str) -> None:
         self._require(instance_id, PowerState.RUNNING)

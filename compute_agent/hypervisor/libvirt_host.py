@@ -261,6 +261,24 @@ class LibvirtHost:
 
         return self._run(instance_id, "looking at the guest's devices", ask)
 
+    def run_number(self, instance_id: str) -> int | None:
+        """libvirt's number of the domain's present run; None for one that is off or not there."""
+
+        def ask(connection: Any) -> int | None:
+            domain = _find(connection, instance_id)
+            return int(domain.ID()) if domain is not None and domain.isActive() else None
+
+        return self._run(instance_id, "looking whether the guest runs", ask)
+
+    def open_screen(self, instance_id: str) -> int:
+        """A connection to the guest's VNC server, as a file descriptor."""
+
+        def ask(connection: Any) -> int:
+            flags = libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH
+            return int(connection.lookupByUUIDString(instance_id).openGraphicsFD(0, flags))
+
+        return self._run(instance_id, "opening the guest's screen", ask)
+
     def attach(self, instance_id: str, device_xml: str) -> None:
         """Give a running domain a device; what is defined for its next start stays."""
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from common.errors import HypervisorError
+from common.rpc.queries_v1 import ConsoleKind
 from compute_agent.hypervisor.base import CopyState, Device, Domain, DomainState, EventHandler, HypervisorFacts
 
 
@@ -76,6 +77,12 @@ class NoHypervisor:
         raise _refusal(instance_id)
 
     def inject_nmi(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
+
+    def boot_id(self, instance_id: str) -> str:
+        raise _refusal(instance_id)
+
+    def open_console(self, instance_id: str, kind: ConsoleKind) -> int:  # noqa: ARG002 - the interface's
         raise _refusal(instance_id)
 
     def diagnostics(self, instance_id: str) -> dict[str, str | int | float | bool | None]:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec
 from compute_agent.hypervisor.base import Nic
+from compute_agent.networking.router_meter import Count
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Networking(Protocol):
 
     def heal(self) -> list[str]:
         """Put back what is missing (bridge, namespace, table, dnsmasq); returns what was healed, in words."""
+        ...
+
+    def counted(self) -> list[Count]:
+        """What the metering labels have counted at this node's routers, since each was made here."""
         ...
 
     def port_at(self, network_id: str, address: str) -> PortSpec | None:

@@ -39,6 +39,7 @@ from compute_agent.networking import (
 from compute_agent.networking.local_networks import ListenerFactory, LocalNetworks, Settings
 from compute_agent.networking.local_routers import LocalRouters
 from compute_agent.networking.plan import FilterPlan, Surroundings
+from compute_agent.networking.router_meter import Count
 
 HIGHEST_ZONE = 65535
 
@@ -136,6 +137,10 @@ class LinuxNetworking:
 
     def port_at(self, network_id: str, address: str) -> PortSpec | None:
         return state.port_at(self._stored.state, network_id, address)
+
+    def counted(self) -> list[Count]:
+        with self._lock:
+            return self._routers.counted()
 
     def close(self) -> None:
         """Stop answering metadata; everything else stays for the agent's successor."""

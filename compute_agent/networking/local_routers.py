@@ -22,6 +22,7 @@ from compute_agent.networking import (
     nft,
     router_adverts,
     router_flows,
+    router_meter,
     router_tables,
     state,
 )
@@ -79,6 +80,14 @@ class LocalRouters:
         watched.applied()
         self._filtered[router.id] = router
 
+    def counted(self) -> list[router_meter.Count]:
+        """What each label has counted at the routers that are made. Raises NetworkingError."""
+        found: list[router_meter.Count] = []
+        for router in [each for each in self._made.values() if each.metering]:
+            listed = namespaces.call_in(names.router(router.id), nft.counters)
+            found += router_meter.counts(router, listed)
+        return found
+
     def forget(self) -> None:
         """Look at every router again at the next `ensure`."""
         self._made.clear()
@@ -91,7 +100,8 @@ class LocalRouters:
         namespace = names.router(router.id)
         present, inside, touched = namespaces.call_in(namespace, lambda: self._look(router))
         found = [
-            f"table {family} {name} of {namespace}" for family, name in sorted(set(router_tables.TABLES) - present)
+            f"table {family} {name} of {namespace}"
+            for family, name in sorted({*router_tables.TABLES, router_tables.COUNTING} - present)
         ]
         if touched and not found:
             found.append(f"table contents of {namespace}")

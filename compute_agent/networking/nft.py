@@ -93,6 +93,11 @@ def contents() -> list[Tree]:
     return _list("ruleset")
 
 
+def counters() -> list[Tree]:
+    """The named counters of the calling thread's namespace, with what they have counted."""
+    return _list("counters")
+
+
 def _listed() -> list[Tree]:
     """Tables, chains, sets and maps, without what is in sets."""
     return _list("ruleset", "-t")

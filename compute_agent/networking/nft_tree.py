@@ -45,6 +45,10 @@ class Table:
     ) -> None:
         self._add("map", name=name, type=kind, map=to, **_contents(elements, interval))
 
+    def counter(self, name: str) -> None:
+        """A count that stays when the contents are exchanged."""
+        self._add("counter", name=name)
+
     def rule(self, chain: str, *expressions: Tree) -> None:
         where = {"family": self.family, "table": self.name, "chain": chain}
         self.rules.append({"add": {"rule": {**where, "expr": list(expressions)}}})

@@ -9,6 +9,7 @@ from pathlib import Path
 from common.rpc.compute_v1 import GroupMembers, NetworkSpec, NetworkState, PortSpec
 from compute_agent.hypervisor.base import Nic
 from compute_agent.networking import state, store
+from compute_agent.networking.router_meter import Count
 
 
 class NoNetworking:
@@ -48,6 +49,9 @@ class NoNetworking:
 
     def port_at(self, network_id: str, address: str) -> PortSpec | None:
         return state.port_at(self._stored.state, network_id, address)
+
+    def counted(self) -> list[Count]:
+        return []
 
     def teardown(self) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 `ip cmlnat`: what comes to a floating address goes to its fixed one, and back; all else that leaves by the gateway bears
 the gateway's address, unless source NAT is off. Traffic between two networks inside is never translated, except where a
 guest speaks to another by its floating address, as the answer has to come back by the router.
+`inet cmlmeter` counts (router_meter.py).
 `inet cmlfilter`: with source NAT nobody outside reaches a fixed address that no translation leads to.
 
 Rules, not sets, for translations: a lookup at the instant of a change may miss, and a flow that misses its first
@@ -12,11 +13,12 @@ translation goes without for good.
 from __future__ import annotations
 
 from common.rpc.compute_v1 import RouterInterface, RouterSpec
-from compute_agent.networking import names
+from compute_agent.networking import names, router_meter
 from compute_agent.networking.nft_tree import ACCEPT, DROP, Table, Tree, ct, masked, match, meta, payload, set_mark
 
 FILTER, NAT = "cmlfilter", "cmlnat"
 TABLES = (("inet", FILTER), ("ip", NAT))
+COUNTING = ("inet", router_meter.METER)  # not looked at for changes: its counts are always others
 MANGLE, DESTINATION_NAT, FILTERING, SOURCE_NAT = -150, -100, 0, 100
 FROM_OUTSIDE = 1
 TRANSLATED_TARGET = 32  # IPS_DST_NAT among the bits of `ct status`
@@ -27,9 +29,9 @@ SOURCE, TARGET = payload("ip", "saddr"), payload("ip", "daddr")
 
 
 def build(router: RouterSpec) -> list[Table]:
-    """Both tables, which belong together: nft.replace applies them in one transaction."""
+    """The tables, which belong together: nft.replace applies them in one transaction."""
     outside = names.router_outside(router.gateway.port_id) if router.gateway else ""
-    return [_filter_table(router, outside), _nat_table(router, outside)]
+    return [_filter_table(router, outside), _nat_table(router, outside), router_meter.table(router)]
 
 
 def outside_address(router: RouterSpec) -> str | None:

@@ -16,7 +16,7 @@ from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk
 from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
-from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, InstanceDisks
+from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, InstanceDisks, ephemeral_name
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
 
@@ -48,19 +48,18 @@ class DiskStorage:
                 base = held.enter_context(self._cache.hold(spec.image, self._disks.images_in_use))
             with measure("disks"):
                 files = [self._disks.ensure_root(spec.id, base, spec.root_gib)]
-                if spec.ephemeral_gib:
-                    files.append(self._disks.ensure_ephemeral(spec.id, spec.ephemeral_gib))
+                for number, size_gib in enumerate(_ephemeral(spec)):
+                    files.append(self._disks.ensure_ephemeral(spec.id, size_gib, number))
                 if spec.swap_mib:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
                 drive = self._config_drive(spec) if spec.config_drive else None
                 rescue = self._ensure_rescue(spec, measure)
-        return _as_disks(files, drive, hardware, rescue)
+        return as_disks(files, drive, hardware, rescue)
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
         folder = self._disks.folder(spec.id)
         files = [DiskFile(folder / ROOT_NAME, "qcow2")]
-        if spec.ephemeral_gib:
-            files.append(DiskFile(folder / "ephemeral.raw", "raw"))
+        files += [DiskFile(folder / ephemeral_name(number), "raw") for number in range(len(_ephemeral(spec)))]
         if spec.swap_mib:
             files.append(DiskFile(folder / "swap.raw", "raw"))
         drive = DiskFile(folder / "config.iso", "raw") if spec.config_drive else None
@@ -71,7 +70,7 @@ class DiskStorage:
             raise StorageError(
                 f"disks of server {spec.id} are not on this node: {', '.join(missing)}", instance_id=spec.id
             )
-        return _as_disks(files, drive, guest_hardware.of(spec), rescue)
+        return as_disks(files, drive, guest_hardware.of(spec), rescue)
 
     def fetch(self, spec: InstanceSpec) -> None:
         with self._cache.hold(spec.image, self._disks.images_in_use):
@@ -115,6 +114,7 @@ class DiskStorage:
 
     def upkeep(self) -> None:
         self._disks.purge_orphans()
+        self._cache.drop_unused(self._disks.images_in_use)
 
     def _ensure_rescue(self, spec: InstanceSpec, measure: Measure) -> _Rescue | None:
         """None for an instance that is not rescued, or not any more: what it was rescued with goes."""
@@ -129,8 +129,13 @@ class DiskStorage:
         return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts))
 
 
-def _as_disks(
-    files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware, rescue: _Rescue | None
+def _ephemeral(spec: InstanceSpec) -> list[int]:
+    """The sizes of the ephemeral disks in GiB."""
+    return spec.ephemeral_parts_gib or ([spec.ephemeral_gib] if spec.ephemeral_gib else [])
+
+
+def as_disks(
+    files: Sequence[DiskFile], drive: DiskFile | None, hardware: GuestHardware, rescue: _Rescue | None = None
 ) -> tuple[Disk, ...]:
     """A config drive is one more disk, unless the image wants it as a drive. Named as the guest sees them, by bus."""
     places = [(file, hardware.disk_bus, False) for file in files]

@@ -35,12 +35,16 @@ ROOT_NAME = "root.qcow2"
 BASE_NAME = "base.json"
 NVRAM_NAME = "nvram.fd"  # made by libvirt: what a guest with UEFI keeps over its power cycles
 DISCARDED_NAME = "discarded"  # holds the id of the command that had the disks before these removed
-_EPHEMERAL_NAME = "ephemeral.raw"
+_EPHEMERAL = "ephemeral*.raw"
 _SWAP_NAME = "swap.raw"
 RESCUE_NAME, _RESCUE_BASE_NAME = "rescue.qcow2", "rescue.json"
 _NOTES = {ROOT_NAME: BASE_NAME, RESCUE_NAME: _RESCUE_BASE_NAME}  # overlays, and what says which images they are on
 _KEPT_NAME = "kept"  # copies of the disks from before a resize
 _TIME = "%Y%m%dT%H%M%SZ"
+
+
+def ephemeral_name(number: int) -> str:
+    return f"ephemeral{number or ''}.raw"
 
 
 @dataclass(frozen=True)
@@ -146,14 +150,14 @@ class InstanceDisks:
             for name in (RESCUE_NAME, _RESCUE_BASE_NAME):
                 (self.folder(instance_id) / name).unlink(missing_ok=True)
 
-    def ensure_ephemeral(self, instance_id: str, size_gib: int) -> DiskFile:
-        """The second disk, with an empty ext4 labelled ephemeral0, where cloud-init looks for it."""
-        path = self.ensure_folder(instance_id) / _EPHEMERAL_NAME
+    def ensure_ephemeral(self, instance_id: str, size_gib: int, number: int = 0) -> DiskFile:
+        """One more disk, with an empty ext4 labelled ephemeral0 (and so on), where cloud-init looks for it."""
+        path = self.ensure_folder(instance_id) / ephemeral_name(number)
         with _explained("the ephemeral disk", instance_id):
             if not path.exists():
                 with _made(path) as new:
                     qemu_img.create_empty(new, disk_format="raw", size_bytes=size_gib * GIB)
-                    words = ["mkfs.ext4", "-q", "-F", "-L", "ephemeral0", "-E", "lazy_itable_init=1", str(new)]
+                    words = ["mkfs.ext4", "-q", "-F", "-L", f"ephemeral{number}", "-E", "lazy_itable_init=1", str(new)]
                     tool.run(words, timeout_s=QEMU_IMG_S)
         return DiskFile(path, "raw")
 
@@ -221,11 +225,12 @@ class InstanceDisks:
     def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
         """Remove the disks, all but the ephemeral one if that is kept, and note which command asked for it."""
         folder = self.ensure_folder(instance_id)
-        kept = {_EPHEMERAL_NAME} if keep_ephemeral else set()
+        names = [ROOT_NAME, BASE_NAME, "swap.raw", "config.iso", NVRAM_NAME]
         with _explained("the disks", instance_id):
-            for disk in (ROOT_NAME, BASE_NAME, _EPHEMERAL_NAME, _SWAP_NAME, "config.iso", NVRAM_NAME):
-                if disk not in kept:
-                    (folder / disk).unlink(missing_ok=True)
+            if not keep_ephemeral:
+                names += [path.name for path in folder.glob(_EPHEMERAL)]
+            for disk in names:
+                (folder / disk).unlink(missing_ok=True)
             with _made(folder / DISCARDED_NAME) as new:
                 new.write_text(command_id)
 

@@ -58,6 +58,7 @@ class CachedImage:
 class ImageCache:
     """One per agent. `secret` is the node's, shown to the image service; max_bytes bounds all files together.
 
+    unused_s: an image that nobody has used for so long goes though there is room; 0: never.
     ca_file: what the image service's certificate is checked with; "" for well-known authorities.
     """
 
@@ -71,12 +72,14 @@ class ImageCache:
         max_virtual_bytes: int,
         clock: Clock,
         ca_file: str = "",
+        unused_s: float = 0.0,
     ) -> None:
         self._folder = folder
         self._node = node
         self._secret = secret
         self._max_bytes = max_bytes
         self._max_virtual_bytes = max_virtual_bytes
+        self._unused_s = unused_s
         self._verify: bool | str = ca_file or True
         self._clock = clock
         self._group = ownership.qemu_group()
@@ -112,6 +115,15 @@ class ImageCache:
         finally:
             with self._lock:
                 self._held[image.sha512] -= 1
+
+    def drop_unused(self, in_use: Callable[[], Collection[str]]) -> int:
+        """Remove what has been unused for too long; how many bytes that were. Raises StorageError, OSError."""
+        if not self._unused_s:
+            return 0
+        before = self._clock.now().timestamp() - self._unused_s
+        with self._locked("cache", self._clock.monotonic() + IMAGE_DOWNLOAD_IDLE_S):
+            old = {name for name in self._sizes() if _SHA512.fullmatch(name) and self._last_use(name) < before}
+            return self._remove(old - self._kept(in_use())) if old else 0
 
     def _ensure(self, image: ImageSpec, in_use: Callable[[], Collection[str]], until: float) -> CachedImage:
         try:
@@ -261,13 +273,24 @@ class ImageCache:
 
     def _evict(self, wanted_bytes: int, in_use: set[str]) -> int:
         """Remove what was unused for longest until wanted_bytes are free; the bytes freed."""
-        with self._lock:
-            in_use |= {sha512 for sha512, count in self._held.items() if count}
+        kept = self._kept(in_use)
         freed = 0
-        evictable = [name for name in self._sizes() if name not in in_use and _SHA512.fullmatch(name)]
+        evictable = [name for name in self._sizes() if name not in kept and _SHA512.fullmatch(name)]
         for sha512 in sorted(evictable, key=self._last_use):
             if freed >= wanted_bytes:
                 break
+            freed += self._remove([sha512])
+        return freed
+
+    def _kept(self, in_use: Collection[str]) -> set[str]:
+        """What is held now, beside what disks are built on."""
+        with self._lock:
+            return {*in_use, *(sha512 for sha512, count in self._held.items() if count)}
+
+    def _remove(self, names: Collection[str]) -> int:
+        """The bytes freed."""
+        freed = 0
+        for sha512 in names:
             path = self._folder / sha512
             size = path.stat().st_size
             self._note_path(sha512).unlink(missing_ok=True)

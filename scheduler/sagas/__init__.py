@@ -3,10 +3,12 @@
 from common.saga.model import Saga
 from scheduler.sagas import (
     server_attach_interface,
+    server_attach_volume,
     server_confirm_resize,
     server_create,
     server_delete,
     server_detach_interface,
+    server_detach_volume,
     server_offload,
     server_pause,
     server_reboot,
@@ -35,11 +37,12 @@ from scheduler.sagas import (
 )
 
 _MODULES = (
-    server_attach_interface, server_confirm_resize, server_create, server_delete, server_detach_interface,
-    server_offload, server_pause, server_reboot, server_rebuild, server_remains, server_rescue, server_resize,
-    server_restore, server_restore_domain, server_resume, server_revert_resize, server_shelve, server_snapshot,
-    server_soft_delete, server_start, server_stop, server_suspend, server_unshelve, snapshot_create, snapshot_delete,
-    volume_create, volume_delete, volume_extend, volume_revert, volume_upload,
+    server_attach_interface, server_attach_volume, server_confirm_resize, server_create, server_delete,
+    server_detach_interface, server_detach_volume, server_offload, server_pause, server_reboot, server_rebuild,
+    server_remains, server_rescue, server_resize, server_restore, server_restore_domain, server_resume,
+    server_revert_resize, server_shelve, server_snapshot, server_soft_delete, server_start, server_stop, server_suspend,
+    server_unshelve, snapshot_create, snapshot_delete, volume_create, volume_delete, volume_extend, volume_revert,
+    volume_upload,
 )  # fmt: skip
 
 SAGAS: dict[str, Saga] = {found.kind: found for found in (module.saga() for module in _MODULES)}

@@ -22,7 +22,7 @@ from common.placement.select import choose, summary
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, Report
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.states import VmState
-from scheduler import instance_spec
+from scheduler import instance_spec, volume_places
 from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
 
 
@@ -61,9 +61,11 @@ def claim(session: Session, context: StepContext) -> Outcome:
         return {"node": instance.node_name, "node_id": instance.node_id, "epoch": instance.epoch}
     tried = frozenset(context.results.get("tried", []))
     request = placement_request.from_instance(instance, context.params, tried)
-    request = abilities.consider(session, neighbours.consider(session, instance, request))
+    used = policy.from_config(context.config.scheduler)
+    request = abilities.consider(session, neighbours.consider(session, instance, request), used)
+    request = volume_places.beside_its_volumes(session, instance, request)
     views = context.placement.current(session, context.now)
-    decision = choose(request, views, context.now, _rng, policy.from_config(context.config.scheduler))
+    decision = choose(request, views, context.now, _rng, used)
     _recent.spread(decision, request, context.now)
     # first without waiting for other claims, which as a rule are made where the view says that most is free
     tries = ((node, False) for node in decision.candidates[:_IMPATIENT])
@@ -100,7 +102,10 @@ def claim(session: Session, context: StepContext) -> Outcome:
 
 
 def release(session: Session, context: StepContext) -> None:
-    """Give the claim back and forget the node."""
+    """Give the claim back and forget the node; one that failed gets servers after others from now on."""
+    instance = instances.get(session, context.instance_id, deleted=True)
+    if instance.node_id is not None and instance.node_name in context.results.get("tried", [])[-1:]:
+        nodes.build_failed(session, instance.node_id)
     nodes.release_all(session, context.instance_id)
     ports.unbind(session, context.instance_id, context.now)
     session.execute(
@@ -158,6 +163,9 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     power = PowerState(context.results["ensure_instance"]["power"])
+    node_id = context.results["claim"]["node_id"]
+    if context.placement.has_failed(node_id):
+        nodes.build_succeeded(session, node_id)
     instances.finish(
         session,
         context.instance_id,

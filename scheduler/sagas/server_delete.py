@@ -10,14 +10,26 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import images, instances, node_life, nodes, operations, ports, resizes, server_migrations
+from common.db import (
+    images,
+    instances,
+    node_life,
+    nodes,
+    operations,
+    ports,
+    resizes,
+    server_migrations,
+    volume_attachments,
+    volumes,
+)
 from common.db.server_migrations import MigrationStatus
 from common.deadlines import ENSURE_ABSENT_S, WAIT_FOR_CANCELLED_S
 from common.rpc.compute_v1 import EnsureAbsent
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
 from common.states import OperationClass
+from common.volume_states import VolumeAction, VolumeStatus
 from scheduler.sagas import shared
-from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, hand_over, report_error
+from scheduler.sagas.shared import action_stuck, action_unwound, asked_by, command_fields, hand_over, report_error
 
 
 def saga() -> Saga:
@@ -73,6 +85,18 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         ports.release(session, instance.id, context.now)
         nodes.release_all(session, instance.id)
         server_migrations.end(session, instance.id, MigrationStatus.CONFIRMED, context.now)
+        _release_volumes(session, context, instance.id)
         if instance.shelved:
             images.mark_deleted(session, instance.shelved["image_id"], context.now)
     return {}
+
+
+def _release_volumes(session: Session, context: StepContext, instance_id: str) -> None:
+    """Free, or deleted where that was asked for."""
+    for row in volume_attachments.of_instance(session, instance_id):
+        volume_attachments.end(session, row.id, context.now)
+        volumes.settle(session, row.volume_id, context.now)
+        volume = volumes.get(session, row.volume_id, deleted=True)
+        deletable = not volumes.has_snapshots(session, volume.id) and volume.status == VolumeStatus.AVAILABLE
+        if row.delete_on_termination and not volume.deleted and deletable:
+            volumes.begin(session, volume, VolumeAction.DELETE, asked_by(context), context.now)

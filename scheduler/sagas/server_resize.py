@@ -14,7 +14,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import images, instances, network_state, node_life, nodes, ports, resizes, server_migrations
+from common.db import (
+    images,
+    instances,
+    network_state,
+    node_life,
+    nodes,
+    ports,
+    resizes,
+    server_migrations,
+    volume_attachments,
+)
 from common.db.models import Image, Instance
 from common.db.server_migrations import MigrationStatus
 from common.deadlines import ENSURE_ABSENT_S, ENSURE_STOPPED_S, RESIZE_S, SNAPSHOT_S, SOFT_STOP_S, UPLOAD_S
@@ -90,7 +100,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
         if held.purpose == resizes.ASKED:  # claimed in this very transaction, by a step that is repeated
             return context.results.get("claim") or _claimed(session, instance, held.node_id)
     request = _request(session, context, instance)
-    for narrowed in _choices(context, instance, request):
+    for narrowed in _choices(session, context, instance, request):
         decision = _decide(session, context, narrowed)
         for node in decision.candidates:
             if nodes.claim(
@@ -121,17 +131,21 @@ def _request(session: Session, context: StepContext, instance: Instance) -> Plac
         instance.resize["flavor"], instance.image, instance_id=instance.id,
         availability_zone=instance.availability_zone, requested_node=context.params.get("requested_node"),
     )  # fmt: skip
-    return abilities.consider(session, neighbours.consider(session, instance, request))
+    used = policy.from_config(context.config.scheduler)
+    return abilities.consider(session, neighbours.consider(session, instance, request), used)
 
 
-def _choices(context: StepContext, instance: Instance, request: PlacementRequest) -> list[PlacementRequest]:
+def _choices(
+    session: Session, context: StepContext, instance: Instance, request: PlacementRequest
+) -> list[PlacementRequest]:
     """What is asked of placement, in this order."""
     own = frozenset({str(instance.node_id)})
     same = replace(request, same_nodes=own if request.same_nodes is None else own & request.same_nodes)
     others = replace(request, other_nodes=request.other_nodes | own)
     if context.params["action"] == Action.MIGRATE:
         return [others]
-    if int(instance.flavor.get("ephemeral_gib", 0)):  # only the root disk travels
+    if int(instance.flavor.get("ephemeral_gib", 0)) or volume_attachments.of_instance(session, instance.id):
+        # only the root disk travels
         return [same]
     return [same, others] if context.config.compute.resize_on_same_node else [others, same]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import node_life, nodes, volume_snapshots, volumes
+from common.db import node_life, nodes, volume_messages, volume_snapshots, volumes
+from common.db.volume_messages import ResourceType
 from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import StateConflict
 from common.rpc.volume_commands import (
@@ -98,10 +99,13 @@ def _place(session: Session, context: StepContext) -> Place:
     return place
 
 
-def unwound(session: Session, context: StepContext, _error: dict[str, Any], _cancelled: bool) -> None:
+def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
     let_go(session, context)
+    snapshot_id = context.params["snapshot_id"]
+    if not cancelled:
+        volume_messages.tell(session, context.operation, ResourceType.SNAPSHOT, snapshot_id, error, context.now)
     creating = (SnapshotStatus.CREATING,)
-    volume_snapshots.set_status(session, context.params["snapshot_id"], creating, SnapshotStatus.ERROR, context.now)
+    volume_snapshots.set_status(session, snapshot_id, creating, SnapshotStatus.ERROR, context.now)
 
 
 def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:

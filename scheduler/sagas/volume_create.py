@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import node_life, volume_snapshots, volumes
+from common.db import node_life, volume_snapshots, volume_types, volumes
 from common.db.models import Volume
 from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import CloudError
@@ -30,7 +30,6 @@ from scheduler.sagas.volume_shared import (
     action_unwound,
     command_fields,
     end_action,
-    is_shared,
     place_of,
 )
 
@@ -79,10 +78,11 @@ def claim(session: Session, context: StepContext) -> Outcome:
     if volume.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": volume.node_name, "node_id": volume.node_id}
     source = _source_place(session, context)
-    bound = source if source is not None and not is_shared(session, source.node_id) else None
+    bound = source if source is not None and not volume_places.is_shared(session, source.node_id) else None
     node = volume_places.claim(
         session, context, consumer_id=volume.id, purpose=volumes.PURPOSE, size_gib=volume.size_gib,
         project_id=volume.project_id, zone=volume.availability_zone, only_on=bound.node if bound else None,
+        specs=volume_types.specs_of(session, volume.volume_type_id),
     )  # fmt: skip
     disk_format = "raw" if volume.multiattach else context.config.storage.volume_format
     volumes.place(session, volume, node.id, node.name, disk_format, context.now)

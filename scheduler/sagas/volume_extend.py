@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import nodes, quotas, volumes
+from common.db import nodes, quotas, volume_quota, volumes
 from common.deadlines import RESIZE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import NoValidNode, StateConflict
 from common.rpc.volume_commands import (
@@ -82,5 +82,6 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
 def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
     volume = volumes.get(session, context.params["volume_id"], deleted=True)
     if not volume.deleted:
-        quotas.release(session, volume.project_id, {"gigabytes": int(context.params["size_gib"]) - volume.size_gib})
+        more = {"gigabytes": int(context.params["size_gib"]) - volume.size_gib}
+        quotas.release(session, volume.project_id, volume_quota.with_type(more, volume.volume_type_id))
     action_unwound(session, context, error, cancelled)

@@ -7,8 +7,9 @@ from typing import Any, TypedDict
 
 from sqlalchemy.orm import Session
 
-from common.db import instances, nodes, volume_attachments, volumes
+from common.db import instances, volume_attachments, volume_messages, volumes
 from common.db.models import Volume
+from common.db.volume_messages import ResourceType
 from common.saga.model import Outcome, StepContext, Wait
 from common.volume_states import HELD_BY_GUEST, VolumeAction
 from scheduler.sagas.shared import CommandFields
@@ -46,7 +47,9 @@ def let_go(session: Session, context: StepContext) -> None:
 def place_of(session: Session, volume: Volume) -> Place | None:
     """None for a volume that was never placed. Beside a guest that has it, that guest's node does the work."""
     for attachment in volume_attachments.of_volume(session, volume.id):
-        if attachment.status not in HELD_BY_GUEST or attachment.instance_id is None or not attachment.device:
+        if attachment.node_name is None or attachment.instance_id is None or not attachment.device:
+            continue  # somebody else's, or only spoken for
+        if attachment.status not in HELD_BY_GUEST:
             continue
         instance = instances.get(session, attachment.instance_id, deleted=True)
         if instance.node_id is not None and instance.node_name is not None and not instance.deleted:
@@ -74,12 +77,6 @@ def command_fields(
     return common, VolumeFields(volume_id=volume.id, device=place.device if place else "")
 
 
-def is_shared(session: Session, node_id: str) -> bool:
-    """True when the node's folder of volumes is one that all nodes see."""
-    node = nodes.get(session, node_id)
-    return bool(node and node.inventory.get("shared_volumes"))
-
-
 def action_of(context: StepContext) -> VolumeAction:
     return VolumeAction(context.params["action"])
 
@@ -100,6 +97,7 @@ def action_unwound(session: Session, context: StepContext, error: dict[str, Any]
         volumes.let_go(session, volume_id, context.operation.id)
         return  # the pre-empting operation has the volume now
     volumes.set_fault(session, volume_id, error, context.now)
+    volume_messages.tell(session, context.operation, ResourceType.VOLUME, volume_id, error, context.now)
     volumes.finish(session, volume_id, action_of(context), context.operation.id, context.now, failed=True)
 
 

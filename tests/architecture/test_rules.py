@@ -118,6 +118,16 @@ def test_who_speaks_http() -> None:
     assert {name for name, tree, _ in SOURCES if "Dialler" in calls(tree)} == {"api/image/operations/imports.py"}
 
 
+def test_no_guests_disk_is_ever_mounted_here() -> None:
+    """IMG-17: files get into a guest by its config drive or the metadata service, never by way of its disk."""
+    tools = {"mount", "losetup", "guestmount", "guestfish", "virt-customize", "qemu-nbd", "kpartx"}
+    users = {
+        (name, node.value) for name, tree, _ in SOURCES for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in tools
+    }  # fmt: skip
+    assert users == set()
+
+
 def test_files_and_functions_stay_small() -> None:
     too_long = [
         f"{name}: {text.count(chr(10))} lines" for name, _, text in SOURCES if text.count("\n") > MAX_FILE_LINES

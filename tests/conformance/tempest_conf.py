@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ def _network(conf: Sections, cloud: Any, choices: Choices) -> None:
     conf["network-feature-enabled"]["api_extensions"] = ",".join(aliases)
     conf["neutron_plugin_options"] = {
         "available_type_drivers": "flat,vlan,vxlan", "agent_availability_zone": "nova", "create_shared_resources": "true",
+        "provider_vlans": ",".join(_physical_networks(cloud, aliases)),
     }  # fmt: skip
     conf["validation"] = {
         "run_validation": _word(choices.guests), "auth_method": "keypair", "ssh_key_type": "ecdsa",
@@ -191,6 +193,14 @@ def _network(conf: Sections, cloud: Any, choices: Choices) -> None:
             "floating_network_name": outside.name,
         }
         conf["validation"]["network_for_ssh"] = outside.name
+
+
+def _physical_networks(cloud: Any, aliases: Sequence[str]) -> list[str]:
+    """Those that VLANs can be on."""
+    if "network-segment-range" not in aliases:
+        return []
+    ranges = cloud.network.network_segment_ranges(network_type="vlan")
+    return sorted({each.physical_network for each in ranges if each.default})
 
 
 def has_routers(cloud: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import signal
 import subprocess
 import time
@@ -21,6 +22,7 @@ from common.clock import SystemClock
 from common.errors import HypervisorError
 from common.ids import new_id
 from common.rpc.compute_v1 import PowerState
+from common.rpc.queries_v1 import ConsoleKind
 from compute_agent.console.log import tail
 from compute_agent.hypervisor.base import CopyState, Disk, Domain, DomainState, Hypervisor, Nic
 from compute_agent.hypervisor.fake import FakeHypervisor
@@ -376,6 +378,34 @@ def card(rig: Rig) -> Iterator[Nic]:
     yield Nic(mac_address="fa:16:3e:00:00:01", tap=f"cmltap{rig.cloud_uuid[:8]}", bridge=bridge, mtu=1450)
     if rig.libvirt:
         subprocess.run([*inside, "del", bridge], check=True)
+
+
+@pytest.mark.parametrize("rig", ["fake", QEMU], indirect=True)
+def test_consoles_of_a_guest_that_is_on(rig: Rig) -> None:
+    domain = rig.domain(boot=PRINT_FOR_EVER)
+    rig.driver.ensure_defined(domain)
+    for kind in ConsoleKind:
+        with pytest.raises(HypervisorError, match=domain.instance_id):
+            rig.driver.open_console(domain.instance_id, kind)
+    rig.driver.ensure_running(domain)
+    boot = rig.driver.boot_id(domain.instance_id)
+    assert first_bytes(rig.driver.open_console(domain.instance_id, ConsoleKind.SCREEN), 12) == b"RFB 003.008\n"
+    printed = first_bytes(rig.driver.open_console(domain.instance_id, ConsoleKind.SERIAL), 4)
+    assert printed == (b"xxxx" if rig.kind == "qemu" else b"fake")
+    assert rig.driver.boot_id(domain.instance_id) == boot
+    rig.driver.ensure_stopped(domain.instance_id)
+    rig.driver.ensure_running(domain)
+    assert rig.driver.boot_id(domain.instance_id) != boot
+
+
+def first_bytes(fd: int, count: int) -> bytes:
+    got, until = b"", time.monotonic() + WAIT_S
+    with open(fd, "rb", buffering=0) as console:
+        while len(got) < count:
+            assert time.monotonic() < until, f"only {got!r} came within {WAIT_S:g} s"
+            select.select([console], [], [], 0.5)
+            got += console.read(count - len(got)) or b""
+    return got
 
 
 @only_libvirt

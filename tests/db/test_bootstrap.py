@@ -39,7 +39,7 @@ def test_a_second_run_changes_nothing(config: Config, database_url: str) -> None
         bootstrap(session, config, NOW + timedelta(days=1), {})
     assert contents(database) == before
     assert len(before["assignments"]) == 4
-    assert len(before["endpoints"]) == 18
+    assert len(before["endpoints"]) == 24  # eight services, three interfaces each
     assert [row[1] for row in before["domains"]] == ["Default"]
     assert {row[3] for row in before["projects"]} == {"admin", "demo", "service"}
     assert "first admin" not in repr(before)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ from tests.fixtures.e2e_wait import until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.one_node]
 
-OURS = ("cumulet-api", "cumulet-scheduler", "cumulet-compute-agent", "supervisord", "qemu-system", "dnsmasq", "libvirtd",
-        "virtlogd")  # fmt: skip
+OURS = ("cumulet-api", "cumulet-scheduler", "cumulet-compute-agent", "cumulet-console", "supervisord", "qemu-system",
+        "dnsmasq", "libvirtd", "virtlogd")  # fmt: skip
 FOREIGN = "otherfilter"
 
 
@@ -58,7 +59,8 @@ def kill(*names: str) -> None:
         return [pid for pid, words in processes().items() if any(name in " ".join(words[:2]) for name in names)]
 
     for pid in running():
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # ended by itself, or with its parent
+            os.kill(pid, signal.SIGKILL)
     until(lambda: not running(), f"the end of {names}", deadline_s=20)
 
 

@@ -7,6 +7,7 @@ by dies.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -43,6 +44,7 @@ from tests.fixtures.rabbitmq import free_port
 CHECKOUT = Path(__file__).resolve().parents[2]
 NODES = ("n1", "n2", "n3")
 SCHEDULERS = ("s1", "s2")
+FLAVORS = {"c1.tiny": 128, "c1.small": 192}  # with their memory, MiB
 LEASE_S = 2.0
 START_S = 90.0
 SETTLE_S = 60.0  # what a cloud of interpreters on two busy cores may take to get over one death
@@ -68,6 +70,7 @@ class FaultCloud:
         self.node_buses: dict[str, BusConfig] = {}
         self._token = ""
         self.image_id = ""
+        self.network_id = ""
         self._parts = ExitStack()
         with self._parts:
             self.postgresql = Postgresql(_made(folder / "pg", 0o755))
@@ -97,6 +100,8 @@ class FaultCloud:
             ),
             api=replace(config.api, port=port, public_url=f"http://127.0.0.1:{port}", workers=1),
             network=replace(config.network, networking="none"),
+            storage=replace(config.storage, volumes_dir=str(self.folder / "volumes"), volumes_shared=True),
+            compute=replace(config.compute, reclaim_deleted_after_s=3600),
             scheduler=replace(config.scheduler, lease_s=LEASE_S, sweep_interval_s=0.3, workers=2, health_port=0),
             quota=QuotaConfig(**{each.name: -1 for each in fields(QuotaConfig)}),
         )
@@ -117,9 +122,11 @@ class FaultCloud:
             self.config.agent, node=name, driver="fake", state_dir=str(state), health_port=0, disk_gib=2000, vcpus=64,
             memory_mib=65536, image_secret_file=str(state / "node.secret"), heartbeat_interval_s=1.0, workers=2,
         )  # fmt: skip
+        secret = identity.image_secret(Path(agent.image_secret_file)).reveal()
         with self.db.write() as session:
             node = nodes.enrol(
-                session, node_id=identity.node_id(state), name=name, address="", secret_hash="",
+                session, node_id=identity.node_id(state), name=name, address="",
+                secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
                 config=self.config.scheduler, now=SystemClock().now(),
             )  # fmt: skip
             node_tokens.set_broker_password(session, node.id, credentials.password_hash(password))
@@ -146,10 +153,12 @@ class FaultCloud:
 
     def _furnish(self) -> None:
         self.wait("the API answers", self._login, START_S)
-        flavor = {"id": "c1.tiny", "name": "c1.tiny", "vcpus": 1, "ram": 128, "disk": 1}
-        self.call("POST", "/compute/v2.1/flavors", {"flavor": flavor})
+        for name, ram in FLAVORS.items():
+            flavor = {"id": name, "name": name, "vcpus": 1, "ram": ram, "disk": 1}
+            self.call("POST", "/compute/v2.1/flavors", {"flavor": flavor})
         made = self.call("POST", "/network/v2.0/networks", {"network": {"name": "shared", "shared": True}})
-        subnet = {"network_id": made["network"]["id"], "cidr": "10.88.0.0/20", "ip_version": 4}
+        self.network_id = str(made["network"]["id"])
+        subnet = {"network_id": self.network_id, "cidr": "10.88.0.0/20", "ip_version": 4}
         self.call("POST", "/network/v2.0/subnets", {"subnet": subnet})
         self.wait_sound("a new cloud", START_S)
 
@@ -173,7 +182,7 @@ class FaultCloud:
         """The decoded answer. Raises Refused, or requests.ConnectionError when there is none."""
         reply = requests.request(  # a connection of its own: a kept one may be to a worker that is dead
             method, self.config.api.public_url + path, json=body, timeout=30,
-            headers={"X-Auth-Token": self._token, "OpenStack-API-Version": "compute 2.100", "Connection": "close"},
+            headers={"X-Auth-Token": self._token, "OpenStack-API-Version": "compute 2.104", "Connection": "close"},
         )  # fmt: skip
         if reply.status_code >= 400:
             raise Refused(reply)
@@ -187,6 +196,10 @@ class FaultCloud:
         self.call("POST", f"/compute/v2.1/servers/{server_id}/action", {name: value})
 
     def delete(self, server_id: str) -> None:
+        """At once: this cloud keeps what is deleted otherwise for a time."""
+        self.act(server_id, "forceDelete")
+
+    def soft_delete(self, server_id: str) -> None:
         self.call("DELETE", f"/compute/v2.1/servers/{server_id}")
 
     def audit(self) -> dict[str, Any]:
@@ -212,6 +225,11 @@ class FaultCloud:
         query = sa.select(Instance.id).where(Instance.name == name, Instance.deleted.is_(False))
         with self.db.read() as session:
             return list(session.scalars(query))
+
+    def guest(self, server_id: str) -> dict[str, Any]:
+        """What the one node that has the server's domain holds of it."""
+        (found,) = self.folder.glob(f"n?/fake/domains/{server_id}*")
+        return dict(json.loads(found.read_text()))
 
     def at_rest(self, server_id: str) -> bool:
         query = sa.select(sa.func.count()).where(

@@ -26,13 +26,26 @@ class Begin(StrEnum):
     PAUSED = "paused"
     SUSPENDED = "suspended"
     SHELVED_OFFLOADED = "shelved_offloaded"
+    RESIZED = "resized"
+    RESCUED = "rescued"
+    SOFT_DELETED = "soft-delete"
+
+
+class Pool(StrEnum):
+    """The name of the servers that scenarios share: what was done to one before must not be in another's way."""
+
+    WALKED = "walked"
+    RESIZED = "walked, resized"  # on their node
+    MIGRATED = "walked, migrated"
+    FURNISHED = "walked, furnished"  # with devices, which stay on their node
 
 
 @dataclass(frozen=True)
 class Scenario:
     """name: api point and title. asked: by a client, else by a reconciler. cancelled: deleted while it is being made.
 
-    moved: the first node fails, so that the creation is undone there and goes on elsewhere.
+    moved: the first node fails, so that the creation is undone there and goes on elsewhere. at: the api's point, if it
+    is not the name.
     """
 
     name: str
@@ -43,6 +56,12 @@ class Scenario:
     asked: bool = True
     cancelled: bool = False
     moved: bool = False
+    pool: Pool = Pool.WALKED
+    at: str = ""
+
+    @property
+    def api_point(self) -> str:
+        return self.at or self.name
 
 
 CREATE = Scenario("server_create", "server_create", Begin.NOTHING, "active", Action.CREATE)
@@ -69,29 +88,74 @@ SCENARIOS = (
     Scenario("server_shelve then", "server_offload", Begin.ACTIVE, "shelved_offloaded", Action.SHELVE),
     Scenario("server_unshelve", "server_unshelve", Begin.SHELVED_OFFLOADED, "active", Action.UNSHELVE),
     Scenario("server_delete", "server_delete", Begin.ACTIVE, "deleted", Action.DELETE),
-)
+    Scenario(
+        "server_soft_delete", "server_soft_delete", Begin.ACTIVE, "soft-delete", Action.SOFT_DELETE, at="server_delete"
+    ),
+    Scenario("server_restore", "server_restore", Begin.SOFT_DELETED, "active", Action.RESTORE),
+    Scenario("server_rescue", "server_rescue", Begin.ACTIVE, "rescued", Action.RESCUE),
+    Scenario("server_unrescue", "server_rescue", Begin.RESCUED, "active", Action.UNRESCUE),
+    Scenario("server_resize", "server_resize", Begin.ACTIVE, "resized", Action.RESIZE, pool=Pool.RESIZED),
+    Scenario("server_migrate", "server_resize", Begin.ACTIVE, "resized", Action.MIGRATE, pool=Pool.MIGRATED),
+    *(
+        Scenario(
+            f"server_{action}{title}", f"server_{done}_resize", Begin.RESIZED, "active", action, pool=pool,
+            at=f"server_{action}",
+        )
+        for action, done in ((Action.CONFIRM_RESIZE, "confirm"), (Action.REVERT_RESIZE, "revert"))
+        for title, pool in (("", Pool.RESIZED), (" migrated", Pool.MIGRATED))
+    ),
+    *(
+        Scenario(f"server_{action}", f"server_{action}", Begin.ACTIVE, "active", action, pool=Pool.FURNISHED)
+        for action in (Action.ATTACH_INTERFACE, Action.DETACH_INTERFACE, Action.ATTACH_VOLUME, Action.DETACH_VOLUME)
+    ),
+)  # fmt: skip
 #: places in the agent by which every command comes
 AGENT_PLACES = (
     "received", "written", "submitted", "state:before", "state:after", "worked", "kept", "publishing", "published",
 )  # fmt: skip
 #: and those of its work, by step
+_MADE = ("image:after", "disks:after", "ports:before", "ports:after", "domain:before", "domain:after")
+_GONE = ("domain:before", "domain:after", "ports:after", "disks:after")
+_DOMAIN = ("domain:before", "domain:after")
+_KEPT_DISKS = ("kept_disks:before", "kept_disks:after")
 AGENT_WORK = {
-    "ensure_instance": ("image:after", "disks:after", "ports:before", "ports:after", "domain:before", "domain:after"),
-    "ensure_running": ("ports:before", "ports:after", "domain:before", "domain:after"),
-    "ensure_absent": ("domain:before", "domain:after", "ports:after", "disks:after"),
+    "ensure_instance": _MADE,
+    "ensure_running": ("ports:before", "ports:after", *_DOMAIN),
+    "ensure_absent": _GONE,
     "reboot": (
-        "phase_asked:before", "phase_asked:after", "phase_starting:before", "phase_starting:after", "domain:before",
-        "domain:after",
+        "phase_asked:before", "phase_asked:after", "phase_starting:before", "phase_starting:after", *_DOMAIN,
     ),
     "ensure_stopped": (),
-    "rebuild_instance": (
-        "image:before", "image:after", "disks:after", "ports:before", "ports:after", "domain:before", "domain:after",
-    ),
-    "snapshot_instance": ("domain:before", "domain:after"),
+    "rebuild_instance": ("image:before", *_MADE),
+    "snapshot_instance": _DOMAIN,
     "upload_snapshot": ("upload:before", "upload:after"),
-    "ensure_paused": ("domain:before", "domain:after"),
-    "ensure_saved": ("domain:before", "domain:after"),
+    "ensure_paused": _DOMAIN,
+    "ensure_saved": _DOMAIN,
+    "plug_port": ("ports:before", "ports:after", *_DOMAIN),
+    "unplug_port": _DOMAIN,
+    "plug_volume": _DOMAIN,
+    "unplug_volume": _DOMAIN,
+    "leave_node": _GONE,
+    "resize_instance": (*_DOMAIN, *_KEPT_DISKS, "image:after", "disks:after", "ports:before", "ports:after"),
+    "clear_old_place": _KEPT_DISKS,
+    "take_back": (*_DOMAIN, *_KEPT_DISKS),
 }  # fmt: skip
+#: where the same step is other work, by scenario and step
+OTHER_WORK = {
+    ("server_soft_delete", "ensure_stopped"): _DOMAIN,  # power is cut
+    ("server_shelve", "snapshot_instance"): ("disks:before", "disks:after"),  # its guest is off
+    ("server_migrate", "snapshot_instance"): ("disks:before", "disks:after"),
+    ("server_migrate", "resize_instance"): _MADE,
+    ("server_confirmResize migrated", "clear_old_place"): ("ports:after", "disks:after"),  # no domain was left there
+    ("server_revertResize migrated", "take_back"): _GONE,
+}
+#: steps in which a scenario has nothing to ask of a node, by scenario and step
+SILENT = {
+    ("server_delete", "clear_old_place"),  # that server was not resized
+    ("server_resize", "snapshot_instance"),  # it stays on its node
+    ("server_resize", "upload_snapshot"),
+    ("server_resize", "leave_node"),
+}
 
 
 @dataclass(frozen=True)
@@ -117,15 +181,15 @@ def _forward() -> Iterator[Kill]:
         if scenario.name == "server_reboot_hard":  # the same steps; its own phases in the agent
             yield Kill(scenario, "agent:reboot:phase_cutting:before")
             yield Kill(scenario, "agent:reboot:phase_cutting:after")
-            yield from (Kill(scenario, f"api:{scenario.name}:{when}") for when in WHEN)
+            yield from (Kill(scenario, f"api:{scenario.api_point}:{when}") for when in WHEN)
             continue
         if scenario.asked:
-            yield from (Kill(scenario, f"api:{scenario.name}:{when}") for when in WHEN)
+            yield from (Kill(scenario, f"api:{scenario.api_point}:{when}") for when in WHEN)
         yield Kill(scenario, f"scheduler:{scenario.saga}:leased")
         yield Kill(scenario, f"scheduler:{scenario.saga}:report_delivered")
         for step in SAGAS[scenario.saga].steps:
             yield from (Kill(scenario, f"scheduler:{scenario.saga}.{step.name}:done:{when}") for when in WHEN)
-            if isinstance(step, Remote):
+            if isinstance(step, Remote) and (scenario.name, step.name) not in SILENT:
                 yield from _remote(scenario, step)
 
 
@@ -133,7 +197,8 @@ def _remote(scenario: Scenario, step: Remote) -> Iterator[Kill]:
     yield from (Kill(scenario, f"scheduler:{scenario.saga}.{step.name}:sent:{when}") for when in WHEN)
     for what in ("received", "handled", "acknowledged"):
         yield Kill(scenario, f"scheduler:{step.name}:report_{what}")
-    for place in (*AGENT_PLACES, *AGENT_WORK[step.name]):
+    work = OTHER_WORK.get((scenario.name, step.name), AGENT_WORK[step.name])
+    for place in (*AGENT_PLACES, *work):
         yield Kill(scenario, f"agent:{step.name}:{place}")
 
 

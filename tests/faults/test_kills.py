@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.faults.cloud import FaultCloud, Refused
-from tests.faults.kills import SCENARIOS, Begin, Kill, Scenario, all_kills, missing_sagas
+from tests.faults import devices
+from tests.faults.cloud import FLAVORS, FaultCloud, Refused
+from tests.faults.kills import SCENARIOS, Begin, Kill, Pool, Scenario, all_kills, missing_sagas
 from tests.fixtures.survived import survived
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
@@ -35,6 +36,7 @@ BROUGHT_BY = {
     Begin.PAUSED: "pause",
     Begin.SUSPENDED: "suspend",
     Begin.SHELVED_OFFLOADED: "shelve",
+    Begin.RESCUED: "rescue",
 }
 
 
@@ -46,27 +48,32 @@ def _parameters() -> Iterator[object]:
 def test_the_short_form_is_part_of_the_long_one_and_every_saga_is_walked() -> None:
     assert {str(kill) for kill in KILLS} >= SHORT
     assert len({str(kill) for kill in KILLS}) == len(KILLS)
-    assert missing_sagas() == set()
+    assert missing_sagas() == set(), "a new saga needs a scenario"
 
 
 @pytest.mark.parametrize("kill", list(_parameters()))
 def test_killed_once(cloud: FaultCloud, kill: Kill) -> None:
     scenario = kill.scenario
     server_id = _prepared(cloud, scenario)
+    device_id = devices.made_for(cloud, server_id, scenario.action) if scenario.pool == Pool.FURNISHED else ""
     deaths = cloud.supervisor.deaths.total()
     if scenario.moved:
         cloud.fault(ensure_running={"fail_times": 1, "code": "hypervisor_error", "message": f"for {kill}"})
     elif scenario.cancelled:
         cloud.fault(ensure_running={"delay_ms": 1500})
     cloud.arm(kill.point)
-    server_id = _requested(cloud, scenario, server_id)
+    server_id = _requested(cloud, scenario, server_id, device_id)
     cloud.wait(f"a process dies at {kill.point}", lambda: cloud.fired(kill.point), told=lambda: _told(cloud, server_id))
     cloud.fault()
     cloud.wait_rest([server_id])
     row = cloud.row(server_id)
     assert row.vm_state == scenario.ends, _told(cloud, server_id)
     cloud.wait_sound(str(kill))
+    if device_id:
+        devices.check(cloud, server_id, scenario.action, device_id)
     assert kill.service == "api" or cloud.supervisor.deaths.total() == deaths + 1, "one process died, once"
+    if device_id:
+        devices.put_away(cloud, server_id, scenario.action, device_id)
     survived(f"kills of {kill.service}")
 
 
@@ -74,19 +81,32 @@ def _prepared(cloud: FaultCloud, scenario: Scenario) -> str:
     """A server in the state that the scenario begins with; "" for none. An older test's server serves as well."""
     if scenario.begin == Begin.NOTHING:
         return ""
-    for server_id in cloud.named("walked"):
+    for server_id in cloud.named(scenario.pool):
         if cloud.row(server_id).vm_state == scenario.begin and cloud.at_rest(server_id):
             return server_id
-    server_id = cloud.create("walked")
+    server_id = cloud.create(scenario.pool)
     cloud.wait_rest([server_id])
     if scenario.begin in BROUGHT_BY:
         cloud.act(server_id, BROUGHT_BY[scenario.begin])
-        cloud.wait_rest([server_id])
+    elif scenario.begin == Begin.SOFT_DELETED:
+        cloud.soft_delete(server_id)
+    elif scenario.begin == Begin.RESIZED:
+        _resize(cloud, server_id, scenario.pool)
+    cloud.wait_rest([server_id])
     assert cloud.row(server_id).vm_state == scenario.begin, cloud.operations(server_id)
     return server_id
 
 
-def _requested(cloud: FaultCloud, scenario: Scenario, server_id: str) -> str:
+def _resize(cloud: FaultCloud, server_id: str, pool: Pool) -> None:
+    """To the flavor that it doesn't have, where it is; or to another node."""
+    if pool == Pool.MIGRATED:
+        cloud.act(server_id, "migrate")
+        return
+    other = next(name for name in FLAVORS if name != cloud.row(server_id).flavor["name"])
+    cloud.act(server_id, "resize", {"flavorRef": other})
+
+
+def _requested(cloud: FaultCloud, scenario: Scenario, server_id: str, device_id: str) -> str:
     """Ask, as a client does that asks again when it got no answer and sees that nothing has been done."""
     if scenario.begin == Begin.NOTHING:
         name = f"made-{time.monotonic_ns()}"
@@ -103,14 +123,17 @@ def _requested(cloud: FaultCloud, scenario: Scenario, server_id: str) -> str:
 
     def ask() -> None:
         if len(cloud.operations(server_id)) == before:
-            _ask(cloud, scenario, server_id)
+            _ask(cloud, scenario, server_id, device_id)
 
     _until_answered(cloud, ask)
     assert len(cloud.operations(server_id)) == before + 1, "done twice"
     return server_id
 
 
-def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str) -> None:
+def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str, device_id: str) -> None:
+    if device_id:
+        devices.ask(cloud, server_id, scenario.action, device_id)
+        return
     match scenario.name:
         case "server_stop":
             cloud.act(server_id, "os-stop")
@@ -122,8 +145,18 @@ def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str) -> None:
             cloud.act(server_id, "reboot", {"type": "HARD"})
         case (
             "server_pause" | "server_unpause" | "server_suspend" | "server_resume" | "server_shelve" | "server_unshelve"
-        ):
+            | "server_rescue" | "server_unrescue" | "server_restore"
+        ):  # fmt: skip
             cloud.act(server_id, scenario.name.removeprefix("server_"))
+        case "server_resize" | "server_migrate":
+            _resize(cloud, server_id, scenario.pool)
+        case (
+            "server_confirmResize" | "server_confirmResize migrated" | "server_revertResize"
+            | "server_revertResize migrated"
+        ):  # fmt: skip
+            cloud.act(server_id, str(scenario.action))
+        case "server_soft_delete":
+            cloud.soft_delete(server_id)
         case "server_shelve then":  # what follows by itself
             cloud.act(server_id, "shelve")
         case "server_rebuild":

@@ -127,6 +127,7 @@ class World:
         world.furnish_metadefs()
         world.furnish_networks()
         world.furnish_volumes()
+        world.furnish_volume_records()
         return world
 
     def furnish_volumes(self) -> None:
@@ -135,6 +136,7 @@ class World:
         ids["volume_id"] = ok(api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
         spare = ok(api.post(f"{VOLUME}/volumes", json={"volume": {"size": 1}}))["volume"]["id"]
         self.cloud.run_until_idle()
+        ids["attached_volume_id"] = self.attached_volume()
         snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"web": "a value"}}}
         ids["snapshot_id"] = ok(api.post(f"{VOLUME}/snapshots", json=snapshot))["snapshot"]["id"]
         attachment = {"attachment": {"volume_uuid": spare, "instance_uuid": UNKNOWN}}
@@ -143,9 +145,50 @@ class World:
         ids["attachment_id"] = made["attachment"]["id"]
         self.cloud.run_until_idle()
 
+    def furnish_volume_records(self) -> None:
+        """A private type that demo may use, a group with a snapshot, an offer, and a message about a failure."""
+        ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
+        newest = {"OpenStack-API-Version": "volume 3.71"}
+
+        def make(path: str, noun: str, body: dict[str, Any], as_: str = "demo") -> str:
+            return str(ok(api.post(f"{VOLUME}/{path}", as_, headers=newest, json={noun: body}))[noun]["id"])
+
+        more = {"quota_set": {"volumes": 30}}
+        ok(api.put(f"{VOLUME}/os-quota-sets/{ids['project_id']}", "admin", json=more))
+        private = {"name": "private", "os-volume-type-access:is_public": False}
+        specs = {"extra_specs": {"multiattach": "<is> True"}}
+        ids["volume_type_id"] = make("types", "volume_type", {**private, **specs}, "admin")
+        access = {"addProjectAccess": {"project": ids["project_id"]}}
+        ok(api.post(f"{VOLUME}/types/{ids['volume_type_id']}/action", "admin", json=access))
+        kind = make("group_types", "group_type", {"name": "kind", "group_specs": {"a": "b"}}, "admin")
+        wish = {"name": "demo's", "group_type": kind, "volume_types": [ids["volume_type_id"]]}
+        ids["volume_group_id"] = make("groups", "group", wish)
+        member = {"size": 1, "volume_type": "private", "group_id": ids["volume_group_id"]}
+        make("volumes", "volume", member)
+        make("types", "volume_type", {"name": "magic", "extra_specs": {"storage_protocol": "telepathy"}}, "admin")
+        make("volumes", "volume", {"size": 1, "volume_type": "magic"})
+        offered = make("volumes", "volume", {"size": 1})
+        self.cloud.run_until_idle()
+        ids["group_snapshot_id"] = make("group_snapshots", "group_snapshot", {"group_id": ids["volume_group_id"]})
+        ids["transfer_id"] = make("os-volume-transfer", "transfer", {"volume_id": offered})
+        ids["message_id"] = ok(api.get(f"{VOLUME}/messages", headers=newest))["messages"][0]["id"]
+        self.cloud.run_until_idle()
+
+    def attached_volume(self) -> str:
+        """A volume that the server has: one that came to its node by chance."""
+        ok, api = self.cloud.ok, self.cloud.api
+        path = f"{COMPUTE}/servers/{self.ids['server_id']}/os-volume_attachments"
+        for _ in range(6):
+            volume_id = str(ok(api.post(f"{VOLUME}/volumes", json={"volume": {"size": 1}}))["volume"]["id"])
+            self.cloud.run_until_idle()
+            if api.post(path, json={"volumeAttachment": {"volumeId": volume_id}}).status_code == 200:
+                self.cloud.run_until_idle()
+                return volume_id
+        raise AssertionError("no volume came to the server's node")
+
     def furnish_routers(self) -> None:
         ok, api, ids = self.cloud.ok, self.cloud.api, self.ids
-        outside = {"network": {"name": "outside", "router:external": True}}
+        outside = {"network": {"name": "outside", "router:external": True, "is_default": True}}
         outside_id = ok(api.post(f"{NETWORK}/networks", "admin", json=outside))["network"]["id"]
         subnet = {"network_id": outside_id, "cidr": "172.24.9.0/24", "ip_version": 4, "enable_dhcp": False}
         ok(api.post(f"{NETWORK}/subnets", "admin", json={"subnet": subnet}))
@@ -183,6 +226,8 @@ class World:
         ids["address_group_id"] = make("address_group", {"name": "demo's", "addresses": ["10.9.0.0/24"]})
         ids["address_scope_id"] = make("address_scope", {"name": "demo's", "ip_version": 4})
         ids["subnetpool_id"] = make("subnetpool", {"name": "demo's", "prefixes": ["10.9.0.0/16"]})
+        pool = {"name": "default", "prefixes": ["10.20.0.0/16"], "default_prefixlen": 24, "is_default": True}
+        make("subnetpool", pool, "admin")
         target = {"target_tenant": api.project_id("service"), "action": "access_as_shared"}
         ids["rbac_policy_id"] = make(
             "rbac_policy", {**target, "object_type": "address_group", "object_id": ids["address_group_id"]}
@@ -293,6 +338,7 @@ class World:
             "policy"
         ]["id"]
         wish = {"volume": {"name": "twin's", "size": 1, "metadata": {"twin": "a value"}}}
+        ids["type_id"] = self.cloud.ok(self.cloud.api.get(f"{VOLUME}/types/default"))["volume_type"]["id"]
         ids["volume_id"] = self.cloud.ok(self.cloud.api.post(f"{VOLUME}/volumes", json=wish))["volume"]["id"]
         self.cloud.run_until_idle()
         snapshot = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"twin": "a value"}}}
@@ -312,14 +358,16 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
     "image:tag": lambda _: "t", "image:member_id": lambda world: world.cloud.api.project_id("service"),
     "compute:server_group_id": "server_group_id",
-    "compute:volume_id": lambda _: UNKNOWN, "volume_id": "volume_id",
+    "compute:volume_id": "attached_volume_id", "volume_id": "volume_id",
     "snapshot_id": "snapshot_id", "volume:attachment_id": "attachment_id", "identity:domain_id": lambda _: "default",
+    "volume:type_id": "volume_type_id", "volume:group_id": "volume_group_id", "group_snapshot_id": "group_snapshot_id",
+    "transfer_id": "transfer_id", "message_id": "message_id",
     "identity:group_id": "identity_group_id", "identity:tag": lambda _: "t", "identity:access": "access",
 
     "address_group_id": "address_group_id", "address_scope_id": "address_scope_id", "subnetpool_id": "subnetpool_id",
     "trunk_id": "trunk_id", "network:tag": lambda _: "t", "network:policy_id": "qos_policy_id",
     "network:rbac_policy_id": "rbac_policy_id", "network:bandwidth_rule_id": "bandwidth_limit_rule_id",
-    "network:dscp_rule_id": "dscp_marking_rule_id",
+    "network:dscp_rule_id": "dscp_marking_rule_id", "network:topology_project_id": "project_id",
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
     "image:store_id": lambda _: "local", "image:task_id": "image_task_id",
     "identity:rule_id": "access_rule_id",
@@ -328,14 +376,23 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "identity:trust_id": "trust_id", "identity:limit_id": "limit_id",
     "identity:region_id": lambda world: world.cloud.config.cloud.region,
 }  # fmt: skip
-KEYS = {"/images/": "web", "/os-extra_specs/": "hw:cpu_policy", "/metadata/": "web"}
+KEYS = {
+    "/extra_specs/": "multiattach",
+    "/group_specs/": "a",
+    "/images/": "web",
+    "/os-extra_specs/": "hw:cpu_policy",
+    "/metadata/": "web",
+}
 
 #: Parameters that name nothing that belongs to a project: words of the API itself, or of administrators only.
 NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
     "network:default_rule_id", "network:rule_type_name",
+    "network:metering_label_id", "network:metering_rule_id",
+    "network:router_flavor_id", "network:service_profile_id", "network:segment_range_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
+    "volume:alias", "volume:class_name", "volume:host", "volume:qos_id", "volume:encryption_id", "volume:group_type_id",
     "cumulet:node", "compute:os-hypervisors", "placement:provider_id", "placement:consumer_id", "placement:name",
     "identity:endpoint_group_id", "identity:registered_limit_id",
     "compute:host", "compute:before", "compute:migration_id",
@@ -348,6 +405,8 @@ CONTENT_TYPES = {
     "image:images:stage": "application/octet-stream",
 }
 ACTION_BODIES: dict[str, Any] = {
+    "os-getVNCConsole": {"type": "novnc"}, "os-getSPICEConsole": {"type": "spice-html5"},
+    "os-getRDPConsole": {"type": "rdp-html5"}, "os-getSerialConsole": {"type": "serial"},
     "os-extend": {"new_size": 2}, "revert": {"snapshot_id": UNKNOWN}, "os-reset_status": {"status": "error"},
     "os-set_bootable": {"bootable": True}, "os-update_readonly_flag": {"readonly": True},
     "os-set_image_metadata": {"metadata": {"a": "b"}}, "os-unset_image_metadata": {"key": "a"},
@@ -362,6 +421,9 @@ ACTION_BODIES: dict[str, Any] = {
     "changePassword": {"adminPass": "x"}, "resize": {"flavorRef": UNKNOWN}, "evacuate": {},
     "os-migrateLive": {"host": None, "block_migration": "auto"}, "rebuild": {"imageRef": UNKNOWN}, "createImage": {"name": "x"},
     "createBackup": {"name": "x", "backup_type": "daily", "rotation": 1},
+    "addProjectAccess": {"project": "0" * 32}, "removeProjectAccess": {"project": "0" * 32},
+    "delete": {"delete-volumes": False}, "reset_status": {"status": "error"},
+    "create-from-src": {"source_group_id": UNKNOWN},
     "addTenantAccess": {"tenant": "0" * 32}, "removeTenantAccess": {"tenant": "0" * 32},
 }  # fmt: skip
 _NAMED = {"name": "renamed"}
@@ -376,6 +438,7 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:servers:update": {"server": _NAMED},
+    "compute:remote-consoles:create": {"remote_console": {"protocol": "serial", "type": "serial"}},
     "volume:volumes:create": {"volume": {"name": "x", "size": 1}},
     "volume:volumes:update": {"volume": _NAMED},
     "volume:snapshots:create": lambda world: {"snapshot": {"volume_id": world.ids["volume_id"]}},
@@ -385,9 +448,41 @@ BODIES: dict[str, Any] = {
     "volume:snapshot-metadata:update": {"meta": {"web": "b"}},
     "volume:attachments:create": lambda world: {"attachment": {"volume_uuid": world.ids["volume_id"]}},
     "volume:attachments:update": {"attachment": {"connector": {"host": "x"}}},
+    "volume:types:create": {"volume_type": {"name": "x"}},
+    "volume:types:update": {"volume_type": _NAMED},
+    "volume:type-extra-specs:create": {"extra_specs": {"a": "b"}},
+    "volume:type-extra-specs:update": {"multiattach": "b"},
+    "volume:type-encryption:create": {"encryption": {"provider": "x", "control_location": "front-end"}},
+    "volume:type-encryption:update": {"encryption": {"provider": "x"}},
+    "volume:default-types:set": {"default_type": {"volume_type": "private"}},
+    "volume:qos-specs:create": {"qos_specs": {"name": "x"}},
+    "volume:qos-specs:set_keys": {"qos_specs": {"a": "b"}},
+    "volume:qos-specs:unset_keys": {"keys": ["a"]},
+    "volume:group-types:create": {"group_type": {"name": "x"}},
+    "volume:group-types:update": {"group_type": _NAMED},
+    "volume:group-type-specs:create": {"group_specs": {"a": "b"}},
+    "volume:group-type-specs:update": {"a": "b"},
+    "volume:groups:create": {"group": {"name": "x", "group_type": "kind", "volume_types": ["private"]}},
+    "volume:groups:update": {"group": _NAMED},
+    "volume:group-snapshots:create": lambda world: {"group_snapshot": {"group_id": world.ids["volume_group_id"]}},
+    "volume:os-volume-transfer:create": lambda world: {"transfer": {"volume_id": world.ids["volume_id"]}},
+    "volume:os-volume-transfer:accept": {"accept": {"auth_key": "x"}},
+    "volume:volume-transfers:create": lambda world: {"transfer": {"volume_id": world.ids["volume_id"]}},
+    "volume:volume-transfers:accept": {"accept": {"auth_key": "x"}},
+    "volume:quota-sets:update": {"quota_set": {"volumes": 3}},
+    "volume:quota-class-sets:update": {"quota_class_set": {"volumes": 3}},
+    "volume:services:enable": {"host": "x", "binary": "cinder-volume"},
+    "volume:services:disable": {"host": "x", "binary": "cinder-volume"},
+    "volume:services:disable_log_reason": {"host": "x", "binary": "cinder-volume", "disabled_reason": "x"},
+    "volume:services:freeze": {"host": "x"},
+    "volume:services:thaw": {"host": "x"},
     "volume:volume-metadata:create": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update_all": {"metadata": {"a": "b"}},
     "volume:volume-metadata:update": {"meta": {"web": "b"}},
+    "compute:volumes-attachments:create": lambda world: {"volumeAttachment": {"volumeId": world.ids["volume_id"]}},
+    "compute:volumes-attachments:update": lambda world: {
+        "volumeAttachment": {"volumeId": world.ids["attached_volume_id"], "delete_on_termination": True}
+    },
     "compute:attach-interfaces:create": lambda world: {"interfaceAttachment": {"net_id": world.ids["network_id"]}},
     "compute:server-metadata:update_all": {"metadata": {"a": "b"}},
     "compute:server-metadata:create": {"metadata": {"a": "b"}},
@@ -496,6 +591,18 @@ BODIES: dict[str, Any] = {
     "network:routers:remove_router_interface": lambda world: {"subnet_id": world.ids["subnet_id"]},
     "network:routers:add_extraroutes": {"router": {"routes": []}},
     "network:routers:remove_extraroutes": {"router": {"routes": []}},
+    "network:segment_ranges:create": {"network_segment_range": {"network_type": "vxlan", "minimum": 5, "maximum": 6}},
+    "network:segment_ranges:update": {"network_segment_range": _NAMED},
+    "network:metering_labels:create": {"metering_label": _NAMED},
+    "network:metering_label_rules:create": {
+        "metering_label_rule": {"metering_label_id": UNKNOWN, "remote_ip_prefix": "10.0.0.0/8"}
+    },
+    "network:flavors:create": {"flavor": {"name": "x", "service_type": "L3_ROUTER_NAT"}},
+    "network:flavors:update": {"flavor": _NAMED},
+    "network:flavors:add_profile": {"service_profile": {"id": UNKNOWN}},
+    "network:service_profiles:create": {"service_profile": {"metainfo": "{}"}},
+    "network:service_profiles:update": {"service_profile": {"description": "x"}},
+    "network:agents:dhcp_networks:create": lambda world: {"network_id": world.ids["network_id"]},
     "network:agents:l3_routers:create": lambda world: {"router_id": world.ids["router_id"]},
     "network:floatingips:create": lambda world: {"floatingip": {"floating_network_id": world.outside_id}},
     "network:port_forwardings:create": lambda world: {"port_forwarding": world.forwarding(23)},

@@ -25,6 +25,8 @@ from common.rpc.compute_v1 import (
     FixedAddress,
     FloatingAddress,
     ForwardedPort,
+    MeteringLabel,
+    MeteringRule,
     NetworkSpec,
     NetworkState,
     PortSpec,
@@ -190,6 +192,22 @@ def test_guests_reach_the_outside_by_the_gateway_address_of_their_own_router(nod
     with lab.listen(OUTSIDE, OUTSIDE_ADDRESS, 7100) as outside:
         assert peer_of(outside, B.name, OUTSIDE_ADDRESS, 7100) == NODE_ADDRESS  # translated a second time, by the node
     assert lab.pings(D.name, HOST_ON_PUBLIC)
+
+
+def test_labels_count_what_comes_from_outside_and_keep_their_counts(node: Node) -> None:
+    remote = f"{OUTSIDE_ADDRESS}/32"
+    counting = MeteringLabel(id=new_id(), rules=[MeteringRule(direction="ingress", remote=remote)])
+    sparing = [MeteringRule(direction="ingress", excluded=True, remote=remote), *counting.rules]
+    labels = [counting, MeteringLabel(id=new_id(), rules=sparing)]
+    node.apply(msgspec.structs.replace(ONE, metering=labels), TWO)
+    assert [each.packets for each in node.networking.counted()] == [0, 0]
+    assert lab.pings(OUTSIDE, FLOATING)
+    first, second = node.networking.counted()
+    assert (first.router_id, first.label_id, second.packets) == (ONE.id, counting.id, 0)
+    assert first.packets > 0
+    assert first.octets >= first.packets * 28  # IPv4 and ICMP headers at least
+    node.apply(msgspec.structs.replace(ONE, metering=labels, floating=[]), TWO)
+    assert node.networking.counted()[0].packets >= first.packets
 
 
 def test_a_floating_address_leads_in_and_out(node: Node) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import boots, footprint, main, scale
+from benchmarks import boots, footprint, images, main, scale
 from benchmarks.cloud import running
 
 pytestmark = [pytest.mark.full, pytest.mark.postgresql, pytest.mark.rabbitmq]
@@ -25,6 +25,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (footprint, "STARTS", 1),
         (main, "ONE_AT_A_TIME", 4),
         (main, "MANY", 8),
+        (images, "SIZE_MIB", 4),
+        (images, "ROUNDS", 1),
     ):
         monkeypatch.setattr(module, name, value)
 

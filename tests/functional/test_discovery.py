@@ -53,8 +53,11 @@ def test_the_resources_of_the_network_api_are_told_to_users(api_client: ApiClien
 
 
 def test_every_endpoint_of_the_catalogue_answers_whoever_discovers(api_client: ApiClient) -> None:
+    """A project's id at an endpoint's end is left out, as keystoneauth does."""
     catalog = api_client.get("/identity/v3/auth/catalog").json["catalog"]
-    urls = {endpoint["url"] for service in catalog for endpoint in service["endpoints"]}
+    token = {"X-Subject-Token": api_client.token("demo")}
+    project_id = api_client.get("/identity/v3/auth/tokens", headers=token).json["token"]["project"]["id"]
+    urls = {endpoint["url"].removesuffix(f"/{project_id}") for service in catalog for endpoint in service["endpoints"]}
     for url in urls:
         assert api_client.get(url.removeprefix(BASE_URL), as_=None).status_code in (200, 300), url
 

@@ -149,7 +149,7 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
 
 
 def test_every_saga_is_in_the_harness() -> None:
-    helpers = {"__init__", "shared", "port_commands", "volume_shared"}
+    helpers = {"__init__", "shared", "port_commands", "volume_disks", "volume_shared"}
     files = {path.stem for path in Path(scheduler.sagas.__file__).parent.glob("*.py")} - helpers
     assert files == set(SAGAS) == set(STARTED_BY) | set(volume_world.STARTED_BY)
     assert not set(STARTED_BY) & set(volume_world.STARTED_BY)

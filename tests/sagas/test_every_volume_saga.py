@@ -36,6 +36,7 @@ def assert_reached(world: VolumeWorld, started: Started, kind: str) -> None:
     assert row.deleted == (case.to == "")
     assert row.deleted or row.status == case.to
     assert_settled(world, started, case.after)
+    assert world.plugged(started.volume_id) == (row.status == "in-use")
 
 
 def assert_clean(world: VolumeWorld, started: Started, kind: str, step: str) -> None:
@@ -49,6 +50,7 @@ def assert_clean(world: VolumeWorld, started: Started, kind: str, step: str) -> 
     if (kind, step) in (("volume_delete", "finish"), ("snapshot_delete", "finish")):
         wanted = (world.files()[0], world.files()[1], wanted[2])  # what is removed stays removed
     assert_settled(world, started, wanted)
+    assert world.plugged(started.volume_id) == (row.status == "in-use")
 
 
 def assert_settled(world: VolumeWorld, started: Started, wanted: tuple[int, int, int]) -> None:

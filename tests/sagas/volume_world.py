@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from common.db import images, quotas, volume_snapshots, volumes
+from common.db import device_operations, images, instances, quotas, volume_attachments, volume_snapshots, volumes
 from common.db.models import Volume, VolumeSnapshot
 from common.errors import NotFound
 from common.ids import new_id
-from common.volume_states import SnapshotStatus, VolumeAction, VolumeStatus
+from common.states import Action
+from common.volume_states import AttachStatus, SnapshotStatus, VolumeAction, VolumeStatus
 from tests.sagas.world import PROJECT, USER, World
 
 LIMITS = {"volumes": 10, "snapshots": 10, "gigabytes": 100}
@@ -50,6 +51,33 @@ class VolumeWorld(World):
         with self.db.write() as session:
             volume = volumes.get(session, volume_id)
             return volumes.begin(session, volume, action, self.context(), self.clock.now(), params).id
+
+    def new_attachment(self, instance_id: str, volume_id: str) -> str:
+        """What the API writes before a volume is attached; the attachment's id."""
+        with self.db.write() as session:
+            assert volumes.set_status(
+                session, volume_id, (VolumeStatus.AVAILABLE,), VolumeStatus.ATTACHING, self.clock.now()
+            )
+            row = {
+                "id": new_id(), "volume_id": volume_id, "project_id": PROJECT, "instance_id": instance_id,
+                "status": AttachStatus.ATTACHING, "device": "vdb", "node_name": "n1",
+            }  # fmt: skip
+            return volume_attachments.add(session, row, self.clock.now()).id
+
+    def begin_device(self, instance_id: str, volume_id: str, attachment_id: str, action: Action) -> str:
+        with self.db.write() as session:
+            if action == Action.DETACH_VOLUME:
+                attached = (AttachStatus.ATTACHED,)
+                volume_attachments.move(session, attachment_id, attached, AttachStatus.DETACHING, self.clock.now())
+                volumes.settle(session, volume_id, self.clock.now())
+            instance = instances.get(session, instance_id)
+            params = {"attachment_id": attachment_id, "device": "vdb"}
+            return device_operations.begin(
+                session, instance, action, volume_id, self.context(), self.clock.now(), params
+            )
+
+    def plugged(self, volume_id: str) -> bool:
+        return any(each.get(volume_id, (0, False))[1] for node in self.nodes.values() for each in node.devices.values())
 
     def volume(self, volume_id: str) -> Volume:
         with self.db.read() as session:
@@ -161,8 +189,33 @@ def _snapshot_delete(world: VolumeWorld, made: dict[str, str]) -> Started:
         return Started(operation.id, made["volume"], made["snapshot"])
 
 
+def _server_and_volume(world: VolumeWorld) -> dict[str, str]:
+    made = {"volume": world.placed_volume(), "server": world.placed_instance()}
+    return made | {"attachment": world.new_attachment(made["server"], made["volume"])}
+
+
+def _attached(world: VolumeWorld) -> dict[str, str]:
+    made = _server_and_volume(world)
+    world.begin_device(made["server"], made["volume"], made["attachment"], Action.ATTACH_VOLUME)
+    world.run()
+    assert world.volume(made["volume"]).status == VolumeStatus.IN_USE
+    return made
+
+
+def _attach(world: VolumeWorld, made: dict[str, str]) -> Started:
+    begin = world.begin_device
+    return Started(begin(made["server"], made["volume"], made["attachment"], Action.ATTACH_VOLUME), made["volume"])
+
+
+def _detach(world: VolumeWorld, made: dict[str, str]) -> Started:
+    begin = world.begin_device
+    return Started(begin(made["server"], made["volume"], made["attachment"], Action.DETACH_VOLUME), made["volume"])
+
+
 #: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
 STARTED_BY: dict[str, Case] = {
+    "server_attach_volume": Case(_server_and_volume, _attach, "in-use", "available", (1, 0, 3), (1, 0, 3)),
+    "server_detach_volume": Case(_attached, _detach, "available", "in-use", (1, 0, 3), (1, 0, 3)),
     "volume_create": Case(_volume, _clone, "available", "error", (2, 0, 4), (1, 0, 2)),
     "volume_delete": Case(_volume_and_snapshot, _delete, "", "error_deleting", (0, 0, 0), (1, 0, 2)),
     "volume_extend": Case(_volume, _extend, "available", "error_extending", (1, 0, 5), (1, 0, 2)),

@@ -40,6 +40,7 @@ from common.ids import new_id, new_request_id
 from common.placement.view import NodeViews
 from common.rpc.compute_v1 import (
     Command,
+    DeviceCommand,
     DiscardSnapshot,
     EnsureAbsent,
     EnsureInstance,
@@ -55,7 +56,6 @@ from common.rpc.compute_v1 import (
     ReportKind,
     ResizeInstance,
     SnapshotInstance,
-    UnplugPort,
     UploadSnapshot,
     WantedPower,
 )
@@ -64,6 +64,7 @@ from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
+    PlugVolume,
     SnapshotVolume,
     VolumeCommand,
 )
@@ -131,11 +132,11 @@ class SimNode:
             if epoch <= command.epoch:
                 self.domains.pop(command.instance_id, None)
             power = PowerState.ABSENT
-        elif isinstance(command, PlugPort | UnplugPort):
+        elif isinstance(command, DeviceCommand):
             _, power = self.domains.get(command.instance_id, (0, PowerState.ABSENT))
             devices = self.devices.setdefault(command.instance_id, {})
             if devices.get(command.device_id, (0, False))[0] <= command.generation:
-                devices[command.device_id] = (command.generation, isinstance(command, PlugPort))
+                devices[command.device_id] = (command.generation, isinstance(command, PlugPort | PlugVolume))
         elif isinstance(command, RestoreKeptDisks):
             self.domains.pop(command.instance_id, None)
         elif isinstance(command, SnapshotInstance | UploadSnapshot | DiscardSnapshot | DiscardKeptDisks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from api.compute import query
@@ -13,11 +14,12 @@ from api.compute.views import links
 from api.compute.views.fields import reader
 from api.microversion import Microversion
 from api.request import ApiRequest, Reply
-from api.schema import as_boolean, validate
+from api.schema import Schema, as_boolean, validate
 from common.db.flavors import FlavorFilter
 from common.db.models import Flavor
 from common.errors import InvalidRequest
 
+_WITHOUT_FACTOR = Microversion(2, 102)
 _IGNORED_SORT_KEYS = ("deleted", "deleted_at", "updated_at", "vcpu_weight")
 
 
@@ -36,8 +38,7 @@ def show(request: ApiRequest, flavor_id: str) -> Reply:
 
 
 def create(request: ApiRequest) -> Reply:
-    described = request.version >= Microversion(2, 55)
-    validate(request.body, schemas.CREATE_255 if described else schemas.CREATE)
+    validate(request.body, _create_schema(request.version))
     return _one(request, flavors.create(request.services, _values(request.body["flavor"])))
 
 
@@ -103,12 +104,20 @@ def remove_access(request: ApiRequest, flavor_id: str) -> Reply:
     return Reply(views.access(flavor_id, flavors.revoke(request.services, request.context, flavor_id, tenant)))
 
 
+def _create_schema(version: Microversion) -> Schema:
+    if version >= _WITHOUT_FACTOR:
+        return schemas.CREATE_2102
+    return schemas.CREATE_255 if version >= Microversion(2, 55) else schemas.CREATE
+
+
 def _found(request: ApiRequest) -> list[Flavor]:
     wanted = FlavorFilter(
         is_public=_is_public(request),
         min_root_gib=min(query.number(request, "minDisk", 0), 2**31 - 1),
         min_memory_mib=min(query.number(request, "minRam", 0), 2**31 - 1),
     )
+    if request.version >= _WITHOUT_FACTOR:
+        wanted = replace(wanted, name=query.text(request, "name"))
     page = query.page(request, ignored=_IGNORED_SORT_KEYS, default_dir="asc")
     return flavors.list_page(request.services, request.context, wanted, page)
 

@@ -1,4 +1,4 @@
-"""Addresses, ports and volumes of a server."""
+"""Addresses and ports of a server."""
 
 from __future__ import annotations
 
@@ -71,14 +71,3 @@ def show_password(request: ApiRequest, server_id: str) -> Reply:
 def clear_password(request: ApiRequest, server_id: str) -> Reply:
     servers.show(request.services, request.context, server_id)
     return Reply(status=204)
-
-
-def list_volumes(request: ApiRequest, server_id: str) -> Reply:
-    """None: this cloud has no volumes yet."""
-    servers.show(request.services, request.context, server_id)
-    return Reply({"volumeAttachments": []})
-
-
-def show_volume(request: ApiRequest, server_id: str, volume_id: str) -> Reply:
-    servers.show(request.services, request.context, server_id)
-    raise NotFound(f"Instance {server_id} is not attached to volume {volume_id[:64]}")

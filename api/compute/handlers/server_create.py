@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from api.compute.handlers import block_devices
 from api.compute.operations import server_create
 from api.compute.operations.server_create import NewServer
 from api.compute.operations.server_metadata import MAX_TAGS
@@ -31,9 +32,14 @@ def create(request: ApiRequest) -> Reply:
         return Reply({"reservation_id": created.reservation_id}, 202)
     body = views.created(created.instance_ids[0], new.disk_config, new.groups or ("default",), reader(request))
     if request.services.config.api.instance_password:
-        body["adminPass"] = request.body["server"].get("adminPass") or secrets.token_urlsafe(PASSWORD_BYTES)
+        body["adminPass"] = new_password(request.body["server"])
     location = f"{request.base_url}/servers/{created.instance_ids[0]}"
     return Reply({"server": body}, 202, {"Location": location})
+
+
+def new_password(wanted: dict[str, Any]) -> str:
+    """The one asked for, or a random one. It is shown and never set: guests take keys."""
+    return wanted.get("adminPass") or secrets.token_urlsafe(PASSWORD_BYTES)
 
 
 def _read(request: ApiRequest) -> NewServer:
@@ -45,10 +51,14 @@ def _read(request: ApiRequest) -> NewServer:
         raise InvalidRequest("min_count must be <= max_count")
     if len(set(server.get("tags", []))) > MAX_TAGS:
         raise InvalidRequest(f"The number of tags exceeded the per-server limit {MAX_TAGS}")
+    _check_refused(server)
+    disks = block_devices.read(server)
     return NewServer(
         name=server["name"],
         flavor_id=str(server["flavorRef"]).rstrip("/").rsplit("/", 1)[-1],
-        image_id=_image(server),
+        image_id=disks.image_id,
+        ephemeral_gib=disks.ephemeral_gib,
+        swap_mib=disks.swap_mib,
         networks=_networks(server.get("networks")),
         groups=tuple(dict.fromkeys(group["name"] for group in server.get("security_groups", []) if "name" in group)),
         key_name=server.get("key_name"),
@@ -69,38 +79,12 @@ def _read(request: ApiRequest) -> NewServer:
     )
 
 
-def _image(server: dict[str, Any]) -> str:
-    """The image to boot from. Raises InvalidRequest for what needs volumes or injected files: there are none."""
+def _check_refused(server: dict[str, Any]) -> None:
+    """Raises InvalidRequest for injected files and signed images: this cloud has neither."""
     if server.get("personality"):
         raise InvalidRequest("Files can't be injected into servers; use user_data instead.")
     if server.get("trusted_image_certificates"):
         raise InvalidRequest("Image signature certificates are not supported.")
-    image_id = str(server.get("imageRef") or "").rstrip("/").rsplit("/", 1)[-1]
-    if server.get("block_device_mapping"):
-        raise InvalidRequest("block_device_mapping is not supported: this cloud has no volumes; boot from an image.")
-    for device in server.get("block_device_mapping_v2", []):
-        if not _is_image_root(device):
-            raise InvalidRequest(
-                "Block Device Mapping is Invalid: this cloud has no volumes; only the image as local root disk "
-                "(source_type image, destination_type local, boot_index 0) is supported."
-            )
-        named = device.get("uuid") or device.get("image_id") or image_id
-        if image_id and named != image_id:
-            raise InvalidRequest("Block Device Mapping is Invalid: its image is not the one in imageRef.")
-        image_id = str(named)
-    if not image_id:
-        raise InvalidRequest("Invalid imageRef provided.")
-    return image_id
-
-
-def _is_image_root(device: dict[str, Any]) -> bool:
-    return (
-        device.get("source_type") == "image"
-        and device.get("destination_type", "local") == "local"
-        and str(device.get("boot_index")) == "0"
-        and not device.get("volume_id")
-        and not device.get("snapshot_id")
-    )
 
 
 def _networks(wanted: Any) -> list[Nic] | NetworkChoice | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.compute.handlers.server_create import address, user_data
+from api.compute.handlers.server_create import address, new_password, user_data
 from api.compute.operations import server_rebuild
 from api.compute.operations.server_rebuild import Rebuild
 from api.compute.schemas import servers as schemas
@@ -23,7 +23,10 @@ def rebuild(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.rebuild(request.version))
     found = server_rebuild.rebuild(request.services, request.context, server_id, _read(request.body["rebuild"]))
     location = f"{request.base_url}/servers/{server_id}"
-    return Reply({"server": views.rebuilt(found, reader(request))}, 202, {"Location": location})
+    body = views.rebuilt(found, reader(request))
+    if request.services.config.api.instance_password:
+        body["adminPass"] = new_password(request.body["rebuild"])
+    return Reply({"server": body}, 202, {"Location": location})
 
 
 def _read(body: dict[str, Any]) -> Rebuild:

@@ -49,6 +49,8 @@ def update(request: ApiRequest, server_id: str) -> Reply:
 
 
 def _update_schema(version: Microversion) -> Schema:
+    if version >= Microversion(2, 104):
+        return schemas.UPDATE_2104
     if version >= Microversion(2, 94):
         return schemas.UPDATE_294
     if version >= Microversion(2, 90):
@@ -77,6 +79,8 @@ def _changes(server: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {key: server[key] for key in ("name", "description", "hostname") if key in server}
     if "OS-DCF:diskConfig" in server:
         changes["disk_config"] = server["OS-DCF:diskConfig"]
+    if "pinned_availability_zone" in server:
+        changes["availability_zone"] = server["pinned_availability_zone"]
     if "accessIPv4" in server:
         changes["access_ip_v4"] = address(server, "accessIPv4", 4)
     if "accessIPv6" in server:

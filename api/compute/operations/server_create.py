@@ -45,6 +45,8 @@ class NewServer:
     requested_node: str | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
     hostname: str | None = None  # None: made from the name
+    ephemeral_gib: Sequence[int] = ()  # sizes of ephemeral disks; none: one, as large as the flavor says
+    swap_mib: int | None = None  # None: as the flavor says
     min_count: int = 1
     max_count: int = 1
 
@@ -112,6 +114,7 @@ def _resolve(session: Session, context: RequestContext, new: NewServer, now: dat
     wanted = server_references.flavor(session, new.flavor_id, context)
     source = server_references.image(session, new.image_id, context)
     server_references.check_fits(wanted, source)
+    server_references.check_local_disks(wanted, new.ephemeral_gib, new.swap_mib)
     server_references.check_zone(session, new.zone)
     server_references.check_node(session, new.requested_node)
     return _References(
@@ -172,8 +175,14 @@ def _row(
         "config_drive": new.config_drive, "properties": dict(new.metadata), "tags": list(new.tags),
         "availability_zone": new.zone, "scheduler_hints": dict(new.hints), "disk_config": new.disk_config,
         "access_ip_v4": new.access_ip_v4, "access_ip_v6": new.access_ip_v6, "reservation_id": reservation_id,
-        "launch_index": index, "created_at": now, "updated_at": now,
+        "local_disks": _local_disks(new), "launch_index": index, "created_at": now, "updated_at": now,
     }  # fmt: skip
+
+
+def _local_disks(new: NewServer) -> dict[str, Any] | None:
+    if not new.ephemeral_gib and new.swap_mib is None:
+        return None
+    return {"ephemeral_gib": list(new.ephemeral_gib), "swap_mib": new.swap_mib}
 
 
 def _hostname(new: NewServer, name: str, index: int, count: int) -> str:

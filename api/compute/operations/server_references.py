@@ -18,7 +18,7 @@ from common.db.models import Flavor, Image, ServerGroup
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.hardware import reading
 
-BOOTABLE_FORMATS = ("qcow2", "raw")
+BOOTABLE_FORMATS = ("qcow2", "raw", "iso")  # of an iso the guest gets a disk that begins with it
 DEFAULT_ZONE = "nova"
 _GIB = 1024**3
 
@@ -55,7 +55,7 @@ def image(session: Session, image_id: str, context: RequestContext) -> Image:
     if found.disk_format not in BOOTABLE_FORMATS:
         raise InvalidRequest(
             f"Image {image_id} is unacceptable: disk_format {found.disk_format} can't be booted, only "
-            f"{' and '.join(BOOTABLE_FORMATS)} can."
+            f"{', '.join(BOOTABLE_FORMATS)} can. An import (method glance-direct) converts it."
         )
     return found
 
@@ -90,6 +90,20 @@ def check_room(memory_mib: int, root_gib: int, source: Image) -> None:
         raise InvalidRequest(
             "Flavor's disk is smaller than the minimum size specified in image metadata. "
             f"Flavor disk is {has} bytes, minimum size is {source.min_disk * _GIB} bytes."
+        )
+
+
+def check_local_disks(wanted: Flavor, ephemeral_gib: Sequence[int], swap_mib: int | None) -> None:
+    """Raises InvalidRequest for more ephemeral or swap disk than the flavor has."""
+    if sum(ephemeral_gib) > wanted.ephemeral_gib:
+        raise InvalidRequest(
+            "Block Device Mapping is Invalid: Ephemeral disks requested are larger than the instance type allows. "
+            f"Requested are {sum(ephemeral_gib)} GiB, the flavor has {wanted.ephemeral_gib}."
+        )
+    if (swap_mib or 0) > wanted.swap_mib:
+        raise InvalidRequest(
+            "Block Device Mapping is Invalid: Swap drive requested is larger than instance type allows. "
+            f"Requested are {swap_mib} MiB, the flavor has {wanted.swap_mib}."
         )
 
 

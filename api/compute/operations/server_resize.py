@@ -12,7 +12,7 @@ from api.compute.operations.server_actions import begun, check_node
 from api.compute.operations.servers import check_not_locked
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, node_life, nodes, resizes, server_migrations
+from common.db import instances, node_life, nodes, resizes, server_migrations, volume_attachments
 from common.db.models import Instance
 from common.db.server_migrations import MigrationType
 from common.errors import Conflict, InvalidRequest, StateConflict
@@ -58,6 +58,8 @@ def migrate(services: Services, context: RequestContext, server_id: str, host: s
             raise InvalidRequest(
                 f"Server {instance.id} has an ephemeral disk, which stays on its node: it can't be migrated."
             )
+        if volume_attachments.of_instance(session, instance.id):
+            raise InvalidRequest(f"Server {instance.id} has volumes, which stay on its node: it can't be migrated.")
         params = {"requested_node": host} if host else {}
         return _begin(session, services, context, instance, Action.MIGRATE, dict(instance.flavor), params), None
 

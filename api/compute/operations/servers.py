@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, network_state, ports, server_groups, servers
-from common.db.models import Instance
+from common.db import instances, network_state, ports, server_groups, servers, volume_attachments
+from common.db.models import Instance, VolumeAttachment
 from common.db.paging import Page
 from common.db.ports import InstanceAddress
 from common.db.servers import Host, ServerFilter
@@ -27,6 +27,7 @@ class ServerPage:
     groups: Mapping[str, Sequence[str]]
     hosts: Mapping[str, Host]
     server_groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of one that is shown by itself
+    volumes: Mapping[str, Sequence[VolumeAttachment]] = field(default_factory=dict)
 
 
 def list_summary(services: Services, wanted: ServerFilter, page: Page) -> ServerPage:
@@ -35,7 +36,7 @@ def list_summary(services: Services, wanted: ServerFilter, page: Page) -> Server
 
 
 def list_detail(services: Services, wanted: ServerFilter, page: Page, *, whole: bool) -> ServerPage:
-    """Four statements, however many servers there are. whole: with hints and what was copied from the image."""
+    """Five statements, however many servers there are. whole: with hints and what was copied from the image."""
     with services.db.read() as session:
         return with_surroundings(session, servers.list_page(session, wanted, page, whole=whole))
 
@@ -44,6 +45,12 @@ def show(services: Services, context: RequestContext, server_id: str) -> ServerP
     """Raises NotFound."""
     with services.db.read() as session:
         return _alone(session, instances.get_visible(session, server_id, context))
+
+
+def check_there(services: Services, context: RequestContext, server_id: str) -> None:
+    """Raises NotFound, for a stranger's server too: to be asked before a request is refused for another reason."""
+    with services.db.read() as session:
+        instances.get_visible(session, server_id, context)
 
 
 def _alone(session: Session, instance: Instance) -> ServerPage:
@@ -61,15 +68,18 @@ def with_surroundings(session: Session, found: Sequence[Instance]) -> ServerPage
         addresses=ports.info_for_instances(session, ids) if ids else {},
         groups=servers.security_group_names(session, ids) if ids else {},
         hosts=servers.hosts(session, node_ids) if node_ids else {},
+        volumes=volume_attachments.of_instances(session, ids) if ids else {},
     )
 
 
 def update(services: Services, context: RequestContext, server_id: str, changes: Mapping[str, Any]) -> ServerPage:
-    """Write name, description, hostname, access addresses or disk_config. Raises NotFound."""
+    """Write name, description, hostname, access addresses, disk_config or zone. Raises NotFound, Conflict."""
 
     def work(session: Session) -> ServerPage:
         instance = servers.get_for_update(session, server_id, context)
         renamed = changes.get("hostname", instance.hostname) != instance.hostname
+        if "availability_zone" in changes:
+            _check_pin(session, instance, changes["availability_zone"])
         for key, value in changes.items():
             setattr(instance, key, value)
         instance.updated_at = services.clock.now()
@@ -81,6 +91,22 @@ def update(services: Services, context: RequestContext, server_id: str, changes:
         return _alone(session, instance)
 
     return services.db.run(work)
+
+
+def _check_pin(session: Session, instance: Instance, zone: str | None) -> None:
+    """A server is pinned to the zone where it is, or to none. Raises Conflict."""
+    if zone is None or zone == instance.availability_zone:
+        return
+    if instance.availability_zone is not None:
+        raise Conflict(
+            f"Server {instance.id} is pinned to availability zone {instance.availability_zone}: unpin it first (null)."
+        )
+    there = servers.hosts(session, [instance.node_id]).get(instance.node_id) if instance.node_id else None
+    if there is None or there.availability_zone != zone:
+        raise Conflict(
+            f"Server {instance.id} is in availability zone {there.availability_zone if there else 'none'}, and can't be "
+            f"pinned to {zone[:255]}."
+        )
 
 
 def edit(

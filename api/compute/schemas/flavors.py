@@ -37,6 +37,8 @@ _FLAVOR = {
 _REQUIRED = ("name", "ram", "vcpus", "disk")
 CREATE = obj({"flavor": obj(_FLAVOR, _REQUIRED)}, ("flavor",))
 CREATE_255 = obj({"flavor": obj({**_FLAVOR, "description": LONG_TEXT}, _REQUIRED)}, ("flavor",))
+_FLAVOR_2102 = {name: schema for name, schema in _FLAVOR.items() if name != "rxtx_factor"}
+CREATE_2102 = obj({"flavor": obj({**_FLAVOR_2102, "description": LONG_TEXT}, _REQUIRED)}, ("flavor",))
 UPDATE_255 = obj({"flavor": obj({"description": LONG_TEXT}, ("description",))}, ("flavor",))
 EXTRA_SPECS = obj({"extra_specs": _SPECS}, ("extra_specs",))
 EXTRA_SPEC: Schema = {**_SPECS, "minProperties": 1, "maxProperties": 1}

@@ -156,7 +156,10 @@ UPDATE = obj({"server": obj(_UPDATE)}, ("server",))
 _UPDATE_219 = {**_UPDATE, "description": TEXT}
 UPDATE_219 = obj({"server": obj(_UPDATE_219)}, ("server",))
 UPDATE_290 = obj({"server": obj({**_UPDATE_219, "hostname": HOSTNAME})}, ("server",))
-UPDATE_294 = obj({"server": obj({**_UPDATE_219, "hostname": FQDN})}, ("server",))
+_UPDATE_294 = {**_UPDATE_219, "hostname": FQDN}
+UPDATE_294 = obj({"server": obj(_UPDATE_294)}, ("server",))
+_ZONE: Schema = {"anyOf": [NAME, {"type": "null"}]}
+UPDATE_2104 = obj({"server": obj({**_UPDATE_294, "pinned_availability_zone": _ZONE})}, ("server",))
 
 SET_METADATA = obj({"metadata": METADATA}, ("metadata",))
 SET_METADATA_ITEM = obj({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))
@@ -250,4 +253,4 @@ INJECT_NETWORK = obj({"injectNetworkInfo": _NOTHING}, ("injectNetworkInfo",))
 ADD_GROUP = obj({"addSecurityGroup": obj({"name": NAME}, ("name",))}, ("addSecurityGroup",))
 REMOVE_GROUP = obj({"removeSecurityGroup": obj({"name": NAME}, ("name",))}, ("removeSecurityGroup",))
 
-CREATE_NEWEST = create(Microversion(2, 100))
+CREATE_NEWEST = create(Microversion(2, 104))

@@ -8,7 +8,12 @@ from api.compute.views import links
 from api.compute.views.fields import Body, Field, Reader, prune
 from common.db.models import Flavor
 
-FIELDS = (Field("description", since="2.55"), Field("extra_specs", since="2.61"))
+FIELDS = (
+    Field("description", since="2.55"),
+    Field("extra_specs", since="2.61"),
+    Field("OS-FLV-DISABLED:disabled", until="2.101"),
+    Field("rxtx_factor", until="2.101"),
+)
 
 
 def summary(row: Flavor, audience: Reader) -> Body:

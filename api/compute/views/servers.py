@@ -9,6 +9,7 @@ from typing import Any
 
 from api.compute.operations.servers import ServerPage
 from api.compute.views import links
+from api.compute.views import volume_attachments as volume_views
 from api.compute.views.fields import Body, Field, Reader, hidden, micros, prune, seconds
 from common.db.models import Instance
 from common.db.ports import InstanceAddress
@@ -141,7 +142,7 @@ def _newest(row: Instance, page: ServerPage, audience: Reader) -> Body:
         "OS-EXT-STS:task_state": row.task_state,
         "OS-EXT-STS:vm_state": row.vm_state,
         "OS-EXT-STS:power_state": row.power_state,
-        "os-extended-volumes:volumes_attached": [],
+        "os-extended-volumes:volumes_attached": volume_views.of_server(page.volumes.get(row.id, ()), audience),
         "OS-EXT-SRV-ATTR:hostname": row.hostname,
         **(_for_administrators(row, host, audience) if audience.is_admin else {}),
         "locked": row.locked,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.compute.views.fields import Body
 
-LOWEST, HIGHEST = "2.1", "2.100"
+LOWEST, HIGHEST = "2.1", "2.104"
 
 
 def version(base_url: str, *, alone: bool) -> Body:

@@ -38,6 +38,7 @@ def dry_run(services: Services, context: RequestContext, question: Question) -> 
     Raises InvalidRequest for an unknown flavor, image, zone or node.
     """
     now = services.clock.now()
+    used = policy.from_config(services.config.scheduler)
     with services.db.read() as session:
         flavor = server_references.flavor(session, question.flavor_id, context)
         image: dict[str, Any] = {}
@@ -50,10 +51,10 @@ def dry_run(services: Services, context: RequestContext, question: Question) -> 
         views = [from_row(row) for row in nodes.for_placement(session, None) if row.is_compute]
         wanted = server_references.flavor_copy(flavor)
         request = from_copies(wanted, image, availability_zone=question.zone, requested_node=question.node)
-        request = abilities.consider(session, request)
+        request = abilities.consider(session, request, used)
     found = []
     for _ in range(question.count):
-        decision = choose(request, views, now, _rng, policy.from_config(services.config.scheduler))
+        decision = choose(request, views, now, _rng, used)
         chosen = decision.candidates[0] if decision.candidates else None
         found.append(decision.reasoning(chosen.name if chosen else None))
         if chosen is None:

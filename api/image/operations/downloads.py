@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 
 from api.image.operations import stores
-from api.image.store import FileStream
-from api.request import Services
+from api.request import FileSpan, Services
 from common.context import RequestContext
 from common.db import images
 from common.db.images import ImageStatus
@@ -21,7 +20,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})\Z")
 class Download:
     """The bytes [start, end) of `size`; `partial` when the client asked for a range."""
 
-    stream: FileStream
+    stream: FileSpan
     start: int
     end: int
     size: int
@@ -47,7 +46,7 @@ def open_bytes(services: Services, image: Image, byte_range: str | None = None) 
     start, end = _parse_range(byte_range, size) if byte_range else (0, size)
     file = stores.holding(services, image).open(image.id, size)
     return Download(
-        FileStream(file, start, end),
+        FileSpan(file, start, end, to_end=end == size),
         start,
         end,
         size,

@@ -72,6 +72,9 @@ class Importer:
 def work(services: Services, worker: str) -> bool:
     """One import, to its end. False: there was none."""
     now = services.clock.now()
+    with services.db.read() as session:
+        if not image_tasks.is_due(session, now):
+            return False
     until = now + timedelta(seconds=IMAGE_IMPORT_LEASE_S)
     task = services.db.run(lambda session: image_tasks.take(session, worker, now, until))
     if task is None:

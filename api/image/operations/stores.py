@@ -5,6 +5,7 @@ A store is a folder that all API hosts share. Uploads and staged bytes are in `l
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from pathlib import Path
 
 from api.image.store import CHUNK_BYTES, ImageStore
 from api.request import Services
+from common import log
 from common.config import ImageConfig
 from common.db.models import Image
 from common.errors import ConfigError, ImageDamaged
 
+logger = logging.getLogger(__name__)
 LOCAL = "local"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
 
@@ -76,6 +79,10 @@ def holding(services: Services, image: Image) -> ImageStore:
 
 
 def remove_everywhere(services: Services, image_id: str) -> None:
-    """Readers that have the bytes open keep them until they are done."""
-    for store in stores_of(services).values():
-        store.remove(image_id)
+    """Readers that have the bytes open keep them until they are done. What a store that can't be written to keeps is
+    removed at the next start, since no image has it any more."""
+    for name, store in stores_of(services).items():
+        try:
+            store.remove(image_id)
+        except OSError as err:
+            log.event(logger, "image.not_removed", logging.ERROR, image_id=image_id, store=name, reason=str(err))

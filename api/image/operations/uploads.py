@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, BinaryIO, Protocol
@@ -33,6 +35,7 @@ from common.image_inspector import Inspector
 logger = logging.getLogger(__name__)
 INTERRUPTED = "The upload ended before all data had arrived; upload the data again."
 STALE_AFTER_S = 3600.0
+_HASHED_BEHIND = 4  # chunks
 KEPT_FOR_S = 24 * 3600.0  # staged bytes that nobody imports
 
 
@@ -108,19 +111,29 @@ def most_bytes(session: Session, services: Services, owner: str | None, more: Ma
 
 
 class Judge:
-    """Hashes bytes and looks into them while they pass; memory is bounded, however many there are."""
+    """Hashes bytes and looks into them while they pass; memory is bounded, however many there are.
+
+    The longer hash is made beside the rest, by a thread of its own: hashing is most of what an upload costs.
+    """
 
     def __init__(self, limits: ImageConfig) -> None:
         self._md5, self._sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha512")
+        self._open: deque[Future[None]] = deque()
         self._inspector = Inspector(max_virtual_bytes=limits.max_virtual_gib * 1024**3)
 
     def feed(self, chunk: bytes) -> None:
+        self._open.append(self._beside.submit(self._sha512.update, chunk))
         self._md5.update(chunk)
-        self._sha512.update(chunk)
         self._inspector.feed(chunk)
+        while len(self._open) > _HASHED_BEHIND:
+            self._open.popleft().result()
 
     def finish(self, disk_format: str) -> StoredBytes:
         """Raises ImageRefused when the bytes are not safely of this format."""
+        for each in self._open:
+            each.result()
+        self._beside.shutdown()
         found = self._inspector.finish(disk_format)
         return StoredBytes(found.size_bytes, found.virtual_size_bytes, self._md5.hexdigest(), self._sha512.hexdigest())
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.network import listing
+from sqlalchemy.orm import Session
+
+from api.network import listing, short_lists
 from api.network.resource import BOOLEAN, TEXT, as_boolean
-from api.network.views.agents import agent, l3_agent
+from api.network.views.agents import agent, dhcp_agent, l3_agent
 from api.request import ApiRequest, Reply
 from api.schema import Schema, obj, validate
 from common.db import network_agents
@@ -19,14 +21,7 @@ _FILTERS = ("id", "host", "agent_type", "binary", "alive", "admin_state_up", "to
 
 
 def index(request: ApiRequest) -> Reply:
-    asked = listing.parse(request, _FILTERS)
-    wanted = {name: {value.lower() for value in values} for name, values in asked.filters.items()}
-    items = [
-        item
-        for item in _agents(request, None)
-        if all(str(item[name]).lower() in values for name, values in wanted.items())
-    ]
-    return Reply({"agents": [listing.prune(item, asked.fields) for item in items]})
+    return short_lists.reply(request, _FILTERS, "agents", _agents(request, None))
 
 
 def show(request: ApiRequest, agent_id: str) -> Reply:
@@ -49,8 +44,15 @@ def update(request: ApiRequest, agent_id: str) -> Reply:
         )
     if "description" in asked:
         text = asked["description"] or ""
-        request.services.db.run(lambda session: network_agents.describe(session, agent_id, text))
+        request.services.db.run(lambda session: _describe(session, agent_id, text))
     return show(request, agent_id)
+
+
+def _describe(session: Session, agent_id: str, text: str) -> None:
+    node_id = network_agents.node_of(session, agent_id)
+    if node_id is None:
+        raise _not_found(agent_id)
+    network_agents.describe(session, node_id, text)
 
 
 def _not_found(agent_id: str) -> NotFound:
@@ -58,18 +60,17 @@ def _not_found(agent_id: str) -> NotFound:
 
 
 def _agents(request: ApiRequest, agent_id: str | None) -> list[dict[str, Any]]:
-    """Every node, and every gateway node once more as an L3 agent; or the one with this id."""
+    """Every node, once more as a DHCP agent and, if it is a gateway, as an L3 agent; or the agent with this id."""
     services = request.services
     now, down_after_s = services.clock.now(), services.config.scheduler.node_down_after_s
     with services.db.read() as session:
         rows = network_agents.list_(session)
     found = [agent(row, now, down_after_s) for row in rows]
+    found += [dhcp_agent(row, now, down_after_s) for row in rows]
     found += [l3_agent(row, now, down_after_s) for row in rows if row.is_gateway]
     return [each for each in found if agent_id in (None, each["id"])]
 
 
 def zones(request: ApiRequest) -> Reply:
-    asked = listing.parse(request, ("name", "resource", "state"))
     known = [{"name": "nova", "resource": kind, "state": "available"} for kind in ("network", "router")]
-    shown = [zone for zone in known if all(zone[name] in values for name, values in asked.filters.items())]
-    return Reply({"availability_zones": [listing.prune(dict(zone), asked.fields) for zone in shown]})
+    return short_lists.reply(request, ("name", "resource", "state"), "availability_zones", known)

@@ -98,7 +98,7 @@ def _rows(kind: RuleKind) -> list[Route]:
 
     return [
         row("GET", path, Rule.READER, _index_rules, "list"),
-        row("POST", path, Rule.MEMBER, _create_rule, "create"),
+        row("POST", path, Rule.ADMIN, _create_rule, "create"),
         row("GET", one, Rule.READER, _show_rule, "show"),
         row("PUT", one, Rule.MEMBER, _update_rule, "update"),
         row("DELETE", one, Rule.MEMBER, _delete_rule, "delete"),

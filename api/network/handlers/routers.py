@@ -23,7 +23,8 @@ def create(request: ApiRequest) -> Reply:
 
 
 def index(request: ApiRequest) -> Reply:
-    asked = listing.parse(request, {*COLUMNS, *FILTERS})
+    hidden = set() if request.context.is_admin else ROUTER.admin
+    asked = listing.parse(request, {*COLUMNS, *FILTERS} - hidden)
     found = operations.list_(request, asked.filters, asked.page)
     return listing.reply(request, asked, ROUTER.plural, [views.router(item, request.context) for item in found])
 

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from api.network.problems import check_revision, neutron_quota
 from api.request import ApiRequest
-from common.db import addresses, floating_ips, network_quota, networks, port_forwardings, port_lists
+from common.db import addresses, floating_ips, network_quota, networks, port_forwardings, port_lists, routers
 from common.db.addresses import RequestedAddress
 from common.db.filters import Filters
 from common.db.floating_ips import NewFloatingIp
-from common.db.models import FloatingIp, Port, PortForwarding
+from common.db.models import FloatingIp, Port, PortForwarding, Subnet
 from common.db.paging import Page
 
 
@@ -54,8 +54,9 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownF
 
 
 def _check_fixed(body: Mapping[str, Any]) -> None:
-    if body.get("fixed_ip_address") and not body.get("port_id"):
-        raise floating_ips.bad_request("fixed_ip_address cannot be specified without a port_id")
+    for name in ("fixed_ip_address", "router_id"):
+        if body.get(name) and not body.get("port_id"):
+            raise floating_ips.bad_request(f"{name} cannot be specified without a port_id")
 
 
 def _wanted(body: Mapping[str, Any]) -> RequestedAddress | None:
@@ -68,8 +69,9 @@ def _wanted(body: Mapping[str, Any]) -> RequestedAddress | None:
 def _associate(session: Session, request: ApiRequest, floating: FloatingIp, body: Mapping[str, Any]) -> None:
     port = held_port(session, request, floating, body["port_id"])
     fixed = body.get("fixed_ip_address")
-    now = request.services.clock.now()
-    floating_ips.associate(session, floating, port, addresses.canonical(fixed) if fixed else None, now)
+    now, router_id = request.services.clock.now(), body.get("router_id")
+    via = routers.get_visible(session, router_id, request.context, lock=True) if router_id else None
+    floating_ips.associate(session, floating, port, addresses.canonical(fixed) if fixed else None, now, via=via)
 
 
 def held_port(session: Session, request: ApiRequest, floating: FloatingIp, port_id: str) -> Port:
@@ -85,6 +87,11 @@ def held_port(session: Session, request: ApiRequest, floating: FloatingIp, port_
 def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownFloatingIp]:
     with request.services.db.read() as session:
         return _shown(session, floating_ips.list_(session, request.context, filters, page))
+
+
+def pools(request: ApiRequest) -> Sequence[Subnet]:
+    with request.services.db.read() as session:
+        return floating_ips.pools(session, request.context)
 
 
 def show(request: ApiRequest, floating_ip_id: str) -> ShownFloatingIp:

@@ -37,7 +37,10 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownN
     config, now = request.services.config, request.services.clock.now()
     limits = network_quota.defaults(config.quota)
     devices = physical_networks.devices(config.network.physical_networks)
-    wanted = [provider.applied(_new(body, config.network.mtu), body, devices) for body in bodies]
+    wanted = [
+        provider.applied(_new(body, provider.largest_mtu(body, devices, config.network.mtu)), body, devices)
+        for body in bodies
+    ]
 
     def work(session: Session) -> list[ShownNetwork]:
         made: list[Network] = []
@@ -46,7 +49,7 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownN
             policy = new.qos_policy_id or qos.default_of(session, new.project_id)
             made.append(networks.create(session, replace(new, qos_policy_id=policy), now, limits))
             security_groups.ensure_default(session, new.project_id, now)
-        return _shown(session, made, request.context)
+        return shown(session, made, request.context)
 
     with neutron_quota():
         return request.services.db.run(work)
@@ -80,15 +83,15 @@ def _mtu(asked: int | None, highest: int) -> int:
 
 def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownNetwork]:
     with request.services.db.read() as session:
-        return _shown(session, networks.list_(session, request.context, filters, page), request.context)
+        return shown(session, networks.list_(session, request.context, filters, page), request.context)
 
 
 def show(request: ApiRequest, network_id: str) -> ShownNetwork:
     with request.services.db.read() as session:
-        return _shown(session, [networks.get_visible(session, network_id, request.context)], request.context)[0]
+        return shown(session, [networks.get_visible(session, network_id, request.context)], request.context)[0]
 
 
-def _shown(session: Session, rows: Sequence[Network], context: RequestContext) -> list[ShownNetwork]:
+def shown(session: Session, rows: Sequence[Network], context: RequestContext) -> list[ShownNetwork]:
     subnets = networks.subnet_ids(session, [row.id for row in rows], context)
     shared = sharing.shared_among(session, [row.id for row in rows], context)
     return [ShownNetwork(row, subnets[row.id], row.id in shared) for row in rows]
@@ -97,8 +100,6 @@ def _shown(session: Session, rows: Sequence[Network], context: RequestContext) -
 def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> ShownNetwork:
     now = request.services.clock.now()
     values = {_COLUMNS.get(name, name): value for name, value in changes.items()}
-    if "mtu" in values:
-        values["mtu"] = _mtu(values["mtu"], request.services.config.network.mtu)
 
     def work(session: Session) -> ShownNetwork:
         network = networks.get_visible(session, network_id, request.context, lock=True)
@@ -115,10 +116,14 @@ def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> Sho
                 f"gateway ports.",
                 neutron_type="ExternalNetworkInUse",
             )
+        if "mtu" in values:
+            on_wire = {"provider:physical_network": network.physical_network, "cumulet:nat": network.nat}
+            most = provider.largest_mtu(on_wire, {}, request.services.config.network.mtu)
+            values["mtu"] = _mtu(values["mtu"], most)
         after = values.get("qos_policy_id", network.qos_policy_id)
         qos.check_change(session, request.context, network.qos_policy_id, after)
         networks.update(session, network, values, now)
-        return _shown(session, [network], request.context)[0]
+        return shown(session, [network], request.context)[0]
 
     return request.services.db.run(work)
 

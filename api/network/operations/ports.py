@@ -38,7 +38,11 @@ from common.ids import new_id
 #: what only the network's owner may say about a port in it
 _NETWORK_OWNERS = ("mac_address", "port_security_enabled", "allowed_address_pairs")
 _ROUTED_OWNERS = (INTERFACE_OWNER, GATEWAY_OWNER, FLOATING_OWNER)
-_COLUMNS = {"binding:vnic_type": "vnic_type", "binding:profile": "binding_profile"}
+_COLUMNS = {
+    "binding:vnic_type": "vnic_type",
+    "binding:profile": "binding_profile",
+    "binding:host_id": "binding_host",
+}
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ def _new(session: Session, context: RequestContext, body: Mapping[str, Any], por
         dns_domain=body.get("dns_domain", ""),
         extra_dhcp_opts=tuple(dhcp_options.merged([], body.get("extra_dhcp_opts") or [])),
         qos_policy_id=body.get("qos_policy_id"),
+        binding_host=body.get("binding:host_id") or "",
     )
 
 
@@ -219,15 +224,19 @@ def update(request: ApiRequest, port_id: str, changes: dict[str, Any]) -> ShownP
 
 
 def _check_service_port(port: Port, changes: Mapping[str, Any]) -> None:
-    """The DHCP port and held ones are the cloud's: tenants may rename them, no more."""
-    if not set(changes) - {"name", "description"}:
+    """The DHCP port and held ones are the cloud's: tenants may rename them, and switch off DHCP and interfaces."""
+    free = {"name", "description"}
+    if port.device_owner in (network_state.DHCP_OWNER, INTERFACE_OWNER):
+        free.add("admin_state_up")
+    if port.device_owner == INTERFACE_OWNER:
+        free.add("fixed_ips")
+    if not set(changes) - free:
         return
     if port.device_owner == network_state.DHCP_OWNER:
         raise service_port(port.id)
     if port.device_owner == ports.HELD_OWNER:
         raise held_port(port.id)
-    free = {"name", "description"} | ({"fixed_ips"} if port.device_owner == INTERFACE_OWNER else set())
-    if port.device_owner in _ROUTED_OWNERS and set(changes) - free:
+    if port.device_owner in _ROUTED_OWNERS:
         raise service_port(port.id, port.device_owner)
 
 
@@ -288,6 +297,8 @@ def _values(port: Port, changes: Mapping[str, Any], mac_prefix: str) -> dict[str
         values["extra_dhcp_opts"] = dhcp_options.merged(port.extra_dhcp_opts, values["extra_dhcp_opts"] or [])
     if "binding_profile" in values:
         values["binding_profile"] = values["binding_profile"] or {}
+    if "binding_host" in values:
+        values["binding_host"] = values["binding_host"] or ""
     if "allowed_address_pairs" in values:
         values["allowed_address_pairs"] = _pairs(values["allowed_address_pairs"] or [])
     pairs = values.get("allowed_address_pairs", port.allowed_address_pairs)

@@ -11,6 +11,7 @@ from common.db import networks
 from common.db.networks import NewNetwork
 
 UNTAGGED = 0
+TUNNEL_HEADER = 50  # bytes of VXLAN over IPv4
 
 
 def applied(new: NewNetwork, body: Mapping[str, Any], devices: Mapping[str, str]) -> NewNetwork:
@@ -43,10 +44,15 @@ def applied(new: NewNetwork, body: Mapping[str, Any], devices: Mapping[str, str]
     )
 
 
+def largest_mtu(body: Mapping[str, Any], devices: Mapping[str, str], tunnelled: int) -> int:
+    """Of the network that a body describes. On a wire there is no tunnel's header to carry beside the packets."""
+    physical = body.get("provider:physical_network")
+    nat = body.get("cumulet:nat", devices.get(physical or "", "") == "")
+    return tunnelled if physical is None or nat else tunnelled + TUNNEL_HEADER
+
+
 def _check_tag(number: int | None) -> None:
-    if number is None:
-        raise invalid("segmentation_id required for VLAN provider network.")
-    if not 1 <= number <= 4094:
+    if number is not None and not 1 <= number <= 4094:
         raise invalid(f"segmentation_id {number} out of range (1 through 4094).")
 
 

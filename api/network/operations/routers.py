@@ -9,19 +9,22 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.network.operations import route_plan
-from api.network.problems import check_revision, neutron_quota, not_allowed
+from api.network.problems import check_revision, invalid, neutron_quota, not_allowed
 from api.request import ApiRequest
 from common.context import RequestContext
-from common.db import addresses, network_quota, networks, port_lists, ports, routers, subnets
+from common.db import addresses, network_quota, networks, port_lists, ports, router_flavors, routers, subnets
 from common.db.addresses import RequestedAddress
 from common.db.filters import Filters
 from common.db.models import IpAllocation, Port, Router
 from common.db.paging import Page
+from common.db.router_flavors import Flags
 from common.db.routers import Gateway, NewRouter, PortAsk
-from common.errors import Conflict, InvalidRequest
+from common.errors import Conflict
 
 #: what of the gateway only administrators may say
 _ADMIN_GATEWAY = ("enable_snat", "external_fixed_ips")
+#: kept and shown to administrators: any router is on one gateway node, and another takes it when that one fails
+_FLAGS = ("ha", "distributed")
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,6 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownR
     """All or none."""
     config, now = request.services.config, request.services.clock.now()
     limits = network_quota.defaults(config.quota)
-    for body in bodies:
-        _check_supported(body)
 
     def work(session: Session) -> list[ShownRouter]:
         made = []
@@ -54,6 +55,8 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownR
                 name=body.get("name", ""),
                 description=body.get("description", ""),
                 admin_state_up=body.get("admin_state_up", True),
+                flavor_id=body.get("flavor_id"),
+                flags=_flags(session, body),
             )
             router = routers.create(session, new, now, limits)
             gateway = _gateway(session, request.context, body.get("external_gateway_info"), "create_router")
@@ -66,14 +69,15 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownR
         return request.services.db.run(work)
 
 
-def _check_supported(body: Mapping[str, Any]) -> None:
-    for name in ("ha", "distributed"):
-        if body.get(name):
-            raise InvalidRequest(
-                f"Routers with {name}=True are not there: a router is on one gateway node, and another one takes it "
-                f"over when that fails.",
-                neutron_type="InvalidInput",
-            )
+def _flags(session: Session, body: Mapping[str, Any]) -> Flags:
+    """What the body or the flavor that it names says of the router."""
+    flavor_id = body.get("flavor_id")
+    said = {name: body[name] for name in _FLAGS if name in body}
+    if flavor_id is None:
+        return Flags(**said)
+    if said:
+        raise invalid(f"A router with a flavor can't be given {', '.join(sorted(said))}, too: the flavor says it.")
+    return router_flavors.flags_of(session, flavor_id)
 
 
 def _gateway(session: Session, context: RequestContext, info: Mapping[str, Any] | None, verb: str) -> Gateway | None:
@@ -119,14 +123,15 @@ def _shown(session: Session, rows: Sequence[Router]) -> list[ShownRouter]:
 
 
 def update(request: ApiRequest, router_id: str, changes: dict[str, Any]) -> ShownRouter:
-    _check_supported(changes)
-
     def change(session: Session, router: Router) -> None:
         now = request.services.clock.now()
+        said = [name for name in _FLAGS if name in changes]
+        if router.flavor_id is not None and said:
+            raise invalid(f"Router {router_id} has a flavor, which says {' and '.join(said)}.")
         if "external_gateway_info" in changes:
             _update_gateway(session, request, router, changes["external_gateway_info"])
         values: dict[str, Any] = {
-            key: changes[key] for key in ("name", "description", "admin_state_up") if key in changes
+            key: changes[key] for key in ("name", "description", "admin_state_up", *_FLAGS) if key in changes
         }
         if "routes" in changes:
             values["routes"] = _checked(session, router, route_plan.parse(changes["routes"]))

@@ -42,7 +42,7 @@ def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownT
 
 def _create(session: Session, request: ApiRequest, body: dict[str, Any], limits: Mapping[str, int]) -> Trunk:
     quotas.take(session, body["project_id"], {"trunk": 1}, limits)
-    carried = _asked(body.get("sub_ports") or [])
+    carried = _asked(session, request, body.get("sub_ports") or [])
     parent = port_lists.get_visible(session, body["port_id"], request.context, lock=True)
     trunks.check_free(session, [parent.id])
     if parent.binding_node_id is not None:
@@ -68,11 +68,14 @@ def _create(session: Session, request: ApiRequest, body: dict[str, Any], limits:
     return trunk
 
 
-def _asked(sub_ports: Sequence[Mapping[str, Any]]) -> list[Carried]:
-    """Raises InvalidRequest for ids out of range or named twice."""
+def _asked(session: Session, request: ApiRequest, sub_ports: Sequence[Mapping[str, Any]]) -> list[Carried]:
+    """Raises InvalidRequest for ids out of range or named twice, NotFound for a port whose network's id is to be taken."""
     found: list[Carried] = []
     for each in sub_ports:
         kind, number = each.get("segmentation_type"), each.get("segmentation_id")
+        if kind == "inherit":
+            number = _inherited(session, request, each["port_id"])
+            kind = "vlan"
         if kind is None or number is None:
             raise invalid("Invalid subport details: missing segmentation_type or segmentation_id.")
         if kind != "vlan":
@@ -86,6 +89,18 @@ def _asked(sub_ports: Sequence[Mapping[str, Any]]) -> list[Carried]:
                 "The request names a subport or a segmentation_id twice.", neutron_type="DuplicateSubPort"
             )
     return found
+
+
+def _inherited(session: Session, request: ApiRequest, port_id: str) -> int:
+    """The VLAN id that a port's network has."""
+    port = port_lists.get_visible(session, port_id, request.context)
+    network = networks.hold(session, port.network_id)
+    if network.network_type != "vlan" or not network.vlan_id:
+        raise invalid(
+            f"Invalid segmentation_type 'inherit' of subport {port_id}: network {network.id} is no VLAN but "
+            f"{network.network_type}."
+        )
+    return network.vlan_id
 
 
 def _carry(session: Session, request: ApiRequest, trunk: Trunk, parent: Port, carried: Sequence[Carried]) -> None:
@@ -149,7 +164,7 @@ def add_subports(request: ApiRequest, trunk_id: str, sub_ports: Sequence[Mapping
     def work(session: Session) -> ShownTrunk:
         trunk = _enabled(session, request, trunk_id)
         parent = port_lists.get_visible(session, trunk.port_id, request.context)
-        _carry(session, request, trunk, parent, _asked(sub_ports))
+        _carry(session, request, trunk, parent, _asked(session, request, sub_ports))
         shareable.change(session, request, trunk, {})
         return _shown(session, [trunk])[0]
 

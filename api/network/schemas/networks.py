@@ -60,3 +60,4 @@ NETWORK = Resource(
         }
     ),
 )
+AGENT_NETWORK: Schema = obj({"network_id": UUID}, ("network_id",))

@@ -55,6 +55,7 @@ _COMMON: dict[str, Schema] = {
             {"type": "null"},
         ]
     },
+    "binding:host_id": {"anyOf": [TEXT, {"type": "null"}]},
     "binding:vnic_type": {"enum": ["normal"]},
     "binding:profile": {"anyOf": [{"type": "object", "maxProperties": 0, "properties": {}}, {"type": "null"}]},
     "dns_name": {"type": "string", "maxLength": 63, "pattern": r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)?\Z"},
@@ -77,7 +78,6 @@ PORT = Resource(
             "tags",
             "tenant_id",
             "project_id",
-            "binding:host_id",
             "binding:vif_type",
             "binding:vif_details",
             "dns_assignment",

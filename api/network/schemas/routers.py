@@ -49,7 +49,7 @@ ROUTER = Resource(
             **_COMMON,
             "project_id": PROJECT,
             "tenant_id": PROJECT,
-            "flavor_id": _OR_NULL,
+            "flavor_id": {"anyOf": [UUID, _OR_NULL]},
             "availability_zone_hints": {"type": "array", "maxItems": 10, "items": NAME},
         }
     ),
@@ -67,6 +67,7 @@ _DNS_DOMAIN: Schema = {"type": "string", "maxLength": 255, "pattern": r"^([A-Za-
 _ASSOCIATION: dict[str, Schema] = {
     "port_id": {"anyOf": [UUID, _OR_NULL]},
     "fixed_ip_address": {"anyOf": [IP, _OR_NULL]},
+    "router_id": {"anyOf": [UUID, _OR_NULL]},
     "description": TEXT,
 }
 FLOATING_IP = Resource(
@@ -86,7 +87,7 @@ FLOATING_IP = Resource(
         ("floating_network_id",),
     ),
     schema_update=obj(_ASSOCIATION),
-    server_owned=_OWNED | {"router_id", "port_details", "port_forwardings"},
+    server_owned=_OWNED | {"port_details", "port_forwardings"},
     admin=frozenset({"floating_ip_address"}),
 )
 

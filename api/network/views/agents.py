@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from common.db.network_agents import NetworkAgent, l3_agent_id
+from common.db.network_agents import NetworkAgent, dhcp_agent_id, l3_agent_id
 
 
 def agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str, Any]:
@@ -42,6 +42,17 @@ def l3_agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str,
         "topic": "l3_agent",
         "availability_zone": "nova",
         "configurations": {"agent_mode": "legacy", **body["configurations"]},
+    }
+
+
+def dhcp_agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str, Any]:
+    """A node, as what answers DHCP in its networks."""
+    return agent(row, now, down_after_s) | {
+        "id": dhcp_agent_id(row.id),
+        "agent_type": "DHCP agent",
+        "binary": "neutron-dhcp-agent",
+        "topic": "dhcp_agent",
+        "availability_zone": "nova",
     }
 
 

@@ -47,7 +47,7 @@ def port(item: ShownPort, context: RequestContext, dns_domain: str) -> dict[str,
         body["trunk_details"] = _trunk(item.trunk)
     if context.is_admin:
         body |= {
-            "binding:host_id": item.node_name,
+            "binding:host_id": item.node_name or row.binding_host,
             "binding:vif_type": "bridge" if item.node_name else "unbound",
             "binding:vif_details": {"port_filter": True} if item.node_name else {},
             "binding:profile": row.binding_profile,

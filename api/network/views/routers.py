@@ -23,7 +23,7 @@ def router(item: ShownRouter, context: RequestContext) -> dict[str, Any]:
         "status": row.status,
         "external_gateway_info": _gateway(item),
         "routes": list(row.routes),
-        "flavor_id": None,
+        "flavor_id": row.flavor_id,
         "availability_zone_hints": [],
         "availability_zones": ["nova"] if row.node_id else [],
         "tags": [],
@@ -32,7 +32,7 @@ def router(item: ShownRouter, context: RequestContext) -> dict[str, Any]:
         "revision_number": row.revision_number,
     }
     if context.is_admin:
-        body |= {"ha": False, "distributed": False}
+        body |= {"ha": row.ha, "distributed": row.distributed}
     return body
 
 

@@ -14,9 +14,11 @@ from api.request import ApiRequest, Reply
 from common.db.providers import Amounts, ProviderQuery, ResourceClass
 from common.errors import InvalidRequest
 
-_GROUP = re.compile(r"(resources|required|in_tree)([1-9][0-9]*|[a-zA-Z0-9_-]{1,64})?\Z")
+_GROUP = re.compile(r"(resources|required|in_tree|member_of)([1-9][0-9]*|[a-zA-Z0-9_-]{1,64})?\Z")
 _SINCE = {"resources": Microversion(1, 10), "limit": Microversion(1, 16), "required": Microversion(1, 17),
-          "group_policy": Microversion(1, 25), "in_tree": Microversion(1, 31)}  # fmt: skip
+          "member_of": Microversion(1, 21),
+          "group_policy": Microversion(1, 25), "in_tree": Microversion(1, 31), "root_required": Microversion(1, 35),
+          "same_subtree": Microversion(1, 36)}  # fmt: skip
 _GROUPS_SINCE = Microversion(1, 25)
 
 
@@ -30,11 +32,20 @@ def index(request: ApiRequest) -> Reply:
     policy = request.arg("group_policy")
     if len(numbered) > 1 and policy not in ("none", "isolate"):
         raise InvalidRequest('The "group_policy" parameter is required (none or isolate) with more than one group.')
-    any_of, forbidden = query.required(request, [v for name in _of(request, "required") for v in request.query[name]])
+    roots = request.query.get("root_required", [])  # a node is its own root
+    any_of, forbidden = query.required(
+        request, [v for name in _of(request, "required") for v in request.query[name]] + roots
+    )
+    in_one_of, in_none_of = query.member_of(
+        request, [v for name in _of(request, "member_of") for v in request.query[name]]
+    )
     trees = {value for name in _of(request, "in_tree") for value in request.query[name]}
     limit = _limit(request)
     apart = (len(numbered) > 1 and policy == "isolate") or len(trees) > 1
-    wanted = ProviderQuery(id=next(iter(trees), None), free=_amounts(total), any_of=any_of, forbidden=forbidden)
+    wanted = ProviderQuery(
+        id=next(iter(trees), None), free=_amounts(total), any_of=any_of, forbidden=forbidden, in_one_of=in_one_of,
+        in_none_of=in_none_of,
+    )  # fmt: skip
     found = [] if apart else providers.find(request.services, wanted)
     return reply(request, views.candidates(found[:limit], dict(total), suffixes, request.version))
 

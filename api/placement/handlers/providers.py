@@ -13,7 +13,9 @@ from api.schema import validate
 from common.db.providers import ProviderQuery, ResourceClass
 from common.errors import NotFound
 
-_FILTERS = (("name", "1.0"), ("uuid", "1.0"), ("resources", "1.4"), ("in_tree", "1.14"), ("required", "1.18"))
+_FILTERS = (
+    ("name", "1.0"), ("uuid", "1.0"), ("member_of", "1.3"), ("resources", "1.4"), ("in_tree", "1.14"), ("required", "1.18"),
+)  # fmt: skip
 
 
 def index(request: ApiRequest) -> Reply:
@@ -23,9 +25,10 @@ def index(request: ApiRequest) -> Reply:
         return reply(request, {"resource_providers": []})
     resources = request.arg("resources")
     any_of, forbidden = query.required(request, request.query.get("required", []))
+    in_one_of, in_none_of = query.member_of(request, request.query.get("member_of", []))
     wanted = ProviderQuery(
         id=asked or tree, name=request.arg("name"), free=query.amounts(resources) if resources is not None else None,
-        any_of=any_of, forbidden=forbidden,
+        any_of=any_of, forbidden=forbidden, in_one_of=in_one_of, in_none_of=in_none_of,
     )  # fmt: skip
     found = providers.find(request.services, wanted)
     path = request.path.partition("/resource_providers")[0]
@@ -64,6 +67,10 @@ def set_inventory(request: ApiRequest, provider_id: str, resource_class: str) ->
     generation = request.body["resource_provider_generation"]
     found = providers.offer(request.services, provider_id, generation, {resource: fields})
     return reply(request, views.inventory(found, resource))
+
+
+def aggregates(request: ApiRequest, provider_id: str) -> Reply:
+    return reply(request, views.aggregates(providers.show(request.services, provider_id), request.version))
 
 
 def usages(request: ApiRequest, provider_id: str) -> Reply:

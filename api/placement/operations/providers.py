@@ -65,6 +65,8 @@ def _terms(provider: Provider, resource: ResourceClass, fields: Mapping[str, flo
                 f"The {name} of {resource} is {value}: it comes from the node {provider.name}, which reports what it has. "
                 "Only allocation_ratio and reserved can be set."
             )
+    if fields.get("allocation_ratio", stock.ratio) != stock.ratio and not providers.has_ratio(resource):
+        raise InvalidRequest(f"The allocation_ratio of {resource} is 1: each is one server's alone.")
     reserved = int(fields.get("reserved", stock.reserved))
     if reserved and not providers.has_reserve(resource):
         raise InvalidRequest(f"Nothing of {resource} can be reserved; lower its allocation_ratio instead.")

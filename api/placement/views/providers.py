@@ -8,7 +8,7 @@ from api.microversion import Microversion
 from common.db.providers import Claim, Provider, ResourceClass, Stock
 
 Body = dict[str, Any]
-_LINKS = (("", None), ("inventories", None), ("usages", None), ("traits", Microversion(1, 6)),
+_LINKS = (("", None), ("inventories", None), ("usages", None), ("aggregates", Microversion(1, 1)), ("traits", Microversion(1, 6)),
           ("allocations", Microversion(1, 11)))  # fmt: skip
 NESTED = Microversion(1, 14)
 CONSUMER_GENERATIONS = Microversion(1, 28)
@@ -27,6 +27,11 @@ def provider(found: Provider, version: Microversion, path: str) -> Body:
     if version >= NESTED:
         body |= {"root_provider_uuid": found.id, "parent_provider_uuid": None}
     return body
+
+
+def aggregates(found: Provider, version: Microversion) -> Body:
+    body: Body = {"aggregates": sorted(found.aggregates)}
+    return body | ({"resource_provider_generation": found.generation} if version >= Microversion(1, 19) else {})
 
 
 def stock(found: Stock) -> Body:

@@ -12,4 +12,7 @@ def defaults(config: QuotaConfig) -> dict[str, int]:
         "snapshots": config.snapshots,
         "gigabytes": config.gigabytes,
         "per_volume_gigabytes": config.volume_gigabytes,
+        "groups": config.volume_groups,
+        "backups": config.backups,
+        "backup_gigabytes": config.backup_gigabytes,
     }

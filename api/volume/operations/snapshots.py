@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api.request import Services
 from api.volume.operations.volume_create import take_quota
 from common.context import RequestContext
-from common.db import paging, volume_snapshots, volumes
+from common.db import paging, volume_quota, volume_snapshots, volumes
 from common.db.models import Operation, VolumeSnapshot
 from common.db.volume_snapshots import SnapshotFilter
 from common.errors import InvalidRequest, NotFound
@@ -74,7 +74,8 @@ def create_in(
             f"Invalid volume: Volume {volume.id} status must be {' or '.join(sorted(allowed))}, but current status is:"
             f" {volume.status}."
         )
-    take_quota(session, volume.project_id, {"snapshots": 1, "gigabytes": volume.size_gib}, services)
+    amounts = volume_quota.with_type({"snapshots": 1, "gigabytes": volume.size_gib}, volume.volume_type_id)
+    take_quota(session, volume.project_id, amounts, services)
     snapshot_id = new_id()
     row = {
         "id": snapshot_id, "volume_id": volume.id, "project_id": volume.project_id, "user_id": context.user_id,

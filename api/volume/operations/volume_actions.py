@@ -12,7 +12,7 @@ from api.request import Services
 from api.volume.operations.volume_create import take_quota
 from api.volume.operations.volumes import edit
 from common.context import RequestContext
-from common.db import images, volume_attachments, volume_snapshots, volumes
+from common.db import images, volume_attachments, volume_quota, volume_snapshots, volumes
 from common.db.images import ImageStatus, Visibility
 from common.db.models import Image, Volume
 from common.errors import Forbidden, InvalidRequest, NotFound
@@ -37,7 +37,8 @@ def extend(services: Services, context: RequestContext, volume_id: str, size_gib
             raise InvalidRequest(
                 f"Invalid volume: Volume {volume.id} status must be available to extend, but current status is: in-use."
             )
-        take_quota(session, volume.project_id, {"gigabytes": size_gib - volume.size_gib}, services, size_gib)
+        more = volume_quota.with_type({"gigabytes": size_gib - volume.size_gib}, volume.volume_type_id)
+        take_quota(session, volume.project_id, more, services, size_gib)
         now = services.clock.now()
         return volumes.begin(session, volume, VolumeAction.EXTEND, context, now, {"size_gib": size_gib}).id
 

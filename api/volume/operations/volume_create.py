@@ -9,15 +9,16 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.request import Services
-from api.volume.operations import quota_defaults
+from api.volume.operations import quota_defaults, type_of_volume
 from api.volume.operations.volumes import VolumePage, of_rows
 from common.context import RequestContext
-from common.db import images, quotas, volume_snapshots, volumes
+from common.db import images, quotas, volume_quota, volume_snapshots, volumes
 from common.db import services as service_rows
 from common.db.images import ImageStatus
 from common.db.models import Image
 from common.errors import InvalidRequest, NotFound, QuotaExceeded
 from common.ids import new_id
+from common.volume_capabilities import asks_for
 from common.volume_states import COPYABLE, SnapshotStatus
 
 DEFAULT_ZONE = "nova"
@@ -64,20 +65,28 @@ def create(services: Services, context: RequestContext, wanted: NewVolume) -> Vo
 
 
 def create_in(
-    session: Session, services: Services, context: RequestContext, wanted: NewVolume
+    session: Session, services: Services, context: RequestContext, wanted: NewVolume, *, filling: bool = False
 ) -> tuple[str, VolumePage]:
-    """As `create`, in the caller's transaction; the operation's id, for a hint after the commit."""
+    """As `create`, in the caller's transaction; the operation's id, for a hint after the commit.
+
+    filling: the volume is one of those that a group is made with.
+    """
     now = services.clock.now()
     source = _source(session, context, wanted)
     size_gib = _size(wanted, source)
-    zone = _zone(session, wanted)
-    volume_id, project_id = new_id(), _project(context)
-    take_quota(session, project_id, {"volumes": 1, "gigabytes": size_gib}, services, size_gib)
+    zone = zone_of(session, wanted.availability_zone)
+    volume_id, project_id = new_id(), project_of(context)
+    kind = type_of_volume.choose(session, context, wanted.volume_type, source.row.get("volume_type_id"))
+    amounts = volume_quota.with_type({"volumes": 1, "gigabytes": size_gib}, kind.id)
+    take_quota(session, project_id, amounts, services, size_gib)
+    if wanted.group_id is not None:
+        type_of_volume.check_group(session, context, wanted.group_id, kind.id, filling=filling)
     row = {
         "id": volume_id, "project_id": project_id, "user_id": context.user_id, "name": wanted.name,
         "description": wanted.description, "size_gib": size_gib, "availability_zone": zone,
-        "multiattach": wanted.multiattach, "properties": dict(wanted.properties), "group_id": wanted.group_id,
-        "scheduler_hints": dict(wanted.hints), **source.row,
+        "multiattach": wanted.multiattach or asks_for(kind.extra_specs, "multiattach"),
+        "properties": dict(wanted.properties), "group_id": wanted.group_id,
+        "scheduler_hints": dict(wanted.hints), **source.row, "volume_type_id": kind.id,
     }  # fmt: skip
     operation_id = volumes.create(session, row, context, now, dict(source.params))
     return operation_id, of_rows(session, [volumes.get(session, volume_id)])
@@ -94,19 +103,19 @@ def take_quota(
             f"Requested volume size {volume_gib}G is larger than maximum allowed limit {largest}G.", http_status=400
         )
     try:
-        quotas.take(session, project_id, amounts, limits)
+        quotas.take(session, project_id, amounts, volume_quota.with_default_limits(amounts, limits))
     except QuotaExceeded as err:
         raise QuotaExceeded(err.message, detail=err.detail, **{**err.facts, "http_status": 413}) from err
 
 
-def _project(context: RequestContext) -> str:
+def project_of(context: RequestContext) -> str:
     if context.project_id is None:
         raise InvalidRequest("A volume needs a project: use a token that is scoped to one.")
     return context.project_id
 
 
-def _zone(session: Session, wanted: NewVolume) -> str:
-    zone = wanted.availability_zone
+def zone_of(session: Session, zone: str | None) -> str:
+    """Raises InvalidRequest for one that isn't there."""
     if zone is not None and zone != DEFAULT_ZONE and zone not in service_rows.zone_names(session):
         raise InvalidRequest(f"Invalid input received: Availability zone '{zone[:80]}' is invalid.")
     return zone or DEFAULT_ZONE

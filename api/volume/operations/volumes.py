@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.request import Services
 from common.context import RequestContext
-from common.db import paging, volume_attachments, volumes
+from common.db import paging, volume_attachments, volume_types, volumes
 from common.db.models import Volume, VolumeAttachment
 from common.db.volumes import VolumeFilter
 from common.errors import InvalidRequest, NotFound
@@ -27,7 +27,11 @@ class VolumePage:
 
 
 def of_rows(session: Session, found: Sequence[Volume]) -> VolumePage:
-    return VolumePage(found, volume_attachments.of_volumes(session, [row.id for row in found]))
+    return VolumePage(
+        found,
+        volume_attachments.of_volumes(session, [row.id for row in found]),
+        volume_types.names(session, [row.volume_type_id for row in found]),
+    )
 
 
 def list_page(services: Services, wanted: VolumeFilter, page: paging.Page) -> VolumePage:

@@ -13,6 +13,7 @@ from common.db.models.compute import (
     ServerMigration,
     Service,
 )
+from common.db.models.console import ConsoleToken
 from common.db.models.delegation import Trust
 from common.db.models.endpoint_filter import EndpointGroup, EndpointGroupProject, EndpointProject
 from common.db.models.federation import (
@@ -57,6 +58,15 @@ from common.db.models.network import (
     SecurityGroupRule,
     Subnet,
 )
+from common.db.models.network_admin import (
+    AutoTopology,
+    DhcpNode,
+    FlavorProfile,
+    RouterFlavor,
+    SegmentRange,
+    ServiceProfile,
+)
+from common.db.models.network_metering import MeteringLabel, MeteringRule
 from common.db.models.network_shared import (
     AddressGroup,
     AddressScope,
@@ -72,6 +82,15 @@ from common.db.models.network_shared import (
 from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
 from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
+from common.db.models.volume_groups import VolumeGroup, VolumeGroupSnapshot, VolumeGroupType
+from common.db.models.volume_records import VolumeBackup, VolumeMessage, VolumeServiceState, VolumeTransfer
+from common.db.models.volume_types import (
+    DefaultVolumeType,
+    VolumeQosSpecs,
+    VolumeType,
+    VolumeTypeAccess,
+    VolumeTypeEncryption,
+)
 
 __all__ = [
     "AccessRule",
@@ -82,8 +101,12 @@ __all__ = [
     "Allocation",
     "ApplicationCredential",
     "Assignment",
+    "AutoTopology",
+    "ConsoleToken",
     "Credential",
     "DefaultGroupRule",
+    "DefaultVolumeType",
+    "DhcpNode",
     "Domain",
     "Endpoint",
     "EndpointGroup",
@@ -93,6 +116,7 @@ __all__ = [
     "FederationProtocol",
     "Flavor",
     "FlavorAccess",
+    "FlavorProfile",
     "FloatingIp",
     "Group",
     "GroupMember",
@@ -109,6 +133,8 @@ __all__ = [
     "LoginFailure",
     "MetadefItem",
     "MetadefNamespace",
+    "MeteringLabel",
+    "MeteringRule",
     "Network",
     "NetworkTag",
     "Node",
@@ -136,12 +162,15 @@ __all__ = [
     "RevokedToken",
     "Role",
     "Router",
+    "RouterFlavor",
     "SecurityGroup",
     "SecurityGroupRule",
+    "SegmentRange",
     "ServerGroup",
     "ServerGroupMember",
     "ServerMigration",
     "Service",
+    "ServiceProfile",
     "ServiceProvider",
     "Subnet",
     "SubnetPool",
@@ -151,5 +180,16 @@ __all__ = [
     "User",
     "Volume",
     "VolumeAttachment",
+    "VolumeBackup",
+    "VolumeGroup",
+    "VolumeGroupSnapshot",
+    "VolumeGroupType",
+    "VolumeMessage",
+    "VolumeQosSpecs",
+    "VolumeServiceState",
     "VolumeSnapshot",
+    "VolumeTransfer",
+    "VolumeType",
+    "VolumeTypeAccess",
+    "VolumeTypeEncryption",
 ]

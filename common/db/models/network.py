@@ -80,6 +80,9 @@ class Port(Base):
     device_tag: Mapped[str] = mapped_column(sa.String(60), default="", server_default="")  # of the server's device
     binding_node_id: Mapped[str | None] = mapped_column(sa.ForeignKey("nodes.id"), index=True)
     binding_epoch: Mapped[int] = mapped_column(default=0)
+    binding_host: Mapped[str] = mapped_column(
+        Name, default="", server_default=""
+    )  # said by an administrator, no node's
     binding_profile: Mapped[dict[str, Any]] = mapped_column(default=dict)
     vnic_type: Mapped[str] = mapped_column(sa.String(16), default="normal")
     port_security_enabled: Mapped[bool] = mapped_column(default=True)
@@ -160,6 +163,9 @@ class Router(Base):
     gateway_port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"), unique=True)
     gateway_network_id: Mapped[str | None] = mapped_column(sa.ForeignKey("networks.id"), index=True)
     enable_snat: Mapped[bool] = mapped_column(default=True)
+    ha: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # shown to administrators, no more
+    distributed: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # the same
+    flavor_id: Mapped[str | None] = mapped_column(sa.ForeignKey("network_flavors.id"), index=True)
     routes: Mapped[list[Any]] = mapped_column(default=list)  # [{"destination", "nexthop"}]
     node_id: Mapped[str | None] = mapped_column(sa.ForeignKey("nodes.id"), index=True)
     revision_number: Mapped[int] = mapped_column(default=1)

@@ -29,6 +29,6 @@ def test_the_next_up_brings_the_servers_back(lab: Lab, six: list[Guest]) -> None
 def test_purge_leaves_nothing_at_all(lab: Lab) -> None:
     lab.lab("down", "--purge")
     until(lambda: not remains(), "the end of all that runs", deadline_s=GONE_S)
-    assert {path.name for path in lab.state.iterdir()} <= {"client", "guest", "debs", "kills"}
+    assert {path.name for path in lab.state.iterdir()} <= {"client", "guest", "debs", "novnc", "kills"}
     assert [path.name for path in lab.client.iterdir()] == []
     lab.lab("down")  # a second time is no error

@@ -19,7 +19,8 @@ from tests.fixtures.live_cloud import LiveCloud
 SAME = {
     "demo": (
         "server list", "server list --long", "server event list compared", "server event list compared --long",
-        "image list", "image list --long", "image show guest", "flavor list", "flavor list --long", "flavor show c1.tiny",
+        "image list", "image list --long", "image show guest", "image import info",
+        "image stores list", "flavor list", "flavor list --long", "flavor show c1.tiny",
         "keypair list", "keypair show demo", "network list", "network list --long", "network show shared", "subnet list",
         "subnet list --long", "subnet show shared", "port list", "port list --long", "port show compared",
         "security group list", "security group show default", "security group rule list",
@@ -110,6 +111,8 @@ def test_an_option_is_spelled_as_openstack_spells_it() -> None:
         module, _, class_name = target.partition(":")
         ours = _options(getattr(importlib.import_module(module), class_name), name)
         known = _options(theirs[name].load(), name)
+        if name == "image import":  # ours makes the image too; `create` takes its name without an option
+            known |= {**_options(theirs["image create"].load(), name), "--name": True}
         strange += [
             f"{name} {option}" for option, takes in ours.items()
             if option not in OWN_OPTIONS and known.get(option) != takes

@@ -43,7 +43,7 @@ def test_a_name_is_enough_and_what_was_chosen_is_told(live_cloud: LiveCloud) -> 
 
 
 def test_where_it_is_not_clear_the_option_is_named(live_cloud: LiveCloud) -> None:
-    live_cloud.run("keypair", "create", "--private-key", str(live_cloud.folder / "second"), "second")
+    live_cloud.run("keypair", "create", "--private-key", str(live_cloud.folder / "second.key"), "second")
     try:
         assert "--key-name (demo, second)" in live_cloud.run("server", "create", "x", code=1).err
     finally:

@@ -14,6 +14,8 @@ import pytest
 from cli.commands import OPENSTACK
 from cli.main import CumuletApp
 from tests.fixtures.live_cloud import PUBLIC_KEY, LiveCloud
+from tests.functional.image.imports import disk, foreign
+from tests.unit.ova_files import ova
 
 #: (user, words, exit code); {name} is an id that an earlier line printed, see IDS
 LINES: tuple[tuple[str, str, int], ...] = (
@@ -26,6 +28,18 @@ LINES: tuple[tuple[str, str, int], ...] = (
     ("demo", "image show im2 --human-readable", 0), ("demo", "image list --tag b --long", 0),
     ("demo", "image save --file {folder}/saved im2", 0), ("demo", "image unset --property x --tag a im2", 0),
     ("demo", "image unset --property x im2", 1), ("demo", "image set --deactivate im2", 0), ("demo", "image delete im2", 0),
+    ("demo", "image import info", 0), ("demo", "image stores list", 0), ("admin", "image stores list --detail", 0),
+    ("demo", "image import --name ova --property a=b {folder}/machine.ova -f json", 0), ("demo", "image show ova", 0),
+    ("demo", "image import {folder}/disk", 1), ("demo", "image import --disk-format qcow2 {folder}/disk", 1),
+    ("demo", "image import --disk-format raw --name im3 --progress {folder}/disk", 0),
+    ("demo", "image import --method copy-image im3", 1), ("demo", "image import --uri http://x.example/ im3", 1),
+    ("demo", "image import --method web-download --uri ftp://x.example/ im3", 1), ("demo", "image delete ova im3", 0),
+    ("demo", "image create --import --file {folder}/disk --shared im4", 0),
+    ("demo", "image create im5", 0), ("demo", "image stage --file {folder}/disk im5", 0), ("demo", "image import --wait im5", 0),
+    ("demo", "image add project im5 other", 0), ("demo", "image member list im5", 0), ("demo", "image member get im5 other", 0),
+    ("demo", "image remove project im5 other", 0), ("demo", "image remove project im5 other", 1),
+    ("admin", "image task list --status success -f json", 0), ("admin", "image task show {task}", 0),
+    ("demo", "image task list", 1), ("demo", "image delete im4 im5", 0),
     ("admin", "flavor create --ram 64 --disk 1 --private --project demo --property a=b f1 -f json", 0),
     ("admin", "flavor set --property c=d --description text f1", 0), ("admin", "flavor show f1", 0),
     ("admin", "flavor unset --property a --project demo f1", 0), ("admin", "flavor list --all --long", 0),
@@ -93,7 +107,7 @@ LINES: tuple[tuple[str, str, int], ...] = (
 #: what a line's JSON is remembered as
 IDS = {
     "security group rule create --protocol tcp": ("rule", "id"), "server event list": ("event", "Request ID"),
-    "token issue": ("token", "id"), "endpoint create": ("endpoint", "id"),
+    "image task list": ("task", "ID"), "token issue": ("token", "id"), "endpoint create": ("endpoint", "id"),
 }  # fmt: skip
 
 
@@ -125,6 +139,7 @@ def terminal(live_cloud: LiveCloud, monkeypatch: pytest.MonkeyPatch) -> Terminal
 def test_every_command(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_text(PUBLIC_KEY)
     (tmp_path / "disk").write_bytes(b"y" * 4096)
+    (tmp_path / "machine.ova").write_bytes(ova(foreign(disk(tmp_path), "vmdk").read_bytes()))
     known: dict[str, Any] = {"folder": tmp_path}
     for user, words, code in LINES:
         done, out, err = terminal.run(words.format(**known), user)

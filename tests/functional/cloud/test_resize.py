@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from common.db.models import Allocation
 from common.deadlines import NODE_DOWN_S
+from common.states import OperationState
 from tests.fixtures.cloud import COMPUTE, Cloud
 
 IMAGE = "/image/v2/images"
@@ -171,7 +172,8 @@ def test_without_room_it_stays_and_says_so(cloud: Cloud) -> None:
     cloud.ok(cloud.api.post(f"{COMPUTE}/flavors", "admin", json=flavor))
     cloud.do(server_id, "resize", {"flavorRef": "huger"})
     assert (cloud.status(server_id), cloud.show(server_id)["flavor"]["ram"], other) == ("ACTIVE", 7500, other)
-    assert "No valid host was found" in (cloud.operations(server_id)[0].error or {})["message"]
+    (failed,) = [each for each in cloud.operations(server_id) if each.state == OperationState.FAILED]
+    assert "No valid host was found" in (failed.error or {})["message"]
 
 
 def test_what_is_refused_at_once(cloud: Cloud) -> None:

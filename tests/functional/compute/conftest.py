@@ -19,7 +19,7 @@ from common.ids import new_id
 from common.states import VmState
 from tests.fixtures.api import ApiClient, project_id
 
-NEWEST = {"OpenStack-API-Version": "compute 2.100"}
+NEWEST = {"OpenStack-API-Version": "compute 2.104"}
 URL = "/compute/v2.1"
 
 
@@ -70,7 +70,7 @@ class Cloud:
                 task_state=None, node_id=self.node_id, node_name="node1", power_state=1, launched_at=now, **changes,
             )  # fmt: skip
 
-    def show(self, server_id: str, as_: str = "demo", microversion: str = "2.100") -> dict[str, Any]:
+    def show(self, server_id: str, as_: str = "demo", microversion: str = "2.104") -> dict[str, Any]:
         reply = self.api.get(f"{URL}/servers/{server_id}", as_, headers=version(microversion))
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json["server"]
@@ -98,8 +98,11 @@ def cloud(api_client: ApiClient, services: Services) -> Cloud:
 
 
 def add_flavor(session: Session, now: datetime, **changes: Any) -> str:
-    values = {"id": "tiny", "name": "c1.tiny", "vcpus": 1, "memory_mib": 128, "root_gib": 1, **changes}
-    row = Flavor(ephemeral_gib=0, swap_mib=0, extra_specs={"hw:cpu_policy": "shared"}, created_at=now, **values)
+    values = {
+        "id": "tiny", "name": "c1.tiny", "vcpus": 1, "memory_mib": 128, "root_gib": 1, "ephemeral_gib": 0,
+        "swap_mib": 0, "extra_specs": {"hw:cpu_policy": "shared"}, **changes,
+    }  # fmt: skip
+    row = Flavor(created_at=now, **values)
     session.add(row)
     session.flush()
     return row.id

@@ -13,7 +13,7 @@ import pytest
 
 from tests.functional.compute.conftest import URL, Cloud, version
 
-HIGHEST = 100
+HIGHEST = 104
 Keys = Mapping[str, tuple[int, int]]
 
 
@@ -60,9 +60,8 @@ SERVER_FOR_ADMINS = SERVER_SHOWN | keys(*(f"OS-EXT-SRV-ATTR:{name}" for name in 
 }  # fmt: skip
 SERVER_UPDATED = keys(*_SERVER_FIRST) | since(75, *_SERVER_EXTENDED) | _SERVER_LATER | since(71, "server_groups")
 FLAVOR = keys(
-    "id", "name", "ram", "disk", "swap", "vcpus", "OS-FLV-EXT-DATA:ephemeral", "OS-FLV-DISABLED:disabled",
-    "os-flavor-access:is_public", "rxtx_factor", "links",
-) | since(55, "description") | since(61, "extra_specs")  # fmt: skip
+    "id", "name", "ram", "disk", "swap", "vcpus", "OS-FLV-EXT-DATA:ephemeral", "os-flavor-access:is_public", "links",
+) | until(101, "OS-FLV-DISABLED:disabled", "rxtx_factor") | since(55, "description") | since(61, "extra_specs")  # fmt: skip
 FLAVOR_SUMMARY = keys("id", "name", "links") | since(55, "description")
 EMBEDDED_FLAVOR = until(46, "id", "links") | since(
     47, "original_name", "vcpus", "ram", "disk", "ephemeral", "swap", "extra_specs"
@@ -101,6 +100,17 @@ ACTION = keys(
     "action", "instance_uuid", "request_id", "user_id", "project_id", "start_time", "message"
 ) | since(58, "updated_at")  # fmt: skip
 INTERFACE = keys("port_id", "net_id", "mac_addr", "port_state", "fixed_ips") | since(70, "tag")
+QUOTA_CLASS = keys(
+    "id", "instances", "cores", "ram", "metadata_items", "key_pairs"
+) | until(49, "floating_ips", "fixed_ips", "security_groups", "security_group_rules") | until(56, *_INJECTED) | since(
+    50, "server_groups", "server_group_members"
+)  # fmt: skip
+USAGE = keys(
+    "tenant_id", "total_hours", "total_local_gb_usage", "total_memory_mb_usage", "total_vcpus_usage", "server_usages",
+    "start", "stop",
+)  # fmt: skip
+KEYPAIR_SHOWN = KEYPAIR | keys("user_id", "id", "created_at", "updated_at", "deleted", "deleted_at")
+HYPERVISOR_SUMMARY = keys("id", "hypervisor_hostname", "state", "status")
 DIAGNOSED_IMAGE = keys("id", "links") | since(98, "properties")
 
 
@@ -131,6 +141,20 @@ QUESTIONS = {
     "aggregates": Question("/os-aggregates", AGGREGATE, lambda it: it["aggregates"][0], "admin"),
     "server groups": Question("/os-server-groups", SERVER_GROUP, lambda it: it["server_groups"][0]),
     "key pairs": Question("/os-keypairs", KEYPAIR, lambda it: it["keypairs"][0]["keypair"]),
+    "key pair": Question("/os-keypairs/k", KEYPAIR_SHOWN, lambda it: it["keypair"]),
+    "flavors detail": Question("/flavors/detail", FLAVOR, lambda it: it["flavors"][0]),
+    "hypervisor": Question("/os-hypervisors/{hypervisor}", HYPERVISOR, lambda it: it["hypervisor"], "admin"),
+    "hypervisor names": Question("/os-hypervisors", HYPERVISOR_SUMMARY, lambda it: it["hypervisors"][0], "admin"),
+    "quota class": Question("/os-quota-class-sets/default", QUOTA_CLASS, lambda it: it["quota_class_set"], "admin"),
+    "usage": Question("/os-simple-tenant-usage/{project}", USAGE, lambda it: it["tenant_usage"]),
+    "quota of a user": Question("/os-quota-sets/{project}/defaults", QUOTA, lambda it: it["quota_set"]),
+    "quota in detail": Question("/os-quota-sets/{project}/detail", QUOTA, lambda it: it["quota_set"]),
+    "zones": Question(
+        "/os-availability-zone/detail",
+        keys("zoneName", "zoneState", "hosts"),
+        lambda it: it["availabilityZoneInfo"][0],
+        "admin",
+    ),
     "quota": Question("/os-quota-sets/{project}", QUOTA, lambda it: it["quota_set"]),
     "limits": Question("/limits", LIMITS, lambda it: it["limits"]["absolute"]),
     "actions": Question("/servers/{id}/os-instance-actions", ACTION, lambda it: it["instanceActions"][0]),
@@ -150,12 +174,14 @@ def furnished(cloud: Cloud) -> tuple[Cloud, str]:
 def test_keys_of_every_microversion(furnished: tuple[Cloud, str], name: str) -> None:
     cloud, server_id = furnished
     question = QUESTIONS[name]
-    path = URL + question.path.format(id=server_id, project=cloud.api.project_id("demo"))
+    path = URL + question.path
     edges = {1, HIGHEST, *(edge for first, last in question.expected.values() for edge in (first - 1, first, last))}
     edges |= {edge + 1 for _, edge in question.expected.values() if edge < HIGHEST}
     for minor in sorted(edges - {0}):
+        hypervisor = cloud.node_id if minor >= 53 else 1
+        names = {"id": server_id, "project": cloud.api.project_id("demo"), "hypervisor": hypervisor}
         reply = cloud.api.request(
-            question.method, path, question.as_, headers=version(f"2.{minor}"), json=question.body
+            question.method, path.format(**names), question.as_, headers=version(f"2.{minor}"), json=question.body
         )  # fmt: skip
         assert reply.status_code == 200, (minor, reply.text)
         expected = {key for key, (first, last) in question.expected.items() if first <= minor <= last}

@@ -128,15 +128,15 @@ def test_limits_and_usage(cloud: Cloud) -> None:
 def test_versions_and_microversions(cloud: Cloud) -> None:
     api = cloud.api
     for path in ("/compute", "/compute/"):
-        assert api.get(path, as_=None).json["versions"][0]["version"] == "2.100"
+        assert api.get(path, as_=None).json["versions"][0]["version"] == "2.104"
     for path in (URL, f"{URL}/"):
         document = api.get(path, as_=None).json["version"]
         assert (document["min_version"], document["links"][0]["href"]) == ("2.1", f"http://localhost{URL}/")
     reply = api.get(f"{URL}/flavors", headers={"X-OpenStack-Nova-API-Version": "2.61"})
     assert reply.headers["OpenStack-API-Version"] == "compute 2.61"
     assert reply.headers["X-OpenStack-Nova-API-Version"] == "2.61"
-    assert api.get(f"{URL}/flavors", headers=version("latest")).headers["OpenStack-API-Version"] == "compute 2.100"
-    assert api.get(f"{URL}/flavors", headers=version("2.101")).status_code == 406
+    assert api.get(f"{URL}/flavors", headers=version("latest")).headers["OpenStack-API-Version"] == "compute 2.104"
+    assert api.get(f"{URL}/flavors", headers=version("2.105")).status_code == 406
     assert api.get(f"{URL}/flavors", headers=version("2.x")).status_code == 400
     assert api.get(f"{URL}/images/detail", headers=version("2.35")).json["images"][0]["OS-EXT-IMG-SIZE:size"] == 4096
     assert api.get(f"{URL}/images", headers=version("2.36")).status_code == 404

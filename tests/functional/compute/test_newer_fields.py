@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select, update
 
 from common.db.models import Node, Port
@@ -71,3 +72,52 @@ def test_key_pairs_are_only_imported_since_292(cloud: Cloud) -> None:
     mail = {"keypair": {"name": "me@example.org", "public_key": key}}
     assert cloud.api.post(url, headers=version("2.91"), json=mail).status_code == 400
     assert cloud.api.post(url, headers=version("2.92"), json=mail).status_code == 201
+
+
+def test_the_zone_a_server_is_pinned_to_can_be_changed(cloud: Cloud) -> None:
+    """2.104."""
+
+    def pin(zone: str | None, text: str = "2.104") -> int:
+        body = {"server": {"pinned_availability_zone": zone}}
+        return cloud.api.put(f"{URL}/servers/{server_id}", headers=version(text), json=body).status_code
+
+    server_id = cloud.active(availability_zone="nova")
+    assert cloud.show(server_id)["pinned_availability_zone"] == "nova"
+    assert pin("nova", "2.103") == 400
+    assert (pin("nova"), pin("mars"), pin(None)) == (200, 409, 200)
+    assert cloud.show(server_id)["pinned_availability_zone"] is None
+    assert (pin("mars"), pin("nova")) == (409, 200)
+    assert cloud.show(server_id)["pinned_availability_zone"] == "nova"
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/flavors", "name"), ("/os-keypairs", "limit"), ("/os-aggregates", None), ("/limits", "tenant_id"),
+        ("/os-hypervisors", "with_servers"), ("/os-services", "binary"), ("/os-server-groups", "all_projects"),
+        ("/servers", "name"),
+    ],
+)  # fmt: skip
+def test_unknown_query_parameters_are_refused_from_2_102_on(cloud: Cloud, path: str, known: str | None) -> None:
+    def ask(text: str, query: str) -> int:
+        return cloud.api.get(f"{URL}{path}?{query}=1", "admin", headers=version(text)).status_code
+
+    assert ask("2.102", "colour") == 400
+    assert path == "/servers" or ask("2.101", "colour") == 200
+    assert known is None or ask("2.102", known) == 200
+
+
+def test_flavors_are_found_by_name_and_have_no_factor_any_more(cloud: Cloud) -> None:
+    found = cloud.api.get(f"{URL}/flavors?name=c1.tiny", headers=version("2.102")).json["flavors"]
+    assert [each["name"] for each in found] == ["c1.tiny"]
+    assert cloud.api.get(f"{URL}/flavors?name=c1", headers=version("2.102")).json["flavors"] == []
+    body = {"flavor": {"name": "f", "ram": 1, "vcpus": 1, "disk": 0, "rxtx_factor": 1.0}}
+    for text, status in (("2.102", 400), ("2.101", 200)):
+        assert cloud.api.post(f"{URL}/flavors", "admin", headers=version(text), json=body).status_code == status
+
+
+def test_a_rebuild_shows_a_password_as_a_creation_does(cloud: Cloud) -> None:
+    server_id = cloud.active()
+    body = {"rebuild": {"imageRef": cloud.image_id, "adminPass": "chosen"}}
+    reply = cloud.api.post(f"{URL}/servers/{server_id}/action", headers=NEWEST, json=body)
+    assert (reply.status_code, reply.json["server"]["adminPass"]) == (202, "chosen")

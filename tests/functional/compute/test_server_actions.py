@@ -19,7 +19,7 @@ from tests.functional.compute.conftest import NEWEST, URL, Cloud, version
 
 
 def act(
-    cloud: Cloud, server_id: str, action: str, value: Any = None, as_: str = "demo", text: str = "2.100"
+    cloud: Cloud, server_id: str, action: str, value: Any = None, as_: str = "demo", text: str = "2.104"
 ) -> TestResponse:
     return cloud.api.post(f"{URL}/servers/{server_id}/action", as_, headers=version(text), json={action: value})
 

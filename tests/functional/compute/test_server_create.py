@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from common.db.models import Instance, Operation, Port, QuotaUsage
 from common.ids import new_id
+from scheduler import instance_spec
 from tests.functional.compute.conftest import NEWEST, URL, Cloud, add_flavor, add_image, add_network, version
 
 
@@ -123,13 +124,13 @@ def test_image_that_does_not_fit(cloud: Cloud) -> None:
         large = add_image(session, now, visibility="public", virtual_size=1024**3 + 1)
         hungry = add_image(session, now, visibility="public", min_ram=256)
         wide = add_image(session, now, visibility="public", min_disk=2)
-        iso = add_image(session, now, visibility="public", disk_format="iso")
+        foreign = add_image(session, now, visibility="public", disk_format="vmdk")
         whole = add_flavor(session, now, id="whole", name="whole", root_gib=0)
     words = {
         large: "disk is too small",
         hungry: "memory is too small",
         wide: "smaller than the minimum size",
-        iso: "iso",
+        foreign: "(method glance-direct) converts it",
     }
     for image_id, text in words.items():
         reply = cloud.create(imageRef=image_id)
@@ -234,5 +235,61 @@ def test_the_request_itself(cloud: Cloud) -> None:
     assert (large.status_code, "Retry-After" in large.headers) == (413, True)
     assert cloud.api.post(path, json=[1]).status_code == 400
     assert cloud.api.post(path, json={"server": None}).status_code == 400
-    assert cloud.api.post(path, headers=version("2.101"), json=cloud.body()).status_code == 406
+    assert cloud.api.post(path, headers=version("2.105"), json=cloud.body()).status_code == 406
     assert cloud.api.patch(path, json={}).status_code == 405
+
+
+def test_blank_devices_divide_what_the_flavor_has(cloud: Cloud) -> None:
+    now = cloud.services.clock.now()
+    with cloud.services.db.write() as session:
+        add_flavor(session, now, id="roomy", name="roomy", ephemeral_gib=5, swap_mib=512)
+    blank = {"source_type": "blank", "destination_type": "local", "boot_index": -1}
+    devices = [
+        {"source_type": "image", "uuid": cloud.image_id, "destination_type": "local", "boot_index": 0},
+        {**blank, "volume_size": 2}, {**blank, "volume_size": "3", "guest_format": "ext4"},
+        {**blank, "volume_size": 256, "guest_format": "swap"},
+    ]  # fmt: skip
+    server_id = cloud.server(flavorRef="roomy", imageRef="", block_device_mapping_v2=devices)
+    with cloud.services.db.read() as session:
+        instance = session.get_one(Instance, server_id)
+        spec = instance_spec.build(session, instance, cloud.services.config)
+    assert (instance.image_id, instance.local_disks) == (
+        cloud.image_id, {"ephemeral_gib": [2, 3], "swap_mib": 256},
+    )  # fmt: skip
+    assert (spec.ephemeral_parts_gib, spec.swap_mib) == ([2, 3], 256)
+    for wrong, words in (
+        ([{**blank, "volume_size": 6}], "Ephemeral disks requested are larger"),
+        ([{**blank, "volume_size": 513, "guest_format": "swap"}], "Swap drive requested is larger"),
+        ([{**blank, "volume_size": 1, "guest_format": "swap"}] * 2, "More than one swap drive"),
+        ([{**blank, "volume_size": 1, "boot_index": 0}], "can't be booted"),
+        ([{**blank, "volume_size": 0}], "whole number above 0"),
+        ([{**blank, "volume_size": 1, "guest_format": "ntfs"}], "formatted as ext4"),
+        ([{**blank, "volume_size": 1, "uuid": new_id()}], "has no source"),
+        (devices[:1] * 2, "Boot sequence"),
+    ):
+        reply = cloud.create(flavorRef="roomy", block_device_mapping_v2=wrong)
+        assert reply.status_code == 400, reply.text
+        assert words in reply.json["badRequest"]["message"]
+
+
+def test_hardware_that_cannot_be_is_refused_before_anything_is_made(cloud: Cloud) -> None:
+    now = cloud.services.clock.now()
+    with cloud.services.db.write() as session:
+        add_flavor(session, now, id="tpm", name="tpm", extra_specs={"hw:tpm_version": "2.0"})
+        add_flavor(session, now, id="odd", name="odd", vcpus=3, extra_specs={"hw:numa_nodes": "2"})
+        tape = add_image(session, now, visibility="public", properties={"hw_disk_bus": "tape"})
+        add_flavor(session, now, id="own", name="own", vcpus=2, extra_specs={"hw:cpu_policy": "dedicated"})
+    before = _left(cloud)
+    for changes, words in (
+        (
+            {"flavorRef": "tpm"},
+            "The flavor asks for hw:tpm_version=2.0: that is not supported, no node has a virtual TPM.",
+        ),
+        ({"flavorRef": "odd"}, "3 vCPUs and 128 MiB can't be divided equally into 2 NUMA cells"),
+        ({"imageRef": tape}, "hw_disk_bus can't be 'tape'"),
+    ):
+        reply = cloud.create(**changes)
+        assert reply.status_code == 400, reply.text
+        assert words in reply.json["badRequest"]["message"]
+    assert _left(cloud) == before
+    assert cloud.create(flavorRef="own").status_code == 202

@@ -15,13 +15,13 @@ from common.states import VmState
 from tests.functional.compute.conftest import NEWEST, URL, Cloud, add_network, version
 
 
-def names(cloud: Cloud, as_: str = "demo", path: str = "/servers", text: str = "2.100", **query: Any) -> list[str]:
+def names(cloud: Cloud, as_: str = "demo", path: str = "/servers", text: str = "2.104", **query: Any) -> list[str]:
     reply = cloud.api.get(f"{URL}{path}", as_, headers=version(text), query_string=query)
     assert reply.status_code == 200, reply.text
     return [row["name"] for row in reply.json["servers"]]
 
 
-def status(cloud: Cloud, as_: str = "demo", text: str = "2.100", **query: Any) -> int:
+def status(cloud: Cloud, as_: str = "demo", text: str = "2.104", **query: Any) -> int:
     return cloud.api.get(f"{URL}/servers", as_, headers=version(text), query_string=query).status_code
 
 

@@ -24,7 +24,7 @@ EVENTS, CLASSES, SPECS = (
 def test_services_tell_of_events_and_the_node_is_told(cloud: Cloud) -> None:
     api, placed, building = cloud.api, cloud.active(), cloud.server()
 
-    def tell(*server_ids: str, as_: str = "service", text: str = "2.100", **more: str) -> Any:
+    def tell(*server_ids: str, as_: str = "service", text: str = "2.104", **more: str) -> Any:
         events = [{"name": "network-changed", "server_uuid": each, **more} for each in server_ids]
         return api.post(EVENTS, as_, headers=version(text), json={"events": events})
 

@@ -13,6 +13,7 @@ from openstack.exceptions import BadRequestException, ForbiddenException
 from werkzeug.serving import make_server
 
 from tests.fixtures.api import PASSWORD, ApiClient
+from tests.functional.image.imports import work
 from tests.unit.image_headers import qcow2
 
 
@@ -77,3 +78,22 @@ def test_what_is_refused_comes_with_the_reason(cloud: Any) -> None:
     with pytest.raises(BadRequestException, match="declared raw but is qcow2"):
         cloud.image.create_image("q", data=qcow2(), disk_format="raw", container_format="bare")
     assert list(cloud.image.images()) == [], "the client removes what could not be uploaded"
+
+
+def test_an_import_as_the_sdk_does_it(cloud: Any, api_client: ApiClient, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.qcow2"
+    disk.write_bytes(qcow2())
+    image = cloud.image.create_image(
+        "staged", filename=str(disk), disk_format="qcow2", container_format="bare", use_import=True
+    )
+    assert cloud.image.get_image(image).status == "importing"
+    assert work(api_client.services) == 1
+    assert cloud.image.get_image(image).status == "active"
+    assert [store.id for store in cloud.image.stores()] == ["local"]
+    assert cloud.image.get_import_info().import_methods["value"][:2] == ["glance-direct", "web-download"]
+    empty = cloud.image.create_image("from the web", disk_format="qcow2", container_format="bare")
+    cloud.image.import_image(empty, method="web-download", uri="http://127.0.0.1/disk.qcow2")
+    work(api_client.services)
+    failed = cloud.image.get_image(empty)
+    assert failed.status == "queued"
+    assert "may not be fetched from" in failed.properties["os_glance_upload_failure"]

@@ -68,7 +68,7 @@ def test_new_groups_begin_with_the_rules_of_the_template(net: NetworkClient) -> 
     ]  # fmt: skip
     ssh = {"direction": "ingress", "protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
     body = {"default_security_group_rule": ssh}
-    net.refused("POST", path, body, 403, "HTTPForbidden")
+    net.refused("POST", path, body, 403, "PolicyNotAuthorized")
     made = net.post(path, body, "admin")["default_security_group_rule"]
     net.refused("POST", path, body, 409, "DefaultSecurityGroupRuleExists", "admin")
     everywhere = {"default_security_group_rule": {**ssh, "used_in_default_sg": True, "used_in_non_default_sg": False}}

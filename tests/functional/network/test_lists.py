@@ -72,9 +72,16 @@ def test_version_documents(net: NetworkClient) -> None:
 def test_extensions(net: NetworkClient) -> None:
     aliases = {item["alias"] for item in net.get("/extensions")["extensions"]}
     assert {"security-group", "provider", "binding", "quotas", "router"} <= aliases
-    assert "dvr" not in aliases
+    assert "vlan-transparent" not in aliases
     assert net.get("/extensions/provider")["extension"]["alias"] == "provider"
-    net.refused("GET", "/extensions/dvr", None, 404, "ExtensionNotFound")
+    net.refused("GET", "/extensions/vlan-transparent", None, 404, "ExtensionNotFound")
+
+
+def test_collections_are_written_either_way(net: NetworkClient) -> None:
+    for path in ("/floatingip_pools", "/floatingip-pools", "/security-groups", "/security_groups"):
+        assert net.get(path)
+    group = net.group()
+    assert net.get(f"/security_groups/{group['id']}")["security_group"]["id"] == group["id"]
 
 
 def test_availability_zones(net: NetworkClient) -> None:

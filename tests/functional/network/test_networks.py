@@ -144,8 +144,14 @@ def test_address_use_is_for_administrators(net: NetworkClient) -> None:
 
 def test_agents_are_the_nodes(net: NetworkClient, add_node: Callable[[str], str]) -> None:
     node_id = add_node("node1")
-    (agent,) = net.get("/agents", "admin")["agents"]
+    agent, answering = net.get("/agents", "admin")["agents"]
     assert (agent["id"], agent["host"], agent["alive"]) == (node_id, "node1", True)
+    assert (answering["agent_type"], answering["host"]) == ("DHCP agent", "node1")
+    assert net.get("/agents?agent_type=DHCP agent", "admin")["agents"] == [answering]
+    assert net.get("/agents?sort_key=agent_type&limit=1", "admin")["agents"] == [answering]
+    body = {"agent": {"description": "in the cellar"}}
+    assert net.put(f"/agents/{answering['id']}", body, "admin")["agent"]["description"] == "in the cellar"
+    net.put(f"/agents/{node_id}", {"agent": {"description": ""}}, "admin")
     assert net.get(f"/agents/{node_id}", "admin")["agent"] == agent
     assert net.get("/agents?host=node2", "admin")["agents"] == []
     net.get("/agents", expect=403)

@@ -115,4 +115,4 @@ def test_an_agent_is_described_but_not_taken_out(net: NetworkClient, add_node: C
     path = f"/agents/{add_node('n1')}"
     assert net.put(path, {"agent": {"description": "rack 7"}}, "admin")["agent"]["description"] == "rack 7"
     net.refused("PUT", path, {"agent": {"admin_state_up": False}}, 409, "HTTPConflict", "admin")
-    net.refused("PUT", path, {"agent": {"description": "x"}}, 403, "HTTPForbidden")
+    net.refused("PUT", path, {"agent": {"description": "x"}}, 403, "PolicyNotAuthorized")

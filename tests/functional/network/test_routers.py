@@ -75,8 +75,10 @@ def test_an_interface_by_subnet_has_the_gateway_address(net: NetworkClient, gate
     told = state(net, gateway)
     assert ([each.id for each in told.networks], told.ports) == ([network["id"]], [])
     assert [each.addresses for each in told.routers[0].interfaces] == [["10.0.0.1/24"]]
-    for method, body in (("DELETE", None), ("PUT", {"port": {"admin_state_up": False}})):
+    for method, body in (("DELETE", None), ("PUT", {"port": {"device_id": ""}})):
         net.refused(method, f"/ports/{port['id']}", body, 409, "ServicePortInUse")
+    switched = net.put(f"/ports/{port['id']}", {"port": {"admin_state_up": False}})["port"]
+    assert (switched["status"], state(net, gateway).routers[0].interfaces) == ("DOWN", [])
     net.refused("DELETE", f"/routers/{made['id']}", None, 409, "RouterInUse")
     net.refused("DELETE", f"/subnets/{subnet['id']}", None, 409, "SubnetInUse")
     away = {"subnet": {"gateway_ip": None}}
@@ -228,8 +230,9 @@ def test_flat_and_vlan_networks_are_on_a_physical_one(net: NetworkClient) -> Non
     vlan = net.post("/networks", asked("vlan", segmentation_id=17), "admin")["network"]
     assert vlan["provider:segmentation_id"] == 17
     net.refused("POST", "/networks", asked("vlan", segmentation_id=17), 409, "VlanIdInUse", "admin")
+    assert 1 <= net.post("/networks", asked("vlan"), "admin")["network"]["provider:segmentation_id"] <= 4094
     for body in (
-        asked("vlan"), asked("vlan", segmentation_id=4095), asked("flat", segmentation_id=3),
+        asked("vlan", segmentation_id=4095), asked("flat", segmentation_id=3),
         asked("flat", physical_network="elsewhere"), asked("flat", physical_network=None), asked("vxlan"),
     ):  # fmt: skip
         net.refused("POST", "/networks", body, 400, "InvalidInput", "admin")

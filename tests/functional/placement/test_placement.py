@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from common.db import services as service_rows
+from common.db.models import Node
 from common.db.services import ServiceChange
 from common.ids import new_id
 from tests.fixtures.api import ApiClient
@@ -230,3 +231,40 @@ def test_a_disabled_node_says_so(api_client: ApiClient, node: str) -> None:
         row = service_rows.by_host_binary(session, "node1", "nova-compute")
         service_rows.change(session, row, ServiceChange(disabled=True), services.clock.now())
     assert "COMPUTE_STATUS_DISABLED" in ask(api_client, f"/resource_providers/{node}/traits")["traits"]
+
+
+def test_providers_are_found_by_the_aggregates_that_they_are_in(api_client: ApiClient, node: str) -> None:
+    compute = "/compute/v2.1/os-aggregates"
+    newest = {"OpenStack-API-Version": "compute 2.104"}
+    made = [
+        api_client.post(compute, "admin", headers=newest, json={"aggregate": {"name": name}}).json["aggregate"]
+        for name in ("rack", "empty")
+    ]
+    body = {"add_host": {"host": "node1"}}
+    assert api_client.post(f"{compute}/{made[0]['id']}/action", "admin", json=body).status_code == 200
+    rack, empty = (each["uuid"] for each in made)
+    assert ask(api_client, f"/resource_providers/{node}/aggregates")["aggregates"] == [rack]
+    assert set(ask(api_client, f"/resource_providers/{node}/aggregates", at="1.18")) == {"aggregates"}
+    for member_of, found in ((rack, 1), (empty, 0), (f"in:{rack},{empty}", 1), (f"!{rack}", 0), (f"!in:{empty}", 1)):
+        assert len(ask(api_client, "/resource_providers", member_of=member_of)["resource_providers"]) == found
+        asked = {"resources": "VCPU:1", "member_of": member_of}
+        assert len(ask(api_client, "/allocation_candidates", **asked)["allocation_requests"]) == found
+    ask(api_client, "/resource_providers", expect=400, member_of=f"{rack},{empty}")
+    ask(api_client, "/resource_providers", expect=400, at="1.31", member_of=f"!{rack}")
+    ask(api_client, "/resource_providers", expect=400, at="1.2", member_of=rack)
+
+
+def test_a_nodes_own_cpus_are_pcpu_beside_vcpu(api_client: ApiClient, node: str) -> None:
+    with api_client.services.db.write() as session:
+        row = session.get_one(Node, node)
+        row.pcpus, row.used_pcpus = 4, 1
+    shown = ask(api_client, f"/resource_providers/{node}/inventories")
+    assert (shown["inventories"]["PCPU"]["total"], shown["inventories"]["PCPU"]["allocation_ratio"]) == (4, 1.0)
+    assert ask(api_client, f"/resource_providers/{node}/usages")["usages"]["PCPU"] == 1
+    for amount, found in ((3, 1), (4, 0)):
+        asked = ask(api_client, "/allocation_candidates", resources=f"PCPU:{amount}", resources1="VCPU:1")
+        assert len(asked["allocation_requests"]) == found
+    body = {"resource_provider_generation": shown["resource_provider_generation"], "total": 4, "allocation_ratio": 2.0}
+    reply = api_client.put(f"{BASE}/resource_providers/{node}/inventories/PCPU", "admin", headers=NEWEST, json=body)
+    assert reply.status_code == 400
+    assert "each is one server's alone" in reply.text

@@ -14,12 +14,14 @@ from common.errors import ConfigError
 from common.rpc.compute_v1 import (
     FloatingAddress,
     ForwardedPort,
+    MeteringLabel,
+    MeteringRule,
     NetworkSpec,
     NetworkState,
     RouterInterface,
     RouterSpec,
 )
-from compute_agent.networking import announce, links, nft, plan, router_flows, router_tables, state
+from compute_agent.networking import announce, links, nft, plan, router_flows, router_meter, router_tables, state
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "nft"
 INSIDE = RouterInterface(
@@ -36,7 +38,18 @@ LONELY = RouterSpec(id="c1b2c3d4-0000-4000-8000-000000000001", interfaces=[INSID
 WHOLE = msgspec.structs.replace(
     LONELY, gateway=OUTSIDE, gateway_ips=["172.24.4.1"], floating=FLOATING, forwarded=FORWARDED
 )
+METERED = [
+    MeteringLabel(
+        id="e1b2c3d4-0000-4000-8000-000000000001",
+        rules=[
+            MeteringRule(direction="ingress", excluded=True, remote="192.0.2.9/32"),
+            MeteringRule(direction="ingress", remote="192.0.2.0/24"),
+            MeteringRule(direction="egress", source="fd00::/64", destination="::/0"),
+        ],
+    )
+]
 CASES = {
+    "router_metered": msgspec.structs.replace(WHOLE, metering=METERED),
     "router": WHOLE,
     "router_alone": LONELY,
     "router_untranslated": msgspec.structs.replace(WHOLE, source_nat=False),
@@ -114,3 +127,11 @@ def test_physical_networks_are_joined_by_their_device_or_a_tagging_one_on_it(vla
 def test_names_of_physical_networks_are_checked(text: str) -> None:
     with pytest.raises(ConfigError, match="physical_networks"):
         physical_networks.devices(text)
+
+
+def test_counts_are_read_by_label() -> None:
+    router = CASES["router_metered"]
+    name = router_meter.counter(METERED[0].id)
+    held = {"family": "inet", "table": router_meter.METER, "packets": 3, "bytes": 252}
+    listed = [{"metainfo": {}}, {"counter": {**held, "name": name}}, {"counter": {**held, "name": "another"}}]
+    assert router_meter.counts(router, listed) == [router_meter.Count(router.id, METERED[0].id, 3, 252)]

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from common.config import SchedulerConfig
+from common.db.nodes import Amounts
 from common.errors import ConfigError
+from common.hardware.fitting import HostCell
+from common.hardware.numa import NumaWish, Pages, WantedCell
+from common.hardware.trait_wishes import TraitWishes
 from common.placement import policy
 from common.placement.expressions import fits
 from common.placement.request import Group
@@ -72,3 +76,35 @@ def test_configuration_lists_filters_and_weighers() -> None:
 ])  # fmt: skip
 def test_expressions(expression: str, value: str, is_met: bool) -> None:
     assert fits(expression, value) is is_met
+
+
+def test_nodes_whose_builds_fail_come_last_and_busy_ones_where_it_is_wanted() -> None:
+    nodes = [node("failing", failed_builds=1), node("fine", free_memory_mib=600)]
+    decision = choose(request(), nodes, NOW, random.Random(1))
+    assert [each.name for each in decision.candidates] == ["fine", "failing"]
+    calm = policy.from_config(SchedulerConfig(weighers="io_ops=1"))
+    asked = request(in_flight={"n1": 2, "n2": 1})
+    decision = choose(asked, [node("n1"), node("n2"), node("n3")], NOW, random.Random(1), calm)
+    assert [each.name for each in decision.candidates] == ["n3", "n2", "n1"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused_by"),
+    [
+        ({"traits": TraitWishes(frozenset({"A"}))}, None),
+        ({"traits": TraitWishes(frozenset({"A", "B"}))}, "has_traits"),
+        ({"traits": TraitWishes(forbidden=frozenset({"A"}))}, "has_traits"),
+        ({"amounts": Amounts(0, 512, 1, 2, NumaWish((WantedCell((0, 1), 512),), True))}, None),
+        ({"amounts": Amounts(0, 512, 1, 3, NumaWish((WantedCell((0, 1, 2), 512),), True))}, "fits_cells"),
+        (
+            {"amounts": Amounts(0, 512, 1, 2, NumaWish((WantedCell((0, 1), 512),), True, pages=Pages.LARGE))},
+            "fits_cells",
+        ),
+    ],
+)
+def test_traits_and_cells_are_asked_of_nodes(asked: dict[str, Any], refused_by: str | None) -> None:
+    cells = (HostCell(0, 2, frozenset({2, 3}), frozenset({2, 3}), (), {4: 2**18}, {4: 2**18}),)
+    known = request(traits_of={"n1": frozenset({"A"})}, cells_of={"n1": cells}, **asked)
+    decision = choose(known, [node("n1")], NOW, random.Random(1))
+    assert [refusal.filter for refusal in decision.refusals] == ([refused_by] if refused_by else [])
+    assert decision.reasoning(None)["nearest_fix"]

@@ -184,17 +184,54 @@ def test_img_15_no_text_becomes_a_path(disks: InstanceDisks, text: str) -> None:
             verb(text)
 
 
-def test_img_09_one_caller_of_qemu_img_and_no_default_format() -> None:
-    """No other module of the services names the tool in an argument list, and no parameter has a default."""
+def test_img_09_two_callers_of_qemu_img_and_no_default_format() -> None:
+    """No other module of the services names the tool in an argument list, and no format has a default."""
     root = Path(__file__).parents[3]
+    callers = {root / "compute_agent/storage/qemu_img.py", root / "common/image_conversion.py"}
     for package in ("api", "scheduler", "compute_agent", "common", "cli"):
         for path in (root / package).rglob("*.py"):
             words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
             if path == root / "cli/checks/software.py":
                 continue  # asks for the version only
             named = bool(words & {"qemu-img", "/usr/bin/qemu-img", "qemu-io", "qemu-nbd"})
-            assert named == (path == root / "compute_agent/storage/qemu_img.py"), path
-    tree = ast.parse((root / "compute_agent/storage/qemu_img.py").read_text())
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        assert not function.args.defaults
-        assert all(default is None for default in function.args.kw_defaults)
+            assert named == (path in callers), path
+    for path in callers:
+        assert _defaults_of_formats(ast.parse(path.read_text())) == []
+
+
+def _defaults_of_formats(tree: ast.Module) -> list[str]:
+    """Parameters and fields with "format" in their name that need not be given."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            plain = [*node.args.posonlyargs, *node.args.args]
+            with_default = plain[len(plain) - len(node.args.defaults) :] if node.args.defaults else []
+            keyed = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            found += [arg.arg for arg in (*with_default, *(arg for arg, default in keyed if default is not None))]
+        if isinstance(node, ast.AnnAssign) and node.value is not None and isinstance(node.target, ast.Name):
+            found.append(node.target.id)
+    return [name for name in found if "format" in name]
+
+
+@pytest.mark.parametrize("extra", [b"", b"\0" * 65536])
+def test_img_06_what_a_guest_writes_over_its_disk_is_never_read_as_a_header(
+    disks: InstanceDisks, base: CachedImage, tmp_path: Path, extra: bytes
+) -> None:
+    """A guest makes its own disk look like a qcow2 whose backing file is another's: an image of it holds the literal bytes."""
+    canary = tmp_path / "canary"
+    canary.write_bytes(b"what no tenant may see " * 1000)
+    evil, instance_id = tmp_path / "evil.qcow2", new_id()
+    words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(canary), str(evil), "1M"]
+    subprocess.run(words, check=True, timeout=60)
+    header = evil.read_bytes()[:65536] + extra
+    evil.write_bytes(header)
+    root = disks.ensure_root(instance_id, base, 1)
+    write = f"write -q -s {evil} 0 {len(header)}"
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", write, str(root.path)], check=True, timeout=60, capture_output=True)
+    target, plain = tmp_path / "snapshot", tmp_path / "plain"
+    disks.copy_root(instance_id, target)
+    assert "backing-filename" not in info(target, "qcow2")
+    subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(target), str(plain)], check=True, timeout=60)
+    with plain.open("rb") as file:
+        assert file.read(len(header)) == header
+    assert b"no tenant may see" not in target.read_bytes()

@@ -37,7 +37,7 @@ def server() -> Iterator[ImageServer]:
         yield running
 
 
-def cache(folder: Path, max_bytes: int = 64 * MIB) -> ImageCache:
+def cache(folder: Path, max_bytes: int = 64 * MIB, unused_s: float = 0.0) -> ImageCache:
     return ImageCache(
         folder / "cache",
         node="node1",
@@ -45,6 +45,7 @@ def cache(folder: Path, max_bytes: int = 64 * MIB) -> ImageCache:
         max_bytes=max_bytes,
         max_virtual_bytes=1024**4,
         clock=SystemClock(),
+        unused_s=unused_s,
     )
 
 
@@ -189,6 +190,19 @@ def test_the_oldest_unused_goes_first_and_the_bound_holds(tmp_path: Path, server
     fetch(store, images[3], lambda: in_use)
     kept = {name for name in files(tmp_path) if not name.endswith(".json")}
     assert kept == {images[0].sha512, images[1].sha512, images[3].sha512}
+
+
+def test_what_is_unused_for_long_goes_though_there_is_room(tmp_path: Path, server: ImageServer) -> None:
+    store = cache(tmp_path, unused_s=86400.0)
+    old, new, used, held = (server.add(bytes([number]) * 1000) for number in range(1, 5))
+    for image in (old, new, used, held):
+        fetch(store, image)
+    with store.hold(held, nothing):
+        for image in (old, used, held):
+            os.utime(tmp_path / "cache" / f"{image.sha512}.json", (0, 0))
+        assert store.drop_unused(lambda: {used.sha512}) == 1000
+        assert {name for name in files(tmp_path) if len(name) == 128} == {new.sha512, used.sha512, held.sha512}
+    assert cache(tmp_path).drop_unused(nothing) == 0, "no age, no end"
 
 
 def test_held_and_used_images_are_never_evicted(tmp_path: Path, server: ImageServer) -> None:

@@ -1,0 +1,89 @@
+"""What a node's folder of volumes can do, and whether that meets a volume type's extra specs.
+
+The words and operators are those of Cinder's capabilities filter: unscoped keys and the scope `capabilities:` are
+compared, other scopes are for somebody else. A capability that isn't there meets nothing.
+Source: Cinder administration guide, "Capabilities and volume type extra specs".
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+#: the name of the one back end that a node has, and of its one pool
+BACKEND = "files"
+VENDOR, DRIVER_VERSION, PROTOCOL = "Cumulet", "1.0", "file"
+_SCOPE = "capabilities"
+_NUMBERS: dict[str, Callable[[float, float], bool]] = {
+    "=": operator.ge, "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le,
+}  # fmt: skip
+_TEXTS: dict[str, Callable[[str, str], bool]] = {
+    "s==": operator.eq, "s!=": operator.ne, "s<": operator.lt, "s<=": operator.le, "s>": operator.gt,
+    "s>=": operator.ge,
+}  # fmt: skip
+
+
+def of_node(*, total_gib: int, reserved_gib: int, allocated_gib: int) -> dict[str, Any]:
+    """allocated_gib: promised to servers, volumes and snapshots."""
+    return {
+        "volume_backend_name": BACKEND,
+        "pool_name": BACKEND,
+        "vendor_name": VENDOR,
+        "driver_version": DRIVER_VERSION,
+        "storage_protocol": PROTOCOL,
+        "total_capacity_gb": total_gib,
+        "free_capacity_gb": max(total_gib - reserved_gib - allocated_gib, 0),
+        "allocated_capacity_gb": allocated_gib,
+        "reserved_percentage": 0 if not total_gib else round(100 * reserved_gib / total_gib),
+        "QoS_support": False,  # kept with types, not yet applied to attached disks
+        "multiattach": True,
+        "replication_enabled": False,
+        "thin_provisioning_support": True,
+        "thick_provisioning_support": False,
+    }
+
+
+def unmet(specs: Mapping[str, str], capabilities: Mapping[str, Any]) -> str | None:
+    """The first extra spec that isn't met, in a sentence; None: all are."""
+    for key in sorted(specs):
+        scope, _, name = key.partition(":")
+        if name and scope != _SCOPE:
+            continue
+        found = capabilities.get(name or key)
+        if found is None:
+            return f"extra spec {key} wants {specs[key]!r}, and there is no such capability"
+        if not _meets(found, specs[key]):
+            return f"extra spec {key} wants {specs[key]!r}, and it is {found!r}"
+    return None
+
+
+def asks_for(specs: Mapping[str, str], name: str) -> bool:
+    """True when a type asks for a capability by "<is> True"."""
+    wanted = specs.get(name) or specs.get(f"{_SCOPE}:{name}") or ""
+    return wanted.lower().split() == ["<is>", "true"]
+
+
+def _meets(found: Any, wanted: str) -> bool:
+    words = wanted.split()
+    if not words:
+        return str(found) == wanted
+    sign, rest = words[0], words[1:]
+    if sign == "<is>":
+        return bool(found) is (" ".join(rest).lower() in ("true", "t", "yes", "1"))
+    if sign == "<in>":
+        return " ".join(rest) in str(found)
+    if sign == "<or>":
+        return str(found) in [part.strip() for part in wanted.split("<or>") if part.strip()]
+    if sign in _TEXTS and rest:
+        return _TEXTS[sign](str(found), rest[0])
+    if sign in _NUMBERS and rest:
+        return _compared(_NUMBERS[sign], found, rest[0])
+    return str(found) == wanted
+
+
+def _compared(compare: Callable[[float, float], bool], found: Any, wanted: str) -> bool:
+    try:
+        return compare(float(found), float(wanted))
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,57 @@
+"""Detach a volume from a server: the node has the guest let the disk go, then the volume is free.
+
+A guest that keeps the disk keeps the volume: nobody else gets it while somebody may still write to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common.db import volume_attachments, volumes
+from common.deadlines import UNPLUG_S, WAIT_FOR_VOLUME_S
+from common.saga.model import Local, Remote, Saga, Send, StepContext
+from common.volume_states import AttachStatus
+from scheduler.sagas.shared import NodeSilent, device_stuck, device_unwound, report_error
+from scheduler.sagas.volume_disks import hold, let_go, plug_volume, unplug_volume
+
+
+def saga() -> Saga:
+    return Saga(
+        kind="server_detach_volume",
+        steps=(
+            Local("hold", do=hold, undo=keep, deadline_s=WAIT_FOR_VOLUME_S),
+            Remote("unplug_volume", do=unplug, undo=plug_volume, failed=report_error, deadline_s=UNPLUG_S),
+            Local("finish", do=finish),
+        ),
+        unwound=device_unwound,
+        stuck=device_stuck,
+    )
+
+
+def unplug(session: Session, context: StepContext) -> Send:
+    """Raises NodeSilent: a guest that may run there may write to the volume."""
+    send = unplug_volume(session, context)
+    if send is None:
+        raise NodeSilent(
+            "The server's node does not answer, so that nobody knows whether its guest has let the disk go."
+        )
+    return send
+
+
+def keep(session: Session, context: StepContext) -> None:
+    """The guest has the disk still."""
+    let_go(session, context)
+    detaching = (AttachStatus.DETACHING,)
+    volume_attachments.move(
+        session, context.params["attachment_id"], detaching, AttachStatus.ATTACHED, context.now
+    )  # fmt: skip
+    volumes.settle(session, context.params["device_id"], context.now)
+
+
+def finish(session: Session, context: StepContext) -> dict[str, Any]:
+    let_go(session, context)
+    volume_attachments.end(session, context.params["attachment_id"], context.now)
+    volumes.settle(session, context.params["device_id"], context.now)
+    return {}
