@@ -49,6 +49,7 @@ class Api:
 
     either_dash: clients write the names of collections with "-" or with "_", as they like.
     project_prefix: where it hangs too, with the caller's project in the path as <caller_project_id>; "" for nowhere.
+    old_prefix: where it hangs too, always in its lowest microversion, whatever is asked for; "" for nowhere.
     """
 
     name: str
@@ -59,6 +60,11 @@ class Api:
     request_id_headers: tuple[str, ...] = field(default=("x-openstack-request-id",))
     project_prefix: str = ""
     either_dash: bool = False
+    old_prefix: str = ""
+
+    def is_old(self, path: str) -> bool:
+        """Whether a request's path is below old_prefix."""
+        return bool(self.old_prefix) and f"{path}/".startswith(f"{self.old_prefix}/")
 
     def other_spelling(self, route_path: str) -> str:
         """The path below `prefix` with the first name in it written the other way; the same where there is none."""

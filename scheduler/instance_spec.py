@@ -97,7 +97,7 @@ def is_disk(row: VolumeAttachment) -> bool:
 def disk_of(volume: Volume, attachment: VolumeAttachment) -> VolumeDisk:
     return VolumeDisk(
         id=volume.id, disk_format=volume.disk_format, device=attachment.device or "",
-        read_only=attachment.mode == "ro", shareable=volume.multiattach,
+        read_only=attachment.mode == "ro", shareable=volume.multiattach, tag=attachment.tag or "",
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from api.compute.handlers import (
     consoles,
     external_events,
     flavors,
+    floating_ip_proxies,
     hosts,
     images,
     instance_actions,
@@ -260,6 +261,11 @@ NETWORK_PROXIES = (
         "DELETE", "/os-security-group-rules/<rule_id>", network_proxies.delete_rule, "security-group-rules:delete",
         until="2.35",
     ),
+    _read("/os-floating-ip-pools", floating_ip_proxies.list_pools, "floating-ip-pools:list", until="2.35"),
+    _read("/os-floating-ips", floating_ip_proxies.list_, "floating-ips:list", until="2.35"),
+    _row("POST", "/os-floating-ips", floating_ip_proxies.create, "floating-ips:create", until="2.35"),
+    _read("/os-floating-ips/<floatingip_id>", floating_ip_proxies.show, "floating-ips:show", until="2.35"),
+    _row("DELETE", "/os-floating-ips/<floatingip_id>", floating_ip_proxies.delete, "floating-ips:delete", until="2.35"),
 )  # fmt: skip
 CONSOLES = (
     _read("/os-console-auth-tokens/<token>", consoles.show_token, "console-auth-tokens:show", ADMIN, since="2.31"),
@@ -271,6 +277,7 @@ EXTENSIONS = (
 VERSIONS = (
     _read("", versions.list_versions, "versions:index", Rule.PUBLIC),
     _read("/v2.1", versions.show_version, "versions:show", Rule.PUBLIC),
+    _read("/v2", versions.show_old_version, "versions:show_old", Rule.PUBLIC),
 )
 
 REQUEST_ID_HEADERS = ("x-openstack-request-id", "x-compute-request-id")
@@ -298,5 +305,6 @@ APIS = [
         compute_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,
+        old_prefix="/compute/v2",
     ),
 ]

@@ -10,7 +10,7 @@ from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     """A volume as a disk of a server; its id is the disk's serial, as far as one is long enough.
 
-    shareable: other guests may have it at the same time.
+    shareable: other guests may have it at the same time. tag: the device's, which the guest reads in its metadata.
     """
 
     id: str
@@ -18,6 +18,7 @@ class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     device: str  # "vdb"
     read_only: bool = False
     shareable: bool = False
+    tag: str = ""
 
 
 class PlugVolume(DeviceCommandBase, frozen=True, kw_only=True, tag="plug_volume"):

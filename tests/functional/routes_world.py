@@ -509,6 +509,7 @@ BODIES: dict[str, Any] = {
             "to_port": 2,
         }
     },
+    "compute:floating-ips:create": lambda world: {"pool": world.outside_id},
     "compute:aggregates:create": {"aggregate": {"name": "x"}},
     "compute:aggregates:update": {"aggregate": {"name": "x"}},
     "compute:aggregates:images": {"cache": [{"id": UNKNOWN}]},

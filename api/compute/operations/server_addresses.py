@@ -15,7 +15,7 @@ from api.request import ApiRequest
 from common.db import floating_ips, instances, ports
 from common.db.addresses import canonical
 from common.db.models import FloatingIp, IpAllocation, Port
-from common.errors import InvalidRequest, NotFound
+from common.errors import Conflict, InvalidRequest, NotFound
 
 
 def add_fixed(request: ApiRequest, server_id: str, network_id: str) -> None:
@@ -56,10 +56,10 @@ def add_floating(request: ApiRequest, server_id: str, address: str, fixed: str |
 
 
 def remove_floating(request: ApiRequest, server_id: str, address: str) -> None:
-    """Raises NotFound for an address that is none, Conflict in Nova's words for one that is another server's."""
+    """Raises NotFound for an address that is none, Conflict for one that is not this server's."""
     floating = _floating(request, address)
     if floating.port_id not in {port.id for port, _ in _ports(request, server_id)}:
-        raise InvalidRequest(f"Floating IP {address} is not associated with instance {server_id}.")
+        raise Conflict(f"Floating IP {address} is not associated with instance {server_id}.")
     floating_operations.update(request, floating.id, {"port_id": None})
 
 

@@ -5,51 +5,37 @@ Neither leaves anything behind in the database: a password is nobody's to keep, 
 
 from __future__ import annotations
 
-from api.compute.operations.servers import check_not_locked
+from api.compute.operations.servers import check_not_locked, check_state
 from api.request import Services
 from common.context import RequestContext
 from common.db import instances
 from common.db.models import Instance
-from common.errors import Conflict, StateConflict
+from common.errors import Conflict
 from common.rpc import queries_v1
 from common.rpc.queries_v1 import Query
-from common.states import VmState
-
-_DUMPS = (VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED, VmState.RESIZED, VmState.ERROR)
 
 
 def change_password(services: Services, context: RequestContext, server_id: str, password: str) -> None:
-    """Have the guest's agent set the password of its administrator.
+    """Have the guest's agent set the password of its administrator (the image's os_admin_user, else root).
 
     Raises NotFound, Conflict when no agent answers or takes it, StateConflict.
     """
-    instance = _ready(services, context, server_id, "changePassword", (VmState.ACTIVE,))
+    instance = _ready(services, context, server_id, "changePassword")
     user = instance.image.get("properties", {}).get("os_admin_user", "root")
     _ask(services, instance, queries_v1.SetPassword(instance_id=server_id, user=user, password=password))
 
 
 def dump(services: Services, context: RequestContext, server_id: str) -> None:
     """Send the guest an NMI. Raises NotFound, Conflict, StateConflict."""
-    instance = _ready(services, context, server_id, "trigger_crash_dump", _DUMPS)
+    instance = _ready(services, context, server_id, "trigger_crash_dump")
     _ask(services, instance, queries_v1.InjectNmi(instance_id=server_id))
 
 
-def _ready(
-    services: Services, context: RequestContext, server_id: str, action: str, states: tuple[VmState, ...]
-) -> Instance:
+def _ready(services: Services, context: RequestContext, server_id: str, asked: str) -> Instance:
     with services.db.read() as session:
         instance = instances.get_visible(session, server_id, context)
     check_not_locked(instance, context)
-    if instance.vm_state not in states:
-        raise StateConflict(
-            f"Cannot '{action}' instance {server_id} while it is in vm_state {instance.vm_state}",
-            vm_state=instance.vm_state,
-        )
-    if instance.task_state is not None:
-        raise StateConflict(
-            f"Cannot '{action}' instance {server_id} while it is in task_state {instance.task_state}",
-            task_state=instance.task_state,
-        )
+    check_state(instance, asked)
     if instance.node_name is None:
         raise Conflict(f"Instance {server_id} is not ready")
     return instance
