@@ -41,6 +41,7 @@ OPTIONS = (
     ("cert", "file of a client certificate"),
     ("key", "file of its key"),
     ("compute-api-version", "compute microversion (default: 2.100)"),
+    ("volume-api-version", "block storage microversion (default: 3.71)"),
 )
 #: what a catalogue's address lacks where it stops before the version
 _VERSIONS = {"identity": "/v3", "compute": "/v2.1", "image": "/v2", "network": "/v2.0"}
@@ -108,6 +109,8 @@ class Cloud:
                 "X-OpenStack-Nova-API-Version": version,
                 **headers,
             }
+        if service_type == "block-storage":
+            headers = {"OpenStack-API-Version": f"volume {self.settings.volume_version}", **headers}
         wanted = {name: value for name, value in (params or {}).items() if value is not None}
         try:
             response = self.session.request(

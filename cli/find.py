@@ -33,10 +33,37 @@ HYPERVISOR = Kind(
     name_key="hypervisor_hostname", lists_at="/os-hypervisors/detail",
 )  # fmt: skip
 IMAGE = Kind("image", "image", "/images", "", "images")
+VOLUME = Kind("volume", "block-storage", "/volumes", "volume", "volumes", lists_at="/volumes/detail")
+SNAPSHOT = Kind("volume snapshot", "block-storage", "/snapshots", "snapshot", "snapshots", lists_at="/snapshots/detail")
+VOLUME_TYPE = Kind("volume type", "block-storage", "/types", "volume_type", "volume_types", names=False)
+QOS_SPEC = Kind("volume qos", "block-storage", "/qos-specs", "qos_specs", "qos_specs", names=False)
+TRANSFER = Kind(
+    "volume transfer request", "block-storage", "/volume-transfers", "transfer", "transfers",
+    lists_at="/volume-transfers/detail",
+)  # fmt: skip
+ATTACHMENT = Kind(
+    "volume attachment", "block-storage", "/attachments", "attachment", "attachments", name_key="id",
+    lists_at="/attachments/detail",
+)  # fmt: skip
 NETWORK = Kind("network", "network", "/networks", "network", "networks")
 SUBNET = Kind("subnet", "network", "/subnets", "subnet", "subnets")
 PORT = Kind("port", "network", "/ports", "port", "ports")
 GROUP = Kind("security group", "network", "/security-groups", "security_group", "security_groups")
+ROUTER = Kind("router", "network", "/routers", "router", "routers")
+FLOATING_IP = Kind(
+    "floating ip", "network", "/floatingips", "floatingip", "floatingips", names=False, name_key="floating_ip_address"
+)
+SUBNET_POOL = Kind("subnet pool", "network", "/subnetpools", "subnetpool", "subnetpools")
+ADDRESS_SCOPE = Kind("address scope", "network", "/address-scopes", "address_scope", "address_scopes")
+ADDRESS_GROUP = Kind("address group", "network", "/address-groups", "address_group", "address_groups")
+QOS_POLICY = Kind("network qos policy", "network", "/qos/policies", "policy", "policies")
+RBAC = Kind("network rbac", "network", "/rbac-policies", "rbac_policy", "rbac_policies", names=False, name_key="id")
+AGENT = Kind("network agent", "network", "/agents", "agent", "agents", names=False, name_key="id")
+IP_AVAILABILITY = Kind(
+    "ip availability", "network", "/network-ip-availabilities", "network_ip_availability", "network_ip_availabilities",
+    names=False, name_key="network_name",
+)  # fmt: skip
+TRUNK = Kind("network trunk", "network", "/trunks", "trunk", "trunks")
 RULE = Kind("security group rule", "network", "/security-group-rules", "security_group_rule", "security_group_rules")
 PROJECT = Kind("project", "identity", "/projects", "project", "projects")
 USER = Kind("user", "identity", "/users", "user", "users")
@@ -44,6 +71,11 @@ ROLE = Kind("role", "identity", "/roles", "role", "roles")
 DOMAIN = Kind("domain", "identity", "/domains", "domain", "domains")
 SERVICE = Kind("service", "identity", "/services", "service", "services")
 ENDPOINT = Kind("endpoint", "identity", "/endpoints", "endpoint", "endpoints", names=False)
+
+
+def many(kind: Kind) -> str:
+    """The noun for several."""
+    return f"{kind.noun.removesuffix('y')}ies" if kind.noun.endswith(("cy", "ty")) else f"{kind.noun}s"
 
 
 def server_id(cloud: Cloud, name_or_id: str) -> str:
@@ -66,7 +98,7 @@ def one(cloud: Cloud, kind: Kind, name_or_id: str, **narrowed: Any) -> dict[str,
         named = list(cloud.pages(kind.path, kind.plural, kind.service, type=name_or_id))
     if len(named) > 1:
         ids = ", ".join(str(item["id"]) for item in named)
-        raise CommandError(f"{len(named)} {kind.noun}s are named {name_or_id!r}; use the id of one: {ids}")
+        raise CommandError(f"{len(named)} {many(kind)} are named {name_or_id!r}; use the id of one: {ids}")
     if named:
         return named[0]
     found = None if is_uuid(name_or_id) or not kind.names else by_id(cloud, kind, name_or_id)

@@ -41,6 +41,7 @@ COMMANDS = {
     "schedule dry-run": "cli.schedule:DryRun",
     "server why": "cli.server:Why",
     "top": "cli.top:Top",
+    "volume why": "cli.volume_why:Why",
     **OPENSTACK,
 }
 _KNOWN_ERRORS = (CloudRefusedError, CommandError, SettingsError)

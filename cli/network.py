@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cliff.command import Command
-from cliff.lister import Lister
-from cliff.show import ShowOne
-
-from cli import find, options
-from cli.cloud import Cloud
-from cli.fields import Field, List, OutIn, UpDown, same, show, table
+from cli import find, resource
+from cli.cloud import Cloud, part
+from cli.fields import Field, List, OutIn, UpDown, same
+from cli.resource import Option
 
 _LIST = (Field("ID", "id"), Field("Name", "name"), Field("Subnets", "subnets", List))
 _LONG = (
@@ -31,119 +28,101 @@ _SHOW = (
 )  # fmt: skip
 
 
-class ListNetworks(Lister):  # type: ignore[misc]
+_TYPES = ("flat", "geneve", "gre", "local", "vlan", "vxlan")
+_DESCRIBED = (
+    Option("--share", "shared", "shared by all projects (administrators)", no="--no-share"),
+    Option("--enable", "admin_state_up", "admin state up", no="--disable"),
+    Option("--external", "router:external", "leading outside (administrators)", no="--internal"),
+)
+_CHANGEABLE = (
+    *_DESCRIBED, Option("--default", "is_default", "the default external network (administrators)", no="--no-default"),
+    Option("--enable-port-security", "port_security_enabled", "port security of new ports", no="--disable-port-security"),
+    Option("--description", "description", "description"), Option("--mtu", "mtu", "largest packet, in bytes", type=int),
+    Option("--dns-domain", "dns_domain", "domain of the ports' names"),
+    Option("--qos-policy", "qos_policy_id", "QoS policy of its ports (name or id)", kind=find.QOS_POLICY),
+)  # fmt: skip
+_PROVIDER = (
+    Option("--provider-network-type", "provider:network_type", "vxlan, or flat or vlan on a nodes' network (administrators)",
+           choices=_TYPES),
+    Option("--provider-physical-network", "provider:physical_network", "the nodes' network that it is on (administrators)"),
+    Option("--provider-segment", "provider:segmentation_id", "VLAN or tunnel id (administrators)", type=int),
+)  # fmt: skip
+
+
+def _with_own(network: dict[str, Any]) -> list[Field]:
+    """What only this cloud says of networks, where it does, is shown too."""
+    return [*_SHOW, *same(*(key for key in network if key.startswith("cumulet:")))]
+
+
+class ListNetworks(resource.ListThings):
     """List networks."""
 
+    kind = find.NETWORK
+    columns = _LIST
+    long_columns = _LONG
+    filters = (
+        *_DESCRIBED, *_PROVIDER, Option("--name", "name", "of this name"),
+        Option("--status", "status", "in this status, such as ACTIVE", choices=("ACTIVE", "BUILD", "DOWN", "ERROR")),
+    )  # fmt: skip
+    tagged = True
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        options.yes_no(parser, "--external", "--internal", "leading outside")
-        options.yes_no(parser, "--enable", "--disable", "admin state up")
-        options.yes_no(parser, "--share", "--no-share", "shared by projects")
-        parser.add_argument("--long", action="store_true", help="more columns")
-        parser.add_argument("--name", metavar="<name>", help="of this name")
-        parser.add_argument("--status", metavar="<status>", help="in this status, such as ACTIVE")
-        options.project(parser)
-        options.paging(parser)
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--agent", metavar="<agent-id>", help="served by this DHCP agent (administrators)")
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        cloud: Cloud = self.app.cloud()
-        query = {
-            "name": parsed_args.name, "status": parsed_args.status, "shared": parsed_args.share,
-            "router:external": parsed_args.external, "admin_state_up": parsed_args.enable,
-            "project_id": find.identity_id(cloud, find.PROJECT, parsed_args.project, parsed_args.project_domain),
-        }  # fmt: skip
-        networks = cloud.pages("/networks", "networks", "network", **query, **options.page(parsed_args))
-        return table(_LONG if parsed_args.long else _LIST, networks)
+    def at(self, cloud: Cloud, parsed_args: argparse.Namespace) -> str:
+        return f"/agents/{part(parsed_args.agent)}/dhcp-networks" if parsed_args.agent else "/networks"
 
 
-class ShowNetwork(ShowOne):  # type: ignore[misc]
+class ShowNetwork(resource.ShowThing):
     """Show one network."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("network", metavar="<network>", help="network (name or id)")
-        return parser
+    kind = find.NETWORK
+    columns = _SHOW
 
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        return show(_SHOW, find.one(self.app.cloud(), find.NETWORK, parsed_args.network))
+    def shown(self, thing: dict[str, Any]) -> list[Field]:
+        return _with_own(thing)
 
 
-class CreateNetwork(ShowOne):  # type: ignore[misc]
+class CreateNetwork(resource.CreateThing):
     """Create a network."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("name", metavar="<name>", help="name")
-        _changeable(parser)
-        options.project(parser)
-        parser.add_argument("--availability-zone-hint", action="append", metavar="<availability-zone>", help="a zone")
-        parser.add_argument("--provider-network-type", metavar="<provider-network-type>", help="vxlan (administrators)")
-        return parser
+    kind = find.NETWORK
+    columns = _SHOW
+    body = (
+        *_CHANGEABLE, *_PROVIDER,
+        Option("--availability-zone-hint", "availability_zone_hints", "a zone", metavar="<availability-zone>", many=True),
+    )  # fmt: skip
+    tagged = True
 
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        cloud: Cloud = self.app.cloud()
-        wanted = _wanted(parsed_args) | options.given(
-            project_id=find.identity_id(cloud, find.PROJECT, parsed_args.project, parsed_args.project_domain),
-            availability_zone_hints=parsed_args.availability_zone_hint,
-        )
-        if parsed_args.provider_network_type:
-            wanted["provider:network_type"] = parsed_args.provider_network_type
-        return show(_SHOW, cloud.send("POST", "/networks", {"network": wanted}, service_type="network")["network"])
+    def shown(self, thing: dict[str, Any]) -> list[Field]:
+        return _with_own(thing)
 
 
-class DeleteNetworks(Command):  # type: ignore[misc]
+class DeleteNetworks(resource.DeleteThings):
     """Delete networks with their subnets; ports must be gone."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        options.names(parser, "network")
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        cloud = self.app.cloud()
-
-        def delete(name: str) -> None:
-            cloud.send("DELETE", f"/networks/{find.id_of(cloud, find.NETWORK, name)}", service_type="network")
-
-        options.each(parsed_args.names, "networks could not be deleted", delete)
+    kind = find.NETWORK
 
 
-class SetNetwork(Command):  # type: ignore[misc]
+class SetNetwork(resource.SetThing):
     """Change a network."""
 
+    kind = find.NETWORK
+    body = (*_CHANGEABLE, *_PROVIDER)
+    tagged = True
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("network", metavar="<network>", help="network (name or id)")
-        parser.add_argument("--name", metavar="<name>", help="new name")
-        _changeable(parser)
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--no-qos-policy", action="store_true", help="no QoS policy any more")
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        cloud = self.app.cloud()
-        network_id = find.id_of(cloud, find.NETWORK, parsed_args.network)
-        wanted = _wanted(parsed_args)
-        if wanted:
-            cloud.send("PUT", f"/networks/{network_id}", {"network": wanted}, service_type="network")
+    def more(self, cloud: Cloud, parsed_args: argparse.Namespace, thing: dict[str, Any]) -> dict[str, Any]:
+        return {"qos_policy_id": None} if parsed_args.no_qos_policy else {}
 
 
-def _changeable(parser: argparse.ArgumentParser) -> None:
-    options.yes_no(parser, "--share", "--no-share", "shared by all projects (administrators)")
-    options.yes_no(parser, "--enable", "--disable", "admin state up")
-    options.yes_no(parser, "--external", "--internal", "leading outside (administrators)")
-    options.yes_no(parser, "--default", "--no-default", "the default external network (administrators)")
-    options.yes_no(
-        parser, "--enable-port-security", "--disable-port-security", "port security of new ports", "port_security"
-    )
-    parser.add_argument("--description", metavar="<description>", help="description")
-    parser.add_argument("--mtu", type=int, metavar="<mtu>", help="largest packet, in bytes")
-    parser.add_argument("--dns-domain", metavar="<dns-domain>", help="domain of the ports' names")
+class UnsetNetwork(resource.UnsetTags):
+    """Remove tags of a network."""
 
-
-def _wanted(parsed_args: argparse.Namespace) -> dict[str, Any]:
-    wanted = options.given(
-        name=parsed_args.name, shared=parsed_args.share, admin_state_up=parsed_args.enable,
-        is_default=parsed_args.default, port_security_enabled=parsed_args.port_security, mtu=parsed_args.mtu,
-        description=parsed_args.description, dns_domain=parsed_args.dns_domain,
-    )  # fmt: skip
-    return wanted | ({} if parsed_args.external is None else {"router:external": parsed_args.external})
+    kind = find.NETWORK

@@ -7,12 +7,12 @@ from typing import Any
 
 from cliff.columns import FormattableColumn
 from cliff.command import Command
-from cliff.lister import Lister
 from cliff.show import ShowOne
 
-from cli import find, options
+from cli import find, options, resource, tags
 from cli.cloud import Cloud
-from cli.fields import Field, List, same, show, table
+from cli.fields import Field, List, same, show
+from cli.resource import Option
 
 
 class _Rules(FormattableColumn):  # type: ignore[misc]
@@ -37,22 +37,16 @@ _SHOW = (
 )  # fmt: skip
 
 
-class ListGroups(Lister):  # type: ignore[misc]
+_STATEFUL = Option("--stateful", "stateful", "what answers is let pass", no="--stateless")
+
+
+class ListGroups(resource.ListThings):
     """List security groups."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        options.project(parser)
-        options.paging(parser)
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        cloud: Cloud = self.app.cloud()
-        project_id = find.identity_id(cloud, find.PROJECT, parsed_args.project, parsed_args.project_domain)
-        groups = cloud.pages(
-            "/security-groups", "security_groups", "network", project_id=project_id, **options.page(parsed_args)
-        )
-        return table(_LIST, groups)
+    kind = find.GROUP
+    columns = _LIST
+    filters = (Option("--share", "shared", "shared with several projects", no="--no-share"),)
+    tagged = True
 
 
 class ShowGroup(ShowOne):  # type: ignore[misc]
@@ -67,24 +61,16 @@ class ShowGroup(ShowOne):  # type: ignore[misc]
         return show(_SHOW, own(self.app.cloud(), parsed_args.group))
 
 
-class CreateGroup(ShowOne):  # type: ignore[misc]
+class CreateGroup(resource.CreateThing):
     """Create a security group."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("name", metavar="<name>", help="name")
-        parser.add_argument("--description", metavar="<description>", help="description (default: the name)")
-        options.project(parser)
-        return parser
+    kind = find.GROUP
+    columns = _SHOW
+    body = (Option("--description", "description", "description (default: the name)"), _STATEFUL)
+    tagged = True
 
-    def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        cloud: Cloud = self.app.cloud()
-        wanted = {"name": parsed_args.name, "description": parsed_args.description or parsed_args.name}
-        wanted |= options.given(
-            project_id=find.identity_id(cloud, find.PROJECT, parsed_args.project, parsed_args.project_domain)
-        )
-        made = cloud.send("POST", "/security-groups", {"security_group": wanted}, service_type="network")
-        return show(_SHOW, made["security_group"])
+    def more(self, cloud: Cloud, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        return {"description": parsed_args.description or parsed_args.name}
 
 
 class DeleteGroups(Command):  # type: ignore[misc]
@@ -105,21 +91,39 @@ class DeleteGroups(Command):  # type: ignore[misc]
 
 
 class SetGroup(Command):  # type: ignore[misc]
-    """Change a security group's name or description."""
+    """Change a security group's name, description, tags or statefulness."""
+
+    body = (
+        Option("--name", "name", "new name", metavar="<new-name>"), Option("--description", "description", "new description"),
+        _STATEFUL,
+    )  # fmt: skip
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("group", metavar="<group>", help="security group (name or id)")
-        parser.add_argument("--name", metavar="<new-name>", help="new name")
-        parser.add_argument("--description", metavar="<description>", help="new description")
+        resource.add(parser, self.body)
+        tags.add_for_set(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cloud = self.app.cloud()
-        wanted = options.given(name=parsed_args.name, description=parsed_args.description)
-        group_id = own(cloud, parsed_args.group)["id"]
-        if wanted:
-            cloud.send("PUT", f"/security-groups/{group_id}", {"security_group": wanted}, service_type="network")
+        group = own(cloud, parsed_args.group)
+        resource.change(cloud, find.GROUP, group, resource.values(cloud, parsed_args, self.body))
+        tags.change(cloud, find.GROUP, group, parsed_args)
+
+
+class UnsetGroup(Command):  # type: ignore[misc]
+    """Remove tags of a security group."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("group", metavar="<group>", help="security group (name or id)")
+        tags.add_for_unset(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        cloud = self.app.cloud()
+        tags.remove(cloud, find.GROUP, own(cloud, parsed_args.group), parsed_args)
 
 
 def own(cloud: Cloud, name_or_id: str) -> dict[str, Any]:

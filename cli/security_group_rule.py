@@ -56,6 +56,7 @@ class ListRules(Lister):  # type: ignore[misc]
         way = parser.add_mutually_exclusive_group()
         way.add_argument("--ingress", dest="direction", action="store_const", const="ingress", help="for what comes in")
         way.add_argument("--egress", dest="direction", action="store_const", const="egress", help="for what goes out")
+        parser.add_argument("--long", action="store_true", help="without effect: it shows the same")
         options.project(parser)
         options.paging(parser)
         return parser
@@ -93,6 +94,11 @@ class CreateRule(ShowOne):  # type: ignore[misc]
         remote = parser.add_mutually_exclusive_group()
         remote.add_argument("--remote-ip", metavar="<ip-address>", help="from or to this address or range")
         remote.add_argument("--remote-group", metavar="<group>", help="from or to servers of this group (name or id)")
+        remote.add_argument(
+            "--remote-address-group",
+            metavar="<group>",
+            help="from or to the addresses of this address group (name or id)",
+        )
         parser.add_argument("--dst-port", type=_ports, metavar="<port-range>", help="port, or first:last")
         parser.add_argument("--protocol", metavar="<protocol>", help="tcp, udp, icmp, a number, or any (default)")
         parser.add_argument("--description", metavar="<description>", help="description")
@@ -116,12 +122,14 @@ class CreateRule(ShowOne):  # type: ignore[misc]
         if parsed_args.icmp_type is not None and protocol not in _ICMP:
             raise CommandError("--icmp-type needs --protocol icmp.")
         remote_ip = parsed_args.remote_ip
-        if remote_ip is None and not parsed_args.remote_group and parsed_args.direction == "ingress":
+        others = parsed_args.remote_group or parsed_args.remote_address_group
+        if remote_ip is None and not others and parsed_args.direction == "ingress":
             remote_ip = "::/0" if version == "IPv6" else "0.0.0.0/0"
         wanted = options.given(
             security_group_id=own(cloud, parsed_args.group)["id"], direction=parsed_args.direction, ethertype=version,
             protocol=protocol, port_range_min=first, port_range_max=last, description=parsed_args.description,
             remote_ip_prefix=remote_ip,
+            remote_address_group_id=find.id_of(cloud, find.ADDRESS_GROUP, parsed_args.remote_address_group),
             remote_group_id=own(cloud, parsed_args.remote_group)["id"] if parsed_args.remote_group else None,
             project_id=find.identity_id(cloud, find.PROJECT, parsed_args.project, parsed_args.project_domain),
         )  # fmt: skip

@@ -17,6 +17,8 @@ SELECTORS = {"OS_CLOUD", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_S
 #: the compute microversion unless another is asked for: the newest that openstack's own client speaks. From 2.102 on
 #: flavors lack fields that it shows.
 NEWEST_KNOWN = "2.100"
+#: the same of block storage
+NEWEST_VOLUME = "3.71"
 AUTH_KEYS = (
     "auth_url", "username", "user_id", "password", "token", "passcode", "project_name", "project_id", "user_domain_name",
     "user_domain_id", "project_domain_name", "project_domain_id", "domain_name", "domain_id", "system_scope", "trust_id",
@@ -24,7 +26,7 @@ AUTH_KEYS = (
 )  # fmt: skip
 OTHER_KEYS = (
     "auth_type", "region_name", "interface", "cacert", "cert", "key", "verify", "insecure", "compute_api_version",
-    "default_domain",
+    "volume_api_version", "default_domain",
 )  # fmt: skip
 _OLD_NAMES = {
     "tenant_name": "project_name",
@@ -50,6 +52,7 @@ class Settings:
     verify: bool | str
     cert: str | tuple[str, str] | None
     compute_version: str
+    volume_version: str
 
 
 def load(options: Mapping[str, str], env: Mapping[str, str] = os.environ) -> Settings:
@@ -92,6 +95,7 @@ def _settings(flat: dict[str, Any]) -> Settings:
     if cert and flat.get("key"):
         cert = (str(cert), os.path.expanduser(str(flat["key"])))
     version = str(flat.get("compute_api_version") or NEWEST_KNOWN)
+    volume_version = str(flat.get("volume_api_version") or NEWEST_VOLUME)
     return Settings(
         auth_type=auth_type,
         auth=auth,
@@ -100,6 +104,7 @@ def _settings(flat: dict[str, Any]) -> Settings:
         verify=verify,
         cert=cert,
         compute_version="latest" if version in ("2", "2.latest") else version,
+        volume_version=NEWEST_VOLUME if volume_version in ("3", "3.latest") else volume_version,
     )
 
 

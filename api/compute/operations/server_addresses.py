@@ -5,15 +5,15 @@ Like Nova it adds a fixed address to a port that the server has in the network; 
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy.orm import Session
 
 from api.compute.operations.network_proxies import in_nova_words
 from api.compute.operations.servers import check_not_locked
 from api.network.operations import floating_ips as floating_operations
-from api.network.operations import ports as port_operations
+from api.network.schemas.ports import MAX_ADDRESSES
 from api.request import ApiRequest
-from common.db import floating_ips, instances, ports
-from common.db.addresses import canonical
+from common.db import floating_ips, instances, networks, port_lists, ports
+from common.db.addresses import RequestedAddress, canonical
 from common.db.models import FloatingIp, IpAllocation, Port
 from common.errors import Conflict, InvalidRequest, NotFound
 
@@ -26,17 +26,15 @@ def add_fixed(request: ApiRequest, server_id: str, network_id: str) -> None:
     port, addresses = found[0]
     if not addresses:
         raise InvalidRequest(f"Port {port.id} of server {server_id} has no subnet to take an address from.")
-    wanted = [*_as_asked(addresses), {"subnet_id": addresses[0].subnet_id}]
-    with in_nova_words():
-        port_operations.update(request, port.id, {"fixed_ips": wanted})
+    if len(addresses) >= MAX_ADDRESSES:
+        raise InvalidRequest(f"Port {port.id} of server {server_id} has {MAX_ADDRESSES} addresses, and can't have more.")
+    _set(request, port.id, [*_as_asked(addresses), RequestedAddress(addresses[0].subnet_id, None)])
 
 
 def remove_fixed(request: ApiRequest, server_id: str, address: str) -> None:
     """Raises NotFound, InvalidRequest for an address that the server has not, Conflict for a locked server."""
     port, addresses = _holding(request, server_id, address)
-    wanted = [each for each in _as_asked(addresses) if each["ip_address"] != canonical(address)]
-    with in_nova_words():
-        port_operations.update(request, port.id, {"fixed_ips": wanted})
+    _set(request, port.id, [each for each in _as_asked(addresses) if each.ip_address != canonical(address)])
 
 
 def add_floating(request: ApiRequest, server_id: str, address: str, fixed: str | None) -> None:
@@ -86,5 +84,18 @@ def _floating(request: ApiRequest, address: str) -> FloatingIp:
     return found
 
 
-def _as_asked(addresses: list[IpAllocation]) -> list[dict[str, Any]]:
-    return [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in addresses]
+def _set(request: ApiRequest, port_id: str, wanted: list[RequestedAddress]) -> None:
+    """The cloud chooses what is new, so that it needs no right to choose addresses in the network."""
+    now = request.services.clock.now()
+
+    def work(session: Session) -> None:
+        port = port_lists.get_visible(session, port_id, request.context, lock=True)
+        networks.hold(session, port.network_id)
+        port_lists.set_addresses(session, port, wanted, now)
+
+    with in_nova_words():
+        request.services.db.run(work)
+
+
+def _as_asked(addresses: list[IpAllocation]) -> list[RequestedAddress]:
+    return [RequestedAddress(each.subnet_id, each.ip_address) for each in addresses]

@@ -14,7 +14,28 @@ import pytest
 
 from cli.commands import OPENSTACK
 from tests.fixtures.live_cloud import LiveCloud
+from tests.fixtures.terminal import typed
 
+#: what there is to compare, by the user who makes it
+THINGS = (
+    ("demo", "server create --flavor c1.tiny --image guest --network shared --wait compared"),
+    ("demo", "port create --network shared compared"),
+    ("demo", "volume create --size 1 --property a=b --wait compared"),
+    ("demo", "volume snapshot create --volume compared --description d --property a=b --wait compared"),
+    ("demo", "server add volume compared compared --wait"),
+    ("admin", "network create --external outside"),
+    ("admin", "subnet create --network outside --subnet-range 203.0.113.0/24 outside"),
+    ("demo", "network create --tag a compared"),
+    ("demo", "subnet create --network compared --subnet-range 10.77.0.0/24 compared"),
+    ("demo", "router create --external-gateway outside compared"), ("demo", "router add subnet compared compared"),
+    ("demo", "floating ip create --tag a outside"), ("demo", "address group create --address 192.0.2.0/24 compared"),
+    ("demo", "address scope create compared"),
+    ("demo", "subnet pool create --pool-prefix 10.96.0.0/12 --address-scope compared compared"),
+    ("demo", "network trunk create --parent-port compared compared"), ("admin", "network qos policy create --share compared"),
+    ("admin", "network qos rule create --type bandwidth-limit --max-kbps 1000 --egress compared"),
+    ("admin", "volume type create --description d --property a=b compared"),
+    ("admin", "volume qos create --property c=d compared"), ("admin", "volume qos associate compared compared"),
+)  # fmt: skip
 #: as user -> commands whose JSON is compared as it is
 SAME = {
     "demo": (
@@ -25,19 +46,38 @@ SAME = {
         "subnet list --long", "subnet show shared", "port list", "port list --long", "port show compared",
         "security group list", "security group show default", "security group rule list",
         "security group rule list default", "limits show --absolute", "limits show --rate", "availability zone list",
-        "availability zone list --long", "catalog list", "catalog show compute", "project list --my-projects",
+        "availability zone list --long", "catalog list", "catalog show compute",
+        "volume list", "volume list --long", "volume show compared", "volume snapshot list", "volume snapshot list --long",
+        "volume snapshot show compared", "volume attachment list", "volume type list", "volume type list --default",
+        "volume type show __DEFAULT__", "volume summary", "volume transfer request list", "server volume list compared",
+        "project list --my-projects", "router list", "router list --long", "router show compared", "floating ip list",
+        "floating ip list --long", "port list --router compared", "port list --long", "address group list",
+        "address group show compared", "address scope list", "address scope show compared", "subnet pool list",
+        "subnet pool list --long", "subnet pool show compared", "network rbac list", "network trunk list --long",
+        "network trunk show compared", "network subport list --trunk compared", "network list --tags a",
+        "network show outside",
     ),
     "admin": (
         "server list --all-projects", "project list", "project list --long", "project show demo", "user list",
         "user list --long", "user show demo", "role list", "role show member", "role assignment list",
         "role assignment list --names", "hypervisor list", "endpoint list", "service list",
-        "service list --long", "service show compute",
+        "service list --long", "service show compute", "volume type list --long", "volume type list --encryption-type",
+        "volume type show compared", "volume qos list", "volume qos show compared", "volume backend pool list",
+        "volume list --all-projects", "volume snapshot list --all-projects", "network qos policy list",
+        "network qos policy show compared", "network qos rule list compared", "network qos rule type list",
+        "network qos rule type show bandwidth_limit", "network rbac list --long", "network agent list",
+        "ip availability list", "ip availability show compared", "network list --long",
     ),
 }  # fmt: skip
 #: columns only: their values change between two looks, or are the SDK's own invention where the API says nothing
 SAME_COLUMNS = {
     "demo": ("server show compared", "token issue", "quota show", "quota show --usage"),
-    "admin": ("compute service list", "compute service list --long"),
+    "admin": (
+        "compute service list",
+        "compute service list --long",
+        "volume service list",
+        "volume service list --long",
+    ),
 }
 #: theirs and more: what a hypervisor has, which openstack leaves to the placement service since microversion 2.88
 MORE_COLUMNS = ("hypervisor list --long", "hypervisor show node1")
@@ -47,9 +87,16 @@ OWN_OPTIONS = {"--wait"}
 
 @pytest.fixture(scope="module")
 def furnished(live_cloud: LiveCloud) -> LiveCloud:
-    live_cloud.run(*shlex.split("server create --flavor c1.tiny --image guest --network shared --wait compared"))
-    live_cloud.run(*shlex.split("port create --network shared compared"))
+    for user, words in THINGS:
+        done = typed(live_cloud, words, user)
+        assert done.code == 0, f"cumulet {words}: {done.out}{done.err}"
     return live_cloud
+
+
+def _ours(cloud: LiveCloud, text: str, user: str) -> Any:
+    done = typed(cloud, f"{text} -f json", user)
+    assert done.code == 0, f"cumulet {text}: {done.out}{done.err}"
+    return done.json
 
 
 def _words(text: str) -> list[str]:
@@ -64,7 +111,7 @@ def _columns(document: Any) -> list[str]:
 def test_the_same_answers(furnished: LiveCloud, user: str) -> None:
     theirs = furnished.openstack(*map(_words, SAME[user]), user=user)
     for text, done in zip(SAME[user], theirs, strict=True):
-        ours = furnished.run(*_words(text), user=user).json
+        ours = _ours(furnished, text, user)
         assert _sorted(ours) == _sorted(done.json), text
 
 
@@ -72,23 +119,23 @@ def test_the_same_answers(furnished: LiveCloud, user: str) -> None:
 def test_the_same_columns(furnished: LiveCloud, user: str) -> None:
     theirs = furnished.openstack(*map(_words, SAME_COLUMNS[user]), user=user)
     for text, done in zip(SAME_COLUMNS[user], theirs, strict=True):
-        ours = furnished.run(*_words(text), user=user).json
+        ours = _ours(furnished, text, user)
         assert _columns(ours) == _columns(done.json), text
 
 
 def test_hypervisors_with_what_they_have(furnished: LiveCloud) -> None:
     theirs = furnished.openstack(*map(_words, MORE_COLUMNS), user="admin")
     for text, done in zip(MORE_COLUMNS, theirs, strict=True):
-        ours = furnished.run(*_words(text), user="admin").json
+        ours = _ours(furnished, text, "admin")
         assert set(_columns(ours)) > set(_columns(done.json)) - {"uptime", "servers"}, text
-    (row,) = furnished.run(*_words(MORE_COLUMNS[0]), user="admin").json
+    (row,) = _ours(furnished, MORE_COLUMNS[0], "admin")
     assert row["vCPUs"] > 0
     assert row["Memory MB"] > 0
 
 
 def test_quotas_that_the_cloud_has_are_those_of_openstack(furnished: LiveCloud) -> None:
     (theirs,) = furnished.openstack(_words("quota show --usage"))
-    ours = furnished.run(*_words("quota show --usage")).json
+    ours = _ours(furnished, "quota show --usage", "demo")
     by_name = {row["Resource"]: row for row in theirs.json}
     assert len(ours) == 12
     assert [row for row in ours if by_name[row["Resource"]] != row] == []
@@ -123,7 +170,7 @@ def test_an_option_is_spelled_as_openstack_spells_it() -> None:
 def _openstack_commands() -> dict[str, Any]:
     points = importlib.metadata.entry_points()
     found = {}
-    for group in ("common", "compute.v2", "identity.v3", "image.v2", "network.v2"):
+    for group in ("common", "compute.v2", "identity.v3", "image.v2", "network.v2", "volume.v3"):
         for point in points.select(group=f"openstack.{group}"):
             found[point.name.replace("_", " ")] = point
     return found

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from common.db.models import Instance
+from common.db.models import Instance, Node
 from common.states import ACTIONS, IMMEDIATE, Action, OperationClass, TaskState, VmState
 from tests.functional.compute.conftest import URL, Cloud, add_flavor, version
 
@@ -57,8 +57,9 @@ def every() -> Iterator[Asked]:
 
 
 def put_into(cloud: Cloud, server_id: str, vm_state: VmState, task: TaskState | None) -> None:
-    """As nothing but a test writes it."""
+    """As nothing but a test writes it; its node lives on, however slow this is."""
     with cloud.services.db.write() as session:
+        session.execute(sa.update(Node).values(last_heartbeat_at=cloud.services.clock.now()))
         session.execute(sa.update(Instance).where(Instance.id == server_id).values(vm_state=vm_state, task_state=task))
 
 
