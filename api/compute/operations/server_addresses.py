@@ -27,7 +27,9 @@ def add_fixed(request: ApiRequest, server_id: str, network_id: str) -> None:
     if not addresses:
         raise InvalidRequest(f"Port {port.id} of server {server_id} has no subnet to take an address from.")
     if len(addresses) >= MAX_ADDRESSES:
-        raise InvalidRequest(f"Port {port.id} of server {server_id} has {MAX_ADDRESSES} addresses, and can't have more.")
+        raise InvalidRequest(
+            f"Port {port.id} of server {server_id} has {MAX_ADDRESSES} addresses, and can't have more."
+        )
     _set(request, port.id, [*_as_asked(addresses), RequestedAddress(addresses[0].subnet_id, None)])
 
 

@@ -1,4 +1,4 @@
-"""Networks and floating IPs in the forms that compute's own API had (until 2.35). What nova-network knew and Neutron doesn't is null."""
+"""Networks and floating IPs as compute's own API had them (until 2.35). What nova-network knew and Neutron not is null."""
 
 from __future__ import annotations
 
