@@ -157,18 +157,27 @@ class BenchCloud:
         with self.db.engine.connect() as connection:
             return connection.execute(sa.text(statement), values).scalar()
 
+    def stop_all_but_api(self) -> None:
+        """For rows that no node has: the schedulers would take their servers for lost, all through the measurement."""
+        self._stop([process for process in self._started if process.pid not in self.groups["api"]])
+
     def stop(self) -> None:
-        for process in reversed(self._started):
+        self._stop(list(self._started))
+
+    def _stop(self, processes: list[subprocess.Popen[bytes]]) -> None:
+        for process in reversed(processes):
             process.send_signal(signal.SIGTERM)
-        for process in self._started:
+        for process in processes:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
-        self._started.clear()
+            self._started.remove(process)
+        ended = {process.pid for process in processes}
         for group in ("api", "schedulers", "agents"):
-            self.groups.pop(group, None)
+            if left := [pid for pid in self.groups.pop(group, []) if pid not in ended]:
+                self.groups[group] = left
 
     def _alive(self) -> int:
         return int(self.scalar("SELECT count(*) FROM nodes WHERE last_heartbeat_at IS NOT NULL"))

@@ -135,6 +135,7 @@ def _make_servers(cloud: BenchCloud) -> None:
     port = cloud.scalar("SELECT id FROM ports WHERE device_id = :real", real=real)
     group = cloud.scalar("SELECT security_group_id FROM port_security_groups WHERE port_id = :port", port=port)
     client.close()
+    cloud.stop_all_but_api()
     project = sa.case(
         (_N <= OWN, sa.literal(derived_id(cloud.config, "projects", "demo"))), else_=_id("project", _N % 99)
     )

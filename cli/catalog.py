@@ -218,3 +218,54 @@ class DeleteEndpoints(Command):  # type: ignore[misc]
 
 def _with_service(endpoint: dict[str, Any], service: dict[str, Any]) -> dict[str, Any]:
     return {**endpoint, "service_name": service.get("name"), "service_type": service["type"]}
+
+
+class SetService(Command):  # type: ignore[misc]
+    """Change what the catalogue says of a service (administrators)."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("service", metavar="<service>", help="service (type, name or id)")
+        parser.add_argument("--type", metavar="<type>", help="new type")
+        parser.add_argument("--name", metavar="<service-name>", help="new name")
+        parser.add_argument("--description", metavar="<description>", help="description")
+        options.yes_no(parser, "--enable", "--disable", "enabled")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        cloud: Cloud = self.app.cloud()
+        service_id = find.id_of(cloud, find.SERVICE, parsed_args.service)
+        wanted = options.given(
+            type=parsed_args.type,
+            name=parsed_args.name,
+            description=parsed_args.description,
+            enabled=parsed_args.enable,
+        )
+        if wanted:
+            cloud.send("PATCH", f"/services/{service_id}", {"service": wanted}, service_type="identity")
+
+
+class SetEndpoint(Command):  # type: ignore[misc]
+    """Change an address of a service (administrators)."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("endpoint", metavar="<endpoint-id>", help="id of the endpoint")
+        parser.add_argument("--region", metavar="<region-id>", help="its region")
+        parser.add_argument(
+            "--interface", choices=("public", "internal", "admin"), metavar="<interface>", help="for whom"
+        )
+        parser.add_argument("--url", metavar="<url>", help="the address")
+        parser.add_argument("--service", metavar="<service>", help="service (type, name or id)")
+        options.yes_no(parser, "--enable", "--disable", "enabled")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        cloud: Cloud = self.app.cloud()
+        wanted = options.given(
+            service_id=find.id_of(cloud, find.SERVICE, parsed_args.service), interface=parsed_args.interface,
+            url=parsed_args.url, enabled=parsed_args.enable, region_id=parsed_args.region,
+        )  # fmt: skip
+        if wanted:
+            path = f"/endpoints/{part(parsed_args.endpoint)}"
+            cloud.send("PATCH", path, {"endpoint": wanted}, service_type="identity")

@@ -19,11 +19,29 @@ OPENSTACK: Final[dict[str, str]] = {
         "address scope", "address", list="ListAddressScopes", show="ShowAddressScope", create="CreateAddressScope",
         delete="DeleteAddressScopes", set="SetAddressScope",
     ),
+    **_noun(
+        "aggregate", "aggregate", list="ListAggregates", show="ShowAggregate", create="CreateAggregate",
+        delete="DeleteAggregates", set="SetAggregate", unset="UnsetAggregate", add_host="AddHost", remove_host="RemoveHost",
+    ),
+    **_noun("access rule", "application_credential", list="ListRules", delete="DeleteRules"),
+    **_noun(
+        "application credential", "application_credential", list="ListCredentials", show="ShowCredential",
+        create="CreateCredential", delete="DeleteCredentials",
+    ),
     **_noun("availability zone", "host", list="ListZones"),
     **_noun("catalog", "catalog", list="ListCatalog", show="ShowCatalog"),
     **_noun("compute service", "host", list="ListComputeServices", set="SetComputeService"),
     **_noun("console log", "server_actions", show="ShowConsoleLog"),
-    **_noun("endpoint", "catalog", list="ListEndpoints", show="ShowEndpoint", create="CreateEndpoint", delete="DeleteEndpoints"),
+    **_noun("console url", "console", show="ShowConsoleUrl"),
+    **_noun("console connection", "console", show="ShowConsoleConnection"),
+    **_noun(
+        "domain", "domain", list="ListDomains", show="ShowDomain", create="CreateDomain", delete="DeleteDomains",
+        set="SetDomain",
+    ),
+    **_noun(
+        "endpoint", "catalog", list="ListEndpoints", show="ShowEndpoint", create="CreateEndpoint", delete="DeleteEndpoints",
+        set="SetEndpoint",
+    ),
     **_noun(
         "flavor", "flavor", list="ListFlavors", show="ShowFlavor", create="CreateFlavor", delete="DeleteFlavors",
         set="SetFlavor", unset="UnsetFlavor",
@@ -36,7 +54,12 @@ OPENSTACK: Final[dict[str, str]] = {
         "floating ip port forwarding", "port_forwarding", list="ListForwardings", show="ShowForwarding",
         create="CreateForwarding", delete="DeleteForwardings", set="SetForwarding",
     ),
-    **_noun("hypervisor", "host", list="ListHypervisors", show="ShowHypervisor"),
+    **_noun(
+        "group", "group", list="ListGroups", show="ShowGroup", create="CreateGroup", delete="DeleteGroups", set="SetGroup",
+        add_user="AddUsers", remove_user="RemoveUsers", contains_user="ContainsUser",
+    ),
+    **_noun("implied role", "role", list="ListImplied"),
+    **_noun("hypervisor", "host", list="ListHypervisors", show="ShowHypervisor", stats_show="ShowHypervisorStats"),
     **_noun(
         "image", "image", list="ListImages", show="ShowImage", create="CreateImage", save="SaveImage", set="SetImage",
         unset="UnsetImage", delete="DeleteImages",
@@ -85,8 +108,12 @@ OPENSTACK: Final[dict[str, str]] = {
     ),
     **_noun("quota", "quota", show="ShowQuota", set="SetQuota", list="ListQuotas", delete="DeleteQuota"),
     **_noun(
+        "region", "domain", list="ListRegions", show="ShowRegion", create="CreateRegion", delete="DeleteRegions",
+        set="SetRegion",
+    ),
+    **_noun(
         "role", "role", list="ListRoles", show="ShowRole", create="CreateRole", delete="DeleteRoles", add="AddRole",
-        remove="RemoveRole", assignment_list="ListAssignments",
+        set="SetRole", remove="RemoveRole", assignment_list="ListAssignments",
     ),
     **_noun(
         "router", "router", list="ListRouters", show="ShowRouter", create="CreateRouter", delete="DeleteRouters",
@@ -130,7 +157,13 @@ OPENSTACK: Final[dict[str, str]] = {
     **_noun("server image", "server_image", create="CreateServerImage"),
     **_noun("server backup", "server_image", create="CreateServerBackup"),
     **_noun("server event", "server_event", list="ListEvents", show="ShowEvent"),
-    **_noun("service", "catalog", list="ListServices", show="ShowService", create="CreateService", delete="DeleteServices"),
+    **_noun(
+        "server group", "server_group", list="ListGroups", show="ShowGroup", create="CreateGroup", delete="DeleteGroups"
+    ),
+    **_noun(
+        "service", "catalog", list="ListServices", show="ShowService", create="CreateService", delete="DeleteServices",
+        set="SetService",
+    ),
     **_noun(
         "subnet", "subnet", list="ListSubnets", show="ShowSubnet", create="CreateSubnet", delete="DeleteSubnets",
         set="SetSubnet", unset="UnsetSubnet",
@@ -140,7 +173,11 @@ OPENSTACK: Final[dict[str, str]] = {
         delete="DeleteSubnetPools", set="SetSubnetPool", unset="UnsetSubnetPool",
     ),
     **_noun("token", "catalog", issue="IssueToken", revoke="RevokeToken"),
-    **_noun("user", "user", list="ListUsers", show="ShowUser", create="CreateUser", delete="DeleteUsers", set="SetUser"),
+    **_noun("usage", "usage", list="ListUsage", show="ShowUsage"),
+    **_noun(
+        "user", "user", list="ListUsers", show="ShowUser", create="CreateUser", delete="DeleteUsers", set="SetUser",
+    ),
+    **_noun("user password", "user", set="SetPassword"),
     **_noun(
         "volume", "volume", list="ListVolumes", show="ShowVolume", create="CreateVolume", delete="DeleteVolumes",
         revert="RevertVolume", summary="VolumeSummary",

@@ -32,6 +32,8 @@ HYPERVISOR = Kind(
     "hypervisor", "compute", "/os-hypervisors", "hypervisor", "hypervisors", names=False,
     name_key="hypervisor_hostname", lists_at="/os-hypervisors/detail",
 )  # fmt: skip
+AGGREGATE = Kind("aggregate", "compute", "/os-aggregates", "aggregate", "aggregates", names=False)
+SERVER_GROUP = Kind("server group", "compute", "/os-server-groups", "server_group", "server_groups", names=False)
 IMAGE = Kind("image", "image", "/images", "", "images")
 VOLUME = Kind("volume", "block-storage", "/volumes", "volume", "volumes", lists_at="/volumes/detail")
 SNAPSHOT = Kind("volume snapshot", "block-storage", "/snapshots", "snapshot", "snapshots", lists_at="/snapshots/detail")
@@ -69,6 +71,8 @@ PROJECT = Kind("project", "identity", "/projects", "project", "projects")
 USER = Kind("user", "identity", "/users", "user", "users")
 ROLE = Kind("role", "identity", "/roles", "role", "roles")
 DOMAIN = Kind("domain", "identity", "/domains", "domain", "domains")
+USER_GROUP = Kind("group", "identity", "/groups", "group", "groups")
+REGION = Kind("region", "identity", "/regions", "region", "regions", names=False, name_key="id")
 SERVICE = Kind("service", "identity", "/services", "service", "services")
 ENDPOINT = Kind("endpoint", "identity", "/endpoints", "endpoint", "endpoints", names=False)
 
@@ -90,7 +94,7 @@ def one(cloud: Cloud, kind: Kind, name_or_id: str, **narrowed: Any) -> dict[str,
         if found is not None:
             return found
     query: dict[str, Any] = {"name": name_or_id} if kind.names else {}
-    if kind is FLAVOR:
+    if kind in (FLAVOR, VOLUME_TYPE):
         query = {"is_public": "None"}  # for administrators private ones too; others see those they may use
     listed = cloud.pages(kind.lists_at or kind.path, kind.plural, kind.service, **query, **narrowed)
     named = [item for item in listed if item.get(kind.name_key) == name_or_id]

@@ -78,6 +78,16 @@ class ShowHypervisor(ShowOne):  # type: ignore[misc]
         return show(_SHOW, {**whole, "aggregates": inside})
 
 
+class ShowHypervisorStats(ShowOne):  # type: ignore[misc]
+    """Show what all hypervisors have and use together (administrators)."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        cloud: Cloud = self.app.cloud()
+        whole = cloud.raw("GET", "/os-hypervisors/statistics", service_type="compute", headers=_WITH_AMOUNTS).json()
+        found = whole["hypervisor_statistics"]
+        return show(same(*found), found)
+
+
 class ListComputeServices(Lister):  # type: ignore[misc]
     """List the agents and schedulers (administrators)."""
 

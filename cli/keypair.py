@@ -31,15 +31,21 @@ class ListKeypairs(Lister):  # type: ignore[misc]
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         options.user(parser, "another user's (administrators)")
+        options.project(parser, "of all users of this project (administrators)")
         options.paging(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         cloud: Cloud = self.app.cloud()
-        found = cloud.pages(
-            "/os-keypairs", "keypairs", "compute", user_id=_user(cloud, parsed_args), **options.page(parsed_args)
-        )
-        return table(_LIST, (item["keypair"] for item in found))
+        users: list[str | None] = [_user(cloud, parsed_args)]
+        if parsed_args.project:
+            users = _users_of(cloud, parsed_args)
+        found = [
+            item["keypair"]
+            for user_id in users
+            for item in cloud.pages("/os-keypairs", "keypairs", "compute", user_id=user_id, **options.page(parsed_args))
+        ]
+        return table(_LIST, found)
 
 
 class ShowKeypair(ShowOne):  # type: ignore[misc]
@@ -112,6 +118,13 @@ class DeleteKeypairs(Command):  # type: ignore[misc]
 
 def _user(cloud: Cloud, parsed_args: argparse.Namespace) -> str | None:
     return find.identity_id(cloud, find.USER, parsed_args.user, parsed_args.user_domain)
+
+
+def _users_of(cloud: Cloud, parsed_args: argparse.Namespace) -> list[str | None]:
+    """Those who have a role in the project."""
+    scope = {"scope.project.id": find.identity_id(cloud, find.PROJECT, parsed_args.project, parsed_args.project_domain)}
+    assigned: Any = cloud.pages("/role_assignments", "role_assignments", "identity", **scope)  # type: ignore[arg-type]
+    return list(dict.fromkeys(item["user"]["id"] for item in assigned if "user" in item))
 
 
 def _read(name: str) -> str:

@@ -16,6 +16,7 @@ from cli.fields import Field, same, show, table
 
 _LIST = (Field("ID", "id"), Field("Name", "name"))
 _LONG = (Field("Domain ID", "domain_id"), Field("Description", "description"), Field("Enabled", "enabled"))
+_TAGS = ("--tags", "--tags-any", "--not-tags", "--not-tags-any")
 _SHOW = same("description", "domain_id", "enabled", "id", "is_domain", "name", "options", "parent_id", "tags")
 
 
@@ -29,6 +30,10 @@ class ListProjects(Lister):  # type: ignore[misc]
         parser.add_argument("--my-projects", action="store_true", help="that you have a role in")
         parser.add_argument("--long", action="store_true", help="more columns")
         options.yes_no(parser, "--enabled", "--disabled", "enabled")
+        for name in _TAGS:
+            parser.add_argument(
+                name, type=options.words, metavar="<tag>[,<tag>,...]", help=f"by tags: {name.strip('-')}"
+            )
         options.paging(parser)
         return parser
 
@@ -41,9 +46,14 @@ class ListProjects(Lister):  # type: ignore[misc]
             path = f"/users/{find.identity_id(cloud, find.USER, parsed_args.user, parsed_args.domain)}/projects"
         found = cloud.pages(
             path, "projects", "identity", domain_id=find.domain_id(cloud, parsed_args.domain),
-            enabled=parsed_args.enabled, **options.page(parsed_args),
+            enabled=parsed_args.enabled, **_by_tags(parsed_args), **options.page(parsed_args),
         )  # fmt: skip
         return table(_LIST + _LONG if parsed_args.long else _LIST, found)
+
+
+def _by_tags(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    asked = {name.strip("-"): getattr(parsed_args, name.strip("-").replace("-", "_")) for name in _TAGS}
+    return {key: ",".join(words) for key, words in asked.items() if words}
 
 
 class ShowProject(ShowOne):  # type: ignore[misc]
@@ -121,6 +131,11 @@ class SetProject(Command):  # type: ignore[misc]
         parser.add_argument("--description", metavar="<description>", help="description")
         options.yes_no(parser, "--enable", "--disable", "enabled")
         options.properties(parser)
+        parser.add_argument("--tag", action="append", dest="tags", metavar="<tag>", help="tag to add (may be repeated)")
+        parser.add_argument("--clear-tags", action="store_true", help="remove all tags first")
+        parser.add_argument(
+            "--remove-tag", action="append", dest="gone_tags", metavar="<tag>", help="tag to remove (may be repeated)"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -130,5 +145,9 @@ class SetProject(Command):  # type: ignore[misc]
             name=parsed_args.name, description=parsed_args.description, enabled=parsed_args.enable,
             **(parsed_args.properties or {}),
         )  # fmt: skip
+        if parsed_args.tags or parsed_args.clear_tags or parsed_args.gone_tags:
+            there = [] if parsed_args.clear_tags else cloud.get(f"/projects/{project_id}/tags", "identity")["tags"]
+            kept = set(there) - set(parsed_args.gone_tags or ()) | set(parsed_args.tags or ())
+            cloud.send("PUT", f"/projects/{project_id}/tags", {"tags": sorted(kept)}, service_type="identity")
         if wanted:
             cloud.send("PATCH", f"/projects/{project_id}", {"project": wanted}, service_type="identity")

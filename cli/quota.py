@@ -18,10 +18,18 @@ _COMPUTE = {
     "instances": "instances", "cores": "cores", "ram": "ram", "key_pairs": "key-pairs", "metadata_items": "properties",
     "server_group_members": "server-group-members", "server_groups": "server-groups",
 }  # fmt: skip
-#: the API's name -> the row's, the option's
+#: the API's name -> the row's, the option's ("" for none)
 _NETWORK = {
-    "network": ("networks", "networks"), "subnet": ("subnets", "subnets"), "port": ("ports", "ports"),
+    "floatingip": ("floating_ips", "floating-ips"), "network": ("networks", "networks"), "port": ("ports", "ports"),
+    "rbac_policy": ("rbac_policies", "rbac-policies"), "router": ("routers", "routers"),
     "security_group": ("security_groups", "secgroups"), "security_group_rule": ("security_group_rules", "secgroup-rules"),
+    "subnet": ("subnets", "subnets"), "subnetpool": ("subnet_pools", "subnetpools"), "trunk": ("trunk", ""),
+}  # fmt: skip
+_VOLUME = {
+    "volumes": ("volumes", "volumes"), "snapshots": ("snapshots", "snapshots"), "gigabytes": ("gigabytes", "gigabytes"),
+    "groups": ("groups", "groups"), "backups": ("backups", "backups"),
+    "backup_gigabytes": ("backup-gigabytes", "backup-gigabytes"),
+    "per_volume_gigabytes": ("per-volume-gigabytes", "per-volume-gigabytes"),
 }  # fmt: skip
 _LISTED = {
     "--compute": (
@@ -29,8 +37,14 @@ _LISTED = {
         ("Ram", "ram"), ("Server Groups", "server_groups"), ("Server Group Members", "server_group_members"),
     ),
     "--network": (
-        ("Networks", "network"), ("Ports", "port"), ("Security Groups", "security_group"),
-        ("Security Group Rules", "security_group_rule"), ("Subnets", "subnet"),
+        ("Floating IPs", "floatingip"), ("Networks", "network"), ("Ports", "port"), ("RBAC Policies", "rbac_policy"),
+        ("Router Routes", "router_route"), ("Routers", "router"), ("Security Groups", "security_group"),
+        ("Security Group Rules", "security_group_rule"),
+        ("Subnets", "subnet"), ("Subnet Pools", "subnetpool"),
+    ),
+    "--volume": (
+        ("Backups", "backups"), ("Backup Gigabytes", "backup_gigabytes"), ("Gigabytes", "gigabytes"), ("Groups", "groups"),
+        ("Per Volume Gigabytes", "per_volume_gigabytes"), ("Snapshots", "snapshots"), ("Volumes", "volumes"),
     ),
 }  # fmt: skip
 #: what `openstack` calls the API's limits; some have two names
@@ -48,6 +62,11 @@ _LIMIT_NAMES = {
     "totalSecurityGroupsUsed": ("security_groups_used", "total_security_groups_used"),
     "maxSecurityGroupRules": ("security_group_rules", "max_security_group_rules"),
     "maxPersonality": ("personality",), "maxPersonalitySize": ("personality_size",),
+}  # fmt: skip
+#: option of the list -> path, key of the answer, service
+_SERVICES = {
+    "--compute": ("/os-quota-sets", "quota_set", "compute"), "--network": ("/quotas", "quota", "network"),
+    "--volume": ("/os-quota-sets", "quota_set", "block-storage"),
 }  # fmt: skip
 _EVERY_LIMIT = {"OpenStack-API-Version": "compute 2.1", "X-OpenStack-Nova-API-Version": "2.1"}
 
@@ -78,6 +97,12 @@ class ShowQuota(Lister):  # type: ignore[misc]
             form = "/default" if parsed_args.default else "/details"
             found = cloud.get(f"/quotas/{project_id}{form}", "network")["quota"]
             rows += [_row(name, found[key]) for key, (name, _) in _NETWORK.items() if key in found]
+        if parsed_args.service in ("all", "volume"):
+            form, usage = ("/defaults", None) if parsed_args.default else ("", "True")
+            found = cloud.get(f"/os-quota-sets/{project_id}{form}", "block-storage", usage=usage)["quota_set"]
+            by_type = [key for key in found if key.startswith(("volumes_", "snapshots_", "gigabytes_"))]
+            rows += [_row(name, found[key]) for key, (name, _) in _VOLUME.items() if key in found]
+            rows += [_row(key, found[key]) for key in by_type]
         columns = [Field("Resource", "resource"), Field("Limit", "limit")]
         if parsed_args.usage:
             columns += [Field("In Use", "in_use"), Field("Reserved", "reserved")]
@@ -90,10 +115,11 @@ class SetQuota(Command):  # type: ignore[misc]
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("project", nargs="?", metavar="<project>", help="project (name or id; default: yours)")
-        for option in (*_COMPUTE.values(), *(option for _, option in _NETWORK.values())):
+        for option in (*_COMPUTE.values(), *_options(_NETWORK), *_options(_VOLUME)):
             parser.add_argument(
                 f"--{option}", type=int, metavar=f"<{option}>", help=f"{option.replace('-', ' ')} at most"
             )
+        parser.add_argument("--volume-type", metavar="<volume-type>", help="of volumes of this type only (name or id)")
         options.yes_no(parser, "--force", "--no-force", "also below what is used")
         return parser
 
@@ -105,13 +131,19 @@ class SetQuota(Command):  # type: ignore[misc]
             return getattr(parsed_args, option.replace("-", "_"))  # type: ignore[no-any-return]
 
         compute = options.given(**{key: asked(option) for key, option in _COMPUTE.items()})
-        network = options.given(**{key: asked(option) for key, (_, option) in _NETWORK.items()})
+        network = options.given(**{key: asked(option) for key, (_, option) in _NETWORK.items() if option})
+        volume = options.given(**{key: asked(option) for key, (_, option) in _VOLUME.items()})
         if compute:
             compute |= options.given(force=parsed_args.force)
             cloud.send("PUT", f"/os-quota-sets/{project_id}", {"quota_set": compute}, service_type="compute")
         if network:
             network |= {"check_limit": True} if parsed_args.force is False else {}
             cloud.send("PUT", f"/quotas/{project_id}", {"quota": network}, service_type="network")
+        if volume:
+            if parsed_args.volume_type:
+                of_type = find.one(cloud, find.VOLUME_TYPE, parsed_args.volume_type)["name"]
+                volume = {f"{key}_{of_type}": value for key, value in volume.items()}
+            cloud.send("PUT", f"/os-quota-sets/{project_id}", {"quota_set": volume}, service_type="block-storage")
 
 
 class DeleteQuota(Command):  # type: ignore[misc]
@@ -130,6 +162,8 @@ class DeleteQuota(Command):  # type: ignore[misc]
             cloud.send("DELETE", f"/os-quota-sets/{project_id}", service_type="compute")
         if parsed_args.service in ("all", "network"):
             cloud.send("DELETE", f"/quotas/{project_id}", service_type="network")
+        if parsed_args.service in ("all", "volume"):
+            cloud.send("DELETE", f"/os-quota-sets/{project_id}", service_type="block-storage")
 
 
 class ListQuotas(Lister):  # type: ignore[misc]
@@ -146,14 +180,13 @@ class ListQuotas(Lister):  # type: ignore[misc]
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         cloud: Cloud = self.app.cloud()
-        base, key, service = ("/os-quota-sets", "quota_set", "compute") if parsed_args.which == "--compute" else (
-            "/quotas", "quota", "network")  # fmt: skip
+        base, key, service = _SERVICES[parsed_args.which]
         keys = [key for _, key in _LISTED[parsed_args.which]]
-        default = cloud.get(f"{base}/{cloud.project_id}/default{'s' if service == 'compute' else ''}", service)[key]
+        default = cloud.get(f"{base}/{cloud.project_id}/default{'' if service == 'network' else 's'}", service)[key]
         rows = []
         for project in cloud.pages("/projects", "projects", "identity"):
             found = cloud.get(f"{base}/{project['id']}", service)[key]
-            if any(found[name] != default[name] for name in keys):
+            if any(found.get(name) != default.get(name) for name in keys):
                 rows.append({"project": project["id"], **found})
         columns = [Field("Project ID", "project"), *(Field(title, name) for title, name in _LISTED[parsed_args.which])]
         return table(columns, rows)
@@ -186,13 +219,17 @@ class ShowLimits(Lister):  # type: ignore[misc]
         return ("Name", "Value"), sorted(named)
 
 
+def _options(named: dict[str, tuple[str, str]]) -> list[str]:
+    return [option for _, option in named.values() if option]
+
+
 def _snake(name: str) -> str:
     return re.sub(r"(?=[A-Z])", "_", name).lower()
 
 
 def _services(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
-    for name in ("all", "compute", "network"):
+    for name in ("all", "compute", "volume", "network"):
         which.add_argument(
             f"--{name}", dest="service", action="store_const", const=name, default="all", help=f"of {name}"
         )

@@ -280,9 +280,10 @@ class UnsetTags(Command):  # type: ignore[misc]
 
 
 def change(cloud: Cloud, kind: Kind, thing: Mapping[str, Any], wanted: dict[str, Any]) -> None:
-    """PUT what is wanted of a thing; nothing to say is nothing to do."""
+    """Ask for what is wanted of a thing; nothing to say is nothing to do. The identity service's verb is another."""
     if wanted:
-        cloud.send("PUT", f"{kind.path}/{thing['id']}", {kind.singular: wanted}, service_type=kind.service)
+        verb = "PATCH" if kind.service == "identity" else "PUT"
+        cloud.send(verb, f"{kind.path}/{thing['id']}", {kind.singular: wanted}, service_type=kind.service)
 
 
 def positional(parser: argparse.ArgumentParser, kind: Kind) -> None:

@@ -88,8 +88,37 @@ class DeleteRoles(Command):  # type: ignore[misc]
         options.each(parsed_args.names, "roles could not be deleted", delete)
 
 
+class SetRole(Command):  # type: ignore[misc]
+    """Change a role's name or description (administrators)."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("role", metavar="<role>", help="role (name or id)")
+        parser.add_argument("--name", metavar="<name>", help="new name")
+        parser.add_argument("--description", metavar="<description>", help="description")
+        parser.add_argument("--domain", metavar="<domain>", help="its domain (name or id)")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        cloud: Cloud = self.app.cloud()
+        role = find.one(cloud, find.ROLE, parsed_args.role, domain_id=find.domain_id(cloud, parsed_args.domain))
+        wanted = options.given(name=parsed_args.name, description=parsed_args.description)
+        if wanted:
+            cloud.send("PATCH", f"/roles/{role['id']}", {"role": wanted}, service_type="identity")
+
+
+class ListImplied(Lister):  # type: ignore[misc]
+    """List which role brings which other along."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        inferences = self.app.cloud().get("/role_inferences", "identity")["role_inferences"]
+        columns = ("Prior Role ID", "Prior Role Name", "Implied Role ID", "Implied Role Name")
+        pairs = [(one["prior_role"], implied) for one in inferences for implied in one["implies"]]
+        return columns, [(prior["id"], prior["name"], implied["id"], implied["name"]) for prior, implied in pairs]
+
+
 class AddRole(Command):  # type: ignore[misc]
-    """Give a user a role in a project, a domain or the system."""
+    """Give a user or a group a role in a project, a domain or the system."""
 
     method = "PUT"
 
@@ -101,16 +130,22 @@ class AddRole(Command):  # type: ignore[misc]
         where.add_argument("--domain", metavar="<domain>", help="domain (name or id)")
         where.add_argument("--project", metavar="<project>", help="project (name or id)")
         parser.add_argument("--project-domain", metavar="<project-domain>", help="domain of that project")
-        parser.add_argument("--user", required=True, metavar="<user>", help="user (name or id)")
+        who = parser.add_mutually_exclusive_group(required=True)
+        who.add_argument("--user", metavar="<user>", help="user (name or id)")
+        who.add_argument("--group", metavar="<group>", help="group of users (name or id)")
         parser.add_argument("--user-domain", metavar="<user-domain>", help="domain of that user")
+        parser.add_argument("--group-domain", metavar="<group-domain>", help="domain of that group")
         parser.add_argument("--inherited", action="store_true", help="in all projects of the domain, not in itself")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cloud: Cloud = self.app.cloud()
-        user_id = find.identity_id(cloud, find.USER, parsed_args.user, parsed_args.user_domain)
+        who = f"users/{find.identity_id(cloud, find.USER, parsed_args.user, parsed_args.user_domain)}"
+        if parsed_args.group:
+            domain_id = find.domain_id(cloud, parsed_args.group_domain)
+            who = f"groups/{find.id_of(cloud, find.USER_GROUP, parsed_args.group, domain_id=domain_id)}"
         where = _where(cloud, parsed_args)
-        path = f"{where}/users/{user_id}/roles/{find.id_of(cloud, find.ROLE, parsed_args.role)}"
+        path = f"{where}/{who}/roles/{find.id_of(cloud, find.ROLE, parsed_args.role)}"
         if parsed_args.inherited:
             if not parsed_args.domain:
                 raise CommandError("--inherited goes with --domain.")
@@ -119,7 +154,7 @@ class AddRole(Command):  # type: ignore[misc]
 
 
 class RemoveRole(AddRole):
-    """Take a role from a user."""
+    """Take a role from a user or a group."""
 
     method = "DELETE"
 
@@ -133,6 +168,8 @@ class ListAssignments(Lister):  # type: ignore[misc]
         parser.add_argument("--role", metavar="<role>", help="of this role (name or id)")
         parser.add_argument("--names", action="store_true", help="names instead of ids")
         options.user(parser, "of this user (name or id)")
+        parser.add_argument("--group", metavar="<group>", help="of this group (name or id)")
+        parser.add_argument("--group-domain", metavar="<group-domain>", help="domain of that group")
         where = parser.add_mutually_exclusive_group()
         where.add_argument("--domain", metavar="<domain>", help="in this domain (name or id)")
         where.add_argument("--project", metavar="<project>", help="in this project (name or id)")
@@ -150,6 +187,9 @@ class ListAssignments(Lister):  # type: ignore[misc]
         query = {
             "role.id": find.id_of(cloud, find.ROLE, parsed_args.role),
             "user.id": cloud.access().user_id if parsed_args.auth_user else user_id,
+            "group.id": find.id_of(
+                cloud, find.USER_GROUP, parsed_args.group, domain_id=find.domain_id(cloud, parsed_args.group_domain)
+            ),
             "scope.project.id": cloud.project_id if parsed_args.auth_project else project_id,
             "scope.domain.id": find.domain_id(cloud, parsed_args.domain), "scope.system": parsed_args.system,
             "effective": parsed_args.effective, "include_names": parsed_args.names or None,

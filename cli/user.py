@@ -32,7 +32,9 @@ class ListUsers(Lister):  # type: ignore[misc]
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--domain", metavar="<domain>", help="of this domain (name or id)")
-        parser.add_argument("--project", metavar="<project>", help="with a role in this project (name or id)")
+        where = parser.add_mutually_exclusive_group()
+        where.add_argument("--group", metavar="<group>", help="in this group (name or id)")
+        where.add_argument("--project", metavar="<project>", help="with a role in this project (name or id)")
         parser.add_argument("--long", action="store_true", help="more columns")
         options.yes_no(parser, "--enabled", "--disabled", "enabled")
         options.paging(parser)
@@ -40,8 +42,12 @@ class ListUsers(Lister):  # type: ignore[misc]
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         cloud: Cloud = self.app.cloud()
+        path = "/users"
+        if parsed_args.group:
+            domain = {"domain_id": find.domain_id(cloud, parsed_args.domain)}
+            path = f"/groups/{find.id_of(cloud, find.USER_GROUP, parsed_args.group, **domain)}/users"
         found = cloud.pages(
-            "/users", "users", "identity", domain_id=find.domain_id(cloud, parsed_args.domain),
+            path, "users", "identity", domain_id=find.domain_id(cloud, parsed_args.domain),
             enabled=parsed_args.enabled, **options.page(parsed_args),
         )  # fmt: skip
         if parsed_args.project:
@@ -128,6 +134,28 @@ class SetUser(Command):  # type: ignore[misc]
         wanted = _wanted(cloud, parsed_args)
         if wanted:
             cloud.send("PATCH", f"/users/{user_id}", {"user": wanted}, service_type="identity")
+
+
+class SetPassword(Command):  # type: ignore[misc]
+    """Change your own password; what is not given is asked for."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--password", metavar="<new-password>", help="new password")
+        parser.add_argument("--original-password", metavar="<original-password>", help="password until now")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        cloud: Cloud = self.app.cloud()
+        old = parsed_args.original_password or getpass.getpass("Current password: ")
+        new = parsed_args.password
+        if new is None:
+            new = getpass.getpass("New password: ")
+            if new != getpass.getpass("Repeat new password: "):
+                raise CommandError("The two passwords differ; try again.")
+        path = f"/users/{cloud.access().user_id}/password"
+        body = {"user": {"original_password": old, "password": new}}
+        cloud.raw("POST", path, service_type="identity", json=body, log=False)
 
 
 def _changeable(parser: argparse.ArgumentParser) -> None:

@@ -61,7 +61,7 @@ def for_operation(cloud: Cloud, out: TextIO, what: str, resource_id: str) -> dic
     finally:
         progress.end()
     if operation is not None and operation["state"] != "done":
-        raise CommandError(f"{what}: {_failure(operation, resource_id)}")
+        raise CommandError(f"{what}: {_failure(operation, what, resource_id)}")
     return operation or {}
 
 
@@ -95,13 +95,14 @@ def _in_words(operation: dict[str, Any]) -> str:
     return words + (f", attempt {operation['attempt']}" if (operation.get("attempt") or 0) > 1 else "")
 
 
-def _failure(operation: dict[str, Any], resource_id: str) -> str:
+def _failure(operation: dict[str, Any], what: str, resource_id: str) -> str:
     error = operation.get("error") or {}
     reason = error.get("message") or operation["state"]
     if operation["state"] == "stuck":
         return (
             f"{reason} The operation is stuck and needs an administrator: `cumulet operation show {operation['id']}`."
         )
-    if operation["action"] == "create":
-        return f"{reason} `cumulet server why {resource_id}` says more."
+    noun = what.partition(" ")[0]
+    if noun == "volume" or (noun == "server" and operation["action"] == "create"):
+        return f"{reason} `cumulet {noun} why {resource_id}` says more."
     return f"{reason} `cumulet operation show {operation['id']}` says more."

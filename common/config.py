@@ -29,6 +29,8 @@ def option(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
 
 
+#: what volumes can be: files of the node, opened directly; files served to any node over NBD
+VOLUME_BACKENDS = ("files", "nbd")
 _NO_BROKER = Secret("filesystem://")
 _NOT_MANAGED = Secret("")
 
@@ -217,7 +219,49 @@ class StorageConfig:
     volumes_shared: bool = option(
         False, "volumes_dir is on storage that all nodes see (NFS or any mount); all of them must say so"
     )
-    volume_format: str = option("qcow2", "format of new volumes: qcow2 or raw; volumes for several servers are raw")
+    volume_format: str = option(
+        "qcow2", "format of new volumes: qcow2 or raw; volumes for several servers, and those served over NBD, are raw"
+    )
+    volume_backends: str = option(
+        "files",
+        "what new volumes of this node can be, comma-separated, by the volume_backend_name of their type: files, opened by"
+        " guests of this node alone; nbd, files served to any node. The first is that of types that name none",
+    )
+    nbd_ca_file: str = option(
+        "", "certificates (PEM) that may sign those of nodes that serve or reach volumes over NBD"
+    )
+    nbd_cert_file: str = option(
+        "", "certificate (PEM) of this node, for both ends: subject CN=NODE and the DNS name NODE; empty: no NBD"
+    )
+    nbd_key_file: str = option("", "private key of nbd_cert_file")
+    nbd_address: str = option("", "address at which this node serves volumes; empty: [agent] address")
+    nbd_ports: str = option("10809-11808", "ports of a node that serves volumes, one for each attachment")
+    nbd_writethrough: bool = option(
+        True,
+        "a guest's write to a volume served over NBD is on the disk before the guest hears that it is done; false: faster,"
+        " and a power cut of the serving node loses what the guest had not flushed, while the guest goes on",
+    )
+
+    def backends(self) -> list[str]:
+        """Raises ConfigError for an unknown one, or none."""
+        names = [name.strip() for name in self.volume_backends.split(",") if name.strip()]
+        wrong = [name for name in names if name not in VOLUME_BACKENDS]
+        if wrong or not names:
+            raise ConfigError(
+                f"[storage] volume_backends: {self.volume_backends!r}; known are {', '.join(VOLUME_BACKENDS)}"
+            )
+        return names
+
+    def ports(self) -> range:
+        """Of a node that serves volumes. Raises ConfigError."""
+        first, _, last = self.nbd_ports.partition("-")
+        try:
+            found = range(int(first), int(last or first) + 1)
+        except ValueError:
+            found = range(0)
+        if not found or found[0] < 1 or found[-1] > 65535:
+            raise ConfigError(f"[storage] nbd_ports: {self.nbd_ports!r} is no range of ports such as 10809-11808")
+        return found
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ DEVICE_POLL_S: Final = 0.5  # an exclusive operation looks so often whether the 
 ENSURE_ABSENT_S: Final = 180.0
 ENSURE_VOLUME_S: Final = 3600.0  # a copy of a whole image, snapshot or volume
 RESIZE_VOLUME_S: Final = 300.0
+EXPORT_S: Final = 60.0  # a storage daemon starts, or ends, on the node that has a volume
 VOLUME_ABSENT_S: Final = 180.0
 WAIT_FOR_VOLUME_S: Final = 3600.0  # another operation works on the volume's bytes
 WAIT_FOR_CANCELLED_S: Final = 900.0
@@ -47,6 +48,15 @@ REPORT_REPEAT_FIRST_S: Final = 5.0
 ACK_BATCH_S: Final = 0.1  # reports are acknowledged together, this often
 ACCEPTED_HELD_BACK_S: Final = 1.0  # "accepted" is not said of a command that is done by then; below RESEND_FIRST_S
 REPORT_REPEAT_MAX_S: Final = 60.0
+
+# Storage daemons (volumes served over NBD)
+STORAGE_DAEMON_START_S: Final = 20.0
+STORAGE_DAEMON_END_S: Final = 5.0  # for SIGTERM, then for SIGKILL
+STORAGE_DAEMON_LOOK_S: Final = 1.0  # one that died is started again within so long
+NBD_OPEN_S: Final = 5.0  # a node that serves a volume has so long to answer; below STORAGE_DAEMON_START_S
+NBD_RECONNECT_S: Final = 60.0  # a guest's reads and writes wait so long for a node that serves; then the guest pauses
+QMP_S: Final = 10.0
+STALLED_LOOK_S: Final = 5.0  # a guest that paused because of that is let go on, this often
 
 # Questions asked while a client waits
 QUERY_S: Final = 5.0

@@ -11,9 +11,10 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: the name of the one back end that a node has, and of its one pool
-BACKEND = "files"
-VENDOR, DRIVER_VERSION, PROTOCOL = "Cumulet", "1.0", "file"
+#: the back ends that a node may have, each with one pool of its name: opened by guests of the node; served to any node
+FILES, NBD = "files", "nbd"
+VENDOR, DRIVER_VERSION = "Cumulet", "1.0"
+PROTOCOLS = {FILES: "file", NBD: "nbd"}
 _SCOPE = "capabilities"
 _NUMBERS: dict[str, Callable[[float, float], bool]] = {
     "=": operator.ge, "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le,
@@ -24,20 +25,26 @@ _TEXTS: dict[str, Callable[[str, str], bool]] = {
 }  # fmt: skip
 
 
-def of_node(*, total_gib: int, reserved_gib: int, allocated_gib: int) -> dict[str, Any]:
-    """allocated_gib: promised to servers, volumes and snapshots."""
+def backends_of(inventory: Mapping[str, Any]) -> tuple[str, ...]:
+    """What volumes on a node can be, best first; a node that doesn't say has files."""
+    return tuple(inventory.get("volume_backends") or (FILES,))
+
+
+def of_node(*, backend: str = FILES, total_gib: int, reserved_gib: int, allocated_gib: int) -> dict[str, Any]:
+    """allocated_gib: promised to servers, volumes and snapshots; all back ends of a node have the same disk."""
     return {
-        "volume_backend_name": BACKEND,
-        "pool_name": BACKEND,
+        "volume_backend_name": backend,
+        "pool_name": backend,
         "vendor_name": VENDOR,
         "driver_version": DRIVER_VERSION,
-        "storage_protocol": PROTOCOL,
+        "storage_protocol": PROTOCOLS.get(backend, backend),
         "total_capacity_gb": total_gib,
         "free_capacity_gb": max(total_gib - reserved_gib - allocated_gib, 0),
         "allocated_capacity_gb": allocated_gib,
         "reserved_percentage": 0 if not total_gib else round(100 * reserved_gib / total_gib),
         "QoS_support": False,  # kept with types, not yet applied to attached disks
         "multiattach": True,
+        "online_extend_support": backend == FILES,
         "replication_enabled": False,
         "thin_provisioning_support": True,
         "thick_provisioning_support": False,

@@ -53,6 +53,7 @@ from compute_agent.task import Job, Restart, Task
 from compute_agent.upkeep import Upkeep
 from compute_agent.volumes.base import VolumeStore
 from compute_agent.volumes.verbs import Volumes
+from compute_agent.volumes.watch import VolumeWatch
 from compute_agent.watchdog import lease
 from compute_agent.watchdog.lease import Lease, LeaseFile
 from compute_agent.watchdog.stopped import StoppedGuests
@@ -106,6 +107,7 @@ class Agent:
 
     def prepare(self) -> None:
         """Before the first command: networks, old copies, guests to restart, then what was left undone."""
+        self._volume_watch.look()
         for job in self._recovery.prepare():
             self.lanes.put(job.instance_id, job)
         for task in self.inbox.unfinished():
@@ -132,6 +134,7 @@ class Agent:
     def look_after(self) -> None:
         """One round of what is otherwise done at intervals."""
         self._upkeep.look()
+        self._volume_watch.look()
 
     def start(self) -> None:
         """Prepare, then give every part its thread. Raises what `prepare` raises."""
@@ -143,6 +146,7 @@ class Agent:
         self._thread("outbox", lambda: self.outbox.run(self._stop))
         self._thread("power events", lambda: self._power_events.run(self._stop))
         self._thread("heartbeat", lambda: self._heartbeats.run(agent.heartbeat_interval_s, self._stop))
+        self._thread("volume watch", lambda: self._volume_watch.run(self._stop))
         self._thread("upkeep", lambda: self._upkeep.run(self._stop))
         self._thread("commands", lambda: self.bus.consume(node_queue(self.node), self._on_command, self._stop))
         self._thread("queries", lambda: self.bus.consume(query_queue(self.node), self._on_query, self._stop))
@@ -227,9 +231,7 @@ class Agent:
         facts = NodeFacts(self.node, identity.node_id(state_dir), boot_id, self.clock.now())
         self._heartbeats = Heartbeats(
             facts, clock=self.clock, send=self.bus.send_report,
-            inventory=InventoryReader(
-                self.config.agent, self.hypervisor, shared_volumes=self.config.storage.volumes_shared
-            ),
+            inventory=InventoryReader(self.config.agent, self.hypervisor, storage=self.config.storage),
             hypervisor=self.hypervisor,
             networking=self.networking, specs=self.specs, lanes=self.lanes, outbox=self.outbox, metrics=self.metrics,
             stopped=self.stopped_guests,
@@ -244,7 +246,11 @@ class Agent:
             digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
             consoles=self._consoles,
         )  # fmt: skip
+        self._volume_watch = VolumeWatch(
+            clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, served=self.volumes.served
+        )  # fmt: skip
         self._upkeep = Upkeep(
+            volume_watch=self._volume_watch,
             clock=self.clock, networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
             outbox=self.outbox, metrics=self.metrics, healthy=self.hypervisor.healthy, on_unhealthy=self._give_up,
         )  # fmt: skip

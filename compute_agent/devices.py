@@ -88,7 +88,8 @@ class Devices:
         """Raises NotFound when the node does not have the server, StorageError when not the volume, HypervisorError."""
         known, spec = self._known(command)
         parts = self._parts
-        disk = guest_domain.volume_disk(command.volume, parts.volumes)
+        with task.measure("connection", parts.clock):
+            disk = guest_domain.volume_disk(command.volume, parts.volumes)
         new = msgspec.structs.replace(spec, volumes=_put(spec.volumes, [command.volume]))
         parts.specs.device_obeyed(known, command, new)
         if state is not None and state.power in _ON:
@@ -103,7 +104,11 @@ class Devices:
             kept = [each for each in known.spec.volumes if each.id != command.device_id]
             spec = msgspec.structs.replace(known.spec, volumes=kept)
             self._parts.specs.device_obeyed(known, command, spec)
-        return self._until_gone(task, command, command.device, state)
+        outcome = self._until_gone(task, command, command.device, state)
+        if command.export_id and isinstance(outcome, Outcome):
+            with task.measure("connection", self._parts.clock):
+                self._parts.volumes.served.disconnect(command.export_id)
+        return outcome
 
     def _known(self, command: DeviceCommand) -> tuple[Known, InstanceSpec]:
         known = self._parts.specs.get(command.instance_id)

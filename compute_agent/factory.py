@@ -10,6 +10,7 @@ from common.config import Config
 from common.errors import ConfigError
 from common.rpc.bus import Bus
 from common.rpc.compute_v1 import PortSpec
+from common.volume_capabilities import NBD
 from compute_agent import identity
 from compute_agent.agent import Agent
 from compute_agent.hypervisor.factory import choose_driver, make_hypervisor
@@ -26,7 +27,10 @@ from compute_agent.storage.none import NoStorage
 from compute_agent.storage.uploader import Uploader
 from compute_agent.volumes.base import VolumeStore
 from compute_agent.volumes.folder import FORMATS, VolumeFolder
+from compute_agent.volumes.nbd import NbdVolumes, TlsFiles
 from compute_agent.volumes.none import NoVolumes
+from compute_agent.volumes.not_served import NotServedVolumes
+from compute_agent.volumes.served import ServedVolumes
 
 _GIB = 1024**3
 _DISKLESS = ("fake", "test", "none")
@@ -86,9 +90,24 @@ def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, Volu
     )
     disks = InstanceDisks(state_dir, clock)
     volumes = VolumeFolder(
-        volumes_dir, cache=cache, images_in_use=disks.images_in_use, uploader=uploader, clock=clock
+        volumes_dir, cache=cache, images_in_use=disks.images_in_use, uploader=uploader,
+        served=_served_volumes(config, node, clock), clock=clock,
     )  # fmt: skip
     return DiskStorage(disks, cache, uploader, domain=config.network.dns_domain), volumes
+
+
+def _served_volumes(config: Config, node: str, clock: Clock) -> ServedVolumes:
+    """Raises ConfigError."""
+    storage = config.storage
+    if not storage.nbd_cert_file:
+        if NBD in storage.backends():
+            raise ConfigError("[storage] volume_backends has nbd, and nbd_cert_file names no certificate")
+        return NotServedVolumes()
+    files = TlsFiles(Path(storage.nbd_ca_file), Path(storage.nbd_cert_file), Path(storage.nbd_key_file))
+    return NbdVolumes(
+        Path(config.agent.state_dir), Path(config.cloud.run_dir) / "nbd" / node, files,
+        address=storage.nbd_address or config.agent.address, writethrough=storage.nbd_writethrough, clock=clock,
+    )  # fmt: skip
 
 
 def make_networking(config: Config, specs: Specs, clock: Clock) -> Networking:

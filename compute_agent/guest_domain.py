@@ -52,6 +52,12 @@ def card(spec: InstanceSpec, nic: Nic) -> Nic:
 
 def volume_disk(volume: VolumeDisk, store: VolumeStore) -> Disk:
     """A volume as a disk: its serial is as much of its id as a virtio disk can bear. Raises StorageError."""
+    if volume.export is not None:
+        socket = store.served.connect(volume.export, read_only=volume.read_only)
+        return Disk(
+            socket, "raw", volume.device, read_only=volume.read_only, serial=volume.id[:SERIAL_CHARS],
+            shareable=volume.shareable, export=volume.export.id,
+        )  # fmt: skip
     file = store.file(volume.id, volume.disk_format)
     return Disk(
         file.path, file.format, volume.device, read_only=volume.read_only, serial=volume.id[:SERIAL_CHARS],

@@ -170,10 +170,14 @@ class Instances:
     def ensure_absent(self, task: Task, command: EnsureAbsent, state: DomainState | None) -> Outcome:
         """The tombstone first: from then on nothing up to this pair is obeyed, whatever becomes of the rest."""
         parts, instance_id = self._parts, command.instance_id
+        known = parts.specs.get(instance_id)
         parts.specs.bury(instance_id, task.pair, command.id)
         if state is not None:
             with task.measure("domain", parts.clock):
                 parts.hypervisor.ensure_absent(instance_id)
+        for volume in known.spec.volumes if known and known.spec else ():
+            if volume.export is not None:  # those that a killed agent leaves are ended by its upkeep
+                parts.volumes.served.disconnect(volume.export.id)
         with task.measure("ports", parts.clock):
             parts.networking.remove_ports(instance_id)
         with task.measure("disks", parts.clock):

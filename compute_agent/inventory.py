@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from common.config import AgentConfig
+from common.config import AgentConfig, StorageConfig
 from common.errors import ConfigError
 from common.rpc.compute_v1 import Inventory
 from compute_agent import durable, firmware, host_topology
@@ -23,13 +23,13 @@ class InventoryReader:
     """What the hypervisor says of itself is asked once, when first needed: it doesn't change while the agent lives."""
 
     def __init__(
-        self, config: AgentConfig, hypervisor: Hypervisor, *, shared_volumes: bool = False,
+        self, config: AgentConfig, hypervisor: Hypervisor, *, storage: StorageConfig | None = None,
         meminfo: Path = Path("/proc/meminfo"),
     ) -> None:  # fmt: skip
         self._config = config
         self._hypervisor = hypervisor
         self._meminfo = meminfo
-        self._shared_volumes = shared_volumes
+        self._storage = storage or StorageConfig()
         self._state_dir = Path(config.state_dir)
         self._disk_gib = config.disk_gib or self._first_free_gib()
         self._facts: HypervisorFacts | None = None
@@ -63,10 +63,17 @@ class InventoryReader:
             disk_free_gib=self._free_bytes() // _GIB,
             load_1m=round(os.getloadavg()[0], 2),
             shared_instances=self._config.shared_instances,
-            shared_volumes=self._shared_volumes,
+            shared_volumes=self._storage.volumes_shared,
+            volume_backends=self._storage.backends(),
+            nbd_address=self._nbd_address(),
             firmware=self._firmware,
             cells=host_topology.read(self._dedicated, self._system) if offers else [],
         )
+
+    def _nbd_address(self) -> str:
+        """ "" where there is no certificate, without which nothing is served or reached."""
+        storage = self._storage
+        return (storage.nbd_address or self._config.address) if storage.nbd_cert_file else ""
 
     def _first_free_gib(self) -> int:
         """What was free when the node first started: the guests' own disks must not shrink the offer."""

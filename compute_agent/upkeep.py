@@ -15,6 +15,7 @@ from compute_agent.outbox import Outbox
 from compute_agent.specs import Specs
 from compute_agent.storage.base import Storage
 from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.watch import VolumeWatch
 
 logger = logging.getLogger(__name__)
 HEAL_S = 5.0
@@ -26,12 +27,14 @@ class Upkeep:
 
     def __init__(
         self, *, clock: Clock, networking: Networking, storage: Storage, volumes: VolumeStore, specs: Specs,
+        volume_watch: VolumeWatch,
         outbox: Outbox, metrics: Metrics, healthy: Callable[[], bool], on_unhealthy: Callable[[], None],
     ) -> None:  # fmt: skip
         self._clock = clock
         self._networking = networking
         self._storage = storage
         self._volumes = volumes
+        self._volume_watch = volume_watch
         self._specs = specs
         self._outbox = outbox
         self._metrics = metrics
@@ -64,3 +67,4 @@ class Upkeep:
         log.event(logger, "upkeep.purged", tombstones=self._specs.purge(), reports=self._outbox.purge())
         self._storage.upkeep()
         self._volumes.upkeep()
+        self._volume_watch.forget()

@@ -34,6 +34,26 @@ step() { # NAME COMMAND…: run it quietly, show name and time; on failure show 
     exit 1
 }
 
+begun=() # what begin_step has started: "PID FILE", in this order
+
+begin_step() { # NAME COMMAND…: a step beside those that follow; await_steps shows how it ended
+    local shown
+    shown=$(mktemp)
+    (step "$@") >"$shown" 2>&1 &
+    begun+=("$! $shown")
+}
+
+await_steps() { # exits when one of them failed, after all have ended
+    local each status=0
+    for each in "${begun[@]}"; do
+        wait "${each%% *}" || status=1
+        cat "${each#* }"
+        rm -f "${each#* }"
+    done
+    begun=()
+    [ $status -eq 0 ] || exit 1
+}
+
 seconds() { echo "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
 
 # What the services need at run time, what building their Python packages needs, and what builds the guest image.

@@ -8,15 +8,17 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from common.config import Config
-from common.db import network_state, nodes, volume_attachments, volumes
-from common.db.models import Instance, Volume, VolumeAttachment
-from common.errors import NoValidNode
+from common.db import network_state, nodes, volume_attachments, volume_exports, volumes
+from common.db.models import Instance, Volume, VolumeAttachment, VolumeExport
+from common.errors import NoValidNode, StateConflict
 from common.hardware import reading
+from common.rpc import volume_commands as rpc_commands
 from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import Guest, InstanceSpec
 from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import GuestCell, GuestHardware
 from common.rpc.volume_commands import VolumeDisk
+from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus
 
 
@@ -87,18 +89,31 @@ def _hardware(session: Session, instance: Instance) -> GuestHardware:
 def _volumes(session: Session, instance: Instance) -> list[VolumeDisk]:
     """What is a disk of it: attached, and not only spoken for."""
     rows = [row for row in volume_attachments.of_instance(session, instance.id) if is_disk(row)]
-    return [disk_of(volumes.get(session, row.volume_id), row) for row in rows]
+    return [disk_of(session, volumes.get(session, row.volume_id), row) for row in rows]
 
 
 def is_disk(row: VolumeAttachment) -> bool:
     return row.node_name is not None and row.status in (AttachStatus.ATTACHED, AttachStatus.DETACHING)
 
 
-def disk_of(volume: Volume, attachment: VolumeAttachment) -> VolumeDisk:
+def disk_of(session: Session, volume: Volume, attachment: VolumeAttachment) -> VolumeDisk:
+    export = volume_exports.of_attachment(session, attachment.id) if volume.backend == NBD else None
     return VolumeDisk(
         id=volume.id, disk_format=volume.disk_format, device=attachment.device or "",
-        read_only=attachment.mode == "ro", shareable=volume.multiattach, tag=attachment.tag or "",
+        read_only=attachment.mode == "ro", shareable=volume.multiattach,
+        export=export_of(session, export) if export else None, tag=attachment.tag or "",
     )  # fmt: skip
+
+
+def export_of(session: Session, export: VolumeExport) -> rpc_commands.VolumeExport:
+    """How the node that it is for reaches it. Raises StateConflict when the node that has the volume serves none now."""
+    node = nodes.get(session, export.node_id)
+    address = node.inventory.get("nbd_address") if node else None
+    if node is None or not address:
+        raise StateConflict(
+            f"The node that has volume {export.volume_id} serves no volumes over NBD: its [storage] nbd_cert_file is unset."
+        )
+    return rpc_commands.VolumeExport(id=export.id, address=address, port=export.port, server_name=node.name)
 
 
 def image_spec(image: dict[str, Any], config: Config) -> ImageSpec:

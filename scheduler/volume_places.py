@@ -7,30 +7,37 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
 from common.db import nodes, volume_attachments, volume_services, volumes
-from common.db.models import Instance
+from common.db.models import Instance, VolumeAttachment
 from common.db.nodes import Amounts
 from common.errors import NoValidNode
 from common.placement import policy, volume_filters, weighers
 from common.placement.request import PlacementRequest
 from common.placement.select import choose, summary
-from common.placement.view import NodeView
 from common.saga.model import StepContext
+from common.volume_capabilities import NBD
 
 _rng = random.Random()
 _WEIGHERS = ((weighers.free_disk, 1.0),)
+
+
+@dataclass(frozen=True)
+class ChosenPlace:
+    id: str
+    name: str
+    backend: str
 
 
 def claim(
     session: Session, context: StepContext, *, consumer_id: str, purpose: str, size_gib: int, project_id: str,
     zone: str | None = None, only_on: str | None = None, same_nodes: frozenset[str] | None = None,
     other_nodes: frozenset[str] = frozenset(), specs: Mapping[str, str] | None = None,
-) -> NodeView:  # fmt: skip
-    """The chosen node, with size_gib of its disk claimed for the consumer. only_on: a node by name. specs: extra
+) -> ChosenPlace:  # fmt: skip
+    """The chosen node and back end, with size_gib of its disk claimed for the consumer. only_on: a node by name. specs: extra
     specs of a new volume's type, which also goes to no node that is closed to new volumes.
 
     Raises NoValidNode, with the reasoning, when no node passes or has the room.
@@ -44,7 +51,7 @@ def claim(
         same_nodes=same_nodes,
         other_nodes=other_nodes,
         volume_specs=specs or {},
-        closed_to_volumes={} if specs is None else volume_services.closed_nodes(session),
+        closed_to_volumes={} if specs is None else volume_services.closed_hosts(session),
     )
     views = context.placement.current(session, context.now)
     rules = policy.from_config(context.config.scheduler)
@@ -56,7 +63,8 @@ def claim(
             user_id=context.operation.user_id, now=context.now, purpose=purpose,
         ):  # fmt: skip
             context.reasoning.update(decision.reasoning(node.name))
-            return node
+            backend = volume_filters.backend_for(request, node) or node.volume_backends[0]
+            return ChosenPlace(node.id, node.name, backend)
     reasoning = decision.reasoning(None)
     raise NoValidNode(
         f"No node for the volume was found: {summary(decision)}.", detail=reasoning["nearest_fix"], reasoning=reasoning
@@ -64,14 +72,26 @@ def claim(
 
 
 def beside_its_volumes(session: Session, instance: Instance, request: PlacementRequest) -> PlacementRequest:
-    """The request, bound to the node that has the volumes of a server, unless all nodes see the folder."""
+    """The request, bound to the node that has the volumes of a server, unless all nodes see the folder.
+
+    What is served to a node stays served to that one: the server's.
+    """
     rows = [row for row in volume_attachments.of_instance(session, instance.id) if row.node_name is not None]
-    homes = {volumes.get(session, row.volume_id).node_id for row in rows}
-    bound = frozenset(home for home in homes if home is not None and not is_shared(session, home))
+    homes = {_home(session, row) for row in rows}
+    bound = frozenset(home for home in homes if home is not None)
     if not bound:
         return request
     allowed = bound if len(bound) == 1 else frozenset()
     return replace(request, same_nodes=allowed if request.same_nodes is None else allowed & request.same_nodes)
+
+
+def _home(session: Session, row: VolumeAttachment) -> str | None:
+    """None: any node."""
+    volume = volumes.get(session, row.volume_id)
+    if volume.backend == NBD:
+        node = nodes.by_name(session, row.node_name or "")
+        return node.id if node else None
+    return None if volume.node_id is None or is_shared(session, volume.node_id) else volume.node_id
 
 
 def is_shared(session: Session, node_id: str) -> bool:

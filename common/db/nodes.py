@@ -135,6 +135,7 @@ _FOR_PLACEMENT = sa.select(
     Node.used_memory_mib, Node.used_disk_gib, Node.cpu_ratio, Node.memory_ratio, Node.disk_ratio,
     Node.reserved_memory_mib, Node.reserved_disk_gib, Node.failed_builds, Node.inventory["cpu_arch"].as_string().label("arch"),
     Node.inventory["hypervisor_type"].as_string().label("hypervisor_type"), Node.aggregate_properties,
+    Node.inventory["volume_backends"].label("volume_backends"),
     Service.disabled, Service.disabled_reason, Service.forced_down, Service.last_seen_at, Service.availability_zone,
 ).join(Service, Service.number == Node.service_number)  # fmt: skip
 _CHANGED = _FOR_PLACEMENT.where(Node.change_seq > sa.bindparam("seq"))

@@ -6,7 +6,7 @@ State is written by common/db/instances.py only; here are also the plain edits o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -28,6 +28,7 @@ from common.db.models import (
     Service,
 )
 from common.db.patterns import matches
+from common.db.ports import InstanceAddress
 from common.errors import NotFound
 from common.states import TaskState, VmState, server_status
 
@@ -206,20 +207,21 @@ def _has_address(text: str, ip_version: int) -> sa.ColumnElement[bool]:
     )
 
 
-def security_group_names(session: Session, instance_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Names of the groups on any port of these instances, by instance; one entry per group."""
+def security_group_names(session: Session, plugged: Mapping[str, Sequence[InstanceAddress]]) -> dict[str, list[str]]:
+    """Names of the groups on the ports of these instances, by instance; one entry per group, by name."""
+    owners = {address.port_id: instance_id for instance_id, found in plugged.items() for address in found}
+    if not owners:
+        return {}
+    # from the ports' ids, which the caller has: looking for the ports again would take longer than the groups
     rows = session.connection().execute(
-        sa.select(Port.device_id, SecurityGroup.id, SecurityGroup.name)
-        .join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
+        sa.select(PortSecurityGroup.port_id, SecurityGroup.id, SecurityGroup.name)
         .join(SecurityGroup, SecurityGroup.id == PortSecurityGroup.security_group_id)
-        .where(among(session, Port.device_id, instance_ids), Port.device_owner.like("compute:%"))
-        .distinct()
-        .order_by(Port.device_id, SecurityGroup.name, SecurityGroup.id)
+        .where(among(session, PortSecurityGroup.port_id, list(owners)))
     )
-    found: dict[str, list[str]] = defaultdict(list)
-    for instance_id, _, name in rows.all():
-        found[instance_id].append(name)
-    return found
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for port_id, group_id, name in rows.all():
+        found[owners[port_id]].add((name, group_id))
+    return {instance_id: [name for name, _ in sorted(groups)] for instance_id, groups in found.items()}
 
 
 def security_groups(session: Session, instance_ids: Sequence[str]) -> list[SecurityGroup]:

@@ -1,7 +1,7 @@
 """The services of block storage as its API shows them: every compute node serves the volumes in its folder.
 
-A node is `cinder-volume` (host `NODE@files`), a scheduler process is `cinder-scheduler`. They are alive as the processes
-behind them are; only what an administrator says is kept here.
+A node is `cinder-volume`, once for each of its back ends (host `NODE@files`), a scheduler process is `cinder-scheduler`.
+They are alive as the processes behind them are; only what an administrator says is kept here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ from common.db.models import Node, Service, Volume, VolumeServiceState, VolumeSn
 from common.db.nodes import COMPUTE_BINARY
 from common.db.scheduler_services import SCHEDULER_BINARY
 from common.errors import NotFound
-from common.volume_capabilities import BACKEND
+from common.volume_capabilities import backends_of
 
 VOLUME_BINARY, SCHEDULER = "cinder-volume", "cinder-scheduler"
 DEFAULT_ZONE = "nova"
@@ -38,9 +39,10 @@ class VolumeService:
 
 @dataclass(frozen=True)
 class Pool:
-    """A node's folder of volumes. Capacities in GiB; allocated: promised to servers, volumes and snapshots."""
+    """A node's folder of volumes, as one back end. Capacities in GiB; allocated: to servers, volumes and snapshots."""
 
     node_name: str
+    backend: str
     total_gib: int
     allocated_gib: int
     reserved_gib: int
@@ -59,12 +61,12 @@ class HostUse:
     snapshot_gib: int
 
 
-def host_of(node_name: str) -> str:
-    return f"{node_name}@{BACKEND}"
+def host_of(node_name: str, backend: str) -> str:
+    return f"{node_name}@{backend}"
 
 
-def pool_of(node_name: str) -> str:
-    return f"{host_of(node_name)}#{BACKEND}"
+def pool_of(node_name: str, backend: str) -> str:
+    return f"{host_of(node_name, backend)}#{backend}"
 
 
 def node_of(host: str) -> str:
@@ -75,6 +77,9 @@ def node_of(host: str) -> str:
 def list_all(session: Session, *, host: str | None = None, binary: str | None = None) -> list[VolumeService]:
     """By binary and host; `host` also finds NODE@files by NODE."""
     states = _states(session)
+    inventories: dict[str, Mapping[str, Any]] = {
+        row.name: row.inventory for row in session.execute(sa.select(Node.name, Node.inventory))
+    }
     found: list[VolumeService] = []
     rows = session.scalars(
         sa.select(Service).where(Service.binary.in_((COMPUTE_BINARY, SCHEDULER_BINARY))).order_by(Service.number)
@@ -83,7 +88,8 @@ def list_all(session: Session, *, host: str | None = None, binary: str | None = 
         if row.binary == SCHEDULER_BINARY:
             found.append(_service(SCHEDULER, row.host, row, states))
         else:
-            found.append(_service(VOLUME_BINARY, host_of(row.host), row, states))
+            hosts = [host_of(row.host, backend) for backend in backends_of(inventories.get(row.host, {}))]
+            found += [_service(VOLUME_BINARY, host, row, states) for host in hosts]
     return [
         each
         for each in sorted(found, key=lambda each: (each.binary, each.host))
@@ -145,24 +151,41 @@ def _state(session: Session, service: VolumeService, now: datetime) -> VolumeSer
     return found
 
 
-def closed_nodes(session: Session, binary: str = VOLUME_BINARY) -> dict[str, str]:
-    """Nodes that get no new volumes (or backups), by name: why, in a word or with the administrator's reason."""
+def closed_nodes(session: Session, binary: str) -> dict[str, str]:
+    """Nodes that get none of what a service does, by name: why, in a word or with the administrator's reason."""
+    return {node_of(host): reason for host, reason in closed_hosts(session, binary).items()}
+
+
+def closed_hosts(session: Session, binary: str = VOLUME_BINARY) -> dict[str, str]:
+    """Back ends (NODE@BACKEND) that get no new volumes: why, in a word or with the administrator's reason."""
     query = sa.select(VolumeServiceState).where(
         VolumeServiceState.binary == binary, sa.or_(VolumeServiceState.disabled, VolumeServiceState.frozen)
     )
     return {
-        node_of(row.host): (row.disabled_reason or "disabled") if row.disabled else "frozen"
-        for row in session.scalars(query)
+        row.host: (row.disabled_reason or "disabled") if row.disabled else "frozen" for row in session.scalars(query)
     }
 
 
 def pools(session: Session) -> list[Pool]:
-    """One for each node, by name."""
-    closed = closed_nodes(session)
+    """One for each back end of each node, by the node's name."""
+    closed = closed_hosts(session)
     query = sa.select(
-        Node.name, Node.disk_gib, Node.used_disk_gib, Node.reserved_disk_gib, Node.last_heartbeat_at
-    ).where(Node.is_compute)
-    return [Pool(*row, enabled=row[0] not in closed) for row in session.execute(query.order_by(Node.name))]
+        Node.name, Node.disk_gib, Node.used_disk_gib, Node.reserved_disk_gib, Node.last_heartbeat_at,
+        Node.inventory,
+    ).where(Node.is_compute)  # fmt: skip
+    return [
+        Pool(
+            node_name=row.name,
+            backend=backend,
+            total_gib=row.disk_gib,
+            allocated_gib=row.used_disk_gib,
+            reserved_gib=row.reserved_disk_gib,
+            last_heartbeat_at=row.last_heartbeat_at,
+            enabled=host_of(row.name, backend) not in closed,
+        )
+        for row in session.execute(query.order_by(Node.name))
+        for backend in backends_of(row.inventory)
+    ]
 
 
 def use_of(session: Session, node_name: str) -> list[HostUse]:

@@ -22,6 +22,7 @@ from common.db import nodes, operations, paging, quotas, volume_groups, volume_q
 from common.db.models import Operation, Volume, VolumeAttachment, VolumeSnapshot
 from common.errors import CloudError, InvalidRequest, NotFound
 from common.states import OperationClass
+from common.volume_capabilities import FILES
 from common.volume_states import VOLUME_ACTIONS, AttachStatus, VolumeAction, VolumeStatus
 
 logger = logging.getLogger(__name__)
@@ -259,12 +260,15 @@ def set_fault(session: Session, volume_id: str, error: CloudError | dict[str, An
     )
 
 
-def place(session: Session, volume: Volume, node_id: str, node_name: str, disk_format: str, now: datetime) -> None:
-    """Write down where the volume's file is to be, and in which format."""
+def place(
+    session: Session, volume: Volume, node_id: str, node_name: str, disk_format: str, now: datetime, *,
+    backend: str = FILES,
+) -> None:  # fmt: skip
+    """Write down where the volume's file is to be, in which format, and of which of the node's back ends it is."""
     session.execute(
         sa.update(Volume)
         .where(Volume.id == volume.id)
-        .values(node_id=node_id, node_name=node_name, disk_format=disk_format, updated_at=now)
+        .values(node_id=node_id, node_name=node_name, disk_format=disk_format, backend=backend, updated_at=now)
         .execution_options(synchronize_session=False)
     )
     session.expire(volume)

@@ -41,7 +41,7 @@ class PlacementRequest:
     aggregate_specs: tuple[tuple[str, str], ...] = ()  # what an aggregate of the node must say: (key, expression)
     group: Group | None = None
     volume_specs: Mapping[str, str] = field(default_factory=dict)  # extra specs of a new volume's type
-    closed_to_volumes: Mapping[str, str] = field(default_factory=dict)  # nodes by name, with the reason
+    closed_to_volumes: Mapping[str, str] = field(default_factory=dict)  # back ends (NODE@BACKEND), with the reason
     traits: TraitWishes = NO_TRAITS
     traits_of: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of nodes by id, where traits are asked for
     cells_of: Mapping[str, Sequence[HostCell]] = field(default_factory=dict)  # and cells, where amounts.numa is

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import nodes
+from common.volume_capabilities import FILES, backends_of
 
 OVERLAP = 64
 
@@ -41,6 +42,7 @@ class NodeView:
     hypervisor_type: str = ""
     failed_builds: int = 0  # in a row
     aggregate_properties: Mapping[str, Sequence[str]] | None = None  # of all its aggregates
+    volume_backends: tuple[str, ...] = (FILES,)  # best first
 
 
 def from_row(row: Any) -> NodeView:
@@ -67,6 +69,7 @@ def from_row(row: Any) -> NodeView:
         hypervisor_type=row.hypervisor_type or "",
         aggregate_properties=row.aggregate_properties,
         failed_builds=row.failed_builds,
+        volume_backends=backends_of({"volume_backends": row.volume_backends}),
     )
 
 

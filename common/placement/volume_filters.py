@@ -11,16 +11,37 @@ from common.volume_capabilities import of_node, unmet
 
 
 def serves_volumes(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
-    """An administrator can disable or freeze a node's volume service, and leave its servers alone."""
-    reason = request.closed_to_volumes.get(node.name)
-    return None if reason is None else Refusal(node.name, "serves_volumes", f"its volume service is closed: {reason}")
+    """An administrator can disable or freeze a node's volume services, and leave its servers alone."""
+    if _open_backends(request, node):
+        return None
+    reasons = sorted({request.closed_to_volumes[_host(node, each)] for each in node.volume_backends})
+    return Refusal(node.name, "serves_volumes", f"its volume service is closed: {', '.join(reasons)}")
 
 
 def has_capabilities(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if backend_for(request, node) is not None:
+        return None
+    reasons = [_unmet(request, node, each) or "" for each in _open_backends(request, node)]
+    return Refusal(node.name, "has_capabilities", "; ".join(reasons))
+
+
+def backend_for(request: PlacementRequest, node: NodeView) -> str | None:
+    """The node's best back end that is open and meets the type's extra specs; None: none does."""
+    return next((each for each in _open_backends(request, node) if _unmet(request, node, each) is None), None)
+
+
+def _open_backends(request: PlacementRequest, node: NodeView) -> list[str]:
+    return [each for each in node.volume_backends if _host(node, each) not in request.closed_to_volumes]
+
+
+def _unmet(request: PlacementRequest, node: NodeView, backend: str) -> str | None:
     total, free = int(node.total_disk_gib), int(node.free_disk_gib)
-    found = of_node(total_gib=total, reserved_gib=0, allocated_gib=total - free)
-    reason = unmet(request.volume_specs, found)
-    return None if reason is None else Refusal(node.name, "has_capabilities", reason)
+    found = of_node(backend=backend, total_gib=total, reserved_gib=0, allocated_gib=total - free)
+    return unmet(request.volume_specs, found)
+
+
+def _host(node: NodeView, backend: str) -> str:
+    return f"{node.name}@{backend}"
 
 
 FILTERS = (

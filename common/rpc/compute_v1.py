@@ -15,19 +15,7 @@ import msgspec
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
-from common.rpc.volume_commands import (
-    DiscardVolumeCopy,
-    EnsureVolume,
-    EnsureVolumeAbsent,
-    EnsureVolumeSnapshotAbsent,
-    PlugVolume,
-    ResizeVolume,
-    RevertVolume,
-    SnapshotVolume,
-    UnplugVolume,
-    UploadVolume,
-    VolumeDisk,
-)  # fmt: skip
+from common.rpc.volume_commands import PlugVolume, UnplugVolume, VolumeCommand, VolumeDisk
 
 VERSION = 1
 
@@ -451,14 +439,7 @@ Command = (
     | PlugVolume
     | UnplugVolume
     | EnsureAbsent
-    | EnsureVolume
-    | EnsureVolumeAbsent
-    | SnapshotVolume
-    | EnsureVolumeSnapshotAbsent
-    | ResizeVolume
-    | RevertVolume
-    | UploadVolume
-    | DiscardVolumeCopy
+    | VolumeCommand
     | SyncNetwork
     | AckReports
     | LeaseRenewed
@@ -549,6 +530,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     load_1m: float = 0.0
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
     shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
+    volume_backends: list[str] = []  # what volumes can be made here as, best first; none: an agent of before: files
+    nbd_address: str = ""  # where it serves volumes to other nodes; "": it neither serves any nor reaches theirs
     cells: list[NumaCell] = []
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-import requests
-
 from common.config import BusConfig
 from common.deadlines import BROKER_API_S
 from common.errors import BusUnavailable, ConfigError
@@ -109,6 +107,8 @@ class Management:
         return list(self._request("GET", path) or [])
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None, *, missing_ok: bool = False) -> Any:
+        import requests  # here: services that seldom or never come here start quicker and smaller without it
+
         with requests.Session() as session:
             session.trust_env = False  # no proxy between us and the broker
             try:

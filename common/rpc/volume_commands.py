@@ -7,10 +7,23 @@ import msgspec
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 
 
+class VolumeExport(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the node that has a volume's file serves it over NBD, to one node for one server.
+
+    id: the export's name, which nobody can guess. server_name: of the node, as its certificate says.
+    """
+
+    id: str
+    address: str
+    port: int
+    server_name: str
+
+
 class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     """A volume as a disk of a server; its id is the disk's serial, as far as one is long enough.
 
-    shareable: other guests may have it at the same time. tag: the device's, which the guest reads in its metadata.
+    shareable: other guests may have it at the same time. export: how the node reaches it; None: its file is here.
+    tag: the device's, which the guest reads in its metadata.
     """
 
     id: str
@@ -18,6 +31,7 @@ class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     device: str  # "vdb"
     read_only: bool = False
     shareable: bool = False
+    export: VolumeExport | None = None
     tag: str = ""
 
 
@@ -28,9 +42,13 @@ class PlugVolume(DeviceCommandBase, frozen=True, kw_only=True, tag="plug_volume"
 
 
 class UnplugVolume(DeviceCommandBase, frozen=True, kw_only=True, tag="unplug_volume"):
-    """Take the disk from the instance; a running guest is asked to let it go. Succeeds without one."""
+    """Take the disk from the instance; a running guest is asked to let it go. Succeeds without one.
+
+    export_id: of the export it was reached by, whose connection ends then; "": none.
+    """
 
     device: str
+    export_id: str = ""
 
 
 class _VolumeCommand(CommandBase, frozen=True, kw_only=True):
@@ -107,6 +125,25 @@ class DiscardVolumeCopy(_VolumeCommand, frozen=True, kw_only=True, tag="discard_
     image_id: str
 
 
+class ExportVolume(_VolumeCommand, frozen=True, kw_only=True, tag="export_volume"):
+    """Serve the volume's file to the node `client_name`, and to no other node by this export.
+
+    Exports that the volume has had for others end first, unless it is shareable.
+    """
+
+    disk_format: str
+    export: VolumeExport
+    client_name: str
+    read_only: bool = False
+    shareable: bool = False
+
+
+class WithdrawExport(_VolumeCommand, frozen=True, kw_only=True, tag="withdraw_export"):
+    """End an export: nobody reads or writes by it any more. Succeeds when there is none."""
+
+    export_id: str
+
+
 VolumeCommand = (
     EnsureVolume
     | EnsureVolumeAbsent
@@ -116,4 +153,6 @@ VolumeCommand = (
     | RevertVolume
     | UploadVolume
     | DiscardVolumeCopy
+    | ExportVolume
+    | WithdrawExport
 )

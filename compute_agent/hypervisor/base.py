@@ -21,7 +21,10 @@ PLAIN = GuestHardware()
 
 @dataclass(frozen=True)
 class Disk:
-    """One disk file. `format` is what was recorded when the file was made, and always passed on."""
+    """One disk file. `format` is what was recorded when the file was made, and always passed on.
+
+    export: an NBD export of this name behind `path`, which is then a unix socket, and no file; "raw", whatever is served.
+    """
 
     path: Path
     format: str  # "qcow2" or "raw"
@@ -32,6 +35,7 @@ class Disk:
     is_cdrom: bool = False
     boot: bool = False  # the guest boots from this one, and not from the first
     shareable: bool = False  # other guests may have it at the same time
+    export: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,10 @@ class Hypervisor(Protocol):
 
     def is_plugged(self, instance_id: str, address: str) -> bool:
         """Whether a guest that runs or is paused has the card with this MAC address, or the disk of this name ("vdb")."""
+        ...
+
+    def resume_stalled(self, instance_id: str) -> bool:
+        """Let a guest go on that paused because a disk failed, and try again what failed; True when there was one."""
         ...
 
     def request_unplug(self, instance_id: str, address: str) -> None:

@@ -214,11 +214,15 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
 
     relabel="no": libvirt would otherwise give the shared base image to QEMU's user for good, who could then write it.
     """
-    element = _add(devices, "disk", type="file", device="cdrom" if disk.is_cdrom else "disk")
+    kind = "network" if disk.export else "file"
+    element = _add(devices, "disk", type=kind, device="cdrom" if disk.is_cdrom else "disk")
     driver = _add(element, "driver", name="qemu", type=disk.format, cache=cache.value)
     if not disk.read_only:
         driver.set("discard", "unmap")
-    _add(element, "source", file=str(disk.path))
+    if disk.export:
+        _add_export(element, driver, disk)
+    else:
+        _add(element, "source", file=str(disk.path))
     chain = _add(element, "backingStore")
     if backing is not None:
         chain.set("type", "file")
@@ -236,6 +240,15 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
     if disk.serial:
         _add(element, "serial", disk.serial)
     return element
+
+
+def _add_export(element: ET.Element, driver: ET.Element, disk: Disk) -> None:
+    """A guest pauses when its volume is away for long, and sees no error: what it has written must not be given up."""
+    driver.set("cache", CacheMode.NONE.value)
+    driver.set("error_policy", "stop")
+    driver.set("rerror_policy", "stop")
+    source = _add(element, "source", protocol="nbd", name=disk.export)
+    _add(source, "host", transport="unix", socket=str(disk.path))
 
 
 def _add_nic(devices: ET.Element, nic: Nic) -> ET.Element:
@@ -298,7 +311,7 @@ def _check(domain: Domain, backings: Mapping[Path, Backing]) -> None:
 
 def _texts(device: Device) -> tuple[str, ...]:
     if isinstance(device, Disk):
-        return str(device.path), device.serial
+        return str(device.path), device.serial, device.export
     return device.mac_address, device.tap, device.bridge, device.model
 
 

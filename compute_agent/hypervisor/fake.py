@@ -177,6 +177,9 @@ class FakeHypervisor:
             guest = self._guests.get(instance_id)
             return guest is not None and guest.power in _ON and address in guest.devices
 
+    def resume_stalled(self, instance_id: str) -> bool:  # noqa: ARG002 - its disks never fail
+        return False
+
     def request_unplug(self, instance_id: str, address: str) -> None:
         with self._faults.around("request_unplug", instance_id) as obeyed, self._lock:
             guest = self._guests.get(instance_id)

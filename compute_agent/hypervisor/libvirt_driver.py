@@ -189,12 +189,18 @@ class LibvirtHypervisor:
             raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)
         address = device.mac_address if isinstance(device, Nic) else device.device
         if not self.is_plugged(instance_id, address):
-            paths = [device.path] if isinstance(device, Disk) else []
+            paths = [device.path] if isinstance(device, Disk) and not device.export else []
             backing = self._backing_of(paths[0]) if paths else None
             self._host.attach(instance_id, domain_xml.render_device(device, cache_mode(paths), backing))
 
     def is_plugged(self, instance_id: str, address: str) -> bool:
         return self._device(instance_id, address) is not None
+
+    def resume_stalled(self, instance_id: str) -> bool:
+        stalled = self._present(instance_id) is not None and self._host.is_stalled(instance_id)
+        if stalled:
+            self._host.resume(instance_id)
+        return stalled
 
     def request_unplug(self, instance_id: str, address: str) -> None:
         device = self._device(instance_id, address)
@@ -308,7 +314,7 @@ class LibvirtHypervisor:
             self._marks[mark.instance_id] = mark
 
     def _render(self, domain: Domain) -> str:
-        paths = [disk.path for disk in domain.disks]
+        paths = [disk.path for disk in domain.disks if not disk.export]
         found = {path: self._backing_of(path) for path in paths}
         backings = {path: backing for path, backing in found.items() if backing is not None}
         return domain_xml.render(domain, self._virt_type, cache_mode(paths), backings)

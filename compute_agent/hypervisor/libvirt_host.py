@@ -172,6 +172,16 @@ class LibvirtHost:
     def pause(self, instance_id: str) -> None:
         self._on_running(instance_id, "pausing the guest", lambda domain: domain.suspend())
 
+    def is_stalled(self, instance_id: str) -> bool:
+        """True when it paused by itself, because a disk failed."""
+        paused = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]
+
+        def ask(connection: Any) -> bool:
+            domain = _find(connection, instance_id)
+            return domain is not None and domain.state() == paused
+
+        return self._run(instance_id, "looking why the guest is paused", ask)
+
     def save(self, instance_id: str) -> None:
         """Write the memory to libvirt's folder and end the domain; it will run when it is started from that."""
         flags = libvirt.VIR_DOMAIN_SAVE_RUNNING

@@ -58,6 +58,9 @@ class NoHypervisor:
     def is_plugged(self, instance_id: str, address: str) -> bool:  # noqa: ARG002 - the interface's
         return False
 
+    def resume_stalled(self, instance_id: str) -> bool:  # noqa: ARG002
+        return False
+
     def request_unplug(self, instance_id: str, address: str) -> None:
         """Nothing runs."""
 

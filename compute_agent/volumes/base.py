@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.rpc.command_base import ImageSpec
+from compute_agent.volumes.served import ServedVolumes
 
 Measure = Callable[[str], AbstractContextManager[None]]
 """Measures a block under a name of the report's timings: image, volume."""
@@ -31,6 +32,11 @@ class VolumeStore(Protocol):
     Formats are the ones that were recorded when the bytes were made; nothing here guesses one.
     """
 
+    @property
+    def served(self) -> ServedVolumes:
+        """How volumes come from the nodes that have them to those whose guests have them as disks."""
+        ...
+
     def file(self, volume_id: str, disk_format: str) -> VolumeFile:
         """The volume's file. Raises StorageError when it isn't here, or is of another format."""
         ...
@@ -48,6 +54,10 @@ class VolumeStore(Protocol):
         ...
 
     def exists(self, volume_id: str) -> bool: ...
+
+    def virtual_size(self, file: VolumeFile) -> int:
+        """In bytes, as a guest sees it."""
+        ...
 
     def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:
         """Make the file larger; one that is at least as large stays. Nobody may have it open."""

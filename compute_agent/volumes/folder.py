@@ -24,6 +24,7 @@ from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
 from compute_agent.volumes.base import Measure, VolumeFile
 from compute_agent.volumes.notes import Notes, checked
+from compute_agent.volumes.served import ServedVolumes
 
 GIB = 1024**3
 FORMATS = ("qcow2", "raw")
@@ -40,8 +41,10 @@ class VolumeFolder:
         cache: ImageCache,
         images_in_use: Callable[[], set[str]],
         uploader: Uploader,
+        served: ServedVolumes,
         clock: Clock,
     ) -> None:
+        self.served = served
         self._cache, self._images_in_use, self._uploader = cache, images_in_use, uploader
         group = ownership.qemu_group()
         ownership.make_folder(folder, group)
@@ -85,6 +88,12 @@ class VolumeFolder:
 
     def exists(self, volume_id: str) -> bool:
         return any(self._path(volume_id, each).exists() for each in FORMATS)
+
+    def virtual_size(self, file: VolumeFile) -> int:
+        with _explained("volume", file.path.stem):
+            if file.format == "raw":
+                return file.path.stat().st_size
+            return qemu_img.virtual_size(file.path, file.format)
 
     def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:
         file = self.file(volume_id, disk_format)

@@ -11,7 +11,9 @@ from common.rpc.command_base import ImageSpec
 from compute_agent.hypervisor.fake import EMPTY_COPY
 from compute_agent.storage.uploader import Uploader
 from compute_agent.volumes.base import Measure, VolumeFile
+from compute_agent.volumes.not_served import PretendedVolumes
 from compute_agent.volumes.notes import Notes, checked
+from compute_agent.volumes.served import ServedVolumes
 
 
 class NoVolumes:
@@ -20,6 +22,7 @@ class NoVolumes:
     def __init__(self, folder: Path, uploader: Uploader, clock: Clock) -> None:
         self._folder, self._uploader = folder, uploader
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.served: ServedVolumes = PretendedVolumes(folder.with_name(f"{folder.name}-served"))
         self._notes = Notes(folder / "notes", clock)
 
     def file(self, volume_id: str, disk_format: str) -> VolumeFile:
@@ -44,6 +47,9 @@ class NoVolumes:
 
     def exists(self, volume_id: str) -> bool:
         return self._path(volume_id).exists()
+
+    def virtual_size(self, file: VolumeFile) -> int:
+        return file.path.stat().st_size
 
     def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:  # noqa: ARG002
         self.file(volume_id, disk_format)

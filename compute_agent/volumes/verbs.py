@@ -1,7 +1,8 @@
 """The verbs about volumes' bytes: make, remove, grow, copy, bring back.
 
-What a running guest has open its hypervisor works on, while the guest goes on; everything else is done to files. A
-copy gets its final name when it is whole, so that a killed agent begins anew with half a one.
+What a running guest has open its hypervisor works on, while the guest goes on, and what is served to a node the daemon
+that serves it; everything else is done to files. A copy gets its final name when it is whole, so that a killed agent
+begins anew with half a one.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
+    ExportVolume,
     ResizeVolume,
     RevertVolume,
     SnapshotVolume,
     UploadVolume,
     VolumeCommand,
+    WithdrawExport,
 )
 from compute_agent.hypervisor.base import CopyState, Hypervisor
 from compute_agent.instances import Interrupted
@@ -58,17 +61,26 @@ class Volumes:
             case SnapshotVolume():
                 target = self._store.snapshot_file(command.snapshot_id)
                 source = self._store.file(command.volume_id, command.disk_format)
-                return self._copied(task, command, source, target, _QCOW2) or Outcome()
+                return self._copied(task, command, source, target, _QCOW2, command.volume_id) or Outcome()
             case UploadVolume():
                 return self._upload(task, command)
             case ResizeVolume():
                 self._resize(task, command)
+            case ExportVolume():
+                file = self._store.file(command.volume_id, command.disk_format)
+                with task.measure("export", self._clock):
+                    self._store.served.export(command, file.path)
+            case WithdrawExport():
+                with task.measure("export", self._clock):
+                    self._store.served.withdraw(command.export_id)
             case RevertVolume():
+                self._refuse_served(command.volume_id, "brought back to a snapshot")
                 snapshot = self._snapshot(command.snapshot_id)
                 with task.measure("volume", self._clock):
                     self._store.replace(command.volume_id, command.disk_format, command.size_gib, snapshot)
             case EnsureVolumeAbsent():
                 self._end_copy(command)
+                self._store.served.withdraw_all(command.volume_id)
                 self._store.remove(command.volume_id)
             case EnsureVolumeSnapshotAbsent():
                 self._end_copy(command)
@@ -92,7 +104,7 @@ class Volumes:
             source = self._snapshot(command.snapshot_id)
         elif command.source_volume_id:
             source = self._store.file(command.source_volume_id, command.source_format)
-            if command.instance_id and self._runs(command.instance_id):
+            if self._is_open(command.instance_id, command.source_volume_id):
                 return self._make_from_guest(task, command, source)
         with task.measure("volume", self._clock):
             if source is None:
@@ -102,9 +114,9 @@ class Volumes:
         return Outcome()
 
     def _make_from_guest(self, task: Task, command: EnsureVolume, source: VolumeFile) -> Outcome | Again:
-        """A volume that a running guest writes to: its bytes of one moment first, then a volume from these."""
+        """A volume that a guest may write to: its bytes of one moment first, then a volume from these."""
         passing = self._store.copy_file(command.volume_id)
-        again = self._copied(task, command, source, passing, _QCOW2)
+        again = self._copied(task, command, source, passing, _QCOW2, command.source_volume_id)
         if again is not None:
             return again
         try:
@@ -121,12 +133,13 @@ class Volumes:
                 size_bytes = command.size_gib * _GIB
                 self._hypervisor.resize_disk(command.instance_id, command.device, size_bytes)
             else:
+                self._refuse_served(command.volume_id, "made larger")
                 self._store.resize(command.volume_id, command.disk_format, command.size_gib)
 
     def _upload(self, task: Task, command: UploadVolume) -> Outcome | Again:
         copy = self._store.copy_file(command.image_id)
         source = self._store.file(command.volume_id, command.disk_format)
-        again = self._copied(task, command, source, copy, command.image_format)
+        again = self._copied(task, command, source, copy, command.image_format, command.volume_id)
         if again is not None:
             return again
         with task.measure("upload", self._clock):
@@ -136,18 +149,21 @@ class Volumes:
 
     def _copied(
         self, task: Task, command: SnapshotVolume | UploadVolume | EnsureVolume, source: VolumeFile, target: Path,
-        target_format: str,
+        target_format: str, volume_id: str,
     ) -> Again | None:  # fmt: skip
-        """None: the copy is whole. In looks that hold no worker while a hypervisor copies."""
+        """None: the copy is whole. In looks that hold no worker while a hypervisor or a daemon copies."""
         if target.exists():
             return None
         self._checkpoint()
-        if not command.instance_id or not self._runs(command.instance_id):
+        if not self._is_open(command.instance_id, volume_id):
             with task.measure("volume", self._clock):
                 self._store.copy(source, target, target_format)
             return None
         part = target.with_name(target.name + ".part")
-        again = self._copied_live(task, command.instance_id, command.device, part)
+        if self._store.served.exported(volume_id):
+            again = self._copied_served(task, volume_id, source, part)
+        else:
+            again = self._copied_live(task, command.instance_id, command.device, part)
         if again is not None:
             return again
         if target_format == _QCOW2:
@@ -174,7 +190,34 @@ class Volumes:
         task.phase_at = None
         return Again(0.0)
 
+    def _copied_served(self, task: Task, volume_id: str, source: VolumeFile, part: Path) -> Again | None:
+        served = self._store.served
+        if task.phase_at is None:  # as above
+            task.phase_at = self._clock.now()
+            with task.measure("export", self._clock):
+                served.begin_copy(volume_id, part, self._store.virtual_size(source))
+        match served.copy_state(volume_id):
+            case CopyState.RUNNING:
+                return Again(LOOK_S)
+            case CopyState.DONE:
+                return None
+        if served.exported(volume_id):
+            raise StorageError(f"volume {volume_id} could not be copied while it is served", volume_id=volume_id)
+        task.phase_at = None  # it was detached in the middle of it
+        return Again(0.0)
+
+    def _refuse_served(self, volume_id: str, what: str) -> None:
+        if self._store.served.exported(volume_id):
+            raise StorageError(
+                f"volume {volume_id} is attached over NBD and can't be {what} meanwhile: detach it before",
+                volume_id=volume_id,
+            )
+
+    def _is_open(self, instance_id: str, volume_id: str) -> bool:
+        return self._store.served.exported(volume_id) or bool(instance_id and self._runs(instance_id))
+
     def _end_copy(self, command: VolumeCommand) -> None:
+        self._store.served.end_copy(command.volume_id)
         if command.instance_id:
             self._hypervisor.end_copy(command.instance_id)
 

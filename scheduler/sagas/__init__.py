@@ -2,6 +2,7 @@
 
 from common.saga.model import Saga
 from scheduler.sagas import (
+    export_withdraw,
     server_attach_interface,
     server_attach_volume,
     server_confirm_resize,
@@ -37,7 +38,7 @@ from scheduler.sagas import (
 )
 
 _MODULES = (
-    server_attach_interface, server_attach_volume, server_confirm_resize, server_create, server_delete,
+    export_withdraw, server_attach_interface, server_attach_volume, server_confirm_resize, server_create, server_delete,
     server_detach_interface, server_detach_volume, server_offload, server_pause, server_reboot, server_rebuild,
     server_remains, server_rescue, server_resize, server_restore, server_restore_domain, server_resume,
     server_revert_resize, server_shelve, server_snapshot, server_soft_delete, server_start, server_stop, server_suspend,

@@ -1,4 +1,4 @@
-"""Attach a volume to a server: hold the volume, have the node plug the disk in, show it as in use.
+"""Attach a volume to a server: hold the volume, have it served if need be, and the disk plugged in; show it as in use.
 
 The request has reserved the volume and chosen the disk's name; when the operation fails the volume is free again.
 """
@@ -10,11 +10,20 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import volume_attachments, volumes
-from common.deadlines import PLUG_S, WAIT_FOR_VOLUME_S
+from common.deadlines import EXPORT_S, PLUG_S, WAIT_FOR_VOLUME_S
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import AttachStatus
 from scheduler.sagas.shared import NodeSilent, device_stuck, device_unwound, report_error
-from scheduler.sagas.volume_disks import hold, let_go, plug_volume, unplug_volume
+from scheduler.sagas.volume_disks import (
+    assign_export,
+    export_volume,
+    forget_export,
+    hold,
+    let_go,
+    plug_volume,
+    unplug_volume,
+    withdraw_export,
+)
 
 
 def saga() -> Saga:
@@ -22,6 +31,8 @@ def saga() -> Saga:
         kind="server_attach_volume",
         steps=(
             Local("hold", do=hold, undo=release, deadline_s=WAIT_FOR_VOLUME_S),
+            Local("assign_export", do=assign_export, undo=forget_export),
+            Remote("export_volume", do=export_volume, undo=withdraw_export, failed=report_error, deadline_s=EXPORT_S),
             Remote("plug_volume", do=plug, undo=unplug_volume, failed=report_error, deadline_s=PLUG_S),
             Local("finish", do=finish),
         ),

@@ -20,6 +20,7 @@ from common.db import (
     resizes,
     server_migrations,
     volume_attachments,
+    volume_exports,
     volumes,
 )
 from common.db.server_migrations import MigrationStatus
@@ -95,6 +96,9 @@ def _release_volumes(session: Session, context: StepContext, instance_id: str) -
     """Free, or deleted where that was asked for."""
     for row in volume_attachments.of_instance(session, instance_id):
         volume_attachments.end(session, row.id, context.now)
+        export = volume_exports.of_attachment(session, row.id)
+        if export is not None:
+            volume_exports.begin_withdrawal(session, export, asked_by(context), context.now)
         volumes.settle(session, row.volume_id, context.now)
         volume = volumes.get(session, row.volume_id, deleted=True)
         deletable = not volumes.has_snapshots(session, volume.id) and volume.status == VolumeStatus.AVAILABLE

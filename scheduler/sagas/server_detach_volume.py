@@ -1,4 +1,4 @@
-"""Detach a volume from a server: the node has the guest let the disk go, then the volume is free.
+"""Detach a volume from a server: the node has the guest let the disk go, its export ends, then the volume is free.
 
 A guest that keeps the disk keeps the volume: nobody else gets it while somebody may still write to it.
 """
@@ -10,11 +10,19 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import volume_attachments, volumes
-from common.deadlines import UNPLUG_S, WAIT_FOR_VOLUME_S
+from common.deadlines import EXPORT_S, UNPLUG_S, WAIT_FOR_VOLUME_S
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import AttachStatus
 from scheduler.sagas.shared import NodeSilent, device_stuck, device_unwound, report_error
-from scheduler.sagas.volume_disks import hold, let_go, plug_volume, unplug_volume
+from scheduler.sagas.volume_disks import (
+    export_again,
+    forget_export,
+    hold,
+    let_go,
+    plug_volume,
+    unplug_volume,
+    withdraw_export,
+)
 
 
 def saga() -> Saga:
@@ -23,6 +31,7 @@ def saga() -> Saga:
         steps=(
             Local("hold", do=hold, undo=keep, deadline_s=WAIT_FOR_VOLUME_S),
             Remote("unplug_volume", do=unplug, undo=plug_volume, failed=report_error, deadline_s=UNPLUG_S),
+            Remote("withdraw_export", do=withdraw_export, undo=export_again, failed=report_error, deadline_s=EXPORT_S),
             Local("finish", do=finish),
         ),
         unwound=device_unwound,
@@ -52,6 +61,7 @@ def keep(session: Session, context: StepContext) -> None:
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
     let_go(session, context)
+    forget_export(session, context)
     volume_attachments.end(session, context.params["attachment_id"], context.now)
     volumes.settle(session, context.params["device_id"], context.now)
     return {}

@@ -21,6 +21,7 @@ from common.rpc.volume_commands import (
     EnsureVolumeAbsent,
 )
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
+from common.volume_capabilities import NBD
 from scheduler import instance_spec, volume_places
 from scheduler.sagas.shared import NodeSilent, report_error
 from scheduler.sagas.volume_shared import (
@@ -84,8 +85,10 @@ def claim(session: Session, context: StepContext) -> Outcome:
         project_id=volume.project_id, zone=volume.availability_zone, only_on=bound.node if bound else None,
         specs=volume_types.specs_of(session, volume.volume_type_id),
     )  # fmt: skip
-    disk_format = "raw" if volume.multiattach else context.config.storage.volume_format
-    volumes.place(session, volume, node.id, node.name, disk_format, context.now)
+    # In a raw file lies what a storage daemon has said is written, also when the daemon is killed.
+    raw = volume.multiattach or node.backend == NBD
+    disk_format = "raw" if raw else context.config.storage.volume_format
+    volumes.place(session, volume, node.id, node.name, disk_format, context.now, backend=node.backend)
     return {"node": node.name, "node_id": node.id}
 
 

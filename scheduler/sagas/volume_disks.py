@@ -1,16 +1,22 @@
-"""What the sagas that attach and detach volumes say to the server's node, forward and back."""
+"""What the sagas that attach and detach volumes say to the server's node, forward and back.
+
+And to the node that has the volume, where that serves it over NBD: an export for this attachment, for this server's node.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from common.db import instances, node_life, volume_attachments, volumes
+from common.db import instances, node_life, volume_attachments, volume_exports, volumes
 from common.db.models import Instance
-from common.rpc.volume_commands import PlugVolume, UnplugVolume
+from common.rpc.volume_commands import ExportVolume, PlugVolume, UnplugVolume, WithdrawExport
 from common.saga.model import Outcome, Send, StepContext, Wait
-from scheduler.instance_spec import disk_of
-from scheduler.sagas.shared import device_fields, node_of
-from scheduler.sagas.volume_shared import POLL_S
+from common.volume_capabilities import NBD
+from scheduler.instance_spec import disk_of, export_of
+from scheduler.sagas.shared import NodeSilent, asked_by, device_fields, node_of
+from scheduler.sagas.volume_shared import POLL_S, command_fields
+
+_NOT_WITHDRAWN = "not_withdrawn"
 
 
 def hold(session: Session, context: StepContext) -> Outcome:
@@ -33,7 +39,7 @@ def plug_volume(session: Session, context: StepContext) -> Send | None:
     volume = volumes.get(session, context.params["device_id"], deleted=True)
     attachment = volume_attachments.get(session, context.params["attachment_id"], deleted=True)
     fields = device_fields(session, context, instance, "plug_volume")
-    return Send(node_of(instance), PlugVolume(volume=disk_of(volume, attachment), **fields))
+    return Send(node_of(instance), PlugVolume(volume=disk_of(session, volume, attachment), **fields))
 
 
 def unplug_volume(session: Session, context: StepContext) -> Send | None:
@@ -43,7 +49,71 @@ def unplug_volume(session: Session, context: StepContext) -> Send | None:
         return None
     attachment = volume_attachments.get(session, context.params["attachment_id"], deleted=True)
     fields = device_fields(session, context, instance, "unplug_volume")
-    return Send(node_of(instance), UnplugVolume(device=attachment.device or "", **fields))
+    export = volume_exports.of_attachment(session, attachment.id)
+    command = UnplugVolume(device=attachment.device or "", export_id=export.id if export else "", **fields)
+    return Send(node_of(instance), command)
+
+
+def assign_export(session: Session, context: StepContext) -> Outcome:
+    """Choose the export's name and port. Raises Conflict."""
+    volume = volumes.get(session, context.params["device_id"])
+    if volume.backend != NBD:
+        return {}
+    instance = instances.get(session, context.instance_id)
+    ports = context.config.storage.ports()
+    export = volume_exports.assign(
+        session, volume, context.params["attachment_id"], node_of(instance), ports, context.now
+    )  # fmt: skip
+    return {"port": export.port}
+
+
+def forget_export(session: Session, context: StepContext) -> None:
+    """The node has withdrawn it, or was silent when it should: then it is asked again, until it has."""
+    export = volume_exports.of_attachment(session, context.params["attachment_id"])
+    if export is None:
+        return
+    if context.results.get(_NOT_WITHDRAWN):
+        volume_exports.begin_withdrawal(session, export, asked_by(context), context.now)
+    else:
+        volume_exports.forget(session, export.id)
+
+
+def export_volume(session: Session, context: StepContext) -> Send | None:
+    """None: the volume's file is where the server is. Raises NodeSilent."""
+    export = volume_exports.of_attachment(session, context.params["attachment_id"])
+    if export is None:
+        return None
+    volume = volumes.get(session, export.volume_id, deleted=True)
+    if node_life.is_down(session, export.node_id, context.now):
+        raise NodeSilent("The node that has the volume does not answer.", node=volume.node_name)
+    attachment = volume_attachments.get(session, export.attachment_id, deleted=True)
+    common, about = command_fields(context, volume, "export_volume")
+    command = ExportVolume(
+        disk_format=volume.disk_format, export=export_of(session, export), client_name=export.client_name,
+        read_only=attachment.mode == "ro", shareable=volume.multiattach, **common, **about,
+    )  # fmt: skip
+    return Send(volume.node_name or "", command)
+
+
+def export_again(session: Session, context: StepContext) -> Send | None:
+    """None also when the node is silent: what it had served it serves again when it is back."""
+    export = volume_exports.of_attachment(session, context.params["attachment_id"])
+    if export is None or node_life.is_down(session, export.node_id, context.now):
+        return None
+    return export_volume(session, context)
+
+
+def withdraw_export(session: Session, context: StepContext) -> Send | None:
+    """None: there is none, or the node is silent; nobody waits for it, for its export is for the node it was for."""
+    export = volume_exports.of_attachment(session, context.params["attachment_id"])
+    if export is None:
+        return None
+    if node_life.is_down(session, export.node_id, context.now):
+        context.operation.results = {**context.operation.results, _NOT_WITHDRAWN: True}
+        return None
+    volume = volumes.get(session, export.volume_id, deleted=True)
+    common, about = command_fields(context, volume, "withdraw_export")
+    return Send(volume.node_name or "", WithdrawExport(export_id=export.id, **common, **about))
 
 
 def _out_of_reach(session: Session, instance: Instance) -> bool:

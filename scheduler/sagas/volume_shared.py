@@ -11,6 +11,7 @@ from common.db import instances, volume_attachments, volume_messages, volumes
 from common.db.models import Volume
 from common.db.volume_messages import ResourceType
 from common.saga.model import Outcome, StepContext, Wait
+from common.volume_capabilities import NBD
 from common.volume_states import HELD_BY_GUEST, VolumeAction
 from scheduler.sagas.shared import CommandFields
 
@@ -45,9 +46,17 @@ def let_go(session: Session, context: StepContext) -> None:
 
 
 def place_of(session: Session, volume: Volume) -> Place | None:
-    """None for a volume that was never placed. Beside a guest that has it, that guest's node does the work."""
+    """None for a volume that was never placed. Beside a guest that has it, that guest's node does the work.
+
+    What is served over NBD is worked on where it is served.
+    """
     for attachment in volume_attachments.of_volume(session, volume.id):
-        if attachment.node_name is None or attachment.instance_id is None or not attachment.device:
+        if (
+            volume.backend == NBD
+            or attachment.node_name is None
+            or attachment.instance_id is None
+            or not attachment.device
+        ):
             continue  # somebody else's, or only spoken for
         if attachment.status not in HELD_BY_GUEST:
             continue

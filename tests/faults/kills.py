@@ -135,6 +135,8 @@ AGENT_WORK = {
     "unplug_port": _DOMAIN,
     "plug_volume": _DOMAIN,
     "unplug_volume": _DOMAIN,
+    "export_volume": ("export:before", "export:after"),
+    "withdraw_export": ("export:before", "export:after"),
     "leave_node": _GONE,
     "resize_instance": (*_DOMAIN, *_KEPT_DISKS, "image:after", "disks:after", "ports:before", "ports:after"),
     "clear_old_place": _KEPT_DISKS,
@@ -149,12 +151,16 @@ OTHER_WORK = {
     ("server_confirmResize migrated", "clear_old_place"): ("ports:after", "disks:after"),  # no domain was left there
     ("server_revertResize migrated", "take_back"): _GONE,
 }
+#: what a scheduler begins when that which a client asked for is done: the API has no part in it
+FOLLOWS = {"server_shelve then"}
 #: steps in which a scenario has nothing to ask of a node, by scenario and step
 SILENT = {
     ("server_delete", "clear_old_place"),  # that server was not resized
     ("server_resize", "snapshot_instance"),  # it stays on its node
     ("server_resize", "upload_snapshot"),
     ("server_resize", "leave_node"),
+    ("server_attach_volume", "export_volume"),  # its file is on the server's node
+    ("server_detach_volume", "withdraw_export"),
 }
 
 
@@ -183,7 +189,7 @@ def _forward() -> Iterator[Kill]:
             yield Kill(scenario, "agent:reboot:phase_cutting:after")
             yield from (Kill(scenario, f"api:{scenario.api_point}:{when}") for when in WHEN)
             continue
-        if scenario.asked:
+        if scenario.asked and scenario.name not in FOLLOWS:
             yield from (Kill(scenario, f"api:{scenario.api_point}:{when}") for when in WHEN)
         yield Kill(scenario, f"scheduler:{scenario.saga}:leased")
         yield Kill(scenario, f"scheduler:{scenario.saga}:report_delivered")

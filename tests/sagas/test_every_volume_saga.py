@@ -37,6 +37,7 @@ def assert_reached(world: VolumeWorld, started: Started, kind: str) -> None:
     assert row.deleted or row.status == case.to
     assert_settled(world, started, case.after)
     assert world.plugged(started.volume_id) == (row.status == "in-use")
+    assert len(world.exports()) == (row.status == "in-use")
 
 
 def assert_clean(world: VolumeWorld, started: Started, kind: str, step: str) -> None:
@@ -51,6 +52,8 @@ def assert_clean(world: VolumeWorld, started: Started, kind: str, step: str) -> 
         wanted = (world.files()[0], world.files()[1], wanted[2])  # what is removed stays removed
     assert_settled(world, started, wanted)
     assert world.plugged(started.volume_id) == (row.status == "in-use")
+    if kind != "export_withdraw":  # what the node may have still keeps its port
+        assert len(world.exports()) == (row.status == "in-use")
 
 
 def assert_settled(world: VolumeWorld, started: Started, wanted: tuple[int, int, int]) -> None:

@@ -6,11 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from common.db import device_operations, images, instances, quotas, volume_attachments, volume_snapshots, volumes
-from common.db.models import Volume, VolumeSnapshot
+import sqlalchemy as sa
+
+from common.db import (
+    device_operations,
+    images,
+    instances,
+    quotas,
+    volume_attachments,
+    volume_exports,
+    volume_snapshots,
+    volumes,
+)
+from common.db.models import Volume, VolumeExport, VolumeSnapshot
 from common.errors import NotFound
 from common.ids import new_id
 from common.states import Action
+from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus, SnapshotStatus, VolumeAction, VolumeStatus
 from tests.sagas.world import PROJECT, USER, World
 
@@ -33,6 +45,20 @@ class VolumeWorld(World):
         self.run()
         assert self.volume(volume_id).status == VolumeStatus.AVAILABLE
         return volume_id
+
+    def served_volume(self) -> str:
+        """One that its node serves to whichever node has the server."""
+        volume_id = self.placed_volume()
+        with self.db.write() as session:
+            volumes.get(session, volume_id).backend = NBD
+        return volume_id
+
+    def exports(self) -> list[tuple[str, str]]:
+        """(export, the node it is for), as the nodes have them; the database knows the same ones."""
+        found = sorted(pair for node in self.nodes.values() for pair in node.exports.items())
+        with self.db.read() as session:
+            assert sorted((row.id, row.client_name) for row in session.scalars(sa.select(VolumeExport))) == found
+        return found
 
     def new_snapshot(self, volume_id: str) -> tuple[str, str]:
         with self.db.write() as session:
@@ -190,7 +216,7 @@ def _snapshot_delete(world: VolumeWorld, made: dict[str, str]) -> Started:
 
 
 def _server_and_volume(world: VolumeWorld) -> dict[str, str]:
-    made = {"volume": world.placed_volume(), "server": world.placed_instance()}
+    made = {"volume": world.served_volume(), "server": world.placed_instance()}
     return made | {"attachment": world.new_attachment(made["server"], made["volume"])}
 
 
@@ -207,6 +233,25 @@ def _attach(world: VolumeWorld, made: dict[str, str]) -> Started:
     return Started(begin(made["server"], made["volume"], made["attachment"], Action.ATTACH_VOLUME), made["volume"])
 
 
+def _over(world: VolumeWorld) -> dict[str, str]:
+    """Attached, and then the server went without a word to the volume's node."""
+    made = _attached(world)
+    with world.db.write() as session:
+        volume_attachments.end(session, made["attachment"], world.clock.now())
+        volumes.settle(session, made["volume"], world.clock.now())
+    for node in world.nodes.values():
+        node.devices.clear()
+    return made
+
+
+def _withdraw(world: VolumeWorld, made: dict[str, str]) -> Started:
+    with world.db.write() as session:
+        export = volume_exports.of_attachment(session, made["attachment"])
+        assert export is not None
+        operation = volume_exports.begin_withdrawal(session, export, world.context(), world.clock.now())
+        return Started(operation.id, made["volume"])
+
+
 def _detach(world: VolumeWorld, made: dict[str, str]) -> Started:
     begin = world.begin_device
     return Started(begin(made["server"], made["volume"], made["attachment"], Action.DETACH_VOLUME), made["volume"])
@@ -214,6 +259,7 @@ def _detach(world: VolumeWorld, made: dict[str, str]) -> Started:
 
 #: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
 STARTED_BY: dict[str, Case] = {
+    "export_withdraw": Case(_over, _withdraw, "available", "available", (1, 0, 3), (1, 0, 3)),
     "server_attach_volume": Case(_server_and_volume, _attach, "in-use", "available", (1, 0, 3), (1, 0, 3)),
     "server_detach_volume": Case(_attached, _detach, "available", "in-use", (1, 0, 3), (1, 0, 3)),
     "volume_create": Case(_volume, _clone, "available", "error", (2, 0, 4), (1, 0, 2)),

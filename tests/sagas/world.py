@@ -64,9 +64,11 @@ from common.rpc.volume_commands import (
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
+    ExportVolume,
     PlugVolume,
     SnapshotVolume,
     VolumeCommand,
+    WithdrawExport,
 )
 from common.saga.engine import Engine
 from common.saga.model import Saga
@@ -98,6 +100,7 @@ class SimNode:
     domains: dict[str, tuple[int, PowerState]] = field(default_factory=dict)
     volumes: set[str] = field(default_factory=set)
     snapshots: set[str] = field(default_factory=set)
+    exports: dict[str, str] = field(default_factory=dict)  # export id: the node it is for
     #: by instance id, then device id: the generation of the last command about it, and whether it is plugged in
     devices: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
     fail: int = 0
@@ -162,6 +165,10 @@ class SimNode:
                 self.volumes.discard(command.volume_id)
             case SnapshotVolume():
                 self.snapshots.add(command.snapshot_id)
+            case ExportVolume():
+                self.exports[command.export.id] = command.client_name
+            case WithdrawExport():
+                self.exports.pop(command.export_id, None)
             case EnsureVolumeSnapshotAbsent():
                 self.snapshots.discard(command.snapshot_id)
 
@@ -268,7 +275,13 @@ class World:
                         domains=0,
                         network_applied=0,
                         now=self.clock.now(),
-                        inventory={"vcpus": 4, "memory_mib": 8192, "disk_gib": 100},
+                        inventory={
+                            "vcpus": 4,
+                            "memory_mib": 8192,
+                            "disk_gib": 100,
+                            "volume_backends": ["files", "nbd"],
+                            "nbd_address": f"{name}.example",
+                        },
                     )
 
     def cut_off(self, name: str) -> bool:

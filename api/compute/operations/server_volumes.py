@@ -20,6 +20,7 @@ from common.db.models import Instance, Volume, VolumeAttachment
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
 from common.states import Action
+from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus, VolumeStatus
 
 MOST = 25  # disks that a guest has room for
@@ -124,6 +125,9 @@ def _changeable(session: Session, context: RequestContext, server_id: str, actio
 
 
 def _check_reachable(session: Session, instance: Instance, volume: Volume) -> None:
+    if volume.backend == NBD:
+        _check_serves(session, instance, volume)
+        return
     if volume.node_id is None or volume.node_id == instance.node_id:
         return
     node = nodes.get(session, volume.node_id)
@@ -133,6 +137,17 @@ def _check_reachable(session: Session, instance: Instance, volume: Volume) -> No
         f"Volume {volume.id} is on another node than server {instance.id}, and nodes do not share their volumes:"
         " make the server where the volume is, or set [storage] volumes_shared with a folder that all nodes see."
     )
+
+
+def _check_serves(session: Session, instance: Instance, volume: Volume) -> None:
+    """Both ends need a certificate. Raises Conflict."""
+    for node_id in (volume.node_id, instance.node_id):
+        node = nodes.get(session, node_id) if node_id else None
+        if node is not None and not node.inventory.get("nbd_address"):
+            raise Conflict(
+                f"Volume {volume.id} is served over NBD, and node {node.name} has no certificate for that: set [storage]"
+                " nbd_cert_file there."
+            )
 
 
 def _reserve(session: Session, volume: Volume, now: datetime) -> None:

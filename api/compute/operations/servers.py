@@ -64,10 +64,11 @@ def _alone(session: Session, instance: Instance) -> ServerPage:
 def with_surroundings(session: Session, found: Sequence[Instance]) -> ServerPage:
     ids = [row.id for row in found]
     node_ids = sorted({row.node_id for row in found if row.node_id})
+    addresses = ports.info_for_instances(session, ids)
     return ServerPage(
         instances=found,
-        addresses=ports.info_for_instances(session, ids) if ids else {},
-        groups=servers.security_group_names(session, ids) if ids else {},
+        addresses=addresses,
+        groups=servers.security_group_names(session, addresses),
         hosts=servers.hosts(session, node_ids) if node_ids else {},
         volumes=volume_attachments.of_instances(session, ids) if ids else {},
     )

@@ -54,9 +54,9 @@ def pools(services: Services) -> list[Pool]:
 
 def pool(services: Services, host: str) -> Pool:
     """By any form of its host's name. Raises NotFound."""
-    wanted = volume_services.node_of(host)
     for found in pools(services):
-        if found.node_name == wanted:
+        name = volume_services.host_of(found.node_name, found.backend)
+        if host.partition("#")[0] in (found.node_name, name):
             return found
     raise NotFound(f"Host {host[:255]} is no host of volumes.")
 

@@ -17,6 +17,7 @@ from common.db.images import ImageStatus, Visibility
 from common.db.models import Image, Volume
 from common.errors import Forbidden, InvalidRequest, NotFound
 from common.ids import new_id
+from common.volume_capabilities import NBD
 from common.volume_states import SnapshotStatus, VolumeAction, VolumeStatus
 
 IMAGE_FORMATS = ("raw", "qcow2")
@@ -36,6 +37,11 @@ def extend(services: Services, context: RequestContext, volume_id: str, size_gib
         if volume.status == VolumeStatus.IN_USE and not attached:
             raise InvalidRequest(
                 f"Invalid volume: Volume {volume.id} status must be available to extend, but current status is: in-use."
+            )
+        if volume.status == VolumeStatus.IN_USE and volume.backend == NBD:
+            raise InvalidRequest(
+                f"Invalid volume: Volume {volume.id} is attached over NBD, by which a disk can't grow: detach it, extend it"
+                " and attach it again."
             )
         more = volume_quota.with_type({"gigabytes": size_gib - volume.size_gib}, volume.volume_type_id)
         take_quota(session, volume.project_id, more, services, size_gib)

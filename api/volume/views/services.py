@@ -7,7 +7,7 @@ from typing import Any
 
 from api.compute.views.fields import Body, Field, Reader, micros, prune
 from common.db.volume_services import HostUse, Pool, VolumeService, host_of, pool_of
-from common.volume_capabilities import BACKEND, DRIVER_VERSION, PROTOCOL, VENDOR, of_node
+from common.volume_capabilities import DRIVER_VERSION, PROTOCOLS, VENDOR, of_node
 
 _FIELDS = (Field("cluster", since="3.7"), Field("backend_state", since="3.49"))
 
@@ -76,23 +76,25 @@ def host_use(asked_host: str, use: HostUse) -> Body:
 
 def capabilities_of(row: Pool) -> dict[str, Any]:
     """What a volume type's extra specs are compared with, and what administrators see of a pool."""
-    can = of_node(total_gib=row.total_gib, reserved_gib=row.reserved_gib, allocated_gib=row.allocated_gib)
+    can = of_node(
+        backend=row.backend, total_gib=row.total_gib, reserved_gib=row.reserved_gib, allocated_gib=row.allocated_gib
+    )
     return {**can, "backend_state": "up", "timestamp": micros(row.last_heartbeat_at)}
 
 
 def pool(row: Pool, *, detail: bool) -> Body:
-    name = pool_of(row.node_name)
+    name = pool_of(row.node_name, row.backend)
     return {"name": name, "capabilities": capabilities_of(row)} if detail else {"name": name}
 
 
 def capabilities(row: Pool) -> Body:
     return {
-        "namespace": f"OS::Storage::Capabilities::{host_of(row.node_name)}",
+        "namespace": f"OS::Storage::Capabilities::{host_of(row.node_name, row.backend)}",
         "vendor_name": VENDOR,
-        "volume_backend_name": BACKEND,
+        "volume_backend_name": row.backend,
         "pool_name": None,
         "driver_version": DRIVER_VERSION,
-        "storage_protocol": PROTOCOL,
+        "storage_protocol": PROTOCOLS[row.backend],
         "display_name": None,
         "description": None,
         "visibility": None,

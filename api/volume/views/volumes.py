@@ -8,6 +8,7 @@ from typing import Any
 from api.compute.views.fields import Body, Field, Reader, micros, prune
 from api.volume.operations.volumes import VolumePage
 from common.db.models import Volume, VolumeAttachment
+from common.db.volume_services import pool_of
 from common.volume_states import AttachStatus
 
 _FIELDS = (
@@ -22,7 +23,6 @@ _FIELDS = (
     Field("os-vol-mig-status-attr:migstat", admin=True),
     Field("os-vol-mig-status-attr:name_id", admin=True),
 )
-BACKEND = "files"
 
 
 def summary_list(found: VolumePage, audience: Reader) -> list[Body]:
@@ -74,7 +74,7 @@ def _body(row: Volume, found: VolumePage, audience: Reader) -> Body:
         "attachments": attachments(found.attachments.get(row.id, ()), audience),
         "links": links(audience.base_url, "volumes", row.id),
         "os-vol-tenant-attr:tenant_id": row.project_id,
-        "os-vol-host-attr:host": f"{row.node_name}@{BACKEND}#{BACKEND}" if row.node_name else None,
+        "os-vol-host-attr:host": pool_of(row.node_name, row.backend) if row.node_name else None,
         "os-vol-mig-status-attr:migstat": row.migration_status,
         "os-vol-mig-status-attr:name_id": None,
         "service_uuid": None,

@@ -81,7 +81,7 @@ from common.db.models.network_shared import (
 )
 from common.db.models.numa import NodeCell, NodePages, PinnedCpu
 from common.db.models.operation import Operation, OperationEvent
-from common.db.models.volume import Volume, VolumeAttachment, VolumeSnapshot
+from common.db.models.volume import Volume, VolumeAttachment, VolumeExport, VolumeSnapshot
 from common.db.models.volume_groups import VolumeGroup, VolumeGroupSnapshot, VolumeGroupType
 from common.db.models.volume_records import VolumeBackup, VolumeMessage, VolumeServiceState, VolumeTransfer
 from common.db.models.volume_types import (
@@ -181,6 +181,7 @@ __all__ = [
     "Volume",
     "VolumeAttachment",
     "VolumeBackup",
+    "VolumeExport",
     "VolumeGroup",
     "VolumeGroupSnapshot",
     "VolumeGroupType",

@@ -16,7 +16,8 @@ class Volume(Base):
 
     status_before: where an action began, and returns to. operation_id: the operation whose saga holds the volume, so
     that its bytes are worked on by one at a time. generation rises with every command about its bytes.
-    node_id: the node whose folder holds the file, with `disk_format` as it was made.
+    node_id: the node whose folder holds the file, with `disk_format` as it was made. backend: how servers reach it
+    (common/volume_capabilities.py).
     """
 
     __tablename__ = "volumes"
@@ -38,6 +39,7 @@ class Volume(Base):
     node_id: Mapped[str | None] = mapped_column(sa.ForeignKey("nodes.id"), index=True)
     node_name: Mapped[str | None] = mapped_column(Name)
     disk_format: Mapped[str] = mapped_column(sa.String(16), default="")
+    backend: Mapped[str] = mapped_column(sa.String(16), default="files", server_default="files")
     availability_zone: Mapped[str] = mapped_column(Name, default="nova")
     volume_type_id: Mapped[str | None] = mapped_column(Id, index=True)
     group_id: Mapped[str | None] = mapped_column(Id, index=True)
@@ -121,3 +123,21 @@ class VolumeAttachment(Base):
     deleted: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class VolumeExport(Base):
+    """A volume as its node serves it over NBD for one attachment: to one node, on a port of its own.
+
+    id: the export's name, which nobody can guess. node_id: where the volume's file is. client_name: the node that may
+    open it. The row goes when the node has withdrawn the export, so that no port is given out twice.
+    """
+
+    __tablename__ = "volume_exports"
+    __table_args__ = (sa.UniqueConstraint("node_id", "port", name="uq_volume_exports_port"),)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    attachment_id: Mapped[str] = mapped_column(Id, unique=True)
+    volume_id: Mapped[str] = mapped_column(sa.ForeignKey("volumes.id"), index=True)
+    node_id: Mapped[str] = mapped_column(sa.ForeignKey("nodes.id"))
+    port: Mapped[int]
+    client_name: Mapped[str] = mapped_column(Name)
+    created_at: Mapped[datetime]

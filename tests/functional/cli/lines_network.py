@@ -92,5 +92,7 @@ NETWORK: tuple[tuple[str, str, int], ...] = (
     ("admin", "network agent list --agent-type dhcp >> agent=ID", 0), ("admin", "network agent show {agent}", 0),
     ("admin", "network agent set --description d {agent}", 0), ("admin", "network agent add network {agent} unbound", 0),
     ("admin", "network agent list --network shared", 0), ("admin", "network agent remove network {agent} unbound", 0),
-    ("admin", "network delete unbound", 0), ("admin", "ip availability list", 0), ("admin", "ip availability show shared", 0),
+    ("admin", "network agent add router {agent} no-such-router", 1),
+    ("admin", "network agent remove router {agent} no-such-router", 1), ("admin", "network delete unbound", 0),
+    ("admin", "ip availability list", 0), ("admin", "ip availability show shared", 0),
 )  # fmt: skip

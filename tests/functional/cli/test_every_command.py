@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from cli.commands import OPENSTACK
+from tests.fixtures.api import PASSWORD
 from tests.fixtures.live_cloud import PUBLIC_KEY, LiveCloud
 from tests.fixtures.terminal import typed
+from tests.functional.cli.lines_compute import COMPUTE
+from tests.functional.cli.lines_identity import IDENTITY
 from tests.functional.cli.lines_network import NETWORK
 from tests.functional.cli.lines_server import SERVER
 from tests.functional.cli.lines_volume import VOLUME
@@ -102,14 +105,16 @@ LINES: tuple[tuple[str, str, int], ...] = (
     ("demo", "flavor list --limit no", 2), ("demo", "server reboot", 2), ("demo", "no such command", 2),
 )  # fmt: skip
 
-EVERY = (*LINES, *SERVER, *VOLUME, *NETWORK)
+#: what this cloud has nothing for: no guest to log in to, no gateway to put a router on, no server that is deleted for a time
+NOT_HERE = ["network agent add router", "network agent remove router", "server ssh", "server restore"]
+EVERY = (*LINES, *SERVER, *VOLUME, *NETWORK, *COMPUTE, *IDENTITY)
 
 
 def test_every_command(live_cloud: LiveCloud, tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_text(PUBLIC_KEY)
     (tmp_path / "disk").write_bytes(b"y" * 4096)
     (tmp_path / "machine.ova").write_bytes(ova(foreign(disk(tmp_path), "vmdk").read_bytes()))
-    known: dict[str, Any] = {"folder": tmp_path}
+    known: dict[str, Any] = {"folder": tmp_path, "password": PASSWORD}
     for user, line, code in EVERY:
         words, _, kept = line.format(**known).partition(" >> ")
         done = typed(live_cloud, f"{words} -f json" if kept else words, user)
@@ -122,7 +127,5 @@ def test_every_command(live_cloud: LiveCloud, tmp_path: Path) -> None:
 
 def test_no_command_is_left_out() -> None:
     said = [words for _, words, code in EVERY if code == 0]
-    assert {name for name in OPENSTACK if not any(f"{words} ".startswith(f"{name} ") for words in said)} == {
-        "server ssh",  # no guest answers here
-        "server restore",  # this cloud deletes for good
-    }
+    missing = [name for name in OPENSTACK if not any(f"{words} ".startswith(f"{name} ") for words in said)]
+    assert missing == NOT_HERE

@@ -128,11 +128,13 @@ def test_the_address_must_be_one_that_a_router_joins_with_the_outside(town: Town
     far = town.net.port(lonely["id"])
     wish: dict[str, Any] = {"floating_network_id": town.outside_id, "port_id": far["id"]}
     town.net.refused("POST", "/floatingips", {"floatingip": wish}, 404, "ExternalGatewayForFloatingIPNotFound")
+    its_own = town.port["fixed_ips"][0]["ip_address"]
+    another, third, fourth = [text for n in range(40, 44) if (text := f"10.0.0.{n}") != its_own][:3]
     for more in (
-        {"port_id": town.port["id"], "fixed_ip_address": "10.0.0.200"},
-        {"fixed_ip_address": "10.0.0.200", "port_id": None},
+        {"port_id": town.port["id"], "fixed_ip_address": another},
+        {"fixed_ip_address": another, "port_id": None},
         {"port_id": town.net.port(town.network_id, fixed_ips=[])["id"]},
-        {"port_id": town.net.port(town.network_id, fixed_ips=[{"ip_address": f"10.0.0.{n}"} for n in (40, 41)])["id"]},
+        {"port_id": town.net.port(town.network_id, fixed_ips=[{"ip_address": text} for text in (third, fourth)])["id"]},
         {"floating_network_id": town.network_id, "port_id": None},
     ):
         town.net.refused("POST", "/floatingips", {"floatingip": wish | more}, 400, "BadRequest")

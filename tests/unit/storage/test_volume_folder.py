@@ -13,6 +13,7 @@ from common.ids import new_id
 from compute_agent.storage import qemu_img
 from compute_agent.volumes.base import VolumeFile
 from compute_agent.volumes.folder import GIB, VolumeFolder
+from compute_agent.volumes.not_served import NotServedVolumes
 
 PATTERN = os.urandom(4096)
 
@@ -26,7 +27,7 @@ def clock() -> ManualClock:
 def store(tmp_path: Path, clock: ManualClock) -> VolumeFolder:
     nothing = None
     return VolumeFolder(
-        tmp_path / "volumes", cache=nothing, images_in_use=set, uploader=nothing, clock=clock  # type: ignore[arg-type]
+        tmp_path / "volumes", cache=nothing, images_in_use=set, uploader=nothing, clock=clock, served=NotServedVolumes()  # type: ignore[arg-type]
     )  # fmt: skip
 
 

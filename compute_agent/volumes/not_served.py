@@ -1,0 +1,106 @@
+"""For nodes that serve no volumes and reach none: those without a certificate, and drivers whose guests have no disks.
+
+`PretendedVolumes` has a file for each export and connection, so that nodes made of files start no daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from common.errors import StorageError
+from common.rpc.volume_commands import ExportVolume, VolumeExport
+from compute_agent.hypervisor.base import CopyState
+from compute_agent.hypervisor.fake import EMPTY_COPY
+from compute_agent.volumes.notes import checked
+
+
+class NotServedVolumes:
+    """Implements served.ServedVolumes by refusing."""
+
+    def export(self, command: ExportVolume, path: Path) -> None:  # noqa: ARG002 - the interface's
+        raise _refused(command.volume_id)
+
+    def withdraw(self, export_id: str) -> None: ...
+
+    def withdraw_all(self, volume_id: str) -> None: ...
+
+    def exported(self, volume_id: str) -> bool:  # noqa: ARG002
+        return False
+
+    def begin_copy(self, volume_id: str, target: Path, size_bytes: int) -> None:  # noqa: ARG002
+        raise _refused(volume_id)
+
+    def copy_state(self, volume_id: str) -> CopyState:  # noqa: ARG002
+        return CopyState.FAILED
+
+    def end_copy(self, volume_id: str) -> None: ...
+
+    def connect(self, export: VolumeExport, *, read_only: bool) -> Path:  # noqa: ARG002
+        raise StorageError("this node can't reach volumes of others: [storage] nbd_cert_file names no certificate")
+
+    def disconnect(self, export_id: str) -> None: ...
+
+    def disconnect_others(self, wanted: Collection[str]) -> None: ...
+
+    def heal(self) -> int:
+        return 0
+
+
+class PretendedVolumes:
+    """Implements served.ServedVolumes: <folder>/exports/<export id> holds the volume's id; connections are empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self._exports, self._connections = folder / "exports", folder / "connections"
+        for each in (self._exports, self._connections):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def export(self, command: ExportVolume, path: Path) -> None:
+        if not path.exists():
+            raise StorageError(f"volume {command.volume_id} is not on this node")
+        if not command.shareable:
+            self.withdraw_all(command.volume_id)
+        (self._exports / checked(command.export.id)).write_text(command.volume_id)
+
+    def withdraw(self, export_id: str) -> None:
+        (self._exports / checked(export_id)).unlink(missing_ok=True)
+
+    def withdraw_all(self, volume_id: str) -> None:
+        for path in self._of(volume_id):
+            path.unlink(missing_ok=True)
+
+    def exported(self, volume_id: str) -> bool:
+        return bool(self._of(volume_id))
+
+    def begin_copy(self, volume_id: str, target: Path, size_bytes: int) -> None:  # noqa: ARG002
+        target.write_bytes(EMPTY_COPY)
+
+    def copy_state(self, volume_id: str) -> CopyState:  # noqa: ARG002
+        return CopyState.DONE
+
+    def end_copy(self, volume_id: str) -> None: ...
+
+    def connect(self, export: VolumeExport, *, read_only: bool) -> Path:  # noqa: ARG002
+        path = self._connections / checked(export.id)
+        path.touch()
+        return path
+
+    def disconnect(self, export_id: str) -> None:
+        (self._connections / checked(export_id)).unlink(missing_ok=True)
+
+    def disconnect_others(self, wanted: Collection[str]) -> None:
+        for path in self._connections.iterdir():
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+
+    def heal(self) -> int:
+        return 0
+
+    def _of(self, volume_id: str) -> list[Path]:
+        return [path for path in self._exports.iterdir() if path.read_text() == volume_id]
+
+
+def _refused(volume_id: str) -> StorageError:
+    return StorageError(
+        f"this node can't serve volume {volume_id} to others: [storage] nbd_cert_file names no certificate"
+    )
