@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common.rpc.compute_v1 import Guest, InstanceSpec, NetworkSpec, PortSpec, SubnetSpec, VolumeDisk
+from common.rpc.compute_v1 import Guest, InstanceSpec, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.volume_commands import VolumeDisk
 
 EC2_VERSIONS = (
     "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01",

@@ -138,7 +138,7 @@ def walk(cloud: Cloud, examples: int, steps: int) -> None:
 
 
 def test_a_short_walk(cloud: Cloud) -> None:
-    walk(cloud, examples=4, steps=12)
+    walk(cloud, examples=3, steps=8)
 
 
 @pytest.mark.full

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.rpc.compute_v1 import DhcpRoute, FixedAddress, Guest, NetworkSpec, PortSpec, SubnetSpec, VolumeDisk
+from common.rpc.compute_v1 import DhcpRoute, FixedAddress, Guest, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.volume_commands import VolumeDisk
 from compute_agent.metadata import documents
 
 INSTANCE = "6f70656e-0000-4000-8000-0123456789ab"
