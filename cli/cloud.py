@@ -9,6 +9,7 @@ import argparse
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -126,16 +127,34 @@ class Cloud:
         return response
 
     def pages(
-        self, path: str, key: str, service_type: str, *, headers: Mapping[str, str] | None = None, **query: Any
+        self,
+        path: str,
+        key: str,
+        service_type: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_items: int | None = None,
+        **query: Any,
     ) -> Iterator[dict[str, Any]]:
-        """Every item of a list, page after page; `limit` in the query means that one page is wanted."""
+        """Every item of a list, page after page; `limit` in the query without max_items: one page is wanted."""
+        yield from islice(self._all_pages(path, key, service_type, headers, max_items is None, query), max_items)
+
+    def _all_pages(
+        self,
+        path: str,
+        key: str,
+        service_type: str,
+        headers: Mapping[str, str] | None,
+        one_of_limit: bool,
+        query: dict[str, Any],
+    ) -> Iterator[dict[str, Any]]:
 
         def asked(**more: Any) -> dict[str, Any]:
             return dict(self.raw("GET", path, service_type=service_type, params=more, headers=headers or {}).json())
 
         page = asked(**query)
         yield from page.get(key, ())
-        while "limit" not in query or query["limit"] is None:
+        while not one_of_limit or query.get("limit") is None:
             following = _next_page(page, key)
             if not following or not page.get(key):
                 return

@@ -134,7 +134,7 @@ def _subports(cloud: Cloud, given: list[dict[str, str]]) -> list[dict[str, Any]]
             {"port_id": find.id_of(cloud, find.PORT, one["port"])}
             | options.given(
                 segmentation_type=one.get("segmentation-type"),
-                segmentation_id=None if number is None else options.count(number),
+                segmentation_id=None if number is None else options.number(number, "--subport"),
             )
         )
     return found

@@ -47,14 +47,26 @@ def count(text: str) -> int:
     return int(text)
 
 
-def paging(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--limit", type=count, metavar="<limit>", help="at most so many in one page")
+def number(text: str, option: str) -> int:
+    """A number inside of an option's value. Raises CommandError."""
+    if not text.isdecimal():
+        raise CommandError(f"{option}: {text!r} is no whole number from 0 on.")
+    return int(text)
+
+
+def paging(parser: argparse.ArgumentParser, *, max_items: bool = True) -> None:
+    parser.add_argument(
+        "--limit", type=count, metavar="<limit>", help="one page of so many; with --max-items: its size"
+    )
+    if max_items:
+        parser.add_argument("--max-items", type=count, metavar="<max-items>", help="so many in all, page after page")
     parser.add_argument("--marker", metavar="<marker>", help="those after the one with this id")
 
 
 def page(parsed_args: argparse.Namespace) -> dict[str, Any]:
     """Of `paging`, for Cloud.pages."""
-    return {"limit": parsed_args.limit or None, "marker": parsed_args.marker}
+    most = getattr(parsed_args, "max_items", None) or None
+    return {"limit": parsed_args.limit or None, "marker": parsed_args.marker, "max_items": most}
 
 
 def properties(parser: argparse.ArgumentParser, what: str = "property to set (may be repeated)") -> None:

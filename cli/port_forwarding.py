@@ -142,7 +142,7 @@ def _wanted(cloud: Cloud, parsed_args: argparse.Namespace) -> dict[str, Any]:
     for option, key in _PORTS:
         text = getattr(parsed_args, option.strip("-").replace("-", "_"))
         if text is not None:
-            wanted |= {f"{key}_range": text} if ":" in text else {key: options.count(text)}
+            wanted |= {f"{key}_range": text} if ":" in text else {key: options.number(text, option)}
     return wanted
 
 

@@ -92,6 +92,7 @@ class ListThings(Lister):  # type: ignore[misc]
     of_project: ClassVar[bool] = True
     tagged: ClassVar[bool] = False
     paged: ClassVar[bool] = True
+    max_items: ClassVar[bool] = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -103,7 +104,7 @@ class ListThings(Lister):  # type: ignore[misc]
         if self.tagged:
             tags.add_filters(parser)
         if self.paged:
-            options.paging(parser)
+            options.paging(parser, max_items=self.max_items)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:

@@ -9,13 +9,15 @@ from typing import Any
 
 from cliff.show import ShowOne
 
-from cli import find, options, wait
+from cli import find, options, server_disks, wait
 from cli.cloud import Cloud
 from cli.errors import CommandError
 from cli.server_list import shown
 
 _GIB = 1024**3
 _MOST_USER_DATA = 65535
+#: what a server that boots from a volume asks of its flavor
+_NO_IMAGE: dict[str, Any] = {"id": None, "name": "none", "min_disk": 0, "min_ram": 0}
 
 
 class CreateServer(ShowOne):  # type: ignore[misc]
@@ -30,6 +32,7 @@ class CreateServer(ShowOne):  # type: ignore[misc]
         image.add_argument(
             "--image-property", action=options.KeyValue, metavar="<key=value>", help="the image with this"
         )
+        server_disks.add_boot_options(parser, image)
         _network_options(parser)
         _other_options(parser)
         parser.add_argument("--wait", action="store_true", help="until it runs, telling the steps")
@@ -41,8 +44,11 @@ class CreateServer(ShowOne):  # type: ignore[misc]
         if chosen:
             self.app.stderr.write(f"Chosen: {'; '.join(chosen)}.\n")
         body: dict[str, Any] = {"server": server}
-        if parsed_args.hint:
-            body["os:scheduler_hints"] = parsed_args.hint
+        hints = dict(parsed_args.hint or {})
+        if parsed_args.server_group:
+            hints["group"] = find.one(cloud, find.SERVER_GROUP, parsed_args.server_group)["id"]
+        if hints:
+            body["os:scheduler_hints"] = hints
         made = cloud.send("POST", "/servers", body, service_type="compute")["server"]
         if parsed_args.wait:
             wait.for_operation(cloud, self.app.stderr, f"server {parsed_args.name}", made["id"])
@@ -79,6 +85,8 @@ def _other_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--availability-zone", metavar="<zone-name>", help="zone, or zone:node (administrators)")
     parser.add_argument("--host", metavar="<host>", help="node to run on (administrators)")
     parser.add_argument("--hypervisor-hostname", metavar="<hypervisor-hostname>", help="the same (administrators)")
+    parser.add_argument("--server-group", metavar="<server-group>", help="server group that it joins (name or id)")
+    parser.add_argument("--hostname", metavar="<hostname>", help="its own host name (default: made of the name)")
     parser.add_argument("--hint", action=options.KeyValue, metavar="<key=value>", help="for the scheduler")
     options.yes_no(parser, "--use-config-drive", "--no-config-drive", "a config drive", "config_drive")
     parser.add_argument("--min", type=int, default=1, metavar="<count>", help="at least so many (1)")
@@ -88,9 +96,10 @@ def _other_options(parser: argparse.ArgumentParser) -> None:
 
 def _server(cloud: Cloud, parsed_args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """The request, and in words what was chosen. Both flavor and image given: nothing else is chosen here."""
-    free = not parsed_args.flavor or not (parsed_args.image or parsed_args.image_property)
+    elsewhere = server_disks.boots_elsewhere(parsed_args)
+    free = not parsed_args.flavor or not (parsed_args.image or parsed_args.image_property or elsewhere)
     chosen: list[str] = []
-    image = _image(cloud, parsed_args, chosen)
+    image = _NO_IMAGE if elsewhere and not parsed_args.image else _image(cloud, parsed_args, chosen)
     flavor_id = _flavor(cloud, parsed_args.flavor, image, chosen)
     networks = _networks(cloud, parsed_args.nics) if parsed_args.nics else "auto"
     if free and not parsed_args.nics:
@@ -99,11 +108,16 @@ def _server(cloud: Cloud, parsed_args: argparse.Namespace) -> tuple[dict[str, An
     if free and key_name is None:
         key_name = _only_key(cloud, chosen)
     server = options.given(
-        name=parsed_args.name, flavorRef=flavor_id, imageRef=image["id"], networks=networks, key_name=key_name,
+        name=parsed_args.name, flavorRef=flavor_id, hostname=parsed_args.hostname, networks=networks, key_name=key_name,
         metadata=parsed_args.properties, description=parsed_args.description, tags=parsed_args.tags,
         availability_zone=parsed_args.availability_zone, host=parsed_args.host, config_drive=parsed_args.config_drive,
         hypervisor_hostname=parsed_args.hypervisor_hostname, user_data=user_data(parsed_args.user_data),
     )  # fmt: skip
+    disks = server_disks.devices(cloud, parsed_args, image["id"])
+    if disks:
+        server["block_device_mapping_v2"] = disks
+    if image["id"] is not None and parsed_args.boot_from_volume is None:
+        server["imageRef"] = image["id"]
     if parsed_args.security_group:
         server["security_groups"] = [{"name": name} for name in parsed_args.security_group]
     elif parsed_args.no_security_group:

@@ -197,6 +197,7 @@ def _query(cloud: Cloud, parsed_args: argparse.Namespace) -> dict[str, Any]:
         "changes-before": parsed_args.changes_before, "changes-since": parsed_args.changes_since,
         "tags": ",".join(parsed_args.tags or ()) or None, "not-tags": ",".join(parsed_args.not_tags or ()) or None,
         "deleted": "true" if parsed_args.deleted else None, "limit": parsed_args.limit or None, "marker": marker,
+        "max_items": parsed_args.max_items or None,
         "all_tenants": "true" if parsed_args.all_projects or project_id else None,
     }  # fmt: skip
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items()}

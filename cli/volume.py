@@ -61,6 +61,7 @@ class ListVolumes(resource.ListThings):
         *_LIST, Field("Type", "volume_type"), Field("Bootable", _bootable), _ATTACHED,
         Field("Properties", "metadata", Dict),
     )  # fmt: skip
+    max_items = False
     filters = (
         Option("--name", "name", "of this name"),
         Option("--status", "status", "in this status, such as available"),

@@ -91,7 +91,7 @@ class ListMessages(Lister):  # type: ignore[misc]
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        options.paging(parser)
+        options.paging(parser, max_items=False)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:

@@ -16,11 +16,12 @@ from tests.fixtures.live_cloud import LiveCloud
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::Warning:openstack")]
 RUN_S, GONE_S = 180.0, 30.0
 SERVERS = {
-    "openstack": "by-openstack", "openstacksdk": "by-sdk", "novaclient": "by-novaclient", "ansible": "by-ansible",
+    "openstack": "by-openstack", "cumulet": "by-cumulet",
+    "openstacksdk": "by-sdk", "novaclient": "by-novaclient", "ansible": "by-ansible",
     "libcloud": "by-libcloud", "gophercloud": "by-gophercloud",
 }  # fmt: skip
 #: the clients whose newest releases the tests' own environment has
-OF_THE_TESTS = {"openstack", "openstacksdk"}
+OF_THE_TESTS = {"cumulet", "openstack", "openstacksdk"}
 #: what shows administrators something, and makes no server
 OF_ADMINISTRATORS = {"osc-placement"}
 

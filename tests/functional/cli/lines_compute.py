@@ -12,7 +12,12 @@ COMPUTE: tuple[tuple[str, str, int], ...] = (
     ("admin", "aggregate remove host ag3 node1", 0), ("admin", "aggregate delete ag2 ag3", 0),
     ("demo", "server group create --policy anti-affinity --rule max_server_per_host=2 sg1", 0),
     ("demo", "server group create --rule max_server_per_host=2 x", 1), ("demo", "server group show sg1", 0),
-    ("demo", "server group list --long --limit 5", 0), ("demo", "server group delete sg1", 0),
+    ("demo", "server group list --long --limit 5", 0),
+    ("demo", "server create --flavor c1.tiny --image guest --network shared --server-group sg1 --hostname other --wait"
+             " in-group", 0),
+    ("demo", "server delete --wait in-group", 0), ("demo", "server create --ephemeral 1 --flavor c1.tiny --image guest x", 2),
+    ("demo", "server create --block-device uuid=x,source_type=odd --flavor c1.tiny x", 2),
+    ("demo", "server group delete sg1", 0),
     ("admin", "usage list", 0), ("demo", "usage show --start 2026-01-01 --end 2030-01-01", 0),
     ("demo", "usage show --start x", 1),
     ("demo", "server create --flavor c1.tiny --image guest --network shared --wait screen", 0),
