@@ -33,7 +33,15 @@ from api.request import ApiRequest, FileSpan, Reply, Services
 from api.routing import Api, Route, allowed_methods, choose, run
 from common import log
 from common.context import RequestContext
-from common.errors import BodyTooLarge, CloudError, InvalidRequest, MalformedBody, NotFound, UnsupportedMediaType
+from common.errors import (
+    BodyTooLarge,
+    CloudError,
+    Forbidden,
+    InvalidRequest,
+    MalformedBody,
+    NotFound,
+    UnsupportedMediaType,
+)
 from common.ids import is_request_id, new_request_id
 
 logger = logging.getLogger(__name__)
@@ -174,7 +182,7 @@ def _handle(
     raw = any(route.raw_body and route.method == method for route in routes)
     body = None if raw else _json_body(request, services.config.api.max_body_kib * 1024)
     route = choose(routes, method, version, body)
-    enforce(overrides.get(route.key, route.rule), context, route.key)
+    _permit(services, context, route, overrides, path_args)
     prefix = _prefix(api, context, request.path, path_args.pop("caller_project_id", None))
     return run(
         route,
@@ -193,6 +201,22 @@ def _handle(
         ),
         path_args,
     )
+
+
+def _permit(
+    services: Services,
+    context: RequestContext,
+    route: Route,
+    overrides: Mapping[str, PolicyRule],
+    path_args: Mapping[str, str],
+) -> None:
+    """Raises Unauthenticated, Forbidden; NotFound where the caller is not to know what it is forbidden to touch."""
+    try:
+        enforce(overrides.get(route.key, route.rule), context, route.key)
+    except Forbidden:
+        if route.look is not None:
+            route.look(services, context, **path_args)
+        raise
 
 
 def _prefix(api: Api, context: RequestContext, path: str, named_project: str | None) -> str:

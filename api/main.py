@@ -16,7 +16,7 @@ from gunicorn.app.base import BaseApplication
 
 from api import cors
 from api.app import create_app, prepare
-from api.image.operations import imports, stores, uploads
+from api.image.operations import imports, stores, upkeep, uploads
 from api.image.operations.importer import Importer
 from api.request import Services
 from common import config as configuration
@@ -94,6 +94,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         services = build_services(self._cumulet)
         uploads.recover(services)  # of uploads that an earlier life of this process did not end
         Importer(services).start()
+        upkeep.start(services)
         return create_app(services)
 
 

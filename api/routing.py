@@ -18,6 +18,8 @@ from common.errors import InvalidRequest, MethodNotAllowed, NotFound
 Handler = Callable[..., Reply]
 ErrorForm = Callable[[int, str, str], Any]
 """(status, message, error code) -> the service's own error body, as a JSON value."""
+Look = Callable[..., None]
+"""(services, context, **path arguments): raises NotFound when the caller can't see what the path names."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Route:
     """One row. `action` is the key of the body for POST …/action routes. `since`/`until`: microversions, inclusive.
 
     key names the route in the policy file: "compute:servers:create". raw_body: the handler reads request.stream.
+    look: asked before a caller is told that its role is too small, so that this says nothing of things it can't see.
     """
 
     method: str
@@ -36,6 +39,7 @@ class Route:
     handler: Handler
     key: str
     raw_body: bool = False
+    look: Look | None = None
 
     def answers(self, version: Microversion) -> bool:
         if self.since and version < Microversion.parse(self.since):

@@ -111,11 +111,13 @@ def render_contents(commands: Mapping[str, str]) -> str:
     nouns: dict[str, list[str]] = {}
     for name in sorted(commands):
         noun, _, verb = name.rpartition(" ")
-        if noun.startswith(("server add", "server remove")):
-            noun, verb = "server", f"{noun.removeprefix('server ')} {verb}"
+        for word in (" add", " remove", " contains"):  # `router add subnet`: the noun is the router
+            if word in noun:
+                noun, _, what = name.partition(word)
+                verb = f"{word.strip()}{what}"
         nouns.setdefault(noun or verb, []).append(verb if noun else "")
     lines = [
-        f"  {noun:<20} {', '.join(verb for verb in verbs if verb)}".rstrip() for noun, verbs in sorted(nouns.items())
+        f"  {noun:<28}  {', '.join(verb for verb in verbs if verb)}".rstrip() for noun, verbs in sorted(nouns.items())
     ]
     return "\nCommands (`cumulet NOUN VERB --help` says more; most are those of openstack):\n" + "\n".join(lines) + "\n"
 

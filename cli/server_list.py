@@ -104,7 +104,9 @@ class ShowServer(ShowOne):  # type: ignore[misc]
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("server", metavar="<server>", help="server (name or id)")
-        parser.add_argument("--diagnostics", action="store_true", help="what its node measures of it (administrators)")
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--diagnostics", action="store_true", help="what its node measures of it (administrators)")
+        which.add_argument("--topology", action="store_true", help="with its NUMA nodes, as JSON")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
@@ -113,6 +115,9 @@ class ShowServer(ShowOne):  # type: ignore[misc]
         if parsed_args.diagnostics:
             found = cloud.get(f"/servers/{server_id}/diagnostics", "compute")
             return tuple(found), tuple(found.values())
+        if parsed_args.topology:
+            columns, row = shown(cloud, server_id)
+            return (*columns, "topology"), (*row, Dict(cloud.get(f"/servers/{server_id}/topology", "compute")))
         return shown(cloud, server_id)
 
 

@@ -15,10 +15,12 @@ from cli.errors import CommandError
 from cli.server_list import one
 
 DEFAULT_USER = "root"
+#: a second between two: a server is ACTIVE long before its system lets anybody in
+ATTEMPTS = 60
 
 
 class Ssh(Command):  # type: ignore[misc]
-    """Log in to a server by ssh; what follows -- is run there."""
+    """Log in to a server by ssh, which waits a minute for one that is booting; what follows -- is run there."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -67,6 +69,7 @@ def command_line(parsed_args: argparse.Namespace, server: dict[str, Any], user: 
         words += ["-p", str(parsed_args.port)]
     for option in parsed_args.option:
         words += ["-o", option]
+    words += ["-o", f"ConnectionAttempts={ATTEMPTS}"]  # ssh takes the first that is said: theirs, if any
     address = _address(server, parsed_args.address_type, parsed_args.version)
     return [*words, "-l", user, "--", address, *parsed_args.command]
 

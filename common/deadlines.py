@@ -93,6 +93,7 @@ IMAGE_DOWNLOAD_IDLE_S: Final = 30.0
 IMAGE_IMPORT_LEASE_S: Final = 30.0  # how long an import stays with a worker that has died; renewed at a third of it
 IMAGE_IMPORT_SWEEP_S: Final = 1.0  # how often imports that other API processes accepted are looked for
 IMAGE_IMPORT_CHECK_S: Final = 5.0  # how often a worker asks whether its import is still wanted
+IMAGE_UPLOAD_SWEEP_S: Final = 30.0  # how often uploads are looked for whose API process has died
 IMAGE_FETCH_S: Final = 6 * 3600.0  # a whole image from an address that a user gave
 IMAGE_FETCH_IDLE_S: Final = 30.0
 IMAGE_UPLOAD_ANSWER_S: Final = 120.0  # after the last byte: it is looked into and put on the disk

@@ -57,7 +57,7 @@ class Inspector:
         if declared_format not in FORMATS:
             raise ImageRefused(f"disk format {declared_format!r} is not known; known are {', '.join(FORMATS)}")
         if not window.size:
-            raise ImageRefused("the image is empty: upload its data")
+            return self._nothing(declared_format)
         self._check_agreement(declared_format)
         reader = _READERS.get(declared_format)
         virtual_size = reader(window) if reader else window.size
@@ -66,6 +66,12 @@ class Inspector:
                 f"the image declares a disk of {virtual_size} bytes; 1 to {self._max_virtual_bytes} are allowed here"
             )
         return InspectedImage(declared_format, virtual_size, window.size)
+
+    def _nothing(self, declared: str) -> InspectedImage:
+        """No bytes at all are a raw disk of none, as the image of a server that boots from volumes is."""
+        if declared != "raw":
+            raise ImageRefused("the image is empty: upload its data")
+        return InspectedImage(declared, 0, 0)
 
     def _check_agreement(self, declared: str) -> None:
         found = signatures.disk_formats(self._window)

@@ -148,6 +148,7 @@ class Agent:
         self._thread("heartbeat", lambda: self._heartbeats.run(agent.heartbeat_interval_s, self._stop))
         self._thread("volume watch", lambda: self._volume_watch.run(self._stop))
         self._thread("upkeep", lambda: self._upkeep.run(self._stop))
+        self._thread("images", lambda: self.storage.fetch_wanted(self._stop))
         self._thread("commands", lambda: self.bus.consume(node_queue(self.node), self._on_command, self._stop))
         self._thread("queries", lambda: self.bus.consume(query_queue(self.node), self._on_query, self._stop))
         self._health_server = self._serve_health(agent.health_port)
@@ -244,7 +245,7 @@ class Agent:
         self._queries = Queries(
             self.hypervisor, lives=self.specs.lives, log_path=self.storage.console_log,
             digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
-            consoles=self._consoles,
+            consoles=self._consoles, storage=self.storage,
         )  # fmt: skip
         self._volume_watch = VolumeWatch(
             clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, served=self.volumes.served

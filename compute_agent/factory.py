@@ -24,6 +24,7 @@ from compute_agent.storage.disk_storage import DiskStorage
 from compute_agent.storage.disks import InstanceDisks
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.none import NoStorage
+from compute_agent.storage.prefetch import Prefetch
 from compute_agent.storage.uploader import Uploader
 from compute_agent.volumes.base import VolumeStore
 from compute_agent.volumes.folder import FORMATS, VolumeFolder
@@ -93,7 +94,8 @@ def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, Volu
         volumes_dir, cache=cache, images_in_use=disks.images_in_use, uploader=uploader,
         served=_served_volumes(config, node, clock), clock=clock,
     )  # fmt: skip
-    return DiskStorage(disks, cache, uploader, domain=config.network.dns_domain), volumes
+    prefetch = Prefetch(state_dir / "wanted_images", cache, in_use=disks.images_in_use, clock=clock)
+    return DiskStorage(disks, cache, uploader, prefetch=prefetch, domain=config.network.dns_domain), volumes
 
 
 def _served_volumes(config: Config, node: str, clock: Clock) -> ServedVolumes:

@@ -11,10 +11,13 @@ from common.rpc import queries_v1
 from common.rpc.compute_v1 import DomainDigest
 from common.rpc.queries_v1 import (
     Answer,
+    CachedImages,
     ConsoleBoot,
     ConsoleLog,
     Diagnostics,
     Domains,
+    DropImages,
+    FetchImage,
     InjectNmi,
     OpenConsole,
     SetPassword,
@@ -22,6 +25,7 @@ from common.rpc.queries_v1 import (
 from compute_agent.console import log as console_log
 from compute_agent.console.sessions import Consoles
 from compute_agent.hypervisor.base import Hypervisor
+from compute_agent.storage.base import Storage
 
 
 class Queries:
@@ -39,6 +43,7 @@ class Queries:
         digest: Callable[[], tuple[list[DomainDigest], bool]],
         max_log_kib: int,
         consoles: Consoles,
+        storage: Storage,
     ) -> None:
         self._hypervisor = hypervisor
         self._lives = lives
@@ -46,12 +51,24 @@ class Queries:
         self._digest = digest
         self._max_log_kib = max_log_kib
         self._consoles = consoles
+        self._storage = storage
 
     def answer(self, body: bytes) -> Answer:
         """Raises msgspec.ValidationError or msgspec.DecodeError for what is no question; anything else is an answer."""
         query = queries_v1.decode_query(body)
         try:
-            return self._domains() if isinstance(query, Domains) else self._find(query)
+            match query:
+                case Domains():
+                    return self._domains()
+                case CachedImages():
+                    return Answer(images=self._storage.images())
+                case FetchImage():
+                    self._storage.want_image(query.image)
+                    return Answer()
+                case DropImages():
+                    self._storage.drop_images(query.sha512s, cached=query.cached, queued=query.queued)
+                    return Answer()
+            return self._find(query)
         except CloudError as err:
             return Answer(error_code=err.code, message=err.message)
         except OSError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from sqlalchemy.orm import Session
 
@@ -12,8 +10,8 @@ from common.db import network_state, nodes, volume_attachments, volume_exports, 
 from common.db.models import Instance, Volume, VolumeAttachment, VolumeExport
 from common.errors import NoValidNode, StateConflict
 from common.hardware import reading
+from common.image_spec import image_spec
 from common.rpc import volume_commands as rpc_commands
-from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import Guest, InstanceSpec
 from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import GuestCell, GuestHardware
@@ -114,22 +112,6 @@ def export_of(session: Session, export: VolumeExport) -> rpc_commands.VolumeExpo
             f"The node that has volume {export.volume_id} serves no volumes over NBD: its [storage] nbd_cert_file is unset."
         )
     return rpc_commands.VolumeExport(id=export.id, address=address, port=export.port, server_name=node.name)
-
-
-def image_spec(image: dict[str, Any], config: Config) -> ImageSpec:
-    return ImageSpec(
-        id=image["id"],
-        sha512=image["sha512"],
-        size_bytes=int(image["size_bytes"]),
-        disk_format=image["disk_format"],
-        virtual_size_bytes=int(image["virtual_size_bytes"]),
-        url=image_url(image["id"], config),
-    )
-
-
-def image_url(image_id: str, config: Config) -> str:
-    """Where nodes fetch an image's bytes from, and send a snapshot's to."""
-    return f"{config.api.public_url.rstrip('/')}/cumulet/v1/nodes/images/{image_id}/file"
 
 
 def _guest(instance: Instance) -> Guest:

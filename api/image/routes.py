@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from api.errors import image_form
-from api.image.handlers import documents, files, images, members, tags, tasks
+from api.image.handlers import caches, documents, files, images, members, tags, tasks
+from api.image.operations.access import look
 from api.image.routes_metadefs import METADEFS
 from api.policy import Rule
 from api.routing import Api, Handler, Route
 
-
-def _route(method: str, path: str, rule: Rule, handler: Handler, key: str, *, raw_body: bool = False) -> Route:
-    return Route(method, path, None, None, None, rule, handler, f"image:{key}", raw_body)
-
-
 _IMAGE = "/images/<image_id>"
 _MEMBER = f"{_IMAGE}/members/<member_id>"
+
+
+def _route(method: str, path: str, rule: Rule, handler: Handler, key: str, *, raw_body: bool = False) -> Route:
+    seen = look if path.startswith(_IMAGE) else None
+    return Route(method, path, None, None, None, rule, handler, f"image:{key}", raw_body, seen)
+
 
 V2 = (
     _route("POST", "/images", Rule.MEMBER, images.create, "images:create"),
@@ -42,6 +44,10 @@ V2 = (
     _route("GET", "/info/stores", Rule.AUTHENTICATED, documents.stores, "info:stores"),
     _route("GET", "/info/stores/detail", Rule.ADMIN, documents.stores_detail, "info:stores_detail"),
     _route("DELETE", "/stores/<store_id>/<image_id>", Rule.ADMIN, images.delete_from_store, "stores:delete_image"),
+    _route("GET", "/cache", Rule.CLOUD_ADMIN, caches.show, "cache:list"),
+    _route("DELETE", "/cache", Rule.CLOUD_ADMIN, caches.clear, "cache:clear"),
+    _route("PUT", "/cache/<image_id>", Rule.CLOUD_ADMIN, caches.queue, "cache:queue"),
+    _route("DELETE", "/cache/<image_id>", Rule.CLOUD_ADMIN, caches.drop, "cache:delete"),
     _route("GET", "/tasks", Rule.ADMIN, tasks.list_tasks, "tasks:list"),
     _route("GET", "/tasks/<task_id>", Rule.ADMIN, tasks.show, "tasks:show"),
     _route("GET", "/info/usage", Rule.READER, documents.usage, "info:usage"),

@@ -6,9 +6,11 @@ complete. Only ids that we made or checked become file names; nothing a user wro
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -60,7 +62,9 @@ class ImageStore:
             folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         try:
             try:
-                os.link(source, part)
+                with _guarded(source):
+                    os.link(source, part)
+                    os.rename(part, self._path(image_id))
             except OSError as err:
                 if err.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
                     raise
@@ -68,7 +72,7 @@ class ImageStore:
                     while chunk := file.read(CHUNK_BYTES):
                         write_all(copy, chunk)
                     os.fsync(copy.fileno())
-            os.rename(part, self._path(image_id))
+                    os.rename(part, self._path(image_id))
             _sync_folder(self.root)
         finally:
             part.unlink(missing_ok=True)  # also after rename(2) of two names of one file, which does nothing
@@ -183,6 +187,15 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def _guarded(path: Path) -> Iterator[None]:
+    """A second name of this file is no stale upload meanwhile, however old its bytes are."""
+    with path.open("rb") as file:
+        with contextlib.suppress(BlockingIOError):  # locked by this process itself, which serves as well
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
 
 
 def _is_stale(path: Path, before: float) -> bool:

@@ -5,7 +5,7 @@ A deleted image's row stays, with status `deleted`, so that its id is never give
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -291,6 +291,16 @@ def uploads_begun_before(session: Session, time: datetime) -> dict[str, str]:
     """Upload id -> image id of uploads that have been running since before `time`."""
     rows = session.execute(
         sa.select(Image.upload_id, Image.id).where(Image.status.in_(_IN_TRANSIT), Image.updated_at < time)
+    )
+    return {upload_id: image_id for upload_id, image_id in rows if upload_id}
+
+
+def uploads_of(session: Session, upload_ids: Collection[str]) -> dict[str, str]:
+    """Upload id -> image id of those among them that hold an image."""
+    if not upload_ids:
+        return {}
+    rows = session.execute(
+        sa.select(Image.upload_id, Image.id).where(Image.status.in_(_IN_TRANSIT), Image.upload_id.in_(upload_ids))
     )
     return {upload_id: image_id for upload_id, image_id in rows if upload_id}
 

@@ -1,15 +1,18 @@
 """The few questions the API and the console service ask an agent while a client waits.
 
-Five seconds, outside any transaction, no state of ours changed, but that a console is opened. No answer is a 409 that names
-the node (common.errors). Two of them ask something of the guest itself, which nothing else of the cloud knows or keeps.
+Five seconds, outside any transaction, no state of ours changed, but that a console is opened, and that the node's image
+cache is told what it may do in advance or without. No answer is a 409 that names the node (common.errors). Two of them ask
+something of the guest itself, which nothing else of the cloud knows or keeps.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
+from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import DomainDigest
 
 
@@ -66,17 +69,61 @@ class OpenConsole(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     key: str
 
 
-Query = ConsoleLog | Diagnostics | Domains | ConsoleBoot | OpenConsole | SetPassword | InjectNmi
+class CachedImages(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cached_images"):
+    """What is in the node's image cache, and what is to come into it."""
+
+
+class FetchImage(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fetch_image"):
+    """Have the image in the cache soon. Answered when that is written down, or the image is there."""
+
+    image: ImageSpec
+
+
+class DropImages(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drop_images"):
+    """Remove images that no disk is built on from the cache, or from what is to come. sha512s None: all of them."""
+
+    sha512s: list[str] | None = None
+    cached: bool = True
+    queued: bool = True
+
+
+Query = (
+    ConsoleLog
+    | Diagnostics
+    | Domains
+    | ConsoleBoot
+    | OpenConsole
+    | SetPassword
+    | InjectNmi
+    | CachedImages
+    | FetchImage
+    | DropImages
+)
+
+
+class CachedImageEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One image of a node's cache. queued: it is still to come, and the rest says nothing.
+
+    hits: how many disks and copies were made from it here; used_at: the last of them, or when it came.
+    """
+
+    sha512: str
+    queued: bool = False
+    size_bytes: int = 0
+    hits: int = 0
+    fetched_at: datetime | None = None
+    used_at: datetime | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`error_code` is empty on success; `text` holds a console log, `domains` the domains, `data` anything structured."""
+    """`error_code` is empty on success; `text` holds a console log, `data` anything structured, a list what its name says."""
 
     error_code: str = ""
     message: str = ""
     text: str = ""
     data: dict[str, str | int | float | bool | None] = {}
     domains: list[DomainDigest] = []
+    images: list[CachedImageEntry] = []
 
 
 _query_decoder: msgspec.json.Decoder[Query] = msgspec.json.Decoder(Query)

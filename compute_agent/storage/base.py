@@ -6,12 +6,15 @@ made of files neither fetch images nor call qemu-img.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import InstanceSpec
+from common.rpc.queries_v1 import CachedImageEntry
 from compute_agent.hypervisor.base import Disk
 
 Measure = Callable[[str], AbstractContextManager[None]]
@@ -79,6 +82,22 @@ class Storage(Protocol):
 
     def console_log(self, instance_id: str) -> Path:
         """Where the guest's serial log is, or will be."""
+        ...
+
+    def want_image(self, image: ImageSpec) -> None:
+        """Have the image at hand soon, before anything needs it; a hint. Also raises ImageRefused and OSError."""
+        ...
+
+    def images(self) -> list[CachedImageEntry]:
+        """What is at hand, and what is to come. Raises OSError."""
+        ...
+
+    def drop_images(self, sha512s: Collection[str] | None, *, cached: bool, queued: bool) -> None:
+        """Remove images that nothing is built on, or forget that they were to come; None: all. Also raises OSError."""
+        ...
+
+    def fetch_wanted(self, stop: threading.Event) -> None:
+        """Fetch what `want_image` was told, as it comes, until `stop`: a thread's life."""
         ...
 
     def upkeep(self) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import StorageError
+from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import InstanceSpec
 from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import DiskBus, GuestHardware
+from common.rpc.queries_v1 import CachedImageEntry
 from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk
 from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
 from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, InstanceDisks, ephemeral_name
 from compute_agent.storage.image_cache import ImageCache
+from compute_agent.storage.prefetch import Prefetch
 from compute_agent.storage.uploader import Uploader
 
 _DEVICE_LETTERS = {
@@ -35,11 +39,14 @@ class _Rescue:
 class DiskStorage:
     """Implements base.Storage. `domain` is what guests' DNS names end in, for the config drive."""
 
-    def __init__(self, disks: InstanceDisks, cache: ImageCache, uploader: Uploader, *, domain: str) -> None:
+    def __init__(
+        self, disks: InstanceDisks, cache: ImageCache, uploader: Uploader, *, prefetch: Prefetch, domain: str
+    ) -> None:
         self._disks = disks
         self._cache = cache
         self._uploader = uploader
         self._domain = domain
+        self._prefetch = prefetch
 
     def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
         hardware = guest_hardware.of(spec)
@@ -111,6 +118,18 @@ class DiskStorage:
 
     def console_log(self, instance_id: str) -> Path:
         return self._disks.folder(instance_id) / "console.log"
+
+    def want_image(self, image: ImageSpec) -> None:
+        self._prefetch.want(image)
+
+    def images(self) -> list[CachedImageEntry]:
+        return self._prefetch.entries()
+
+    def drop_images(self, sha512s: Collection[str] | None, *, cached: bool, queued: bool) -> None:
+        self._prefetch.drop(sha512s, cached=cached, queued=queued)
+
+    def fetch_wanted(self, stop: threading.Event) -> None:
+        self._prefetch.run(stop)
 
     def upkeep(self) -> None:
         self._disks.purge_orphans()

@@ -17,6 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -28,14 +29,16 @@ from common.deadlines import ENSURE_INSTANCE_S, IMAGE_DOWNLOAD_IDLE_S
 from common.errors import ImageDamaged, ImageRefused, StorageError
 from common.image_inspector import InspectedImage, Inspector
 from common.rpc.command_base import ImageSpec
+from common.rpc.queries_v1 import CachedImageEntry
 from common.secret import Secret
 from compute_agent.storage import ownership
 
 logger = logging.getLogger(__name__)
-_SHA512 = re.compile(r"[0-9a-f]{128}")
+SHA512 = re.compile(r"[0-9a-f]{128}")
 _CONNECT_S = 5.0
 _LOCK_POLL_S = 0.05
 _CHUNK_BYTES = 1024 * 1024
+_DROP_WAIT_S = 2.0  # for a fetch that makes room just now
 _BOOTABLE = {"qcow2": "qcow2", "raw": "raw", "iso": "raw", "ami": "raw"}  # declared: as QEMU is told
 
 
@@ -95,13 +98,15 @@ class ImageCache:
         in_use: Callable[[], Collection[str]],
         *,
         deadline_s: float = ENSURE_INSTANCE_S,
+        in_advance: bool = False,
     ) -> Iterator[CachedImage]:
         """The image as a file, fetched if need be, and kept from eviction inside the block.
 
-        in_use: the sha512 of images that disks are built on. Callers for one image share one download. Raises
+        in_use: the sha512 of images that disks are built on. Callers for one image share one download. in_advance:
+        nothing is made from it now, which is no use that counts. Raises
         StorageError (not reachable, no room, too late), ImageDamaged (wrong bytes), ImageRefused (unsafe bytes).
         """
-        if not _SHA512.fullmatch(image.sha512):
+        if not SHA512.fullmatch(image.sha512):
             raise StorageError(f"image {image.id} has no proper sha512; upload it again", image_id=image.id)
         if image.disk_format not in _BOOTABLE:
             raise ImageRefused(
@@ -111,10 +116,36 @@ class ImageCache:
         with self._lock:
             self._held[image.sha512] += 1
         try:
-            yield self._ensure(image, in_use, self._clock.monotonic() + deadline_s)
+            cached = self._ensure(image, in_use, self._clock.monotonic() + deadline_s)
+            if not in_advance:
+                self._count(image.sha512)
+            yield cached
         finally:
             with self._lock:
                 self._held[image.sha512] -= 1
+
+    def entries(self) -> list[CachedImageEntry]:
+        """What is here, whole. Raises OSError."""
+        found = []
+        for sha512 in sorted(name for name in self._sizes() if SHA512.fullmatch(name)):
+            with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):  # it goes, or comes, just now
+                note_path = self._note_path(sha512)
+                note = msgspec.json.decode(note_path.read_bytes(), type=_Note)
+                fetched_at = datetime.fromtimestamp((self._folder / sha512).stat().st_mtime, UTC)
+                used_at = datetime.fromtimestamp(note_path.stat().st_mtime, UTC)
+                found.append(
+                    CachedImageEntry(
+                        sha512=sha512, size_bytes=note.size_bytes, hits=self._hits(sha512), fetched_at=fetched_at,
+                        used_at=used_at,
+                    )
+                )  # fmt: skip
+        return found
+
+    def drop(self, sha512s: Collection[str] | None, in_use: Callable[[], Collection[str]]) -> int:
+        """Remove these, None: all, but what is in use; how many bytes that were. Raises StorageError, OSError."""
+        with self._locked("cache", self._clock.monotonic() + _DROP_WAIT_S):
+            here = {name for name in self._sizes() if SHA512.fullmatch(name)}
+            return self._remove((here if sha512s is None else here & set(sha512s)) - self._kept(in_use()))
 
     def drop_unused(self, in_use: Callable[[], Collection[str]]) -> int:
         """Remove what has been unused for too long; how many bytes that were. Raises StorageError, OSError."""
@@ -122,7 +153,7 @@ class ImageCache:
             return 0
         before = self._clock.now().timestamp() - self._unused_s
         with self._locked("cache", self._clock.monotonic() + IMAGE_DOWNLOAD_IDLE_S):
-            old = {name for name in self._sizes() if _SHA512.fullmatch(name) and self._last_use(name) < before}
+            old = {name for name in self._sizes() if SHA512.fullmatch(name) and self._last_use(name) < before}
             return self._remove(old - self._kept(in_use())) if old else 0
 
     def _ensure(self, image: ImageSpec, in_use: Callable[[], Collection[str]], until: float) -> CachedImage:
@@ -268,14 +299,14 @@ class ImageCache:
 
     def _sizes(self) -> dict[str, int]:
         """Length of every image file, whole or being fetched, by file name."""
-        names = [name for name in os.listdir(self._folder) if _SHA512.fullmatch(name.removesuffix(".part"))]
+        names = [name for name in os.listdir(self._folder) if SHA512.fullmatch(name.removesuffix(".part"))]
         return {name: (self._folder / name).stat().st_size for name in names}
 
     def _evict(self, wanted_bytes: int, in_use: set[str]) -> int:
         """Remove what was unused for longest until wanted_bytes are free; the bytes freed."""
         kept = self._kept(in_use)
         freed = 0
-        evictable = [name for name in self._sizes() if name not in kept and _SHA512.fullmatch(name)]
+        evictable = [name for name in self._sizes() if name not in kept and SHA512.fullmatch(name)]
         for sha512 in sorted(evictable, key=self._last_use):
             if freed >= wanted_bytes:
                 break
@@ -295,6 +326,7 @@ class ImageCache:
             size = path.stat().st_size
             self._note_path(sha512).unlink(missing_ok=True)
             path.unlink()
+            self._uses_path(sha512).unlink(missing_ok=True)
             self._lock_path(sha512).unlink(missing_ok=True)
             freed += size
             log.event(logger, "image_cache.evicted", sha512=sha512, size_bytes=size)
@@ -305,6 +337,21 @@ class ImageCache:
             return self._note_path(sha512).stat().st_mtime
         except FileNotFoundError:
             return 0.0
+
+    def _hits(self, sha512: str) -> int:
+        """How often it was used; its own fetch is none."""
+        try:
+            return self._uses_path(sha512).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _count(self, sha512: str) -> None:
+        """One byte more: a count that any number of threads may add to, and that a crash can't damage."""
+        with self._uses_path(sha512).open("ab") as file:
+            file.write(b".")
+
+    def _uses_path(self, sha512: str) -> Path:
+        return self._folder / f"{sha512}.uses"
 
     def _note_path(self, sha512: str) -> Path:
         return self._folder / f"{sha512}.json"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from common.errors import StorageError
+from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import InstanceSpec
+from common.rpc.queries_v1 import CachedImageEntry
 from compute_agent.hypervisor.base import Disk
 from compute_agent.hypervisor.fake import EMPTY_COPY
 from compute_agent.storage.base import Measure
@@ -101,6 +104,18 @@ class NoStorage:
 
     def console_log(self, instance_id: str) -> Path:
         return self._instances / instance_id / "console.log"
+
+    def want_image(self, image: ImageSpec) -> None:
+        raise StorageError("this node makes no disks, so it keeps no images", image_id=image.id)
+
+    def images(self) -> list[CachedImageEntry]:
+        return []
+
+    def drop_images(self, sha512s: Collection[str] | None, *, cached: bool, queued: bool) -> None:
+        """There are none."""
+
+    def fetch_wanted(self, stop: threading.Event) -> None:
+        """There is nothing to wait for."""
 
     def upkeep(self) -> None:
         return

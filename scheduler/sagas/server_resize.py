@@ -29,6 +29,7 @@ from common.db.models import Image, Instance
 from common.db.server_migrations import MigrationStatus
 from common.deadlines import ENSURE_ABSENT_S, ENSURE_STOPPED_S, RESIZE_S, SNAPSHOT_S, SOFT_STOP_S, UPLOAD_S
 from common.errors import NoValidNode
+from common.image_spec import image_url
 from common.placement import abilities, neighbours, policy
 from common.placement import request as placement_request
 from common.placement.request import PlacementRequest
@@ -48,7 +49,6 @@ from common.rpc.disks_v1 import RestoreKeptDisks
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
 from common.states import Action, TaskState, VmState
 from scheduler import instance_spec
-from scheduler.instance_spec import image_url
 from scheduler.sagas.shared import (
     action_stuck,
     action_unwound,

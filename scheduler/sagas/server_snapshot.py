@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from common.db import images, instances, node_life
 from common.deadlines import SNAPSHOT_S, UPLOAD_S
+from common.image_spec import image_url
 from common.rpc.compute_v1 import DiscardSnapshot, PowerState, SnapshotInstance, UploadSnapshot
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.states import Action, TaskState
-from scheduler.instance_spec import image_url
 from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
 
 

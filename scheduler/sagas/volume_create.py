@@ -13,6 +13,7 @@ from common.db import node_life, volume_snapshots, volume_types, volumes
 from common.db.models import Volume
 from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import CloudError
+from common.image_spec import image_spec
 from common.rpc.compute_v1 import (
     Report,
 )
@@ -22,7 +23,7 @@ from common.rpc.volume_commands import (
 )
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.volume_capabilities import NBD
-from scheduler import instance_spec, volume_places
+from scheduler import volume_places
 from scheduler.sagas.shared import NodeSilent, report_error
 from scheduler.sagas.volume_shared import (
     POLL_S,
@@ -119,7 +120,7 @@ def ensure_volume(session: Session, context: StepContext) -> Send | RetryFrom:
     command = EnsureVolume(
         size_gib=volume.size_gib,
         disk_format=volume.disk_format,
-        image=instance_spec.image_spec(image, context.config) if image else None,
+        image=image_spec(image, context.config) if image else None,
         snapshot_id=context.params.get("snapshot_id") or "",
         source_volume_id=context.params.get("source_volume_id") or "",
         source_format=_source_format(session, context),

@@ -109,7 +109,7 @@ def withdraw_export(session: Session, context: StepContext) -> Send | None:
     if export is None:
         return None
     if node_life.is_down(session, export.node_id, context.now):
-        context.operation.results = {**context.operation.results, _NOT_WITHDRAWN: True}
+        context.results[_NOT_WITHDRAWN] = True
         return None
     volume = volumes.get(session, export.volume_id, deleted=True)
     common, about = command_fields(context, volume, "withdraw_export")

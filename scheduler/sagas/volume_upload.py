@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from common.db import images, node_life, volumes
 from common.deadlines import UPLOAD_S, WAIT_FOR_VOLUME_S
 from common.errors import StateConflict
+from common.image_spec import image_url
 from common.rpc.volume_commands import (
     DiscardVolumeCopy,
     UploadVolume,
 )
 from common.saga.model import Local, Remote, Saga, Send, StepContext
-from scheduler.instance_spec import image_url
 from scheduler.sagas.shared import report_error
 from scheduler.sagas.volume_shared import (
     action_stuck,

@@ -78,9 +78,13 @@ def test_the_page_takes_each_area_as_it_was_measured_last(tmp_path: Path) -> Non
     lines = (old.folder / "results.jsonl").read_text().replace('"at": "2', '"at": "1')
     (old.folder / "results.jsonl").write_text(lines)
     new.add(Result(image[0], "failed", "why"))
-    text = report.render(report.rows([old, new]))
+    text = report.render(report.rows([old, new]), report.read(""))
     assert f"| image | 0 / {len(image)} | 1 | 0 | {len(image) - 1} | yes | new |" in text
     assert f"| network | 1 / {len(network)} | 0 | 0 | {len(network) - 1} | yes | old |" in text
+    module = ".".join(image[0].split(".")[:-2])
+    assert f"| {module} | 1 | 0 |" in text
+    elsewhere = report.render(report.rows([Kept(tmp_path / "none")]), report.read(text))
+    assert elsewhere == text, "what was measured on another machine stays"
 
 
 def test_the_page_is_there_and_names_every_area() -> None:

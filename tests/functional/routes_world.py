@@ -618,6 +618,7 @@ BODIES: dict[str, Any] = {
     "image:images:deactivate": None,
     "image:images:reactivate": None,
     "image:tags:add": None,
+    "image:cache:queue": None,
     "image:members:add": lambda world: {"member": world.cloud.api.project_id("other")},
     "image:members:answer": {"status": "accepted"},
     "cumulet:nodes:forget": {"forget": {"powered_off": True}},

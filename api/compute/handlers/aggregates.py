@@ -57,7 +57,8 @@ def set_metadata(request: ApiRequest, aggregate_id: str) -> Reply:
 
 def cache_images(request: ApiRequest, aggregate_id: str) -> Reply:
     validate(request.body, schemas.CACHE)
-    aggregates.refuse_image_cache(request.services, aggregate_id)
+    wanted = [each["id"] for each in request.body["cache"]]
+    aggregates.cache_images(request.services, request.context, aggregate_id, wanted)
     return Reply(status=202)
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from api.image.operations import node_caches
 from api.request import Services
+from common.context import RequestContext
 from common.db import aggregates
 from common.db.aggregates import RATIOS, ZONE, as_ratio
 from common.db.models import Aggregate
@@ -84,13 +86,17 @@ def remove_host(services: Services, aggregate_id: str, host: str) -> Shown:
     return _changed(services, aggregate_id, lambda session, found: aggregates.remove_host(session, found, host))
 
 
-def refuse_image_cache(services: Services, aggregate_id: str) -> None:
-    """Raises NotFound, or InvalidRequest: nodes take images when a server needs them."""
-    show(services, aggregate_id)
-    raise InvalidRequest(
-        "Images can't be cached in advance: a node fetches an image with the first server that needs it.",
-        http_status=501,
-    )
+def cache_images(services: Services, context: RequestContext, aggregate_id: str, image_ids: Sequence[str]) -> None:
+    """Have the images in the caches of the aggregate's nodes, as far as these answer.
+
+    Raises NotFound (the aggregate), InvalidRequest (an image that is not there or not active), Conflict (no node answers).
+    """
+    shown = show(services, aggregate_id)
+    for image_id in image_ids:
+        try:
+            node_caches.queue(services, context, image_id, only_on=shown.hosts)
+        except NotFound as err:
+            raise InvalidRequest(err.message) from err
 
 
 def _changed(services: Services, aggregate_id: str, change: Callable[[Session, Aggregate], None]) -> Shown:

@@ -52,6 +52,8 @@ def image(session: Session, image_id: str, context: RequestContext) -> Image:
         raise InvalidRequest("Can not find requested image") from err
     if found.status != ImageStatus.ACTIVE:
         raise InvalidRequest(f"Image {image_id} is not active.")
+    if not found.size:
+        raise InvalidRequest(f"Image {image_id} is unacceptable: it has no bytes, so nothing can be booted from it.")
     if found.disk_format not in BOOTABLE_FORMATS:
         raise InvalidRequest(
             f"Image {image_id} is unacceptable: disk_format {found.disk_format} can't be booted, only "

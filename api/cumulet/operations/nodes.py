@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.image.operations.downloads import Download, open_bytes
 from api.request import Services
-from common.db import images, nodes
+from common.db import image_prefetches, images, nodes
 from common.db.images import ImageStatus
 from common.db.models import Node, Service
 from common.errors import NotFound, Unauthenticated
@@ -41,12 +41,15 @@ def authenticated(session: Session, name: str, secret: str) -> Node:
 def image_for_node(services: Services, name: str, secret: str, image_id: str) -> Download:
     """The bytes of an image for an agent that needs it now (security case IMG-19).
 
-    Raises Unauthenticated for an unknown node or a wrong secret alike; NotFound unless an instance on the node, or an
-    open operation with a claim there, was made from the image and the image is active.
+    Raises Unauthenticated for an unknown node or a wrong secret alike; NotFound unless the image is active and an
+    instance on the node, or an open operation with a claim there, was made from it, or it is wanted in the node's cache.
     """
     with services.db.read() as session:
         node = authenticated(session, name, secret)
         image = images.get(session, image_id)
-        if image.status != ImageStatus.ACTIVE or not images.is_needed_by_node(session, image.id, node.id):
+        needed = image_prefetches.is_wanted(session, image.id, node.id) or images.is_needed_by_node(
+            session, image.id, node.id
+        )
+        if image.status != ImageStatus.ACTIVE or not needed:
             raise NotFound(f"No image found with ID {image_id[:64]}")
     return open_bytes(services, image)

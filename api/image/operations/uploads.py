@@ -2,7 +2,7 @@
 
 queued -> saving names the one upload that may finish. Every ending but success removes what was received and puts the
 image back to queued with the reason: a refused format, a client that went away, a full disk. A process that is killed
-leaves that to `recover`, which runs when an API process starts.
+leaves that to `sweep`, which every API process does now and then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import IO, BinaryIO, Protocol
 
@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from api.image.operations import stores
 from api.image.operations.access import owned
-from api.image.operations.stores import store_of
 from api.image.store import CHUNK_BYTES, ImageStore, sync, write_all
 from api.request import Services
 from common import log
@@ -31,10 +30,11 @@ from common.db.images import StoredBytes
 from common.errors import BodyTooLarge, CloudError, Conflict, InvalidRequest, NotFound
 from common.ids import new_id
 from common.image_inspector import Inspector
+from common.killpoints import reach
 
 logger = logging.getLogger(__name__)
 INTERRUPTED = "The upload ended before all data had arrived; upload the data again."
-STALE_AFTER_S = 3600.0
+STALE_AFTER_S = 300.0  # with nothing written and nobody who has the file open
 _HASHED_BEHIND = 4  # chunks
 KEPT_FOR_S = 24 * 3600.0  # staged bytes that nobody imports
 
@@ -51,28 +51,46 @@ class Upload:
     image_id: str
     disk_format: str
     most_bytes: int
+    store: str = stores.LOCAL  # where they are to be
 
 
-def upload(services: Services, context: RequestContext, image_id: str, stream: IO[bytes], length: int | None) -> None:
-    """Receive an image's bytes; `length` is what the client announced, None when it didn't.
+def upload(
+    services: Services,
+    context: RequestContext,
+    image_id: str,
+    stream: IO[bytes],
+    length: int | None,
+    store: str | None = None,
+) -> None:
+    """Receive an image's bytes; `length` is what the client announced, None when it didn't. store None: the first.
 
-    Raises NotFound, Forbidden, Conflict (not queued), InvalidRequest (no format set, or cut off), BodyTooLarge,
-    ImageRefused, StorageError (store full).
+    Raises NotFound, Forbidden, Conflict (not queued), InvalidRequest (no format set, no such store, or cut off),
+    BodyTooLarge, ImageRefused, StorageError (store full).
     """
-    upload_with(services, lambda session: _begin(session, services, context, image_id, length or 0), stream, length)
+    known = stores.stores_of(services)
+    if store is not None and store not in known:
+        raise InvalidRequest(f"There is no image store {store[:64]!r}; there are {', '.join(known)}.")
+
+    def begin(session: Session) -> Upload:
+        begun = _begin(session, services, context, image_id, length or 0)
+        return replace(begun, store=store or stores.LOCAL)
+
+    upload_with(services, begin, stream, length)
 
 
 def upload_with(
     services: Services, begin: Callable[[Session], Upload], stream: IO[bytes], length: int | None
 ) -> StoredBytes:
     """Receive the bytes of the upload that `begin` begins in a transaction of its own. Raises what `upload` raises."""
-    store, limits = store_of(services), services.config.image
+    limits = services.config.image
     check_length(length or 0, most_of(limits))
     begun = services.db.run(begin)
+    store = stores.stores_of(services)[begun.store]
     published, failure = False, INTERRUPTED
     try:
         with store.stage(begun.id) as staging:
             stored = receive(stream, staging, begun, length, limits)
+        reach("image.upload.received")
         services.db.run(lambda session: _publish(session, services, begun, stored))
         published = True
     except CloudError as err:
@@ -178,22 +196,38 @@ def _next_chunk(stream: Readable) -> bytes:
 
 def _publish(session: Session, services: Services, begun: Upload, stored: StoredBytes) -> None:
     """The file moves inside the transaction: only the upload that holds the image can put bytes in its place."""
-    if not images.finish_upload(session, begun.image_id, begun.id, stored, stores.LOCAL, services.clock.now()):
+    if not images.finish_upload(session, begun.image_id, begun.id, stored, begun.store, services.clock.now()):
         raise NotFound(
             f"Image {begun.image_id} could not be found after upload; the image may have been deleted during the upload.",
             http_status=410,
         )
     owner = images.get(session, begun.image_id).owner
     image_quota.check(session, owner, services.config.cloud.region, {image_quota.SIZE_TOTAL: 0})
-    store_of(services).publish(begun.id, begun.image_id)
+    stores.stores_of(services)[begun.store].publish(begun.id, begun.image_id)
+    reach("image.upload.published")
 
 
 def give_up(services: Services, store: ImageStore, upload_id: str, image_id: str, failure: str) -> None:
     """Throw away what has arrived; the image may be uploaded again."""
     store.discard(upload_id)
-    now = services.clock.now()
-    services.db.run(lambda session: images.return_to_queue(session, upload_id, failure, now))
+    _return(services, upload_id, image_id, failure)
     log.event(logger, "image.upload_failed", logging.WARNING, image_id=image_id, reason=failure)
+
+
+def _return(services: Services, upload_id: str, image_id: str, failure: str) -> bool:
+    """Back to queued. False: the upload holds no image.
+
+    The bytes may be in their place already, if the process died there: they go before another upload can begin.
+    """
+    now = services.clock.now()
+
+    def work(session: Session) -> bool:
+        returned = images.return_to_queue(session, upload_id, failure, now)
+        if returned:
+            stores.remove_everywhere(services, image_id)
+        return returned
+
+    return services.db.run(work)
 
 
 def most_of(limits: ImageConfig) -> int:
@@ -208,32 +242,38 @@ def check_length(size: int, most: int) -> None:
 
 
 def recover(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str]:
-    """Clean up after API processes that were killed; the ids of the images that went back to queued.
-
-    Staging files that nobody writes to are removed, their images may be uploaded again, and the bytes of deleted images
-    are dropped. Uploads in progress, here or on another host, are newer than `older_than_s` or locked.
-    """
-    store = store_of(services)
-    before = services.clock.now() - timedelta(seconds=older_than_s)
-    stale = store.stale_uploads(before.timestamp())
-    forgotten = services.clock.now() - timedelta(seconds=max(KEPT_FOR_S, older_than_s))
-    stale += store.kept_before(forgotten.timestamp())
-    for upload_id in stale:
-        store.discard(upload_id)
+    """`sweep`, when an API process starts; the bytes of deleted images are dropped, too."""
+    returned = sweep(services, older_than_s)
     with services.db.read() as session:
-        begun = images.uploads_begun_before(session, before)
         here = {image_id for each in stores.stores_of(services).values() for image_id in each.image_ids()}
         leftovers = images.deleted_among(session, sorted(here))
     for image_id in leftovers:
         stores.remove_everywhere(services, image_id)
-    returned = []
-    for upload_id, image_id in begun.items():
-        if not (store.has_upload(upload_id) or store.has_kept(upload_id)) and _return(services, upload_id):
-            returned.append(image_id)
-    log.event(logger, "image.store_cleaned", staging=len(stale), deleted=len(leftovers), returned=returned)
+    log.event(logger, "image.store_cleaned", deleted=len(leftovers), returned=returned)
     return returned
 
 
-def _return(services: Services, upload_id: str) -> bool:
-    now = services.clock.now()
-    return services.db.run(lambda session: images.return_to_queue(session, upload_id, INTERRUPTED, now))
+def sweep(services: Services, older_than_s: float = STALE_AFTER_S) -> list[str]:
+    """Clean up after API processes that were killed; the ids of the images that went back to queued.
+
+    Staging files that nobody writes to are removed, and their images may be uploaded again. Uploads in progress, here or
+    on another host, are newer than `older_than_s` or locked; what was staged may wait for its import for a day.
+    """
+    known = list(stores.stores_of(services).values())
+    before = services.clock.now() - timedelta(seconds=older_than_s)
+    forgotten = services.clock.now() - timedelta(seconds=max(KEPT_FOR_S, older_than_s))
+    dead: set[str] = set()
+    for store in known:
+        stale = [*store.stale_uploads(before.timestamp()), *store.kept_before(forgotten.timestamp())]
+        for upload_id in stale:
+            store.discard(upload_id)
+        dead.update(stale)
+    with services.db.read() as session:
+        held = images.uploads_of(session, dead) | images.uploads_begun_before(session, before)
+    returned = []
+    for upload_id, image_id in held.items():
+        here = any(store.has_upload(upload_id) or store.has_kept(upload_id) for store in known)
+        if not here and _return(services, upload_id, image_id, INTERRUPTED):
+            returned.append(image_id)
+            log.event(logger, "image.upload_swept", logging.WARNING, image_id=image_id)
+    return returned

@@ -44,7 +44,15 @@ from common.db.models.identity import (
     Role,
     User,
 )
-from common.db.models.image import Image, ImageMember, ImageTag, ImageTask, MetadefItem, MetadefNamespace
+from common.db.models.image import (
+    Image,
+    ImageMember,
+    ImagePrefetch,
+    ImageTag,
+    ImageTask,
+    MetadefItem,
+    MetadefNamespace,
+)
 from common.db.models.limits import ProjectLimit, RegisteredLimit
 from common.db.models.network import (
     FloatingIp,
@@ -124,6 +132,7 @@ __all__ = [
     "IdentityService",
     "Image",
     "ImageMember",
+    "ImagePrefetch",
     "ImageTag",
     "ImageTask",
     "ImpliedRole",

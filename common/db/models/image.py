@@ -55,6 +55,15 @@ class ImageMember(Base):
     updated_at: Mapped[datetime]
 
 
+class ImagePrefetch(Base):
+    """An administrator wants this image in this node's cache: the node may fetch it, though no server there needs it."""
+
+    __tablename__ = "image_prefetches"
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    node_id: Mapped[str] = mapped_column(sa.ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True, index=True)
+    created_at: Mapped[datetime]
+
+
 class ImageTask(Base):
     """One import: what was asked for and how it ended. status: pending, processing, success, failure.
 

@@ -59,7 +59,8 @@ def test_ssh_is_started_with_the_servers_address_and_the_images_user(
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     words = live_cloud.run("server", "ssh", server, "-i", "key", "--", "uname", "-a", env=env).out.split()
     address = live_cloud.run("server", "show", server, "-f", "json").json["addresses"]["shared"][0]
-    assert words == ["-i", "key", "-o", "IdentitiesOnly=yes", "-l", "root", "--", address, "uname", "-a"]
+    patient = ["-o", "ConnectionAttempts=60", "-l", "root"]
+    assert words == ["-i", "key", "-o", "IdentitiesOnly=yes", *patient, "--", address, "uname", "-a"]
     live_cloud.run("server", "stop", "--wait", server)
     assert "cumulet server start" in live_cloud.run("server", "ssh", server, code=1, env=env).err
 

@@ -111,8 +111,9 @@ def test_server_groups_are_the_projects_own(cloud: Cloud) -> None:
     assert api.get(f"{GROUPS}/{ids[0]}").status_code == 404
 
 
-def test_images_are_not_cached_in_advance(cloud: Cloud) -> None:
+def test_no_image_is_cached_where_no_node_keeps_any(cloud: Cloud) -> None:
+    """Nodes with the fake driver don't; tests/functional/image/test_node_caches.py has some that do."""
     number = cloud.api.post(AGGREGATES, "admin", json={"aggregate": {"name": "a"}}).json["aggregate"]["id"]
     url, body = f"{AGGREGATES}/{number}/images", {"cache": [{"id": cloud.image_id}]}
     assert cloud.api.post(url, "admin", headers=version("2.80"), json=body).status_code == 404
-    assert cloud.api.post(url, "admin", headers=version("2.81"), json=body).status_code == 501
+    assert cloud.api.post(url, "admin", headers=version("2.81"), json=body).status_code == 409

@@ -70,7 +70,8 @@ class Interrupted(io.RawIOBase):
 def put_stream(client: ApiClient, image_id: str, stream: Any, length: int | None, as_: str = "demo") -> Any:
     """Upload what a stream gives; without a length as a chunked body, which the server ends."""
     overrides: dict[str, Any] = {"wsgi.input": stream}
-    overrides |= {"wsgi.input_terminated": True} if length is None else {"CONTENT_LENGTH": str(length)}
+    chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    overrides |= chunked if length is None else {"CONTENT_LENGTH": str(length)}
     return client.put(f"{V2}/{image_id}/file", as_, content_type=BYTES, environ_overrides=overrides)
 
 

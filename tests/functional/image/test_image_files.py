@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import stat
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,20 @@ def test_only_bytes_of_an_image_that_says_what_they_are(api_client: ApiClient) -
     bare = api_client.post(V2, json={"name": "no formats"}).json
     assert api_client.put(f"{V2}/{bare['id']}/file", data=DATA, content_type=BYTES).status_code == 400
     assert api_client.get(f"{V2}/{bare['id']}").json["status"] == "queued"
+
+
+def test_no_bytes_are_an_image_when_they_are_announced_as_that(api_client: ApiClient) -> None:
+    """As the image of a server that boots from a volume; nothing boots from it."""
+    image, other = register(api_client), register(api_client, disk_format="qcow2")
+    path = f"{V2}/{image['id']}"
+    assert put_stream(api_client, other["id"], io.BytesIO(), None).status_code == 400, "no qcow2 is empty"
+    nothing = {"CONTENT_LENGTH": ""}
+    assert api_client.put(f"{path}/file", content_type=BYTES, environ_overrides=nothing).status_code == 400
+    assert api_client.get(path).json["status"] == "queued"
+    assert put_stream(api_client, image["id"], io.BytesIO(), None).status_code == 204
+    shown = api_client.get(path).json
+    assert (shown["status"], shown["size"], shown["os_hash_value"][:8]) == ("active", 0, "cf83e135")
+    assert api_client.get(f"{path}/file").data == b""
 
 
 def test_active_bytes_are_never_replaced(api_client: ApiClient) -> None:

@@ -6,6 +6,7 @@ import itertools
 import uuid
 from typing import Any
 
+from common.ids import new_id
 from tests.fixtures.api import ApiClient
 from tests.functional.image.helpers import DATA, PATCH, V2, patch, register, replace, uploaded
 
@@ -153,6 +154,12 @@ def test_a_reader_reads(api_client: ApiClient) -> None:
     assert patch(api_client, image["id"], replace("name", "b"), as_="reader").status_code == 403
     assert api_client.delete(f"{V2}/{image['id']}", "reader").status_code == 403
     assert api_client.get(V2, None).status_code == 401
+    hidden = uploaded(api_client, "other", visibility="private")
+    for image_id, status in ((image["id"], 403), (hidden["id"], 404)):
+        assert patch(api_client, image_id, replace("name", "b"), as_="reader").status_code == status
+        assert api_client.delete(f"{V2}/{image_id}", "reader").status_code == status
+        assert api_client.post(f"{V2}/{image_id}/actions/deactivate", "reader").status_code == status
+        assert api_client.delete(f"{V2}/{image_id}/members/{new_id()}", "reader").status_code == status
 
 
 def test_filters(api_client: ApiClient, database_url: str) -> None:

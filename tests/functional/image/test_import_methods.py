@@ -20,7 +20,7 @@ from common.config import Config
 from common.db import image_tasks
 from common.errors import StorageError
 from tests.fixtures.api import ApiClient
-from tests.functional.image.helpers import DATA, V2, patch, qcow2, register, replace, stored_files, uploaded
+from tests.functional.image.helpers import BYTES, DATA, V2, patch, qcow2, register, replace, stored_files, uploaded
 from tests.functional.image.imports import disk, foreign, same_disk, show, stage, start, tasks, work
 from tests.unit.ova_files import ova
 
@@ -269,6 +269,16 @@ def test_several_stores(
     assert api_client.get(f"{V2}/{image['id']}/file").data == DATA
     assert api_client.delete(f"{V2}/{image['id']}").status_code == 204
     assert files(tmp_path, image["id"]) == []
+
+
+def test_an_upload_says_which_store_it_is_for(api_client: ApiClient, tmp_path: Path) -> None:
+    image = register(api_client)
+    path, sent = f"{V2}/{image['id']}/file", {"data": DATA, "content_type": BYTES}
+    wrong = api_client.put(path, headers={"X-Image-Meta-Store": "nowhere"}, **sent)
+    assert (wrong.status_code, "local, fast, far" in wrong.text) == (400, True)
+    assert api_client.put(path, headers={"X-Image-Meta-Store": "far"}, **sent).status_code == 204
+    assert (show(api_client, image["id"])["stores"], files(tmp_path, image["id"])) == ("far", ["far"])
+    assert api_client.get(path).data == DATA
 
 
 def test_copies_into_stores_and_out_of_them(api_client: ApiClient, services: Services, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class KeptMessages(Transport):
         self.published.append(body)
 
 
-def settings(folder: Path, **agent: Any) -> Config:
+def settings(folder: Path, storage: Mapping[str, str] | None = None, **agent: Any) -> Config:
     values = {
         "node": NODE, "driver": "fake", "state_dir": str(folder / "state"), "health_port": "0",
         "image_secret_file": str(folder / "state" / "node.secret"), **{key: str(value) for key, value in agent.items()},
@@ -77,6 +77,7 @@ def settings(folder: Path, **agent: Any) -> Config:
             "bus": {"url": "filesystem://", "folder": str(folder / "bus")},
             "network": {"networking": "none"},
             "agent": values,
+            "storage": storage or {},
         }
     )
 
@@ -84,9 +85,9 @@ def settings(folder: Path, **agent: Any) -> Config:
 class Box:
     """One node and its agent; `restart` is what a supervisor does, `restart(boot_id=…)` a reboot of the host."""
 
-    def __init__(self, folder: Path, **agent: Any) -> None:
+    def __init__(self, folder: Path, storage: Mapping[str, str] | None = None, **agent: Any) -> None:
         self.folder = folder
-        self.config = settings(folder, **agent)
+        self.config = settings(folder, storage, **agent)
         self.clock = ManualClock()
         self.messages = KeptMessages(folder)
         self.boot_id = "boot-1"

@@ -17,6 +17,7 @@ from common.secret import Secret
 from compute_agent.storage.disk_storage import DiskStorage
 from compute_agent.storage.disks import InstanceDisks, recorded_base
 from compute_agent.storage.image_cache import ImageCache
+from compute_agent.storage.prefetch import Prefetch
 from compute_agent.storage.uploader import Uploader
 from tests.unit import image_headers
 from tests.unit.agent.box import instance_spec
@@ -39,7 +40,9 @@ def storage(tmp_path: Path) -> DiskStorage:
         tmp_path / "images", node="node1", secret=Secret("a secret"), max_bytes=64 * MIB, max_virtual_bytes=GIB,
         clock=SystemClock(),
     )  # fmt: skip
-    return DiskStorage(InstanceDisks(tmp_path, SystemClock()), cache, uploader, domain="cumulet.internal")
+    disks = InstanceDisks(tmp_path, SystemClock())
+    prefetch = Prefetch(tmp_path / "wanted", cache, in_use=disks.images_in_use, clock=SystemClock())
+    return DiskStorage(disks, cache, uploader, prefetch=prefetch, domain="cumulet.internal")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from cli import operation, server
 from cli.cloud import CloudRefusedError
-from cli.main import COMMANDS, CumuletApp
+from cli.main import COMMANDS, CumuletApp, render_contents
 from cli.node import row as node_row
 
 WHY: dict[str, Any] = {
@@ -67,6 +67,13 @@ def test_every_command_is_there_and_explains_itself() -> None:
     assert ended.value.code == 0
 
 
+def test_the_page_lists_every_command() -> None:
+    """To write it down again: `cumulet --help`, from the line below `Commands` on."""
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    _, _, block = page.partition("```text commands\n")
+    assert block.partition("```")[0].splitlines() == render_contents(COMMANDS).splitlines()[2:]
+
+
 def test_help_needs_no_slow_import() -> None:
     root = Path(__file__).parents[3]
     script = (
@@ -79,7 +86,7 @@ def test_help_needs_no_slow_import() -> None:
         [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "schedule             dry-run" in done.stdout
+    assert f"{'schedule':<30}dry-run" in done.stdout
 
 
 def test_why_as_json_is_the_fixed_form() -> None:

@@ -112,6 +112,15 @@ FLOATING = replace(
         input_bus=InputBus.VIRTIO,
     ),
 )
+SERVED = replace(
+    SMALL,
+    disks=(
+        *SMALL.disks,
+        Disk(
+            Path("/run/cumulet/nbd/node1/guests/0e0e.sock"), "raw", "vdb", serial="11112222-3333-4444-5", export="0e0e"
+        ),
+    ),
+)
 BASE = {HOME / "root.qcow2": Backing(Path("/var/lib/cumulet/agent/cache") / ("ab" * 64), "qcow2")}
 CASES = {
     "small-qemu": (SMALL, VirtType.QEMU, CacheMode.NONE),
@@ -121,6 +130,7 @@ CASES = {
     "full-kvm": (FULL, VirtType.KVM, CacheMode.NONE),
     "tuned-qemu": (TUNED, VirtType.QEMU, CacheMode.NONE),
     "tuned-kvm": (TUNED, VirtType.KVM, CacheMode.NONE),
+    "served-qemu": (SERVED, VirtType.QEMU, CacheMode.WRITEBACK),
     "floating-qemu": (FLOATING, VirtType.QEMU, CacheMode.NONE),
 }
 

@@ -59,7 +59,7 @@ def fetch(store: ImageCache, image: ImageSpec, in_use: Callable[[], Collection[s
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(name for name in os.listdir(folder / "cache") if not name.endswith(".lock"))
+    return sorted(name for name in os.listdir(folder / "cache") if not name.endswith((".lock", ".uses")))
 
 
 def test_an_image_is_fetched_once_and_then_here(tmp_path: Path, server: ImageServer) -> None:
