@@ -186,3 +186,19 @@ def test_a_served_volume_is_copied_as_it_is_at_one_moment(nodes: dict[str, Node]
 def _ended(state: CopyState) -> bool:
     assert state is not CopyState.FAILED
     return state is CopyState.DONE
+
+
+def test_daemons_that_die_while_a_volume_is_attached_or_detached(nodes: dict[str, Node], volume: Path) -> None:
+    ordered, store, node = order(volume, "node1"), nodes["store"], nodes["node1"]
+    export_id = ordered.export.id
+    store.served.export(ordered, volume)
+    store.kill(export_id)
+    assert store.again().heal() == 1  # between the two halves of attaching
+    done(address(node.served.connect(ordered.export, read_only=False), export_id), "write -P 3 0 1M")
+    node.kill(export_id)
+    node.served.disconnect(export_id)  # the guest has let go, and there is nothing left to end
+    store.kill(export_id)
+    store.served.withdraw(export_id)
+    assert store.again().heal() + node.again().heal() == 0
+    assert not list(store.folder.glob("run/*/*")) + list(node.folder.glob("run/*/*"))
+    assert volume.read_bytes()[: 2**20] == b"\3" * 2**20

@@ -108,7 +108,7 @@ def test_both_ends_need_a_certificate(cloud: Cloud) -> None:
     assert "nbd_cert_file" in str(refused.json)
 
 
-@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("silent", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_a_deleted_server_s_export_is_withdrawn(cloud: Cloud, silent: bool) -> None:
     serve(cloud)
     server_id, volume_id, store = elsewhere(cloud)
@@ -129,6 +129,7 @@ def test_a_deleted_server_s_export_is_withdrawn(cloud: Cloud, silent: bool) -> N
     cloud.assert_sound()
 
 
+@pytest.mark.full
 def test_a_disk_can_be_detached_while_the_node_that_serves_it_is_silent(cloud: Cloud) -> None:
     serve(cloud)
     server_id, volume_id, store = elsewhere(cloud)
