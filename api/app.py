@@ -110,8 +110,8 @@ def _url_map() -> Map:
 def _paths(api: Api, path: str) -> list[str]:
     """Where a path of an API is found: with the caller's project in it, or with other dashes, too, where the API says so."""
     below = path.removeprefix(api.prefix)
-    found = [path, api.prefix + api.other_spelling(below)]
-    return list(dict.fromkeys([*found, api.project_prefix + below] if api.project_prefix else found))
+    others = [prefix + below for prefix in (api.project_prefix, api.old_prefix) if prefix]
+    return list(dict.fromkeys([path, api.prefix + api.other_spelling(below), *others]))
 
 
 def _view(
@@ -132,7 +132,7 @@ def _serve(
     version = api.versions.lowest if api.versions else NO_VERSION
     with log.bind(request_id=context.request_id):
         try:
-            if api.versions:
+            if api.versions and not api.is_old(request.path):
                 version = api.versions.negotiate(
                     request.headers.get("OpenStack-API-Version"),
                     request.headers.get(api.versions.legacy_header) if api.versions.legacy_header else None,
@@ -183,7 +183,7 @@ def _handle(
     body = None if raw else _json_body(request, services.config.api.max_body_kib * 1024)
     route = choose(routes, method, version, body)
     _permit(services, context, route, overrides, path_args)
-    prefix = _prefix(api, context, path_args.pop("caller_project_id", None))
+    prefix = _prefix(api, context, request.path, path_args.pop("caller_project_id", None))
     return run(
         route,
         ApiRequest(
@@ -219,8 +219,10 @@ def _permit(
         raise
 
 
-def _prefix(api: Api, context: RequestContext, named_project: str | None) -> str:
+def _prefix(api: Api, context: RequestContext, path: str, named_project: str | None) -> str:
     """What links begin with. Raises InvalidRequest, in Cinder's words, for a project that is not the token's."""
+    if api.is_old(path):
+        return api.old_prefix
     if named_project is None:
         return api.prefix
     if named_project != context.project_id:

@@ -54,6 +54,7 @@ class Api:
     exact: a slash at the end names something else, which is not there.
     either_dash: clients write the names of collections with "-" or with "_", as they like.
     project_prefix: where it hangs too, with the caller's project in the path as <caller_project_id>; "" for nowhere.
+    old_prefix: where it hangs too, always in its lowest microversion, whatever is asked for; "" for nowhere.
     """
 
     name: str
@@ -65,6 +66,11 @@ class Api:
     project_prefix: str = ""
     either_dash: bool = False
     exact: bool = False
+    old_prefix: str = ""
+
+    def is_old(self, path: str) -> bool:
+        """Whether a request's path is below old_prefix."""
+        return bool(self.old_prefix) and f"{path}/".startswith(f"{self.old_prefix}/")
 
     def other_spelling(self, route_path: str) -> str:
         """The path below `prefix` with the first name in it written the other way; the same where there is none."""

@@ -141,6 +141,11 @@ OPENSTACK: Final[dict[str, str]] = {
         add_security_group="AddGroups", remove_security_group="RemoveGroups",
     ),
     **_noun("server", "server_rebuild", rebuild="RebuildServer"),
+    **_noun("server", "server_resize", resize="ResizeServer", migrate="MigrateServer"),
+    **_noun("server resize", "server_resize", confirm="ConfirmResize", revert="RevertResize"),
+    **_noun("server migration", "server_resize", list="ListMigrations", confirm="ConfirmResize", revert="RevertResize"),
+    **_noun("server", "server_rescue", rescue="RescueServer", unrescue="UnrescueServer", restore="RestoreServers"),
+    **_noun("server dump", "server_rescue", create="CreateDump"),
     **_noun("server", "server_shelf", shelve="ShelveServers", unshelve="UnshelveServers"),
     **_noun(
         "server", "server_network", add_port="AddPort", remove_port="RemovePort", add_network="AddNetwork",

@@ -11,6 +11,7 @@ from cliff.command import Command
 from cli import options, wait
 from cli.cloud import Cloud, part
 from cli.server_list import one
+from cli.server_rescue import set_password
 
 
 class DeleteServers(Command):  # type: ignore[misc]
@@ -147,6 +148,10 @@ class SetServer(Command):  # type: ignore[misc]
         parser.add_argument(
             "--state", choices=("active", "error"), metavar="<state>", help="active or error (administrators)"
         )
+        parser.add_argument(
+            "--password", metavar="<password>", help="new password of its administrator; empty: it is asked for"
+        )
+        parser.add_argument("--hostname", metavar="<hostname>", help="new host name")
         parser.add_argument("--auto-approve", action="store_true", help="without effect: --state never asks")
         parser.add_argument("--description", metavar="<description>", help="description")
         parser.add_argument(
@@ -157,13 +162,17 @@ class SetServer(Command):  # type: ignore[misc]
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cloud: Cloud = self.app.cloud()
         at = f"/servers/{one(cloud, parsed_args.server)['id']}"
-        wanted = options.given(name=parsed_args.name, description=parsed_args.description)
+        wanted = options.given(
+            name=parsed_args.name, description=parsed_args.description, hostname=parsed_args.hostname
+        )
         if wanted:
             cloud.send("PUT", at, {"server": wanted}, service_type="compute")
         if parsed_args.properties:
             cloud.send("POST", f"{at}/metadata", {"metadata": parsed_args.properties}, service_type="compute")
         if parsed_args.state:
             cloud.send("POST", f"{at}/action", {"os-resetState": {"state": parsed_args.state}}, service_type="compute")
+        if parsed_args.password is not None:
+            set_password(cloud, at, parsed_args.password)
         for tag in parsed_args.tags:
             cloud.send("PUT", f"{at}/tags/{part(tag)}", service_type="compute")
 

@@ -48,16 +48,22 @@ class UnshelveServers(Command):  # type: ignore[misc]
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         options.names(parser, "server")
         parser.add_argument("--availability-zone", metavar="<zone>", help="where, for those that have left their node")
+        parser.add_argument(
+            "--no-availability-zone", action="store_true", help="bind them to no availability zone any more"
+        )
+        parser.add_argument("--host", metavar="<host>", help="on which node (administrators)")
         parser.add_argument("--wait", action="store_true", help="until they run")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cloud: Cloud = self.app.cloud()
-        zone = parsed_args.availability_zone
+        wanted = options.given(availability_zone=parsed_args.availability_zone, host=parsed_args.host)
+        if parsed_args.no_availability_zone:
+            wanted["availability_zone"] = None
 
         def unshelve(name: str) -> None:
             server_id = one(cloud, name)["id"]
-            _act(cloud, server_id, "unshelve", {"availability_zone": zone} if zone else None)
+            _act(cloud, server_id, "unshelve", wanted or None)
             if parsed_args.wait:
                 wait.for_operation(cloud, self.app.stderr, f"server {name}", server_id)
 

@@ -364,6 +364,14 @@ ACTIONS: dict[Action, Rule] = {
     Action.DETACH_VOLUME: _device("detach_volume", VmState.SHELVED, VmState.SHELVED_OFFLOADED),
 }
 
+#: What is asked of a server and answered at once, with no operation: its name in the API, and where it is allowed.
+IMMEDIATE: dict[str, frozenset[VmState]] = {
+    "changePassword": frozenset({VmState.ACTIVE}),
+    "trigger_crash_dump": frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED, VmState.RESIZED, VmState.ERROR}),
+    "os-migrateLive": frozenset({VmState.ACTIVE, VmState.PAUSED}),
+    "evacuate": frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+}
+
 #: vm_states of servers that have a guest on a node, running or not
 ON_NODE = frozenset(
     {

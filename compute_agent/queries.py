@@ -1,4 +1,4 @@
-"""Answers the few questions the API asks while a client waits; the only ones that change anything are about the cache."""
+"""Answers the few questions the API asks while a client waits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from common.rpc.queries_v1 import (
     Domains,
     DropImages,
     FetchImage,
+    InjectNmi,
     OpenConsole,
+    SetPassword,
 )
 from compute_agent.console import log as console_log
 from compute_agent.console.sessions import Consoles
@@ -72,7 +74,7 @@ class Queries:
         except OSError:
             return Answer(error_code="storage_error", message="the node's files can't be read")
 
-    def _find(self, query: ConsoleLog | Diagnostics | ConsoleBoot | OpenConsole) -> Answer:
+    def _find(self, query: ConsoleLog | Diagnostics | ConsoleBoot | OpenConsole | SetPassword | InjectNmi) -> Answer:
         if not is_uuid(query.instance_id) or not self._lives(query.instance_id):
             raise NotFound(f"server {query.instance_id[:64]!r} is not on this node")
         match query:
@@ -87,6 +89,12 @@ class Queries:
                 return Answer(text=self._hypervisor.boot_id(query.instance_id))
             case OpenConsole():
                 self._consoles.open(query)
+                return Answer()
+            case SetPassword():
+                self._hypervisor.set_password(query.instance_id, query.user, query.password)
+                return Answer()
+            case InjectNmi():
+                self._hypervisor.inject_nmi(query.instance_id)
                 return Answer()
 
     def _domains(self) -> Answer:

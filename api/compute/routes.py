@@ -7,6 +7,7 @@ from api.compute.handlers import (
     consoles,
     external_events,
     flavors,
+    floating_ip_proxies,
     hosts,
     images,
     instance_actions,
@@ -17,6 +18,7 @@ from api.compute.handlers import (
     old_hosts,
     quota_sets,
     server_actions,
+    server_addresses,
     server_create,
     server_groups,
     server_images,
@@ -54,8 +56,10 @@ def _read(path: str, handler: Handler, key: str, rule: Rule = Rule.READER, *, si
     return _row("GET", path, handler, key, rule, since=since, until=until)
 
 
-def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER, *, until: str | None = None) -> Route:
-    return _row("POST", f"{_SERVER}/action", handler, f"servers:{name}", rule, action=name, until=until)
+def _action(name: str, handler: Handler, rule: Rule = Rule.MEMBER, *, since: str | None = None,
+            until: str | None = None) -> Route:  # fmt: skip
+    path = f"{_SERVER}/action"
+    return _row("POST", path, handler, f"servers:{name}", rule, action=name, since=since, until=until)
 
 
 def _on_aggregate(name: str, handler: Handler) -> Route:
@@ -89,6 +93,12 @@ SERVERS = (
     _action("evacuate", server_resize.evacuate, ADMIN),
     _action("rescue", server_rescue.rescue),
     _action("unrescue", server_rescue.unrescue),
+    _action("changePassword", server_actions.change_password),
+    _action("trigger_crash_dump", server_actions.trigger_crash_dump, since="2.17"),
+    _action("addFixedIp", server_addresses.add_fixed, until="2.43"),
+    _action("removeFixedIp", server_addresses.remove_fixed, until="2.43"),
+    _action("addFloatingIp", server_addresses.add_floating, until="2.43"),
+    _action("removeFloatingIp", server_addresses.remove_floating, until="2.43"),
     _action("restore", server_actions.restore),
     _action("shelve", server_shelf.shelve),
     _action("shelveOffload", server_shelf.shelve_offload, ADMIN),
@@ -251,6 +261,11 @@ NETWORK_PROXIES = (
         "DELETE", "/os-security-group-rules/<rule_id>", network_proxies.delete_rule, "security-group-rules:delete",
         until="2.35",
     ),
+    _read("/os-floating-ip-pools", floating_ip_proxies.list_pools, "floating-ip-pools:list", until="2.35"),
+    _read("/os-floating-ips", floating_ip_proxies.list_, "floating-ips:list", until="2.35"),
+    _row("POST", "/os-floating-ips", floating_ip_proxies.create, "floating-ips:create", until="2.35"),
+    _read("/os-floating-ips/<floatingip_id>", floating_ip_proxies.show, "floating-ips:show", until="2.35"),
+    _row("DELETE", "/os-floating-ips/<floatingip_id>", floating_ip_proxies.delete, "floating-ips:delete", until="2.35"),
 )  # fmt: skip
 CONSOLES = (
     _read("/os-console-auth-tokens/<token>", consoles.show_token, "console-auth-tokens:show", ADMIN, since="2.31"),
@@ -262,6 +277,7 @@ EXTENSIONS = (
 VERSIONS = (
     _read("", versions.list_versions, "versions:index", Rule.PUBLIC),
     _read("/v2.1", versions.show_version, "versions:show", Rule.PUBLIC),
+    _read("/v2", versions.show_old_version, "versions:show_old", Rule.PUBLIC),
 )
 
 REQUEST_ID_HEADERS = ("x-openstack-request-id", "x-compute-request-id")
@@ -289,5 +305,6 @@ APIS = [
         compute_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,
+        old_prefix="/compute/v2",
     ),
 ]

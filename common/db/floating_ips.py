@@ -84,6 +84,11 @@ def get_visible(session: Session, floating_ip_id: str, context: RequestContext, 
     return found
 
 
+def by_address(session: Session, address: str, context: RequestContext) -> FloatingIp | None:
+    """One that the caller may see."""
+    return session.scalar(sa.select(FloatingIp).where(FloatingIp.address == address, visible(context)).limit(1))
+
+
 def list_(session: Session, context: RequestContext, filters: Filters, page: Page) -> list[FloatingIp]:
     query = network_tags.narrow(sa.select(FloatingIp).where(visible(context)), COLUMNS, filters)
     return fetch(session, query, page, columns=COLUMNS, default=(("id", False),), key=FloatingIp.id)

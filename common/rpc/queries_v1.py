@@ -1,7 +1,8 @@
 """The few questions the API and the console service ask an agent while a client waits.
 
-Five seconds, outside any transaction, no state changed, but that a console is opened, and that the node's image cache is
-told what it may do in advance or without. No answer is a 409 that names the node (common.errors).
+Five seconds, outside any transaction, no state of ours changed, but that a console is opened, and that the node's image
+cache is told what it may do in advance or without. No answer is a 409 that names the node (common.errors). Two of them ask
+something of the guest itself, which nothing else of the cloud knows or keeps.
 """
 
 from __future__ import annotations
@@ -41,6 +42,20 @@ class ConsoleBoot(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     instance_id: str
 
 
+class SetPassword(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="set_password"):
+    """Have the guest's agent set a user's password; it is in no log and in no file of the cloud."""
+
+    instance_id: str
+    user: str
+    password: str
+
+
+class InjectNmi(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="inject_nmi"):
+    """Send the guest a non-maskable interrupt, at which it does what it is set up to do."""
+
+    instance_id: str
+
+
 class OpenConsole(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="open_console"):
     """Connect the guest's console, if this is its boot still, to a websocket at `url`, showing `key` there, once.
 
@@ -72,7 +87,18 @@ class DropImages(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     queued: bool = True
 
 
-Query = ConsoleLog | Diagnostics | Domains | ConsoleBoot | OpenConsole | CachedImages | FetchImage | DropImages
+Query = (
+    ConsoleLog
+    | Diagnostics
+    | Domains
+    | ConsoleBoot
+    | OpenConsole
+    | SetPassword
+    | InjectNmi
+    | CachedImages
+    | FetchImage
+    | DropImages
+)
 
 
 class CachedImageEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -203,6 +203,14 @@ class Hypervisor(Protocol):
         """A file descriptor to read from and write to, the caller's to close. Raises HypervisorError when it is off."""
         ...
 
+    def set_password(self, instance_id: str, user: str, password: str) -> None:
+        """Have the guest's agent set a password. Raises HypervisorError when none answers, or it does not."""
+        ...
+
+    def inject_nmi(self, instance_id: str) -> None:
+        """Send a non-maskable interrupt to all processors. Raises HypervisorError when the guest is off."""
+        ...
+
     def diagnostics(self, instance_id: str) -> dict[str, str | int | float | bool | None]: ...
 
     def subscribe(self, handler: EventHandler) -> None:

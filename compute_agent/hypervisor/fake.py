@@ -53,6 +53,9 @@ class _Guest(msgspec.Struct, frozen=True, kw_only=True):
     evacuable: bool = False
     saved: bool = False  # off, with its memory kept
     starved: bool = False  # paused, because a disk is full
+    guest_agent: bool = False
+    nmis: int = 0  # how many it got since it was defined
+    password_of: str = ""  # whose password was set last
 
 
 _encoder = msgspec.json.Encoder()
@@ -223,6 +226,21 @@ class FakeHypervisor:
         self.boot_id(instance_id)
         return fake_console.open_(kind, f"fake guest {instance_id}")
 
+    def set_password(self, instance_id: str, user: str, password: str) -> None:
+        """Notes whose it was; the password is nobody's to keep."""
+        with self._faults.around("set_password", instance_id), self._lock:
+            guest = self._guests.get(instance_id)
+            if guest is None or not guest.guest_agent or guest.power is not PowerState.RUNNING or not password:
+                raise HypervisorError(f"no agent answers in the guest of server {instance_id}", instance_id=instance_id)
+            self._keep(msgspec.structs.replace(guest, password_of=user))
+
+    def inject_nmi(self, instance_id: str) -> None:
+        with self._faults.around("inject_nmi", instance_id), self._lock:
+            guest = self._guests.get(instance_id)
+            if guest is None or guest.power not in _ON:
+                raise HypervisorError(f"the guest of server {instance_id} is off", instance_id=instance_id)
+            self._keep(msgspec.structs.replace(guest, nmis=guest.nmis + 1))
+
     def diagnostics(self, instance_id: str) -> dict[str, str | int | float | bool | None]:
         with self._faults.around("diagnostics", instance_id):
             guest = self._guests.get(instance_id)
@@ -303,6 +321,7 @@ class FakeHypervisor:
             console_log=str(domain.console_log),
             boots=old.boots if old else 0,
             evacuable=domain.evacuable,
+            guest_agent=domain.guest_agent,
         )
 
     def _switch(self, instance_id: str, before: PowerState, after: PowerState) -> None:

@@ -261,6 +261,15 @@ class LibvirtHypervisor:
                 f"the serial console of server {instance_id} can't be opened", detail=str(err), instance_id=instance_id
             ) from err
 
+    def set_password(self, instance_id: str, user: str, password: str) -> None:
+        self._require(instance_id, PowerState.RUNNING)
+        self._host.set_password(instance_id, user, password)
+
+    def inject_nmi(self, instance_id: str) -> None:
+        if self._power_of(instance_id) not in (PowerState.RUNNING, PowerState.PAUSED):
+            raise HypervisorError(f"the guest of server {instance_id} is off", instance_id=instance_id)
+        self._host.inject_nmi(instance_id)
+
     def diagnostics(self, instance_id: str) -> dict[str, Scalar]:
         now = self._present(instance_id)
         counters = self._host.statistics(instance_id) if now else None

@@ -310,6 +310,20 @@ class LibvirtHost:
 
         self._on_running(instance_id, "asking the guest to let a device go", ask, LIBVIRT_DEVICE_S)
 
+    def set_password(self, instance_id: str, user: str, password: str) -> None:
+        """By the guest's agent. Raises HypervisorError when none answers."""
+
+        def do(connection: Any) -> None:
+            connection.lookupByUUIDString(instance_id).setUserPassword(user, password)
+
+        self._run(instance_id, "setting the guest's password", do)
+
+    def inject_nmi(self, instance_id: str) -> None:
+        def do(connection: Any) -> None:
+            connection.lookupByUUIDString(instance_id).injectNMI()
+
+        self._run(instance_id, "sending the guest an NMI", do)
+
     def destroy(self, instance_id: str) -> None:
         """Cut power. QEMU gets up to 15 s from libvirt to end, hence the long deadline."""
         self._on_running(instance_id, "cutting the guest's power", lambda domain: domain.destroy(), LIBVIRT_START_S)

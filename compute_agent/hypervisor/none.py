@@ -76,6 +76,12 @@ class NoHypervisor:
     def ensure_absent(self, instance_id: str) -> None:
         """Nothing is there."""
 
+    def set_password(self, instance_id: str, user: str, password: str) -> None:  # noqa: ARG002 - the interface's
+        raise _refusal(instance_id)
+
+    def inject_nmi(self, instance_id: str) -> None:
+        raise _refusal(instance_id)
+
     def boot_id(self, instance_id: str) -> str:
         raise _refusal(instance_id)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.rpc.compute_v1 import Guest, InstanceSpec, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.volume_commands import VolumeDisk
 
 EC2_VERSIONS = (
     "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01",
@@ -69,12 +70,13 @@ class Facts:
     networks: Sequence[NetworkSpec]
     domain: str = ""
     random_seed: bytes = b""
+    volumes: Sequence[VolumeDisk] = ()
 
 
 def facts_of(spec: InstanceSpec, *, domain: str, random_seed: bytes = b"") -> Facts:
     return Facts(
         instance_id=spec.id, guest=spec.guest, ports=spec.ports, networks=spec.networks, domain=domain,
-        random_seed=random_seed,
+        random_seed=random_seed, volumes=spec.volumes,
     )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ def openstack_metadata(facts: Facts, version: str = LATEST) -> dict[str, Any]:
         "availability_zone": guest.availability_zone,
         "launch_index": guest.launch_index,
         "project_id": guest.project_id,
-        "devices": [],
+        "devices": _devices(facts),
         "dedicated_cpus": [],
     }
     if guest.metadata:
@@ -125,6 +127,20 @@ def openstack_metadata(facts: Facts, version: str = LATEST) -> dict[str, Any]:
     if facts.random_seed:
         document["random_seed"] = base64.b64encode(facts.random_seed).decode()
     return {key: value for key, value in document.items() if _is_in(version, _KEYS_SINCE.get(key, ""))}
+
+
+def _devices(facts: Facts) -> list[dict[str, Any]]:
+    """What was given a tag. The guest knows a card by its MAC address and a disk by its serial, on whatever bus it is."""
+    nowhere = {"bus": "none", "address": "none"}
+    cards = [
+        {"type": "nic", "mac": port.mac_address, "tags": [port.tag], **nowhere} for port in facts.ports if port.tag
+    ]
+    disks = [
+        {"type": "disk", "serial": disk.id, "path": f"/dev/{disk.device}", "tags": [disk.tag], **nowhere}
+        for disk in facts.volumes
+        if disk.tag
+    ]
+    return [*cards, *disks]
 
 
 def network_data(facts: Facts) -> dict[str, Any]:

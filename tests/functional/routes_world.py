@@ -455,7 +455,9 @@ ACTION_BODIES: dict[str, Any] = {
     "reboot": {"type": "SOFT"}, "os-getConsoleOutput": {"length": 10}, "os-resetState": {"state": "active"},
     "addSecurityGroup": {"name": "demo's"}, "removeSecurityGroup": {"name": "demo's"},
     "add_host": {"host": "x"}, "remove_host": {"host": "x"}, "set_metadata": {"metadata": {"a": "b"}},
-    "resize": {"flavorRef": UNKNOWN}, "evacuate": {},
+    "addFixedIp": {"networkId": UNKNOWN}, "removeFixedIp": {"address": "192.0.2.9"},
+    "addFloatingIp": {"address": "192.0.2.9"}, "removeFloatingIp": {"address": "192.0.2.9"},
+    "changePassword": {"adminPass": "x"}, "resize": {"flavorRef": UNKNOWN}, "evacuate": {},
     "os-migrateLive": {"host": None, "block_migration": "auto"}, "rebuild": {"imageRef": UNKNOWN}, "createImage": {"name": "x"},
     "createBackup": {"name": "x", "backup_type": "daily", "rotation": 1},
     "addProjectAccess": {"project": "0" * 32}, "removeProjectAccess": {"project": "0" * 32},
@@ -550,6 +552,7 @@ BODIES: dict[str, Any] = {
             "to_port": 2,
         }
     },
+    "compute:floating-ips:create": lambda world: {"pool": world.outside_id},
     "compute:aggregates:create": {"aggregate": {"name": "x"}},
     "compute:aggregates:update": {"aggregate": {"name": "x"}},
     "compute:aggregates:images": {"cache": [{"id": UNKNOWN}]},

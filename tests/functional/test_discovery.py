@@ -28,6 +28,7 @@ def _ids(document: Any) -> set[str]:
         ("/identity/v3", 200, "v3.14", "/identity/v3/"),
         ("/compute", 200, "v2.1", "/compute/v2.1/"),
         ("/compute/v2.1", 200, "v2.1", "/compute/v2.1/"),
+        ("/compute/v2", 200, "v2.0", "/compute/v2/"),
         ("/image", 300, "v2.16", "/image/v2/"),
         ("/image/v2", 300, "v2.16", "/image/v2/"),
         ("/image/versions", 200, "v2.16", "/image/v2/"),
@@ -44,6 +45,18 @@ def test_versions_are_told_to_anyone_at_every_level(
     assert reply.status_code == status
     assert version in _ids(reply.json)
     assert f'"{BASE_URL}{link}"' in reply.text
+
+
+def test_the_old_compute_api_has_no_microversions(api_client: ApiClient) -> None:
+    assert [each["id"] for each in api_client.get("/compute", as_=None).json["versions"]] == ["v2.0", "v2.1"]
+    flavor = {"flavor": {"id": "f", "name": "f", "ram": 1, "vcpus": 1, "disk": 0}}
+    asked = {"headers": {STANDARD: f"compute {NEWEST}"}}
+    made = api_client.post("/compute/v2/flavors", "admin", json=flavor, **asked).json["flavor"]
+    assert made["links"][0]["href"] == f"{BASE_URL}/compute/v2/flavors/f"
+    assert "description" not in made
+    assert "description" in api_client.get(f"{FLAVORS}/f", **asked).json["flavor"]
+    assert api_client.get("/compute/v2/servers", as_=None).status_code == 401
+    assert api_client.get("/compute/v2/os-nothing").json["itemNotFound"]["code"] == 404
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.compute.operations import server_actions, server_security_groups
+from api.compute.operations import server_actions, server_guest, server_security_groups
 from api.compute.schemas import servers as schemas
 from api.compute.views import diagnostics as diagnostics_view
 from api.compute.views import security_groups as groups_view
@@ -112,6 +112,19 @@ def inject_network_info(request: ApiRequest, server_id: str) -> Reply:
 def reset_network(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.RESET_NETWORK)
     server_actions.tell_node_of_network(request.services, request.context, server_id)
+    return Reply(status=202)
+
+
+def change_password(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.CHANGE_PASSWORD)
+    password = request.body["changePassword"]["adminPass"]
+    server_guest.change_password(request.services, request.context, server_id, password)
+    return Reply(status=202)
+
+
+def trigger_crash_dump(request: ApiRequest, server_id: str) -> Reply:
+    validate(request.body, schemas.CRASH_DUMP)
+    server_guest.dump(request.services, request.context, server_id)
     return Reply(status=202)
 
 

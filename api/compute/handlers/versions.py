@@ -11,21 +11,37 @@ _ALIASES = {
     "OS-DCF": "DiskConfig", "OS-EXT-AZ": "ExtendedAvailabilityZone", "OS-EXT-IPS": "ExtendedIps",
     "OS-EXT-IPS-MAC": "ExtendedIpsMac", "OS-EXT-SRV-ATTR": "ExtendedServerAttributes", "OS-EXT-STS": "ExtendedStatus",
     "OS-FLV-DISABLED": "FlavorDisabled", "OS-FLV-EXT-DATA": "FlavorExtraData", "OS-SCH-HNT": "SchedulerHints",
-    "OS-SRV-USG": "ServerUsage", "os-attach-interfaces": "AttachInterfaces", "os-availability-zone": "AvailabilityZone",
-    "os-config-drive": "ConfigDrive", "os-console-output": "ConsoleOutput", "os-flavor-access": "FlavorAccess",
-    "os-flavor-extra-specs": "FlavorExtraSpecs", "os-flavor-manage": "FlavorManage", "os-hypervisors": "Hypervisors",
-    "os-instance-actions": "InstanceActions", "os-keypairs": "Keypairs", "os-lock-server": "LockServer",
-    "os-quota-sets": "Quotas", "os-security-groups": "SecurityGroups", "os-server-diagnostics": "ServerDiagnostics",
-    "os-services": "Services", "os-simple-tenant-usage": "SimpleTenantUsage", "os-user-data": "UserData",
+    "OS-SRV-USG": "ServerUsage", "os-admin-actions": "AdminActions", "os-admin-password": "AdminPassword",
+    "os-aggregates": "Aggregates", "os-attach-interfaces": "AttachInterfaces",
+    "os-availability-zone": "AvailabilityZone", "os-config-drive": "ConfigDrive",
+    "os-console-auth-tokens": "ConsoleAuthTokens", "os-console-output": "ConsoleOutput", "os-consoles": "Consoles",
+    "os-create-backup": "CreateBackup", "os-deferred-delete": "DeferredDelete",
+    "os-extended-volumes": "ExtendedVolumes", "os-flavor-access": "FlavorAccess",
+    "os-flavor-extra-specs": "FlavorExtraSpecs", "os-flavor-manage": "FlavorManage", "os-hosts": "Hosts",
+    "os-hypervisors": "Hypervisors", "os-instance-actions": "InstanceActions",
+    "os-instance_usage_audit_log": "OSInstanceUsageAuditLog", "os-keypairs": "Keypairs", "os-lock-server": "LockServer",
+    "os-migrate-server": "MigrateServer", "os-migrations": "Migrations", "os-multinic": "Multinic",
+    "os-multiple-create": "MultipleCreate", "os-networks": "Networks", "os-pause-server": "PauseServer",
+    "os-preserve-ephemeral-rebuild": "PreserveEphemeralOnRebuild", "os-quota-class-sets": "QuotaClasses",
+    "os-quota-sets": "Quotas", "os-rescue": "Rescue", "os-security-groups": "SecurityGroups",
+    "os-server-diagnostics": "ServerDiagnostics", "os-server-external-events": "ServerExternalEvents",
+    "os-server-groups": "ServerGroups", "os-server-password": "ServerPassword", "os-services": "Services",
+    "os-shelve": "Shelve", "os-simple-tenant-usage": "SimpleTenantUsage", "os-suspend-server": "SuspendServer",
+    "os-tenant-networks": "OSTenantNetworks", "os-used-limits": "UsedLimits", "os-user-data": "UserData",
 }  # fmt: skip
 
 
 def list_versions(request: ApiRequest) -> Reply:
-    return Reply({"versions": [versions.version(request.base_url, alone=False)]})
+    url = request.base_url
+    return Reply({"versions": [versions.old_version(url, alone=False), versions.version(url, alone=False)]})
 
 
 def show_version(request: ApiRequest) -> Reply:
     return Reply({"version": versions.version(request.base_url, alone=True)})
+
+
+def show_old_version(request: ApiRequest) -> Reply:
+    return Reply({"version": versions.old_version(request.base_url, alone=True)})
 
 
 def list_extensions(_: ApiRequest) -> Reply:

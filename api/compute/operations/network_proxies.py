@@ -28,7 +28,7 @@ class RuleOfGroup:
 
 
 @contextmanager
-def _in_nova_words() -> Iterator[None]:
+def in_nova_words() -> Iterator[None]:
     try:
         yield
     except QuotaExceeded as err:
@@ -66,19 +66,19 @@ def show_group(request: ApiRequest, group_id: str) -> GroupWithRules:
 def create_group(request: ApiRequest, name: str, description: str) -> GroupWithRules:
     """Raises InvalidRequest, QuotaExceeded."""
     body = {"project_id": request.context.project_id, "name": name, "description": description}
-    with _in_nova_words():
+    with in_nova_words():
         return _with_names(request, security_groups.create(request, [body]))[0]
 
 
 def update_group(request: ApiRequest, group_id: str, changes: dict[str, Any]) -> GroupWithRules:
     """Raises NotFound, InvalidRequest for the default group."""
-    with _in_nova_words():
+    with in_nova_words():
         return _with_names(request, [security_groups.update(request, group_id, changes)])[0]
 
 
 def delete_group(request: ApiRequest, group_id: str) -> None:
     """Raises NotFound, InvalidRequest for a group in use or the default one."""
-    with _in_nova_words():
+    with in_nova_words():
         security_groups.delete(request, group_id)
 
 
@@ -100,14 +100,14 @@ def create_rule(request: ApiRequest, asked: dict[str, Any]) -> RuleOfGroup:
         "ethertype": "IPv6" if ":" in str(cidr) else "IPv4", "port_range_min": low, "port_range_max": high,
         "remote_ip_prefix": None if remote else cidr, "remote_group_id": remote,
     }  # fmt: skip
-    with _in_nova_words():
+    with in_nova_words():
         made = security_group_rules.create(request, [body])[0][0]
     return RuleOfGroup(made, _names(request, [made]))
 
 
 def delete_rule(request: ApiRequest, rule_id: str) -> None:
     """Raises NotFound."""
-    with _in_nova_words():
+    with in_nova_words():
         security_group_rules.delete(request, rule_id)
 
 

@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 from api.compute.operations import server_references
 from api.compute.operations.quota_defaults import defaults
 from api.compute.operations.server_actions import begun, check_node
-from api.compute.operations.servers import check_not_locked
+from api.compute.operations.servers import check_not_locked, check_state
 from api.request import Services
 from common.context import RequestContext
 from common.db import instances, node_life, nodes, resizes, server_migrations, volume_attachments, volumes
 from common.db.models import Instance, VolumeAttachment
 from common.db.server_migrations import MigrationType
-from common.errors import Conflict, InvalidRequest, StateConflict
+from common.errors import Conflict, InvalidRequest
 from common.hardware import reading
 from common.ids import new_id
 from common.states import Action, VmState
@@ -138,7 +138,7 @@ def _check_old_node(session: Session, instance: Instance, now: Any) -> None:
 def refuse_live_migration(services: Services, context: RequestContext, server_id: str) -> None:
     """Raises NotFound, StateConflict, or InvalidRequest: servers are not moved while they run."""
     instance = _visible(services, context, server_id)
-    _require(instance, "os-migrateLive", VmState.ACTIVE, VmState.PAUSED)
+    check_state(instance, "os-migrateLive")
     raise InvalidRequest(
         f"Migration pre-check error: live migration is not supported by this cloud; server {server_id} can be "
         "migrated with the action migrate, for which it is switched off."
@@ -148,7 +148,7 @@ def refuse_live_migration(services: Services, context: RequestContext, server_id
 def refuse_evacuation(services: Services, context: RequestContext, server_id: str, host: str | None) -> None:
     """Raises NotFound, StateConflict, InvalidRequest while the node is up, Conflict: servers are not evacuated."""
     instance = _visible(services, context, server_id)
-    _require(instance, "evacuate", VmState.ACTIVE, VmState.STOPPED, VmState.ERROR)
+    check_state(instance, "evacuate")
     with services.db.read() as session:
         server_references.check_node(session, host)
         node = nodes.get(session, instance.node_id) if instance.node_id else None
@@ -164,11 +164,3 @@ def refuse_evacuation(services: Services, context: RequestContext, server_id: st
 def _visible(services: Services, context: RequestContext, server_id: str) -> Instance:
     with services.db.read() as session:
         return instances.get_visible(session, server_id, context)
-
-
-def _require(instance: Instance, action: str, *states: VmState) -> None:
-    if instance.vm_state not in states:
-        raise StateConflict(
-            f"Cannot '{action}' instance {instance.id} while it is in vm_state {instance.vm_state}",
-            vm_state=instance.vm_state,
-        )

@@ -15,7 +15,8 @@ from common.db.models import Instance, VolumeAttachment
 from common.db.paging import Page
 from common.db.ports import InstanceAddress
 from common.db.servers import Host, ServerFilter
-from common.errors import Conflict
+from common.errors import Conflict, StateConflict
+from common.states import IMMEDIATE
 
 
 @dataclass(frozen=True)
@@ -128,3 +129,17 @@ def check_not_locked(instance: Instance, context: RequestContext) -> None:
     """A locked server is changed by administrators only. Raises Conflict."""
     if instance.locked and not context.is_admin:
         raise Conflict(f"Instance {instance.id} is locked", locked_reason=instance.locked_reason or "")
+
+
+def check_state(instance: Instance, asked: str) -> None:
+    """For what is answered at once (common.states.IMMEDIATE). Raises StateConflict, in Nova's words."""
+    if instance.vm_state not in IMMEDIATE[asked]:
+        raise StateConflict(
+            f"Cannot '{asked}' instance {instance.id} while it is in vm_state {instance.vm_state}",
+            vm_state=instance.vm_state,
+        )
+    if instance.task_state is not None:
+        raise StateConflict(
+            f"Cannot '{asked}' instance {instance.id} while it is in task_state {instance.task_state}",
+            task_state=instance.task_state,
+        )

@@ -1,4 +1,4 @@
-"""Bodies of requests about security groups in compute's own API (until 2.35)."""
+"""Bodies of requests about security groups and floating IPs in compute's own API (until 2.35)."""
 
 from __future__ import annotations
 
@@ -18,3 +18,4 @@ _RULE: dict[str, Schema] = {
     "group_id": {"anyOf": [UUID, {"type": "null"}]},
 }
 CREATE_RULE = obj({"security_group_rule": obj(_RULE, ("parent_group_id",))}, ("security_group_rule",))
+CREATE_FLOATING_IP = obj({"pool": {"type": ["string", "null"], "maxLength": 255}})

@@ -225,6 +225,11 @@ CHANGE_PASSWORD = obj(
 )
 CRASH_DUMP = obj({"trigger_crash_dump": {"type": "null"}}, ("trigger_crash_dump",))
 RESET_NETWORK = obj({"resetNetwork": _NOTHING}, ("resetNetwork",))
+ADD_FIXED_IP = obj({"addFixedIp": obj({"networkId": UUID}, ("networkId",))}, ("addFixedIp",))
+_IP: Schema = {**ADDRESS, "minLength": 1}
+REMOVE_FIXED_IP = obj({"removeFixedIp": obj({"address": _IP}, ("address",))}, ("removeFixedIp",))
+ADD_FLOATING_IP = obj({"addFloatingIp": obj({"address": _IP, "fixed_address": _IP}, ("address",))}, ("addFloatingIp",))
+REMOVE_FLOATING_IP = obj({"removeFloatingIp": obj({"address": _IP}, ("address",))}, ("removeFloatingIp",))
 FORCE_DELETE = obj({"forceDelete": _NOTHING}, ("forceDelete",))
 REBOOT = obj(
     {"reboot": obj({"type": {"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, ("type",))}, ("reboot",)

@@ -1,7 +1,8 @@
-"""Networks in the forms that compute's own API had (until 2.35). What nova-network knew and Neutron doesn't is null."""
+"""Networks and floating IPs as compute's own API had them (until 2.35). What nova-network knew and Neutron not is null."""
 
 from __future__ import annotations
 
+from api.compute.operations.floating_ip_proxies import WithPool
 from api.compute.views.fields import Body
 from common.db.models import Network
 
@@ -19,3 +20,12 @@ def network(row: Network) -> Body:
 
 def tenant_network(row: Network) -> Body:
     return {"id": row.id, "label": row.name, "cidr": None}
+
+
+def floating_ip(found: WithPool) -> Body:
+    floating, port = found.shown.floating, found.shown.port
+    of_server = port is not None and port.device_owner.startswith("compute:")
+    return {
+        "id": floating.id, "ip": floating.address, "fixed_ip": floating.fixed_ip_address, "pool": found.pool,
+        "instance_id": port.device_id if port is not None and of_server else None,
+    }  # fmt: skip

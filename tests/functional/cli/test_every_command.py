@@ -12,6 +12,7 @@ from tests.fixtures.terminal import typed
 from tests.functional.cli.lines_compute import COMPUTE
 from tests.functional.cli.lines_identity import IDENTITY
 from tests.functional.cli.lines_network import NETWORK
+from tests.functional.cli.lines_server import SERVER
 from tests.functional.cli.lines_volume import VOLUME
 from tests.functional.image.imports import disk, foreign
 from tests.unit.ova_files import ova
@@ -104,9 +105,9 @@ LINES: tuple[tuple[str, str, int], ...] = (
     ("demo", "flavor list --limit no", 2), ("demo", "server reboot", 2), ("demo", "no such command", 2),
 )  # fmt: skip
 
-#: what this cloud has nothing for: no guest to log in to, no gateway to put a router on
-NOT_HERE = ["network agent add router", "network agent remove router", "server ssh"]
-EVERY = (*LINES, *VOLUME, *NETWORK, *COMPUTE, *IDENTITY)
+#: what this cloud has nothing for: no guest to log in to, no gateway to put a router on, no server that is deleted for a time
+NOT_HERE = ["network agent add router", "network agent remove router", "server ssh", "server restore"]
+EVERY = (*LINES, *SERVER, *VOLUME, *NETWORK, *COMPUTE, *IDENTITY)
 
 
 def test_every_command(live_cloud: LiveCloud, tmp_path: Path) -> None:

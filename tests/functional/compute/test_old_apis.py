@@ -137,3 +137,27 @@ def test_no_node_sends_usage_records(cloud: Cloud, path: str) -> None:
     if path:
         assert (body["period_beginning"], body["period_ending"]) == ("2026-02-01 00:00:00", "2026-03-01 00:00:00")
         assert cloud.api.get(f"{URL}/os-instance_usage_audit_log/then", "admin").status_code == 400
+
+
+def test_floating_ips_are_those_of_the_network_service(cloud: Cloud) -> None:
+    api, url = cloud.api, f"{URL}/os-floating-ips"
+    assert api.post(url, json={"pool": None}).status_code == 404  # there is none
+    network = {"network": {"name": "out", "router:external": True}}
+    network_id = api.post(f"{NETWORK}/networks", "admin", json=network).json["network"]["id"]
+    subnet = {"subnet": {"network_id": network_id, "cidr": "192.0.2.0/29", "ip_version": 4}}
+    assert api.post(f"{NETWORK}/subnets", "admin", json=subnet).status_code == 201
+    assert api.get(f"{URL}/os-floating-ip-pools").json == {"floating_ip_pools": [{"name": "out"}]}
+    made = [api.post(url, json=body).json["floating_ip"] for body in ({"pool": "out"}, {"pool": network_id}, None)]
+    assert {(row["pool"], row["fixed_ip"], row["instance_id"]) for row in made} == {("out", None, None)}
+    assert api.get(f"{NETWORK}/floatingips/{made[0]['id']}").json["floatingip"]["floating_ip_address"] == made[0]["ip"]
+    assert {row["id"] for row in api.get(url).json["floating_ips"]} == {row["id"] for row in made}
+    assert api.get(url, "admin").json["floating_ips"] == []
+    assert api.get(f"{url}/{made[0]['id']}").json["floating_ip"] == made[0]
+    assert api.get(f"{url}/{made[0]['id']}", "other").status_code == 404
+    assert api.delete(f"{url}/{made[0]['id']}").status_code == 202
+    assert api.delete(f"{url}/{made[0]['id']}").status_code == 404
+    assert [api.post(url, json=body).status_code for body in ({"pool": "nowhere"}, {"pool": 1})] == [404, 400]
+    limits = {"quota": {"floatingip": 2}}
+    api.put(f"{NETWORK}/quotas/{api.project_id('demo')}", "admin", json=limits)
+    assert api.post(url, json={"pool": "out"}).status_code == 403
+    assert api.get(url, headers=version("2.36")).status_code == 404

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.rpc.compute_v1 import FixedAddress, Guest, NetworkSpec, PortSpec, SubnetSpec
 from common.rpc.routers_v1 import DhcpRoute
+from common.rpc.volume_commands import VolumeDisk
 from compute_agent.metadata import documents
 
 INSTANCE = "6f70656e-0000-4000-8000-0123456789ab"
@@ -178,7 +181,7 @@ def test_config_drive_says_what_the_service_says() -> None:
 
 def test_random_seed_is_given_when_there_is_one() -> None:
     assert "random_seed" not in documents.openstack_metadata(facts())
-    with_seed = documents.Facts(**{**vars(facts()), "random_seed": b"1234"})
+    with_seed = replace(facts(), random_seed=b"1234")
     assert base64.b64decode(documents.openstack_metadata(with_seed)["random_seed"]) == b"1234"
     assert "random_seed" not in documents.openstack_metadata(with_seed, "2012-08-10")
 
@@ -187,3 +190,17 @@ def test_random_seed_is_given_when_there_is_one() -> None:
 @given(st.text(max_size=60))
 def test_any_path_has_a_document_or_none(path: str) -> None:
     documents.find(facts(), path)
+
+
+def test_devices_with_tags_are_told_and_others_not() -> None:
+    known = facts()
+    tagged = msgspec.structs.replace(known.ports[0], tag="inside", mac_address="fa:16:3e:00:00:04")
+    disks = [
+        VolumeDisk(id=f"v{n}", disk_format="raw", device=f"vd{n}", tag=tag) for n, tag in (("b", "data"), ("c", ""))
+    ]
+    said = documents.openstack_metadata(replace(known, ports=[*known.ports, tagged], volumes=disks))["devices"]
+    assert [(each["type"], each.get("mac"), each.get("serial"), each["tags"]) for each in said] == [
+        ("nic", "fa:16:3e:00:00:04", None, ["inside"]),
+        ("disk", None, "vb", ["data"]),
+    ]
+    assert "devices" not in documents.openstack_metadata(known, "2015-10-15")
