@@ -34,6 +34,8 @@ def _ids(document: Any) -> set[str]:
         ("/image/versions", 200, "v2.16", "/image/v2/"),
         ("/network", 200, "v2.0", "/network/v2.0/"),
         ("/placement", 200, "v1.0", "/placement/"),
+        ("/volume", 300, "v3.0", "/volume/v3/"),
+        ("/volume/v3", 200, "v3.0", "/volume/v3/"),
         ("/cumulet", 200, "v1.0", "/cumulet/v1/"),
         ("/cumulet/v1", 200, "v1.0", "/cumulet/v1/"),
     ],

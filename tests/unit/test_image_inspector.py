@@ -56,7 +56,7 @@ def refused(data: bytes, declared: str, limit: int = LIMIT) -> str:
 
 @pytest.mark.parametrize("declared", FORMATS)
 @pytest.mark.parametrize("real", SAMPLES)
-def test_only_agreeing_pairs_are_taken(declared: str, real: str) -> None:
+def test_img_04_only_agreeing_pairs_are_taken(declared: str, real: str) -> None:
     if (declared, real) in AGREEING:
         assert inspect(SAMPLES[real], declared).disk_format == declared
     else:

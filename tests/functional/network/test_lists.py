@@ -117,3 +117,10 @@ def test_quotas(net: NetworkClient) -> None:
     net.put(f"/quotas/{project}", {"quota": {"network": 0}}, "admin")
     net.delete(f"/quotas/{project}", "admin")
     assert net.get(f"/quotas/{project}")["quota"] == default
+
+
+def test_who_realises_what(net: NetworkClient) -> None:
+    """Clients that clean up a project ask whether there are VPNs before anything else."""
+    assert net.get("/service-providers?service_type=VPN") == {"service_providers": []}
+    (provider,) = net.get("/service-providers")["service_providers"]
+    assert provider == {"service_type": "L3_ROUTER_NAT", "name": "cumulet", "default": True}

@@ -104,11 +104,6 @@ def test_conntrack_helpers(town: Town) -> None:
     assert state(net, town.node_id).routers[0].helpers == []
 
 
-def test_the_provider_of_routers_is_named(net: NetworkClient) -> None:
-    (only,) = net.get("/service-providers")["service_providers"]
-    assert only == {"service_type": "L3_ROUTER_NAT", "name": "cumulet", "default": True}
-
-
 @pytest.fixture
 def scope(net: NetworkClient, add_node: Callable[[str], str]) -> dict[str, str]:
     """An external network and one of demo's, both of one pool in an address scope; a gateway node."""

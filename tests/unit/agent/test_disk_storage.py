@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,7 +15,9 @@ from common.clock import SystemClock
 from common.errors import ImageRefused, StorageError
 from common.ids import new_id
 from common.rpc.compute_v1 import InstanceSpec
+from common.rpc.disks_v1 import RescueSpec
 from common.secret import Secret
+from compute_agent.hypervisor.base import Disk
 from compute_agent.storage.disk_storage import DiskStorage
 from compute_agent.storage.disks import InstanceDisks, recorded_base
 from compute_agent.storage.image_cache import ImageCache
@@ -49,6 +53,16 @@ def storage(tmp_path: Path) -> DiskStorage:
 def spec(server: ImageServer) -> InstanceSpec:
     image = server.add(image_headers.qcow2(size=5 * MIB), "qcow2")
     return msgspec.structs.replace(instance_spec(new_id()), image=image)
+
+
+@dataclass(frozen=True)
+class Poisoned:
+    """header: what the guest has written. canary: the host's file that it names; secret: what is in that."""
+
+    spec: InstanceSpec
+    header: bytes
+    canary: Path
+    secret: bytes
 
 
 def unmeasured(_name: str) -> AbstractContextManager[None]:
@@ -118,3 +132,61 @@ def test_the_image_chooses_the_bus(storage: DiskStorage, spec: InstanceSpec) -> 
     odd = msgspec.structs.replace(spec, image_properties={"hw_disk_bus": "tape"})
     with pytest.raises(ImageRefused, match="tape"):
         storage.ensure(odd, unmeasured)
+
+
+@pytest.fixture
+def poisoned(storage: DiskStorage, spec: InstanceSpec, tmp_path: Path) -> Poisoned:
+    """A guest has written the header of a qcow2 that names a file of the host over its root and its ephemeral disk."""
+    canary, evil = tmp_path / "canary", tmp_path / "evil.qcow2"
+    canary.write_bytes(b"what no tenant may see " * 1000)
+    words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(canary), str(evil), "1M"]
+    subprocess.run(words, check=True, timeout=60)
+    spec = msgspec.structs.replace(spec, root_gib=1, ephemeral_gib=1)
+    root, ephemeral = (disk.path for disk in storage.ensure(spec, unmeasured))
+    header = evil.read_bytes()[:65536]
+    for path, disk_format in ((root, "qcow2"), (ephemeral, "raw")):
+        evil.write_bytes(header)
+        write = ["qemu-io", "-f", disk_format, "-c", f"write -q -s {evil} 0 {len(header)}", str(path)]
+        subprocess.run(write, check=True, timeout=60, capture_output=True)
+    return Poisoned(spec, header, canary, canary.read_bytes())
+
+
+def _holds(disk: Disk, header: bytes, folder: Path) -> bool:
+    """Whether a guest that has the disk reads at its beginning what it wrote there."""
+    plain = folder / "plain"
+    words = ["qemu-img", "convert", "-f", disk.format, "-O", "raw", str(disk.path), str(plain)]
+    subprocess.run(words, check=True, timeout=60)
+    with plain.open("rb") as file:
+        return file.read(len(header)) == header
+
+
+def test_img_07_a_resize_takes_a_guest_s_bytes_for_no_header(
+    storage: DiskStorage, poisoned: Poisoned, tmp_path: Path
+) -> None:
+    larger = msgspec.structs.replace(poisoned.spec, root_gib=2)
+    storage.keep(larger.id)
+    for spec in (larger, larger):
+        root, ephemeral = storage.ensure(spec, unmeasured)
+        assert (root.format, ephemeral.format) == ("qcow2", "raw")
+        assert _holds(root, poisoned.header, tmp_path)
+        assert _holds(ephemeral, poisoned.header, tmp_path)
+    storage.restore_kept(larger.id)
+    for disk in storage.disks(poisoned.spec):
+        assert _holds(disk, poisoned.header, tmp_path)
+    copy = tmp_path / "for another node"
+    storage.copy_root(poisoned.spec, copy)
+    assert b"no tenant may see" not in copy.read_bytes()
+    assert poisoned.canary.read_bytes() == poisoned.secret
+
+
+def test_img_08_a_rescue_shows_a_guest_s_bytes_as_they_are(
+    storage: DiskStorage, poisoned: Poisoned, server: ImageServer, tmp_path: Path
+) -> None:
+    image = server.add(image_headers.qcow2(size=6 * MIB), "qcow2")
+    rescued = msgspec.structs.replace(poisoned.spec, rescue=RescueSpec(image=image))
+    boot, root, ephemeral = storage.ensure(rescued, unmeasured)
+    assert (boot.boot, root.format, ephemeral.format) == (True, "qcow2", "raw")
+    for disk in (root, ephemeral):
+        assert _holds(disk, poisoned.header, tmp_path)
+    assert poisoned.canary.read_bytes() == poisoned.secret
+    assert [disk.path for disk in storage.ensure(poisoned.spec, unmeasured)] == [root.path, ephemeral.path]
