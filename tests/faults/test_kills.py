@@ -150,7 +150,7 @@ def _ask(cloud: FaultCloud, scenario: Scenario, server_id: str, device_id: str) 
             "server_pause" | "server_unpause" | "server_suspend" | "server_resume" | "server_shelve" | "server_unshelve"
             | "server_rescue" | "server_unrescue" | "server_restore"
         ):  # fmt: skip
-            cloud.act(server_id, scenario.name.removeprefix("server_"))
+            cloud.act(server_id, scenario.asks.removeprefix("server_"))
         case "server_resize" | "server_migrate":
             _resize(cloud, server_id, scenario.pool)
         case (
