@@ -203,6 +203,10 @@ OPENSTACK: Final[dict[str, str]] = {
         "volume qos", "volume_qos", list="ListQos", show="ShowQos", create="CreateQos", delete="DeleteQos", set="SetQos",
         unset="UnsetQos", associate="AssociateQos", disassociate="DisassociateQos",
     ),
+    **_noun(
+        "volume backup", "volume_backup", list="ListBackups", show="ShowBackup", create="CreateBackup",
+        restore="RestoreBackup", delete="DeleteBackups", set="SetBackup", unset="UnsetBackup",
+    ),
     **_noun("volume service", "volume_service", list="ListServices", set="SetService"),
     **_noun("volume backend pool", "volume_service", list="ListPools"),
     **_noun("volume message", "volume_service", list="ListMessages", show="ShowMessage", delete="DeleteMessages"),

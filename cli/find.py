@@ -37,6 +37,7 @@ SERVER_GROUP = Kind("server group", "compute", "/os-server-groups", "server_grou
 IMAGE = Kind("image", "image", "/images", "", "images")
 VOLUME = Kind("volume", "block-storage", "/volumes", "volume", "volumes", lists_at="/volumes/detail")
 SNAPSHOT = Kind("volume snapshot", "block-storage", "/snapshots", "snapshot", "snapshots", lists_at="/snapshots/detail")
+BACKUP = Kind("volume backup", "block-storage", "/backups", "backup", "backups", lists_at="/backups/detail")
 VOLUME_TYPE = Kind("volume type", "block-storage", "/types", "volume_type", "volume_types", names=False)
 QOS_SPEC = Kind("volume qos", "block-storage", "/qos-specs", "qos_specs", "qos_specs", names=False)
 TRANSFER = Kind(

@@ -25,7 +25,7 @@ _SHOW = (
 )
 
 
-class _Volume(FormattableColumn):  # type: ignore[misc]
+class VolumeColumn(FormattableColumn):  # type: ignore[misc]
     """Its name for people, where it is known; its id for machines. The value is both."""
 
     def human_readable(self) -> str:
@@ -42,7 +42,7 @@ class ListSnapshots(resource.ListThings):
     columns = _LIST
     long_columns = (
         *_LIST, Field("Created At", "created_at"),
-        Field("Volume", lambda item: (item["volume_id"], item.get("volume_name")), _Volume),
+        Field("Volume", lambda item: (item["volume_id"], item.get("volume_name")), VolumeColumn),
         Field("Properties", "metadata", Dict),
     )  # fmt: skip
     filters = (

@@ -17,7 +17,7 @@ import pytest
 
 from cli import operation, server
 from cli.cloud import CloudRefusedError
-from cli.main import COMMANDS, CumuletApp
+from cli.main import COMMANDS, CumuletApp, render_contents
 from cli.node import row as node_row
 
 WHY: dict[str, Any] = {
