@@ -26,7 +26,7 @@ _SHOW = (
     Field("availability_zone_hints", "availability_zone_hints", List),
     Field("availability_zones", "availability_zones", List), Field("tags", "tags", List),
     Field("external_gateway_info", "external_gateway_info", lambda value: None if value is None else Dict(value)),
-    Field("routes", "routes", Dicts),
+    Field("routes", "routes", Dicts), Field("conntrack_helpers", "conntrack_helpers", Dicts),
 )  # fmt: skip
 _CHANGEABLE = (
     Option("--enable", "admin_state_up", "admin state up", no="--disable"),
