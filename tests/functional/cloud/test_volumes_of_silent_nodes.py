@@ -125,7 +125,7 @@ def test_a_disk_that_a_lost_node_may_have_or_not_stays_the_server_s_until_it_is_
         shared.run_until_idle()
     detach = f"/compute/v2.1/servers/{server_id}/os-volume_attachments/{volume_id}"
     shared.ok(attach(shared, server_id, volume_id) if attaching else shared.api.delete(detach))
-    while not shared.operations(server_id)[0].sent:
+    while not any(operation.sent for operation in shared.open_operations()):
         assert shared.tick()
     node.die()
     shared.run_for(LONG_S + 60)
