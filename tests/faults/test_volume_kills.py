@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.faults.cloud import FaultCloud, Refused
-from tests.faults.volumes import SNAPSHOT, VOLUME, VolumeKill, VolumeScenario, all_kills, missing_sagas
+from tests.faults.volumes import BACKUP, SNAPSHOT, VOLUME, VolumeKill, VolumeScenario, all_kills, missing_sagas
 from tests.fixtures.survived import survived
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
@@ -26,6 +26,7 @@ class Given:
     volume_id: str = ""
     snapshot_id: str = ""
     server_id: str = ""
+    backup_id: str = ""
 
 
 def test_every_saga_of_block_storage_is_walked() -> None:
@@ -61,15 +62,18 @@ def _given(cloud: FaultCloud, scenario: VolumeScenario) -> Given:
     if scenario.saga == "volume_create" and "source" not in scenario.given:
         return Given()
     volume_id = _made(cloud, VOLUME, {"volume": {"size": 1}})
-    snapshot_id = server_id = ""
+    snapshot_id = server_id = backup_id = ""
     if "snapshot" in scenario.given:
         snapshot_id = _made(cloud, SNAPSHOT, {"snapshot": {"volume_id": volume_id}})
+    if "backup" in scenario.given:
+        backup_id = _made(cloud, BACKUP, {"backup": {"volume_id": volume_id}})
+        _wait_for(cloud, VOLUME, volume_id, "available")
     if "server" in scenario.given:
         server_id = _server(cloud)
         body = {"volumeAttachment": {"volumeId": volume_id}}
         cloud.call("POST", f"/compute/v2.1/servers/{server_id}/os-volume_attachments", body)
         _wait_for(cloud, VOLUME, volume_id, "in-use")
-    return Given(volume_id, snapshot_id, server_id)
+    return Given(volume_id, snapshot_id, server_id, backup_id)
 
 
 def _server(cloud: FaultCloud) -> str:
@@ -132,18 +136,26 @@ def _ask(cloud: FaultCloud, scenario: VolumeScenario, given: Given, name: str) -
             _call(cloud, "POST", SNAPSHOT, {"snapshot": {"volume_id": given.volume_id, "name": name, "force": True}})
         case "snapshot_delete":
             _call(cloud, "DELETE", f"snapshots/{given.snapshot_id}")
+        case "backup_create":
+            _call(cloud, "POST", BACKUP, {"backup": {"volume_id": given.volume_id, "name": name}})
+        case "backup_restore":
+            _call(cloud, "POST", f"backups/{given.backup_id}/restore", {"restore": {"volume_id": given.volume_id}})
+        case "backup_delete":
+            _call(cloud, "DELETE", f"backups/{given.backup_id}")
         case _:
             raise AssertionError(f"{scenario.name}: no request for it here")
 
 
 def _is_begun(cloud: FaultCloud, scenario: VolumeScenario, given: Given, name: str) -> bool:
     match scenario.saga:
-        case "volume_create" | "snapshot_create":
+        case "volume_create" | "snapshot_create" | "backup_create":
             return bool(_named(cloud, scenario.of, name))
         case "volume_upload":
             return bool(_images(cloud, name))
         case "snapshot_delete":
             return cloud.operated(given.snapshot_id, scenario.saga)
+        case "backup_delete" | "backup_restore":
+            return cloud.operated(given.backup_id, scenario.saga)
         case _:
             return cloud.operated(given.volume_id, scenario.saga)
 
@@ -155,22 +167,22 @@ def _images(cloud: FaultCloud, name: str) -> list[dict[str, Any]]:
 def _status(cloud: FaultCloud, scenario: VolumeScenario, given: Given, name: str) -> str | None:
     """Of what the request was about, when its operation is over; None: not yet."""
     try:
-        if scenario.saga in ("volume_create", "snapshot_create"):
+        if scenario.saga in ("volume_create", "snapshot_create", "backup_create"):
             found = _named(cloud, scenario.of, name)
             assert len(found) == 1, "made twice"
             about = found[0]
         else:
-            about = given.snapshot_id if scenario.of == SNAPSHOT else given.volume_id
+            about = {SNAPSHOT: given.snapshot_id, BACKUP: given.backup_id}.get(scenario.of, given.volume_id)
     except requests.ConnectionError:
         return None
-    if not cloud.at_rest(about):
+    if not (cloud.at_rest(about) and (not given.backup_id or cloud.at_rest(given.backup_id))):
         return None
     return _show(cloud, scenario.of, about).get("status")
 
 
 def _check(cloud: FaultCloud, scenario: VolumeScenario, given: Given) -> None:
     """Besides its own status: its volume's, its size, and what was made of it."""
-    if scenario.of == SNAPSHOT:
+    if scenario.of != VOLUME:
         assert _show(cloud, VOLUME, given.volume_id)["status"] == scenario.leaves
     if scenario.saga == "volume_extend":
         assert _show(cloud, VOLUME, given.volume_id)["size"] == (1 if scenario.lost else 2)
@@ -186,6 +198,10 @@ def _put_away(cloud: FaultCloud, name: str, given: Given) -> None:
         path = f"/compute/v2.1/servers/{given.server_id}/os-volume_attachments/{given.volume_id}"
         cloud.call("DELETE", path)
         _wait_for(cloud, VOLUME, given.volume_id, "available")
+    for backup_id in (*_named(cloud, BACKUP, name), given.backup_id):
+        if backup_id and _show(cloud, BACKUP, backup_id)["status"]:
+            _call(cloud, "DELETE", f"backups/{backup_id}")
+            _wait_for(cloud, BACKUP, backup_id, "")
     for volume_id in (*_named(cloud, VOLUME, name), given.volume_id):
         if volume_id and _show(cloud, VOLUME, volume_id)["status"]:
             _call(cloud, "DELETE", f"volumes/{volume_id}?cascade=true")

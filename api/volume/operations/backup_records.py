@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.request import Services
+from api.volume.operations.begun import begun
 from api.volume.operations.volume_create import project_of, take_quota
 from common.context import RequestContext
 from common.db import volume_backups
@@ -61,9 +62,7 @@ def import_(services: Services, context: RequestContext, service: str, url: str)
         operation_id = volume_backups.create(session, {**row, **owner}, context, now, "backup_import")
         return operation_id, volume_backups.get(session, row["id"])
 
-    operation_id, backup = services.db.run(work)
-    services.bus.hint(operation_id)
-    return backup
+    return begun(services, "backup_import", work)
 
 
 def _known(session: Session, backup_id: str) -> VolumeBackup | None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.request import Services
 from api.volume.operations import volume_create
+from api.volume.operations.begun import begun
 from api.volume.operations.volume_create import NewVolume
 from common.context import RequestContext
 from common.db import volume_backups, volumes
@@ -51,9 +52,7 @@ def restore(
         operation = volumes.begin(session, volume, VolumeAction.RESTORE, context, now, {"backup_id": backup.id})
         return operation.id, Restored(backup.id, volume.id, volume.name)
 
-    operation_id, restored = services.db.run(work)
-    services.bus.hint(operation_id)
-    return restored
+    return begun(services, "backup_restore", work)
 
 
 def _zone(properties: Mapping[str, Any]) -> str | None:

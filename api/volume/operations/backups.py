@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.request import Services
+from api.volume.operations.begun import begun
 from api.volume.operations.volume_create import take_quota, zone_of
 from common.context import RequestContext
 from common.db import paging, volume_backups, volume_services, volume_snapshots, volumes
@@ -97,9 +98,7 @@ def create(services: Services, context: RequestContext, wanted: NewBackup) -> Vo
         operation_id = volume_backups.create(session, row, context, now)
         return operation_id, volume_backups.get(session, backup_id)
 
-    operation_id, backup = services.db.run(work)
-    services.bus.hint(operation_id)
-    return backup
+    return begun(services, "backup_create", work)
 
 
 def _take_source(
@@ -157,11 +156,11 @@ def edit(
 def delete(services: Services, context: RequestContext, backup_id: str, *, forced: bool = False) -> None:
     """Begin to delete. Raises NotFound, InvalidRequest while others are based on it."""
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> tuple[str, None]:
         backup = volume_backups.get_visible(session, backup_id, context, lock=True)
-        return volume_backups.begin_delete(session, backup, context, services.clock.now(), forced=forced).id
+        return volume_backups.begin_delete(session, backup, context, services.clock.now(), forced=forced).id, None
 
-    services.bus.hint(services.db.run(work))
+    begun(services, "backup_delete", work)
 
 
 def reset_status(services: Services, context: RequestContext, backup_id: str, status: str) -> None:

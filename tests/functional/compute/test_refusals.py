@@ -90,7 +90,7 @@ def test_in_every_vm_state_that_is_not_allowed(cloud: Cloud, server_id: str) -> 
     assert tried > 150, "the table has shrunk"
 
 
-@pytest.mark.parametrize("asked", every(), ids=lambda asked: next(iter(asked.body)))
+@pytest.mark.parametrize("asked", list(every()), ids=lambda asked: next(iter(asked.body)))
 def test_during_every_task(cloud: Cloud, server_id: str, asked: Asked) -> None:
     """In the first state that allows it, so that it is the task that is refused."""
     vm_state = sorted(asked.allowed)[0]
