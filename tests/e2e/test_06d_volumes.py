@@ -183,6 +183,9 @@ def test_a_guest_whose_disk_is_full_stands_says_so_and_goes_on_with_nothing_lost
     cloud: Cloud, two: tuple[Guest, Guest], small: Path
 ) -> None:
     guest, _ = two
+    boot = guest.boot_id()
+    cloud.sdk().compute.reboot_server(guest.id, "HARD")  # libvirt gave the old process a view of the mounts of then
+    guest.wait_for_other_boot(boot)
     disk = Disk.make(cloud)
     disk.attach(guest)
     disk.wait_for("in-use")
