@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.full, pytest.mark.slow, pytest.mark.xdist_group("live"
 
 #: parts of tempest's names, and why they don't pass
 LEFT = {
-    "backup_create_get_detailed_list_restore_delete": "a volume restored from a backup lacks the metadata that the first one had",
     "test_backup_crossproject_admin_negative": "an administrator's backup of another project's volume is made, not refused",
     "test_multi_backend": "a node has one back end",
     "retype": "volumes keep their type",

@@ -39,6 +39,7 @@ def restore(
             wanted = NewVolume(
                 name=name or f"restore_backup_{backup.id}", description=backup.description, backup_id=backup.id,
                 restoring=True, availability_zone=_zone(backup.volume_properties),
+                properties=dict(backup.volume_properties.get("properties", {})),
             )  # fmt: skip
             operation_id, page = volume_create.create_in(session, services, context, wanted)
             made = page.volumes[0]

@@ -83,7 +83,7 @@ def test_a_backup_s_life(call: Caller, cloud: Cloud) -> None:
 
 
 def test_a_volume_is_made_of_a_backup_or_gets_its_bytes(call: Caller, cloud: Cloud) -> None:
-    volume_id = ready(cloud, call, imageRef=cloud.image_id)
+    volume_id = ready(cloud, call, imageRef=cloud.image_id, metadata={"made": "first"})
     backup_id = made(call, cloud, volume_id)
     done = call.post(f"/backups/{backup_id}/restore", {"restore": {}})["restore"]
     assert (done["backup_id"], done["volume_name"]) == (backup_id, f"restore_backup_{backup_id}")
@@ -94,6 +94,7 @@ def test_a_volume_is_made_of_a_backup_or_gets_its_bytes(call: Caller, cloud: Clo
     assert (new["status"], new["bootable"], new["volume_image_metadata"]["image_id"]) == (
         "available", "true", cloud.image_id,
     )  # fmt: skip
+    assert new["metadata"] == {"made": "first"}
     wish = {"restore": {"volume_id": volume_id}}
     assert call.post(f"/backups/{backup_id}/restore", wish)["restore"]["volume_id"] == volume_id
     assert call.get(f"/volumes/{volume_id}")["volume"]["status"] == "restoring-backup"
