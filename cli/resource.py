@@ -179,6 +179,38 @@ class DeleteThings(Command):  # type: ignore[misc]
         options.each(parsed_args.names, f"{find.many(self.kind)} could not be deleted", delete)
 
 
+class DeleteForcibly(Command):  # type: ignore[misc]
+    """The same for what takes a while to go, and may be told to go whatever state it is in."""
+
+    kind: ClassVar[Kind]
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        options.names(parser, self.kind.singular)
+        parser.add_argument("--force", action="store_true", help="whatever state they are in (administrators)")
+        parser.add_argument("--wait", action="store_true", help="until they are gone")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        from cli import wait
+        from cli.cloud import part
+
+        cloud: Cloud = self.app.cloud()
+        kind = self.kind
+
+        def delete(name: str) -> None:
+            its_id = find.one(cloud, kind, name)["id"]
+            at = f"{kind.path}/{part(its_id)}"
+            if parsed_args.force:
+                cloud.send("POST", f"{at}/action", {"os-force_delete": {}}, service_type=kind.service)
+            else:
+                cloud.send("DELETE", at, service_type=kind.service)
+            if parsed_args.wait:
+                wait.for_operation(cloud, self.app.stderr, f"{kind.singular} {name}", its_id)
+
+        options.each(parsed_args.names, f"{kind.plural} could not be deleted", delete)
+
+
 class CreateThing(ShowOne):  # type: ignore[misc]
     """A thing from a name and options; what was made is shown. named: it has a name, which comes first."""
 

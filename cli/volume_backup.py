@@ -9,7 +9,7 @@ from cliff.command import Command
 from cliff.show import ShowOne
 
 from cli import find, options, resource, wait
-from cli.cloud import Cloud, part
+from cli.cloud import Cloud
 from cli.errors import CommandError
 from cli.fields import Field, same, show
 from cli.resource import Option
@@ -171,27 +171,7 @@ class UnsetBackup(Command):  # type: ignore[misc]
         resource.change(cloud, find.BACKUP, backup, {"metadata": left})
 
 
-class DeleteBackups(Command):  # type: ignore[misc]
+class DeleteBackups(resource.DeleteForcibly):
     """Delete backups."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        options.names(parser, "backup")
-        parser.add_argument("--force", action="store_true", help="whatever state they are in (administrators)")
-        parser.add_argument("--wait", action="store_true", help="until they are gone")
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        cloud: Cloud = self.app.cloud()
-
-        def delete(name: str) -> None:
-            backup_id = find.one(cloud, find.BACKUP, name)["id"]
-            at = f"/backups/{part(backup_id)}"
-            if parsed_args.force:
-                cloud.send("POST", f"{at}/action", {"os-force_delete": {}}, service_type="block-storage")
-            else:
-                cloud.send("DELETE", at, service_type="block-storage")
-            if parsed_args.wait:
-                wait.for_operation(cloud, self.app.stderr, f"backup {name}", backup_id)
-
-        options.each(parsed_args.names, "backups could not be deleted", delete)
+    kind = find.BACKUP

@@ -100,30 +100,10 @@ class CreateSnapshot(ShowOne):  # type: ignore[misc]
         return show(_SHOW, made)
 
 
-class DeleteSnapshots(Command):  # type: ignore[misc]
+class DeleteSnapshots(resource.DeleteForcibly):
     """Delete snapshots."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        options.names(parser, "snapshot")
-        parser.add_argument("--force", action="store_true", help="whatever state they are in (administrators)")
-        parser.add_argument("--wait", action="store_true", help="until they are gone")
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        cloud: Cloud = self.app.cloud()
-
-        def delete(name: str) -> None:
-            snapshot_id = find.one(cloud, find.SNAPSHOT, name)["id"]
-            at = f"/snapshots/{snapshot_id}"
-            if parsed_args.force:
-                cloud.send("POST", f"{at}/action", {"os-force_delete": {}}, service_type="block-storage")
-            else:
-                cloud.send("DELETE", at, service_type="block-storage")
-            if parsed_args.wait:
-                wait.for_operation(cloud, self.app.stderr, f"snapshot {name}", snapshot_id)
-
-        options.each(parsed_args.names, "snapshots could not be deleted", delete)
+    kind = find.SNAPSHOT
 
 
 class SetSnapshot(Command):  # type: ignore[misc]

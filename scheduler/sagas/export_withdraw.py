@@ -6,30 +6,24 @@ volume to another server ends the export anyway, because that node has to be ask
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import node_life, volume_exports, volumes
-from common.deadlines import AWAIT_NODE_S, EXPORT_S, RESEND_MAX_S
-from common.errors import CloudError
-from common.rpc.compute_v1 import Report
+from common.db import volume_exports, volumes
+from common.deadlines import AWAIT_NODE_S, EXPORT_S
 from common.rpc.volume_commands import WithdrawExport
-from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
-from scheduler.sagas.shared import NodeSilent, report_error
+from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
+from scheduler.sagas import silent_node
 from scheduler.sagas.volume_shared import command_fields
-
-AWAIT = "await_node"
-_LOOK_AGAIN = "look_again_at"
 
 
 def saga() -> Saga:
     return Saga(
         kind=volume_exports.SAGA,
         steps=(
-            Local(AWAIT, do=await_node, deadline_s=AWAIT_NODE_S),
-            Remote("withdraw_export", do=withdraw, failed=try_again, deadline_s=EXPORT_S),
+            Local(silent_node.AWAIT, do=silent_node.await_node, deadline_s=AWAIT_NODE_S),
+            Remote("withdraw_export", do=withdraw, failed=silent_node.try_again, deadline_s=EXPORT_S),
             Local("forget", do=forget),
         ),
         unwound=keep,
@@ -37,39 +31,16 @@ def saga() -> Saga:
     )
 
 
-def await_node(session: Session, context: StepContext) -> Outcome:
-    """Until the node is heard of, or is known to be off; after a failure also for a while."""
-    again_at = context.results.get(_LOOK_AGAIN)
-    pause_s = (datetime.fromisoformat(again_at) - context.now).total_seconds() if again_at else 0.0
-    node_id = context.operation.resource_id
-    if node_life.is_powered_off(session, node_id):
-        return {}
-    if pause_s > 0:
-        return Wait(pause_s)
-    return Wait(RESEND_MAX_S) if node_life.is_down(session, node_id, context.now) else {}
-
-
 def withdraw(session: Session, context: StepContext) -> Send | RetryFrom | None:
     """Ask; back to waiting when the node falls silent again."""
-    node_id, params = context.operation.resource_id, context.params
-    if node_life.is_powered_off(session, node_id):
+    if silent_node.is_off(session, context):
         return None  # its agent learns of it with the next export of the volume, or its removal
-    deadline = context.operation.step_deadline if context.operation.sent else None
-    if node_life.is_down(session, node_id, context.now) or (deadline is not None and context.now >= deadline):
-        return _from_the_start(context, NodeSilent(f"Node {params['node']} does not answer.", node=params["node"]))
+    if (again := silent_node.silent_again(session, context)) is not None:
+        return again
+    params = context.params
     volume = volumes.get(session, params["volume_id"], deleted=True)
     common, about = command_fields(context, volume, "withdraw_export")
     return Send(params["node"], WithdrawExport(export_id=params["export_id"], **common, **about))
-
-
-def try_again(context: StepContext, report: Report) -> RetryFrom:
-    return _from_the_start(context, report_error(context, report))
-
-
-def _from_the_start(context: StepContext, error: CloudError) -> RetryFrom:
-    again_at = context.now + timedelta(seconds=RESEND_MAX_S)
-    context.operation.results = {**context.operation.results, _LOOK_AGAIN: again_at.isoformat()}
-    return RetryFrom(AWAIT, error)
 
 
 def forget(session: Session, context: StepContext) -> dict[str, Any]:
