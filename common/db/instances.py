@@ -284,6 +284,16 @@ def place(session: Session, instance: Instance, node_id: str, node_name: str, op
     return instance.epoch
 
 
+def leave_node(session: Session, instance_id: str, **values: Any) -> None:
+    """The instance is on no node; commands that were sent to it there are stale. values: columns that change with that."""
+    session.execute(
+        sa.update(Instance)
+        .where(Instance.id == instance_id)
+        .values(node_id=None, node_name=None, generation=Instance.generation + 1, **values)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def next_generation(session: Session, instance: Instance) -> None:
     """What is said of the instance from now on is later than everything said before; `instance` then says so too."""
     session.execute(

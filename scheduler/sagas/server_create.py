@@ -11,11 +11,9 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db import instances, network_state, node_life, nodes, ports
-from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S, ENSURE_VOLUME_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
 from common.placement import abilities, neighbours, policy, volume_filters
@@ -127,12 +125,7 @@ def release(session: Session, context: StepContext) -> None:
         nodes.build_failed(session, instance.node_id)
     nodes.release_all(session, context.instance_id)
     ports.unbind(session, context.instance_id, context.now)
-    session.execute(
-        sa.update(Instance)
-        .where(Instance.id == context.instance_id)
-        .values(node_id=None, node_name=None, generation=Instance.generation + 1)
-        .execution_options(synchronize_session=False)
-    )
+    instances.leave_node(session, context.instance_id)
 
 
 def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db import instances, nodes, ports
-from common.db.models import Instance
 from common.deadlines import ENSURE_ABSENT_S
 from common.rpc.compute_v1 import EnsureAbsent, PowerState
 from common.saga.model import Local, Remote, Saga, Send, StepContext
@@ -41,12 +39,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     nodes.release_all(session, instance.id)
     ports.unbind(session, instance.id, context.now)
     image = (instance.shelved or {}).get("image") or instance.image
-    session.execute(
-        sa.update(Instance)
-        .where(Instance.id == instance.id)
-        .values(node_id=None, node_name=None, image=image, generation=Instance.generation + 1)
-        .execution_options(synchronize_session=False)
-    )
+    instances.leave_node(session, instance.id, image=image)
     server_volumes.moved(session, instances.get(session, instance.id), context.now)
     end_action(session, context, PowerState.SHUTDOWN)
     return {}

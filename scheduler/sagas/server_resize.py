@@ -11,7 +11,6 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db import (
@@ -288,8 +287,9 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
 def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
     """It is what it was."""
     _forget(session, context)
-    ports_epoch = session.scalar(sa.select(Instance.epoch).where(Instance.id == context.instance_id)) or 0
-    ports.mark_active(session, context.instance_id, ports_epoch, context.now)
+    ports.mark_active(
+        session, context.instance_id, instances.get(session, context.instance_id, deleted=True).epoch, context.now
+    )
     action_unwound(session, context, error, cancelled)
 
 
