@@ -40,7 +40,8 @@ def run(
 ) -> bytes:
     """Run a tool to its end and return its standard output.
 
-    Raises ToolFailed, with the standard error in `detail`, when it is missing, fails, or breaks its deadline or limits.
+    Raises ToolFailed, with the standard error in `detail` (and `status` among its facts), when it is missing, fails, or
+    breaks its deadline or limits.
     """
     command = [*_alone(limits), *_prlimit(limits), *arguments] if limits else list(arguments)
     try:
@@ -62,8 +63,9 @@ def run(
     if done.returncode != 0:
         text = done.stderr.decode(errors="replace")[-2000:]
         raise ToolFailed(
-            f"{arguments[0]} failed with status {done.returncode}", detail=f"{' '.join(arguments)}: {text}"
-        )
+            f"{arguments[0]} failed with status {done.returncode}", detail=f"{' '.join(arguments)}: {text}",
+            status=done.returncode,
+        )  # fmt: skip
     return done.stdout
 
 

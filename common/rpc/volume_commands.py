@@ -174,6 +174,28 @@ class WithdrawExport(_VolumeCommand, frozen=True, kw_only=True, tag="withdraw_ex
     export_id: str
 
 
+class TakeOverVolume(_VolumeCommand, frozen=True, kw_only=True, tag="take_over_volume"):
+    """Make the volume's file anew with the bytes that it has elsewhere, and compare the two; nobody writes to it meanwhile.
+
+    export: by which its present node serves it to this one; None: its file is here, too, in source_format.
+    """
+
+    disk_format: str
+    source_format: str
+    export: VolumeExport | None = None
+
+
+class DiscardVolumeFile(_VolumeCommand, frozen=True, kw_only=True, tag="discard_volume_file"):
+    """Remove a file that the volume is not, or not any more. Succeeds when there is none; others of the volume stay.
+
+    export_id: of the export by which it was copied, which ends first. taken_over: only if TakeOverVolume has made it.
+    """
+
+    disk_format: str
+    export_id: str = ""
+    taken_over: bool = False
+
+
 VolumeCommand = (
     EnsureVolume
     | EnsureVolumeAbsent
@@ -188,4 +210,6 @@ VolumeCommand = (
     | DiscardVolumeCopy
     | ExportVolume
     | WithdrawExport
+    | TakeOverVolume
+    | DiscardVolumeFile
 )

@@ -6,10 +6,22 @@ Formats that a tool guesses from bytes a tenant wrote were the cause of ten Open
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from common import tool
 from common.deadlines import QEMU_IMG_COPY_S, QEMU_IMG_S
+from common.errors import ToolFailed
+
+_DIFFERS = 1  # the exit status of qemu-img compare
+
+
+@dataclass(frozen=True)
+class Source:
+    """Bytes that are read by QEMU's block layer. objects: words that come before, such as credentials."""
+
+    options: str
+    objects: tuple[str, ...] = ()
 
 
 def create_overlay(path: Path, *, base: Path, base_format: str, size_bytes: int) -> None:
@@ -42,6 +54,34 @@ def convert(source: Path, source_format: str, target: Path, target_format: str) 
     """
     words = ["qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, str(source), str(target)]
     tool.run(words, timeout_s=QEMU_IMG_COPY_S, limits=tool.Limits(address_space_mib=2048))
+
+
+def convert_from(source: Source, target: Path, target_format: str) -> None:
+    """As `convert`, from what options of QEMU describe. Raises ToolFailed."""
+    words = [
+        "qemu-img", "convert", "-q", *source.objects, "--image-opts", "-O", target_format, source.options, str(target),
+    ]  # fmt: skip
+    tool.run(words, timeout_s=QEMU_IMG_COPY_S, limits=tool.Limits(address_space_mib=2048))
+
+
+def compare_with(source: Source, path: Path, disk_format: str) -> bool:
+    """Whether a file that nobody writes to has the bytes of the source, as a guest sees both.
+
+    Raises ToolFailed when one of them can't be read.
+    """
+    words = ["qemu-img", "compare", "-q", *source.objects, "--image-opts", source.options, of_file(path, disk_format)]
+    try:
+        tool.run(words, timeout_s=QEMU_IMG_COPY_S, limits=tool.Limits(address_space_mib=2048))
+    except ToolFailed as err:
+        if err.facts.get("status") == _DIFFERS:
+            return False
+        raise
+    return True
+
+
+def of_file(path: Path, disk_format: str) -> str:
+    """A file in the words of --image-opts."""
+    return f"driver={disk_format},file.driver=file,file.filename={str(path).replace(',', ',,')}"
 
 
 def resize(path: Path, *, disk_format: str, size_bytes: int) -> None:

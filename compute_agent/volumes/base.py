@@ -32,6 +32,16 @@ def forget(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
+class Bytes(Protocol):
+    """What a volume's bytes are taken over from, and compared with afterwards. Both raise StorageError, ToolFailed."""
+
+    def copy_to(self, path: Path, disk_format: str) -> None: ...
+
+    def compare(self, file: VolumeFile) -> None:
+        """Raises StorageError when a byte differs."""
+        ...
+
+
 class VolumeStore(Protocol):
     """All verbs are idempotent and raise common.errors.StorageError; calls for one volume are serial.
 
@@ -77,6 +87,21 @@ class VolumeStore(Protocol):
         self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
     ) -> None:
         """As `replace`, with the bytes of an image. Also raises ImageDamaged and ImageRefused."""
+        ...
+
+    def source(self, volume_id: str, disk_format: str) -> Bytes:
+        """The bytes of a volume's file here, for `take_over` in another format."""
+        ...
+
+    def take_over(self, volume_id: str, disk_format: str, source: Bytes) -> None:
+        """Make the file with the bytes of the source, compared with them before it gets its name.
+
+        One that was taken over before is compared again. Raises StorageError for any other that is there.
+        """
+        ...
+
+    def discard(self, volume_id: str, disk_format: str, *, taken_over: bool) -> None:
+        """Remove the file of this format only. taken_over: only if `take_over` has made it."""
         ...
 
     def remove(self, volume_id: str) -> None: ...

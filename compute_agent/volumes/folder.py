@@ -1,6 +1,7 @@
 """Volumes as files in a folder, this node's own or one that all nodes see; QEMU opens them directly.
 
     <folder>/volumes/<volume id>.<format>      qcow2 or raw, sparse
+    <folder>/volumes/<that name>.taken-over    says that its bytes came from elsewhere
     <folder>/snapshots/<snapshot id>.qcow2     a copy that stands alone
     <folder>/copies/<image id>                 on its way to the image service
     <folder>/notes/<volume id>.json            the generation last obeyed
@@ -22,9 +23,10 @@ from common.rpc.command_base import ImageSpec
 from compute_agent.storage import ownership, qemu_img
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
-from compute_agent.volumes.base import Measure, VolumeFile
+from compute_agent.volumes.base import Bytes, Measure, VolumeFile
 from compute_agent.volumes.notes import Notes, checked
 from compute_agent.volumes.served import ServedVolumes
+from compute_agent.volumes.taken_over import file_source
 
 GIB = 1024**3
 FORMATS = ("qcow2", "raw")
@@ -115,12 +117,37 @@ class VolumeFolder:
             with measure("volume"):
                 self.replace(volume_id, disk_format, size_gib, VolumeFile(base.path, base.format))
 
+    def source(self, volume_id: str, disk_format: str) -> Bytes:
+        return file_source(self.file(volume_id, disk_format))
+
+    def take_over(self, volume_id: str, disk_format: str, source: Bytes) -> None:
+        path = self._path(volume_id, disk_format)
+        mark = _mark(path)
+        with _explained("volume", volume_id):
+            if path.exists():
+                if not mark.exists():  # perhaps the very file that the bytes are to come from
+                    raise StorageError(
+                        f"volume {volume_id} has a file on this node already; it is left alone: do the nodes see one folder,"
+                        " without [storage] volumes_shared?", detail=str(path),
+                    )  # fmt: skip
+                source.compare(self.file(volume_id, disk_format))
+                return
+            mark.touch(mode=ownership.PRIVATE)
+            ownership.settle(mark)
+            with _made(path) as new:
+                source.copy_to(new, disk_format)
+                source.compare(VolumeFile(new, disk_format))
+
+    def discard(self, volume_id: str, disk_format: str, *, taken_over: bool) -> None:
+        path = self._path(volume_id, disk_format)
+        with _explained("volume", volume_id):
+            if not taken_over or _mark(path).exists():
+                _unlink(path)
+
     def remove(self, volume_id: str) -> None:
         with _explained("volume", volume_id):
             for each in FORMATS:
-                path = self._path(volume_id, each)
-                path.unlink(missing_ok=True)
-                path.with_name(path.name + ".new").unlink(missing_ok=True)
+                _unlink(self._path(volume_id, each))
 
     def snapshot_file(self, snapshot_id: str) -> Path:
         return self._snapshots / f"{checked(snapshot_id)}.{SNAPSHOT_FORMAT}"
@@ -160,6 +187,17 @@ class VolumeFolder:
                 return
             with _made(path) as new:
                 yield new
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + ".taken-over")
+
+
+def _unlink(path: Path) -> None:
+    """The file first: a mark without one harms nobody."""
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + ".new").unlink(missing_ok=True)
+    _mark(path).unlink(missing_ok=True)
 
 
 def _convert(source: VolumeFile, target: Path, target_format: str, size_gib: int) -> None:

@@ -15,8 +15,11 @@ from common.clock import Clock
 from common.errors import ConfigError
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
+from compute_agent.volumes.base import Bytes
 from compute_agent.volumes.connections import Connections
 from compute_agent.volumes.exports import Exports
+from compute_agent.volumes.nbd_daemons import source_of
+from compute_agent.volumes.taken_over import ReadBytes
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class NbdVolumes:
     ) -> None:
         """Raises ConfigError when a file of the certificate is missing."""
         folder = state_dir / "nbd"
-        tls_dir = _tls_folder(folder / "tls", tls)
+        self._tls_dir = tls_dir = _tls_folder(folder / "tls", tls)
         self._exports = Exports(
             folder / "exports", run_dir / "exports", tls_dir, address=address, writethrough=writethrough
         )
@@ -65,6 +68,9 @@ class NbdVolumes:
 
     def connect(self, export: VolumeExport, *, read_only: bool) -> Path:
         return self._connections.connect(export, read_only=read_only)
+
+    def source(self, export: VolumeExport) -> Bytes:
+        return ReadBytes(source_of(export, self._tls_dir), f"export {export.id} of node {export.server_name}")
 
     def disconnect(self, export_id: str) -> None:
         self._connections.disconnect(export_id)

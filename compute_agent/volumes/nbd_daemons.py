@@ -17,6 +17,8 @@ import msgspec
 
 from common.deadlines import NBD_OPEN_S, NBD_RECONNECT_S
 from common.errors import StorageError
+from common.rpc.volume_commands import VolumeExport
+from compute_agent.storage import qemu_img
 from compute_agent.volumes.daemons import escaped
 
 NODE, COPY = "volume", "copy"
@@ -99,6 +101,18 @@ def of_connection(connection: Connection, tls_dir: Path, socket: Path) -> list[s
         "--nbd-server", f"addr.type=unix,addr.path={escaped(socket)},max-connections={MOST_CONNECTIONS}",
         "--export", _json(served),
     ]  # fmt: skip
+
+
+def source_of(export: VolumeExport, tls_dir: Path) -> qemu_img.Source:
+    """What qemu-img reads an export of another node by. Raises StorageError for a name that can't be."""
+    if not _NAME.fullmatch(export.server_name):
+        raise StorageError(f"{export.server_name[:80]!r} is no name of a node")
+    node = {
+        "driver": "nbd", "export": export.id, "tls-creds": "tls", "tls-hostname": export.server_name,
+        "open-timeout": int(NBD_OPEN_S),
+        "server": {"type": "inet", "host": export.address, "port": str(export.port)},
+    }  # fmt: skip
+    return qemu_img.Source(_flat(node), ("--object", _credentials("client", tls_dir)))
 
 
 def _credentials(end: str, tls_dir: Path) -> str:

@@ -10,8 +10,8 @@ from common.errors import StorageError
 from common.rpc.command_base import ImageSpec
 from compute_agent.hypervisor.fake import EMPTY_COPY
 from compute_agent.storage.uploader import Uploader
-from compute_agent.volumes.base import Measure, VolumeFile
-from compute_agent.volumes.not_served import PretendedVolumes
+from compute_agent.volumes.base import Bytes, Measure, VolumeFile
+from compute_agent.volumes.not_served import NothingTaken, PretendedVolumes
 from compute_agent.volumes.notes import Notes, checked
 from compute_agent.volumes.served import ServedVolumes
 
@@ -63,8 +63,26 @@ class NoVolumes:
         with measure("image"), measure("volume"):
             self.file(volume_id, disk_format)
 
+    def source(self, volume_id: str, disk_format: str) -> Bytes:
+        self.file(volume_id, disk_format)
+        return NothingTaken()
+
+    def take_over(self, volume_id: str, disk_format: str, source: Bytes) -> None:
+        path = self._taken_over(volume_id, disk_format)
+        if not path.exists():
+            self._touch(path)
+            source.copy_to(path, disk_format)
+        source.compare(VolumeFile(path, disk_format))
+
+    def discard(self, volume_id: str, disk_format: str, *, taken_over: bool) -> None:
+        own = () if taken_over else (self._folder / checked(volume_id),)
+        for path in (*own, self._taken_over(volume_id, disk_format)):
+            path.unlink(missing_ok=True)
+
     def remove(self, volume_id: str) -> None:
-        self._path(volume_id).unlink(missing_ok=True)
+        (self._folder / checked(volume_id)).unlink(missing_ok=True)
+        for path in self._folder.glob(f"{checked(volume_id)}.*"):
+            path.unlink(missing_ok=True)
 
     def snapshot_file(self, snapshot_id: str) -> Path:
         return self._folder / f"snapshot-{checked(snapshot_id)}"
@@ -87,10 +105,15 @@ class NoVolumes:
         self._uploader.put(url, path, checkpoint)
 
     def upkeep(self) -> None:
-        self._notes.purge({path.name for path in self._folder.iterdir()})
+        self._notes.purge({path.name.partition(".")[0] for path in self._folder.iterdir()})
 
     def _path(self, volume_id: str) -> Path:
-        return self._folder / checked(volume_id)
+        """The file it was made as, or that of the format it was taken over in."""
+        first = self._folder / checked(volume_id)
+        return first if first.exists() else next(iter(self._folder.glob(f"{checked(volume_id)}.*")), first)
+
+    def _taken_over(self, volume_id: str, disk_format: str) -> Path:
+        return self._folder / f"{checked(volume_id)}.{disk_format}"
 
     def _touch(self, path: Path) -> None:
         try:

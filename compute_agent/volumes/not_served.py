@@ -12,6 +12,7 @@ from common.errors import StorageError
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
 from compute_agent.hypervisor.fake import EMPTY_COPY
+from compute_agent.volumes.base import Bytes, VolumeFile
 from compute_agent.volumes.notes import checked
 
 
@@ -39,6 +40,11 @@ class NotServedVolumes:
     def connect(self, export: VolumeExport, *, read_only: bool) -> Path:  # noqa: ARG002
         raise StorageError("this node can't reach volumes of others: [storage] nbd_cert_file names no certificate")
 
+    def source(self, export: VolumeExport) -> Bytes:
+        raise StorageError(
+            f"this node can't reach the volume on node {export.server_name}: [storage] nbd_cert_file names no certificate"
+        )
+
     def disconnect(self, export_id: str) -> None: ...
 
     def disconnect_others(self, wanted: Collection[str]) -> None: ...
@@ -48,6 +54,14 @@ class NotServedVolumes:
 
     def heal(self) -> int:
         return 0
+
+
+class NothingTaken:
+    """Implements base.Bytes: there are none."""
+
+    def copy_to(self, path: Path, disk_format: str) -> None: ...
+
+    def compare(self, file: VolumeFile) -> None: ...
 
 
 class PretendedVolumes:
@@ -87,6 +101,9 @@ class PretendedVolumes:
         path = self._connections / checked(export.id)
         path.touch()
         return path
+
+    def source(self, export: VolumeExport) -> Bytes:  # noqa: ARG002
+        return NothingTaken()
 
     def disconnect(self, export_id: str) -> None:
         (self._connections / checked(export_id)).unlink(missing_ok=True)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
+
+if TYPE_CHECKING:
+    from compute_agent.volumes.base import Bytes
 
 
 class ServedVolumes(Protocol):
@@ -43,6 +46,10 @@ class ServedVolumes(Protocol):
 
     def connect(self, export: VolumeExport, *, read_only: bool) -> Path:
         """The socket of this node by which a guest reaches the export, kept up until `disconnect`."""
+        ...
+
+    def source(self, export: VolumeExport) -> Bytes:
+        """The bytes of an export of another node, for a volume that comes here."""
         ...
 
     def disconnect(self, export_id: str) -> None: ...

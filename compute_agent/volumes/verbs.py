@@ -20,6 +20,7 @@ from common.rpc.compute_v1 import (
 from common.rpc.volume_commands import (
     CopyVolume,
     DiscardVolumeCopy,
+    DiscardVolumeFile,
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
@@ -29,6 +30,7 @@ from common.rpc.volume_commands import (
     RestoreVolume,
     RevertVolume,
     SnapshotVolume,
+    TakeOverVolume,
     UploadVolume,
     VolumeCommand,
     WithdrawExport,
@@ -84,13 +86,15 @@ class Volumes:
                     self._store.served.withdraw(command.export_id)
             case RevertVolume() | ReimageVolume():
                 self._replace(task, command)
-            case RestoreVolume():
-                self._restore(task, command)
-            case EnsureVolumeAbsent() | EnsureVolumeSnapshotAbsent() | DiscardVolumeCopy():
+            case RestoreVolume() | TakeOverVolume():
+                self._bring(task, command)
+            case EnsureVolumeAbsent() | EnsureVolumeSnapshotAbsent() | DiscardVolumeCopy() | DiscardVolumeFile():
                 self._remove(command)
         return Outcome()
 
-    def _remove(self, command: EnsureVolumeAbsent | EnsureVolumeSnapshotAbsent | DiscardVolumeCopy) -> None:
+    def _remove(
+        self, command: EnsureVolumeAbsent | EnsureVolumeSnapshotAbsent | DiscardVolumeCopy | DiscardVolumeFile
+    ) -> None:
         match command:
             case EnsureVolumeAbsent():
                 self._end_copy(command)
@@ -102,6 +106,26 @@ class Volumes:
             case DiscardVolumeCopy():
                 self._end_copy(command)
                 forget(self._store.copy_file(command.image_id))
+            case DiscardVolumeFile():
+                if command.export_id:
+                    self._store.served.withdraw(command.export_id)
+                self._store.discard(command.volume_id, command.disk_format, taken_over=command.taken_over)
+
+    def _bring(self, task: Task, command: RestoreVolume | TakeOverVolume) -> None:
+        if isinstance(command, TakeOverVolume):
+            self._take_over(task, command)
+        else:
+            self._restore(task, command)
+
+    def _take_over(self, task: Task, command: TakeOverVolume) -> None:
+        """It is not interrupted, as other copies of files are not; half a one is begun anew."""
+        if command.export is not None:
+            source = self._store.served.source(command.export)
+        else:
+            self._refuse_served(command.volume_id, "given another format")
+            source = self._store.source(command.volume_id, command.source_format)
+        with task.measure("volume", self._clock):
+            self._store.take_over(command.volume_id, command.disk_format, source)
 
     def _make(self, task: Task, command: EnsureVolume) -> Outcome | Again:
         volume_id, disk_format, size_gib = command.volume_id, command.disk_format, command.size_gib
