@@ -25,6 +25,7 @@ UNPLUG_PATIENCE_S: Final = 60.0  # for a guest to let a device go that was asked
 DEVICE_POLL_S: Final = 0.5  # an exclusive operation looks so often whether the device operations before it have ended
 ENSURE_ABSENT_S: Final = 180.0
 ENSURE_VOLUME_S: Final = 3600.0  # a copy of a whole image, snapshot or volume
+MOVE_VOLUME_S: Final = 2 * ENSURE_VOLUME_S  # a copy of a whole volume, and the look whether it is the same
 BACKUP_S: Final = 12 * 3600.0  # a whole volume to, or from, the store of backups
 BACKUP_ABSENT_S: Final = 900.0
 RESIZE_VOLUME_S: Final = 300.0

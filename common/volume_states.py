@@ -89,6 +89,8 @@ class VolumeAction(StrEnum):
     REVERT = "revert"
     BACK_UP = "back_up"
     RESTORE = "restore_backup"
+    RETYPE = "retype"
+    MIGRATE = "migrate"
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,20 @@ VOLUME_ACTIONS: dict[VolumeAction, VolumeRule] = {
         leads_to=VolumeStatus.AVAILABLE,
         on_failure=VolumeStatus.ERROR_RESTORING,
         saga="backup_restore",
+    ),
+    VolumeAction.RETYPE: VolumeRule(
+        allowed=_RESTING,
+        during=VolumeStatus.RETYPING,
+        leads_to=None,
+        on_failure=None,
+        saga="volume_retype",
+    ),
+    VolumeAction.MIGRATE: VolumeRule(
+        allowed=frozenset({VolumeStatus.AVAILABLE}),
+        during=VolumeStatus.MAINTENANCE,
+        leads_to=VolumeStatus.AVAILABLE,
+        on_failure=VolumeStatus.AVAILABLE,
+        saga="volume_migrate",
     ),
 }
 

@@ -22,6 +22,7 @@ from common.saga.model import StepContext
 from common.volume_capabilities import NBD
 
 _rng = random.Random()
+NONE_CLOSED: Mapping[str, str] = {}
 _WEIGHERS = ((weighers.free_disk, 1.0),)
 
 
@@ -36,9 +37,11 @@ def claim(
     session: Session, context: StepContext, *, consumer_id: str, purpose: str, size_gib: int, project_id: str,
     zone: str | None = None, only_on: str | None = None, same_nodes: frozenset[str] | None = None,
     other_nodes: frozenset[str] = frozenset(), specs: Mapping[str, str] | None = None,
+    closed: Mapping[str, str] = NONE_CLOSED,
 ) -> ChosenPlace:  # fmt: skip
     """The chosen node and back end, with size_gib of its disk claimed for the consumer. only_on: a node by name. specs: extra
-    specs of a new volume's type, which also goes to no node that is closed to new volumes.
+    specs of a new volume's type, which also goes to no back end that is closed to new
+    volumes. closed: others that are as good as closed.
 
     Raises NoValidNode, with the reasoning, when no node passes or has the room.
     """
@@ -51,7 +54,7 @@ def claim(
         same_nodes=same_nodes,
         other_nodes=other_nodes,
         volume_specs=specs or {},
-        closed_to_volumes={} if specs is None else volume_services.closed_hosts(session),
+        closed_to_volumes=closed if specs is None else {**volume_services.closed_hosts(session), **closed},
     )
     views = context.placement.current(session, context.now)
     rules = policy.from_config(context.config.scheduler)

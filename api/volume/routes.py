@@ -59,6 +59,9 @@ VOLUMES = (
 ACTIONS = (
     _action("os-extend", volume_actions.extend),
     _action("revert", volume_actions.revert, since="3.40"),
+    _action("os-retype", volume_actions.retype),
+    _action("os-migrate_volume", volume_actions.migrate, ADMIN),
+    _action("os-migrate_volume_completion", volume_actions.complete_migration, ADMIN),
     _action("os-force_delete", volume_actions.force_delete, ADMIN),
     _action("os-reset_status", volume_actions.reset_status, ADMIN),
     _action("os-set_bootable", volume_actions.set_bootable),

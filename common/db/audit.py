@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import volume_snapshots, volumes
+from common.db import volume_moves, volume_snapshots, volumes
 from common.db.models import (
     Allocation,
     FloatingIp,
@@ -168,7 +168,8 @@ def cells_taken(session: Session) -> Iterator[Difference]:
 def allocations(session: Session) -> Iterator[Difference]:
     """A living instance on a node has exactly one allocation, there, of its flavor's size; a resized one a second.
 
-    Beside them there are only those of open operations that hold what may be left of an instance on a silent node.
+    Beside them there are only those of open operations that hold what may be left on a silent node of an instance or a
+    volume, and those of volumes that are on their way to another place.
     """
     wanted = _wanted_amounts()
     living = sa.select(
@@ -201,6 +202,7 @@ def allocations(session: Session) -> Iterator[Difference]:
         .outerjoin(living, living.c.id == Allocation.consumer_id)
         .where(
             Allocation.purpose.not_in((volumes.PURPOSE, volume_snapshots.PURPOSE)),
+            ~sa.and_(Allocation.purpose == volume_moves.PURPOSE, _is_moving(Allocation.consumer_id)),
             sa.or_(
                 living.c.id.is_(None),
                 sa.and_(Allocation.purpose == INSTANCE, Allocation.node_id != living.c.node_id),
@@ -215,6 +217,11 @@ def allocations(session: Session) -> Iterator[Difference]:
     )
     for consumer_id, purpose, *values in session.execute(stray):
         yield Difference(Kind.ALLOCATION, consumer_id, "none", f"{_claim(*values)} for {purpose}")
+
+
+def _is_moving(volume_id: Any) -> sa.ColumnElement[bool]:
+    """An operation goes on that may bring the volume to another place."""
+    return sa.exists().where(Operation.resource_id == volume_id, Operation.state.in_(OPEN_OPERATION_STATES))
 
 
 def volume_allocations(session: Session) -> Iterator[Difference]:

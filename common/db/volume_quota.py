@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 #: what is counted for each volume type, too
 PER_TYPE = ("volumes", "snapshots", "gigabytes")
@@ -19,6 +19,16 @@ def with_type(amounts: Mapping[str, int], type_id: str | None) -> dict[str, int]
     if type_id is None:
         return dict(amounts)
     return {**amounts, **{of_type(name, type_id): amount for name, amount in amounts.items() if name in PER_TYPE}}
+
+
+def only_of_type(amounts: Mapping[str, int], type_id: str) -> dict[str, int]:
+    """What the amounts count for among those of the type."""
+    return {of_type(name, type_id): amount for name, amount in amounts.items() if name in PER_TYPE}
+
+
+def of_volume(size_gib: int, snapshots_gib: Sequence[int]) -> dict[str, int]:
+    """What a volume and its snapshots count for."""
+    return {"volumes": 1, "snapshots": len(snapshots_gib), "gigabytes": size_gib + sum(snapshots_gib)}
 
 
 def with_default_limits(amounts: Mapping[str, int], limits: Mapping[str, int]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from common.placement.filters import Filter, Refusal
@@ -30,14 +31,18 @@ def backend_for(request: PlacementRequest, node: NodeView) -> str | None:
     return next((each for each in _open_backends(request, node) if _unmet(request, node, each) is None), None)
 
 
+def unmet_by(specs: Mapping[str, str], node: NodeView, backend: str) -> str | None:
+    """What a back end of the node lacks of a type's extra specs, in a sentence; None: nothing."""
+    total, free = int(node.total_disk_gib), int(node.free_disk_gib)
+    return unmet(specs, of_node(backend=backend, total_gib=total, reserved_gib=0, allocated_gib=total - free))
+
+
 def _open_backends(request: PlacementRequest, node: NodeView) -> list[str]:
     return [each for each in node.volume_backends if _host(node, each) not in request.closed_to_volumes]
 
 
 def _unmet(request: PlacementRequest, node: NodeView, backend: str) -> str | None:
-    total, free = int(node.total_disk_gib), int(node.free_disk_gib)
-    found = of_node(backend=backend, total_gib=total, reserved_gib=0, allocated_gib=total - free)
-    return unmet(request.volume_specs, found)
+    return unmet_by(request.volume_specs, node, backend)
 
 
 def _host(node: NodeView, backend: str) -> str:

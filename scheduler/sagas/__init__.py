@@ -37,6 +37,9 @@ from scheduler.sagas import (
     volume_create,
     volume_delete,
     volume_extend,
+    volume_migrate,
+    volume_remove_copy,
+    volume_retype,
     volume_revert,
     volume_upload,
 )
@@ -47,8 +50,8 @@ _MODULES = (
     server_detach_interface, server_detach_volume, server_offload, server_pause, server_reboot, server_rebuild,
     server_remains, server_rescue, server_resize, server_restore, server_restore_domain, server_resume,
     server_revert_resize, server_shelve, server_snapshot, server_soft_delete, server_start, server_stop, server_suspend,
-    server_unshelve, snapshot_create, snapshot_delete, volume_create, volume_delete, volume_extend, volume_revert,
-    volume_upload,
+    server_unshelve, snapshot_create, snapshot_delete, volume_create, volume_delete, volume_extend, volume_migrate,
+    volume_remove_copy, volume_retype, volume_revert, volume_upload,
 )  # fmt: skip
 
 SAGAS: dict[str, Saga] = {found.kind: found for found in (module.saga() for module in _MODULES)}

@@ -118,7 +118,7 @@ def assign_export(session: Session, context: StepContext) -> Outcome:
 
 def forget_export(session: Session, context: StepContext) -> None:
     """The node has withdrawn it, or was silent when it should: then it is asked again, until it has."""
-    export = volume_exports.of_attachment(session, context.params["attachment_id"])
+    export = volume_exports.of_attachment(session, _export_of(context))
     if export is None:
         return
     if context.results.get(_NOT_WITHDRAWN):
@@ -154,7 +154,7 @@ def export_again(session: Session, context: StepContext) -> Send | None:
 
 def withdraw_export(session: Session, context: StepContext) -> Send | None:
     """None: there is none, or the node is silent; nobody waits for it, for its export is for the node it was for."""
-    export = volume_exports.of_attachment(session, context.params["attachment_id"])
+    export = volume_exports.of_attachment(session, _export_of(context))
     if export is None:
         return None
     if node_life.is_down(session, export.node_id, context.now):
@@ -163,6 +163,11 @@ def withdraw_export(session: Session, context: StepContext) -> Send | None:
     volume = volumes.get(session, export.volume_id, deleted=True)
     common, about = command_fields(context, volume, "withdraw_export")
     return Send(volume.node_name or "", WithdrawExport(export_id=export.id, **common, **about))
+
+
+def _export_of(context: StepContext) -> str:
+    """What the export is for: an attachment, or the operation that moves the volume."""
+    return str(context.params.get("attachment_id", context.operation.id))
 
 
 def _out_of_reach(session: Session, instance: Instance) -> bool:

@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.full, pytest.mark.slow, pytest.mark.xdist_group("live"
 
 #: parts of tempest's names, and why they don't pass
 LEFT = {
-    "test_backup_crossproject_admin_negative": "an administrator's backup of another project's volume is made, not refused",
     "test_multi_backend": "a node has one back end",
     "retype": "volumes keep their type",
     "test_volume_crud_with_volume_type_and_extra_specs": "it changes a volume's type, too",

@@ -128,6 +128,11 @@ def _ask(cloud: FaultCloud, scenario: VolumeScenario, given: Given, name: str) -
             _call(cloud, "POST", action, {"os-extend": {"new_size": 2}})
         case "volume_revert":
             _call(cloud, "POST", action, {"revert": {"snapshot_id": given.snapshot_id}})
+        case "volume_migrate":
+            _call(cloud, "POST", action, {"os-migrate_volume": {"host": _other_host(cloud, given.volume_id)}})
+        case "volume_retype":
+            wanted = {"new_type": _several(cloud), "migration_policy": "never"}
+            _call(cloud, "POST", action, {"os-retype": wanted})
         case "volume_upload":
             _call(cloud, "POST", action, {"os-volume_upload_image": {"image_name": name, "disk_format": "qcow2"}})
         case "volume_delete":
@@ -144,6 +149,20 @@ def _ask(cloud: FaultCloud, scenario: VolumeScenario, given: Given, name: str) -
             _call(cloud, "DELETE", f"backups/{given.backup_id}")
         case _:
             raise AssertionError(f"{scenario.name}: no request for it here")
+
+
+def _other_host(cloud: FaultCloud, volume_id: str) -> str:
+    here = _show(cloud, VOLUME, volume_id)["os-vol-host-attr:host"]
+    pools = [each["name"] for each in _call(cloud, "GET", "scheduler-stats/get_pools")["pools"]]
+    return next(str(each) for each in pools if each != here)
+
+
+def _several(cloud: FaultCloud) -> str:
+    """A type of volumes for several servers, which are raw; others are converted."""
+    name, specs = "walked, for several", {"multiattach": "<is> True"}
+    if all(each["name"] != name for each in _call(cloud, "GET", "types")["volume_types"]):
+        _call(cloud, "POST", "types", {"volume_type": {"name": name, "extra_specs": specs}})
+    return name
 
 
 def _is_begun(cloud: FaultCloud, scenario: VolumeScenario, given: Given, name: str) -> bool:
@@ -186,6 +205,9 @@ def _check(cloud: FaultCloud, scenario: VolumeScenario, given: Given) -> None:
         assert _show(cloud, VOLUME, given.volume_id)["status"] == scenario.leaves
     if scenario.saga == "volume_extend":
         assert _show(cloud, VOLUME, given.volume_id)["size"] == (1 if scenario.lost else 2)
+    if scenario.saga in ("volume_migrate", "volume_retype"):
+        left = 0 if scenario.lost else 1
+        cloud.wait("one file", lambda: len(list((cloud.folder / "volumes").glob(f"{given.volume_id}*"))) == left)
     if scenario.lost and given.volume_id:
         assert _call(cloud, "GET", "messages")["messages"], "nobody is told why"
 

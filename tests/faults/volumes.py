@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from common.saga.model import Remote
+from common.saga.model import Remote, Step
 from common.volume_states import VOLUME_ACTIONS
 from scheduler.sagas import SAGAS
 from tests.faults.kills import AGENT_PLACES, WHEN
 
 VOLUME, SNAPSHOT, BACKUP = "volumes", "snapshots", "backups"  # as paths and as answers name them
-_SAGAS_OF_OTHERS = {"snapshot_create", "snapshot_delete", "backup_delete"}
+_SAGAS_OF_OTHERS = {"snapshot_create", "snapshot_delete", "backup_delete", "volume_remove_copy"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class VolumeScenario:
     """ends: status, "" for gone. of: what is looked at in the end. given: what there has to be: snapshot, backup, server.
 
     lost: the bytes that the node needs are gone, so that the saga fails there and is undone. leaves: status of the volume
-    where the scenario is of a snapshot.
+    where the scenario is of a snapshot. asks_no_node: steps that could, and have nothing to ask here, where the nodes see
+    one folder. follows: the saga that is walked, which begins when the one that was asked for has ended.
     """
 
     name: str
@@ -33,6 +34,12 @@ class VolumeScenario:
     given: frozenset[str] = frozenset()
     lost: bool = False
     leaves: str = "available"
+    asks_no_node: frozenset[str] = frozenset()
+    follows: str = ""
+
+    @property
+    def walked(self) -> str:
+        return self.follows or self.saga
 
 
 def _with(*given: str) -> frozenset[str]:
@@ -48,6 +55,12 @@ SCENARIOS = (
     VolumeScenario("volume_extend attached", "volume_extend", "in-use", given=_with("server")),
     VolumeScenario("volume_extend lost", "volume_extend", "error_extending", lost=True),
     VolumeScenario("volume_revert", "volume_revert", "available", given=_with("snapshot")),
+    VolumeScenario(
+        "volume_migrate", "volume_migrate", "available", asks_no_node=_with("export_volume", "take_over_volume")
+    ),
+    VolumeScenario("volume_retype", "volume_retype", "available", asks_no_node=_with("export_volume")),
+    VolumeScenario("volume_retype lost", "volume_retype", "available", lost=True, asks_no_node=_with("export_volume")),
+    VolumeScenario("volume_remove_copy", "volume_retype", "available", follows="volume_remove_copy"),
     VolumeScenario("volume_upload", "volume_upload", "available"),
     VolumeScenario("volume_upload lost", "volume_upload", "available", lost=True),
     VolumeScenario("volume_delete", "volume_delete", "", given=_with("snapshot")),
@@ -72,6 +85,7 @@ AGENT_WORK = {
     "volume_extend": _VOLUME,
     "volume_extend attached": _VOLUME,
     "volume_revert": _VOLUME,
+    "volume_retype": _VOLUME,
     "volume_upload": (*_VOLUME, "upload:before", "upload:after"),
     "snapshot_create": _VOLUME,
     "snapshot_create attached": _DOMAIN,
@@ -97,13 +111,15 @@ def all_kills() -> list[VolumeKill]:
 
 
 def _forward(scenario: VolumeScenario) -> Iterator[VolumeKill]:
-    saga = SAGAS[scenario.saga]
-    yield from (VolumeKill(scenario, f"api:{saga.kind}:{when}") for when in WHEN)
+    saga = SAGAS[scenario.walked]
+    if not scenario.follows:
+        yield from (VolumeKill(scenario, f"api:{saga.kind}:{when}") for when in WHEN)
     yield VolumeKill(scenario, f"scheduler:{saga.kind}:leased")
-    yield VolumeKill(scenario, f"scheduler:{saga.kind}:report_delivered")
+    if any(_asks(scenario, step) for step in saga.steps):
+        yield VolumeKill(scenario, f"scheduler:{saga.kind}:report_delivered")
     for step in saga.steps:
         yield from (VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:done:{when}") for when in WHEN)
-        if not isinstance(step, Remote):
+        if not _asks(scenario, step):
             continue
         yield from (VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:sent:{when}") for when in WHEN)
         for what in ("received", "handled", "acknowledged"):
@@ -113,12 +129,16 @@ def _forward(scenario: VolumeScenario) -> Iterator[VolumeKill]:
                 yield VolumeKill(scenario, f"agent:{step.name}:{place}")
 
 
+def _asks(scenario: VolumeScenario, step: Step) -> bool:
+    return isinstance(step, Remote) and step.name not in scenario.asks_no_node
+
+
 def _backward(scenario: VolumeScenario) -> Iterator[VolumeKill]:
     saga = SAGAS[scenario.saga]
-    position = next(at for at, step in enumerate(saga.steps) if isinstance(step, Remote))
+    position = next(at for at, step in enumerate(saga.steps) if _asks(scenario, step))
     for step in saga.steps[: position + 1]:
         yield from (VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:undone:{when}") for when in WHEN)
-        if isinstance(step, Remote):
+        if isinstance(step, Remote) and _asks(scenario, step):
             yield from (VolumeKill(scenario, f"scheduler:{saga.kind}.{step.name}:failed:{when}") for when in WHEN)
             if step.undo is not None:
                 yield from (
@@ -128,5 +148,5 @@ def _backward(scenario: VolumeScenario) -> Iterator[VolumeKill]:
 
 def missing_sagas() -> set[str]:
     """Sagas that no scenario walks; those of disks and servers are in kills.py."""
-    walked = {scenario.saga for scenario in SCENARIOS}
+    walked = {scenario.walked for scenario in SCENARIOS}
     return ({rule.saga for rule in VOLUME_ACTIONS.values()} | _SAGAS_OF_OTHERS) - walked

@@ -447,6 +447,8 @@ ACTION_BODIES: dict[str, Any] = {
     "os-getVNCConsole": {"type": "novnc"}, "os-getSPICEConsole": {"type": "spice-html5"},
     "os-getRDPConsole": {"type": "rdp-html5"}, "os-getSerialConsole": {"type": "serial"},
     "os-extend": {"new_size": 2}, "revert": {"snapshot_id": UNKNOWN}, "os-reset_status": {"status": "error"},
+    "os-retype": {"new_type": "fast"}, "os-migrate_volume": {"host": "nowhere"},
+    "os-migrate_volume_completion": {"new_volume": UNKNOWN},
     "os-set_bootable": {"bootable": True}, "os-update_readonly_flag": {"readonly": True},
     "os-set_image_metadata": {"metadata": {"a": "b"}}, "os-unset_image_metadata": {"key": "a"},
     "os-volume_upload_image": {"image_name": "x"}, "os-attach": {"host_name": "x"}, "os-detach": {},

@@ -10,14 +10,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from common.clock import ManualClock
-from common.errors import StorageError
+from common.errors import StorageError, ToolFailed
 from common.ids import new_id
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
 from compute_agent.volumes import nbd_daemons
+from compute_agent.volumes.base import VolumeFile
 from compute_agent.volumes.nbd import NbdVolumes, TlsFiles
 from tests.fixtures import certificates
 from tests.fixtures.certificates import Certificates
@@ -181,6 +183,29 @@ def test_a_served_volume_is_copied_as_it_is_at_one_moment(nodes: dict[str, Node]
         store.export(each, volume)
     with pytest.raises(StorageError, match="served to 2 servers"):
         store.begin_copy(volume.stem, copy, SIZE)
+
+
+def test_another_node_reads_all_of_a_volume_that_moves_to_it(
+    nodes: dict[str, Node], volume: Path, tmp_path: Path
+) -> None:
+    with volume.open("r+b") as file:
+        file.write(os.urandom(2**20))
+    ordered = msgspec.structs.replace(order(volume, "node1"), read_only=True)
+    nodes["store"].served.export(ordered, volume)
+    source, copy = nodes["node1"].served.source(ordered.export), VolumeFile(tmp_path / "copy.qcow2", "qcow2")
+    source.copy_to(copy.path, copy.format)
+    source.compare(copy)
+    written = subprocess.run(
+        ["qemu-io", "-f", "qcow2", "-c", "write -P 9 8M 512", str(copy.path)], check=True, capture_output=True
+    )
+    assert written.returncode == 0
+    with pytest.raises(StorageError, match="has not the bytes"):
+        source.compare(copy)
+    with pytest.raises(ToolFailed):  # the export is another node's
+        nodes["node2"].served.source(ordered.export).copy_to(tmp_path / "stolen", "raw")
+    nodes["store"].served.withdraw(ordered.export.id)
+    with pytest.raises(ToolFailed):
+        source.compare(copy)
 
 
 def _ended(state: CopyState) -> bool:

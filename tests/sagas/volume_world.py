@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +12,15 @@ from common.db import (
     device_operations,
     images,
     instances,
+    nodes,
     quotas,
     volume_attachments,
     volume_backups,
     volume_exports,
+    volume_moves,
+    volume_quota,
     volume_snapshots,
+    volume_types,
     volumes,
 )
 from common.db.models import Volume, VolumeBackup, VolumeExport, VolumeSnapshot
@@ -152,12 +156,12 @@ class VolumeWorld(World):
     def files(self) -> tuple[int, int]:
         """How many volumes and snapshots the nodes have."""
         nodes = self.nodes.values()
-        return sum(len(node.volumes) for node in nodes), sum(len(node.snapshots) for node in nodes)
+        return sum(len(node.volumes) + len(node.taken_over) for node in nodes), sum(
+            len(node.snapshots) for node in nodes
+        )
 
     def claimed_gib(self) -> int:
         with self.db.read() as session:
-            from common.db import nodes
-
             return sum(node.used_disk_gib for node, _ in nodes.with_services(session))
 
 
@@ -226,6 +230,45 @@ def _extend(world: VolumeWorld, made: dict[str, str]) -> Started:
 def _revert(world: VolumeWorld, made: dict[str, str]) -> Started:
     operation_id = world.begin_on(made["volume"], VolumeAction.REVERT, snapshot_id=made["snapshot"])
     return Started(operation_id, made["volume"])
+
+
+def _retype(world: VolumeWorld, made: dict[str, str]) -> Started:
+    """The type asks for the other back end, so that the volume has to be copied, or converted where it is."""
+    taken = volume_quota.of_volume(2, [])
+    with world.db.write() as session:
+        wanted = {"name": "t", "extra_specs": {"storage_protocol": "nbd"}}
+        kind = volume_types.create(session, wanted, world.clock.now())
+        quotas.count(session, PROJECT, volume_quota.only_of_type(taken, kind.id))
+        type_id = kind.id
+    begun = world.begin_on(made["volume"], VolumeAction.RETYPE, type_id=type_id, on_demand=True, taken=taken)
+    return Started(begun, made["volume"])
+
+
+def _migrate(world: VolumeWorld, made: dict[str, str]) -> Started:
+    (node,) = {"n1", "n2"} - {str(world.volume(made["volume"]).node_name)}
+    return Started(world.begin_on(made["volume"], VolumeAction.MIGRATE, host=node), made["volume"])
+
+
+def _remove_copy(world: VolumeWorld, made: dict[str, str]) -> Started:
+    """As after a migration to the other node."""
+    with world.db.write() as session:
+        volume = volumes.get(session, made["volume"])
+        was = volume_moves.place_of(volume)
+        assert was is not None
+        (name,) = {"n1", "n2"} - {was.node_name}
+        other = nodes.by_name(session, name)
+        assert other is not None
+        now, amounts = world.clock.now(), nodes.Amounts(vcpus=0, memory_mib=0, disk_gib=2)
+        assert nodes.claim(
+            session, consumer_id=volume.id, node_id=other.id, amounts=amounts, project_id=PROJECT, user_id=USER, now=now,
+            purpose=volume_moves.PURPOSE,
+        )  # fmt: skip
+        there = replace(was, node_id=other.id, node_name=name)
+        volume_moves.switch(session, volume, there, now)
+        world.nodes[name].volumes.add(volume.id)
+        operation = volume_moves.begin_removal(session, volume, was, world.context(), now)
+        assert operation is not None
+        return Started(operation.id, volume.id)
 
 
 def _upload(world: VolumeWorld, made: dict[str, str]) -> Started:
@@ -356,6 +399,9 @@ STARTED_BY: dict[str, Case] = {
     "volume_delete": Case(_volume_and_snapshot, _delete, "", "error_deleting", (0, 0, 0), (1, 0, 2)),
     "volume_extend": Case(_volume, _extend, "available", "error_extending", (1, 0, 5), (1, 0, 2)),
     "volume_revert": Case(_volume_and_snapshot, _revert, "available", "error", (1, 1, 4), (1, 1, 4)),
+    "volume_migrate": Case(_volume, _migrate, "available", "available", (1, 0, 2), (1, 0, 2)),
+    "volume_retype": Case(_volume, _retype, "available", "available", (1, 0, 2), (1, 0, 2)),
+    "volume_remove_copy": Case(_volume, _remove_copy, "available", "available", (1, 0, 2), (1, 0, 2)),
     "volume_upload": Case(_volume, _upload, "available", "available", (1, 0, 2), (1, 0, 2)),
     "snapshot_create": Case(_volume, _snapshot, "available", "error", (1, 1, 4), (1, 0, 2), about_snapshot=True),
     "snapshot_delete": Case(

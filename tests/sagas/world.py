@@ -64,12 +64,14 @@ from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
 from common.rpc.volume_commands import (
     CopyVolume,
     DiscardVolumeCopy,
+    DiscardVolumeFile,
     EnsureVolume,
     EnsureVolumeAbsent,
     EnsureVolumeSnapshotAbsent,
     ExportVolume,
     PlugVolume,
     SnapshotVolume,
+    TakeOverVolume,
     VolumeCommand,
     WithdrawExport,
 )
@@ -78,7 +80,7 @@ from common.saga.model import Saga
 from common.states import ACTIONS, OPEN_OPERATION_STATES, Action, VmState
 from scheduler.sagas import SAGAS
 
-_REMOVALS = (EnsureAbsent, EnsureVolumeAbsent, EnsureVolumeSnapshotAbsent, EnsureBackupAbsent)
+_REMOVALS = (EnsureAbsent, EnsureVolumeAbsent, EnsureVolumeSnapshotAbsent, EnsureBackupAbsent, DiscardVolumeFile)
 PROJECT, USER = "a" * 32, "b" * 32
 #: what brings an active server into a state
 LEADS_THERE = {
@@ -102,6 +104,7 @@ class SimNode:
     name: str
     domains: dict[str, tuple[int, PowerState]] = field(default_factory=dict)
     volumes: set[str] = field(default_factory=set)
+    taken_over: set[tuple[str, str]] = field(default_factory=set)  # volumes' files from elsewhere, with their format
     snapshots: set[str] = field(default_factory=set)
     backups: set[str] = field(default_factory=set)  # locations
     copies: set[str] = field(default_factory=set)
@@ -172,8 +175,14 @@ class SimNode:
         match command:
             case EnsureVolume():
                 self.volumes.add(command.volume_id)
+            case TakeOverVolume():
+                self.taken_over.add((command.volume_id, command.disk_format))
+            case DiscardVolumeFile():
+                self.exports.pop(command.export_id, None)
+                self._discard(command)
             case EnsureVolumeAbsent():
                 self.volumes.discard(command.volume_id)
+                self.taken_over = {each for each in self.taken_over if each[0] != command.volume_id}
             case SnapshotVolume():
                 self.snapshots.add(command.snapshot_id)
             case ExportVolume():
@@ -186,6 +195,11 @@ class SimNode:
                 self.copies.add(command.backup_id)
             case DiscardVolumeCopy():
                 self.copies.discard(command.image_id)
+
+    def _discard(self, command: DiscardVolumeFile) -> None:
+        self.taken_over.discard((command.volume_id, command.disk_format))
+        if not command.taken_over:
+            self.volumes.discard(command.volume_id)
 
     def _obey_backup(self, command: BackupCommand) -> None:
         match command:

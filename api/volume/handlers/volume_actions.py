@@ -8,8 +8,9 @@ from api.compute.views.fields import micros
 from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from api.schema import Schema, as_boolean, validate
-from api.volume.operations import attachments, volume_actions, volumes
+from api.volume.operations import attachments, volume_actions, volume_moves, volumes
 from api.volume.schemas import volume_actions as schemas
+from common.errors import InvalidRequest
 from common.volume_states import VolumeStatus
 
 ACCEPTED = Reply(status=202)
@@ -31,6 +32,28 @@ def extend(request: ApiRequest, volume_id: str) -> Reply:
 def revert(request: ApiRequest, volume_id: str) -> Reply:
     snapshot_id = _given(request, schemas.REVERT)["snapshot_id"]
     volume_actions.revert(request.services, request.context, volume_id, snapshot_id)
+    return ACCEPTED
+
+
+def retype(request: ApiRequest, volume_id: str) -> Reply:
+    given = _given(request, schemas.RETYPE)
+    on_demand = given.get("migration_policy") == "on-demand"
+    volume_moves.retype(request.services, request.context, volume_id, given["new_type"], on_demand=on_demand)
+    return ACCEPTED
+
+
+def migrate(request: ApiRequest, volume_id: str) -> Reply:
+    given = _given(request, schemas.MIGRATE_316 if request.version >= Microversion(3, 16) else schemas.MIGRATE)
+    if given.get("cluster") or not given.get("host"):
+        raise InvalidRequest("Invalid host: name a host, as NODE@BACKEND#POOL; there are no clusters of them here.")
+    copied = as_boolean(given.get("force_host_copy", False))
+    volume_moves.migrate(request.services, request.context, volume_id, given["host"], copied=copied)
+    return ACCEPTED
+
+
+def complete_migration(request: ApiRequest, volume_id: str) -> Reply:
+    given = _given(request, schemas.MIGRATION_COMPLETION)
+    volume_moves.complete(request.services, request.context, volume_id, given["new_volume"])
     return ACCEPTED
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.request import Services
 from api.volume.operations.begun import begun
-from api.volume.operations.volume_create import take_quota, zone_of
+from api.volume.operations.volume_create import project_of, take_quota, zone_of
 from common.context import RequestContext
 from common.db import paging, volume_backups, volume_services, volume_snapshots, volumes
 from common.db.models import Volume, VolumeBackup, VolumeSnapshot
@@ -71,7 +71,7 @@ def _of_rows(session: Session, found: Sequence[VolumeBackup]) -> BackupPage:
 
 
 def create(services: Services, context: RequestContext, wanted: NewBackup) -> VolumeBackup:
-    """Begin to make one. Raises NotFound, InvalidRequest, QuotaExceeded (413)."""
+    """Begin to make one, of the caller's project. Raises NotFound, InvalidRequest, QuotaExceeded (413)."""
 
     def work(session: Session) -> tuple[str, VolumeBackup]:
         now = services.clock.now()
@@ -80,15 +80,16 @@ def create(services: Services, context: RequestContext, wanted: NewBackup) -> Vo
         zone = zone_of(session, wanted.availability_zone) if wanted.availability_zone else volume.availability_zone
         if not any(not node.closed for node in volume_services.backup_nodes(session, now)):
             raise InvalidRequest("No node of this cloud makes backups now: see `openstack volume service list`.")
+        project_id = project_of(context)  # the caller's, as in Cinder: an administrator's backups are not the owner's
         amounts = {"backups": 1, "backup_gigabytes": volume.size_gib}
-        take_quota(session, volume.project_id, amounts, services)
+        take_quota(session, project_id, amounts, services)
         moment = snapshot.created_at if snapshot else now
-        parent = _parent(session, volume, moment) if wanted.incremental else None
+        parent = _parent(session, volume, project_id, moment) if wanted.incremental else None
         before = volume.status
         _take_source(session, wanted, volume, snapshot, now)
         backup_id = new_id()
         row: dict[str, Any] = {
-            "id": backup_id, "project_id": volume.project_id, "user_id": context.user_id, "volume_id": volume.id,
+            "id": backup_id, "project_id": project_id, "user_id": context.user_id, "volume_id": volume.id,
             "snapshot_id": snapshot.id if snapshot else None, "parent_id": parent.id if parent else None,
             "name": wanted.name, "description": wanted.description, "size_gib": volume.size_gib,
             "status_before": before, "container": wanted.container, "location": backup_id, "service": "",
@@ -119,8 +120,8 @@ def _take_source(
         )
 
 
-def _parent(session: Session, volume: Volume, moment: datetime) -> VolumeBackup:
-    parent = volume_backups.newest_of(session, volume.id, volume.project_id, moment)
+def _parent(session: Session, volume: Volume, project_id: str, moment: datetime) -> VolumeBackup:
+    parent = volume_backups.newest_of(session, volume.id, project_id, moment)
     if parent is None:
         raise InvalidRequest(
             "Invalid backup: No backups available to do an incremental backup: make a full one first, or wait until it"

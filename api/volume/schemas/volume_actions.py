@@ -64,6 +64,22 @@ FORCE_DETACH = _action("os-force_detach", {"attachment_id": _ID_OR_NULL, "connec
 CONNECT = _action("os-initialize_connection", {"connector": {**CONNECTOR, "type": "object"}}, ("connector",))
 DISCONNECT = _action("os-terminate_connection", {"connector": CONNECTOR})
 REVERT = _action("revert", {"snapshot_id": _ID}, ("snapshot_id",))
+RETYPE = _action(
+    "os-retype",
+    {
+        "new_type": {"type": "string", "minLength": 1, "maxLength": 255},
+        "migration_policy": {"enum": ["never", "on-demand", None]},
+    },
+    ("new_type",),
+)
+_HOST: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
+MIGRATE = _action("os-migrate_volume", {"host": _HOST, "force_host_copy": BOOLEAN, "lock_volume": BOOLEAN}, ("host",))
+MIGRATE_316 = _action(
+    "os-migrate_volume", {"host": _HOST, "cluster": _HOST, "force_host_copy": BOOLEAN, "lock_volume": BOOLEAN}
+)
+MIGRATION_COMPLETION = _action(
+    "os-migrate_volume_completion", {"new_volume": _ID, "error": BOOLEAN}, ("new_volume",)
+)  # fmt: skip
 ATTACHMENT_CREATE: Schema = obj(
     {"attachment": obj({"volume_uuid": _ID, "instance_uuid": _ID_OR_NULL, "connector": CONNECTOR}, ("volume_uuid",))},
     ("attachment",),

@@ -73,6 +73,8 @@ def test_a_backup_s_life(call: Caller, cloud: Cloud) -> None:
         (False, True), (True, False),
     ]  # fmt: skip
     assert (used(cloud), stored(cloud)) == ((2, 4), {full, second})
+    wish = {"backup": {"volume_id": volume_id, "incremental": True}}
+    assert "full one" in str(call.post("/backups", wish, "admin", 400)), "an owner's backups are no administrator's"
     call.delete(f"/backups/{full}", expect=400)
     for each in (second, full):
         call.delete(f"/backups/{each}")

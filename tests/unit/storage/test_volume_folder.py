@@ -68,6 +68,44 @@ def test_bytes_go_through_a_snapshot_and_back(store: VolumeFolder) -> None:
     assert store.file(volume_id, "raw").path.read_bytes()[: len(PATTERN)] == PATTERN
 
 
+def test_a_volume_taken_over_in_another_format_has_its_bytes(store: VolumeFolder) -> None:
+    volume_id = raw_with_pattern(store)
+    source = store.source(volume_id, "raw")
+    for _ in range(2):  # a killed agent is asked again, and looks again
+        store.take_over(volume_id, "qcow2", source)
+    store.discard(volume_id, "raw", taken_over=True)
+    assert store.file(volume_id, "raw"), "it was not taken over"
+    with pytest.raises(StorageError, match="has a file on this node already"):
+        store.take_over(volume_id, "raw", store.source(volume_id, "qcow2"))
+    with store.file(volume_id, "raw").path.open("r+b") as file:
+        file.write(b"other")
+    with pytest.raises(StorageError, match="has not the bytes"):
+        store.take_over(volume_id, "qcow2", source)
+    store.discard(volume_id, "raw", taken_over=False)
+    copy = store.snapshot_file(new_id())
+    store.copy(store.file(volume_id, "qcow2"), copy, "raw")
+    assert copy.read_bytes()[: len(PATTERN)] == PATTERN
+    store.discard(volume_id, "qcow2", taken_over=True)
+    assert not store.exists(volume_id)
+
+
+def test_half_a_copy_is_no_volume(store: VolumeFolder) -> None:
+    class Failing:
+        def copy_to(self, path: Path, _disk_format: str) -> None:
+            path.write_bytes(PATTERN)
+            raise StorageError("the node went away")
+
+        def compare(self, file: VolumeFile) -> None: ...
+
+    volume_id = new_id()
+    with pytest.raises(StorageError, match="went away"):
+        store.take_over(volume_id, "raw", Failing())
+    assert not store.exists(volume_id)
+    store.make_empty(volume_id, "qcow2", 1)
+    store.discard(volume_id, "raw", taken_over=True)
+    assert store.exists(volume_id)
+
+
 def test_a_deleted_volume_s_bytes_are_in_no_new_one(store: VolumeFolder) -> None:
     store.remove(raw_with_pattern(store))
     fresh = new_id()

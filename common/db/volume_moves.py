@@ -1,0 +1,113 @@
+"""Volumes that get another node, back end or format: the second claim, the switch, and what removes the other file.
+
+While bytes are on their way the volume has a claim of PURPOSE for the file that is being made. The switch exchanges the
+two in one transaction; from then on that claim is of the file that the volume was before. It, and half a copy on a node
+that fell silent, is held and removed by an operation of its own (SAGA), however long that node is away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.context import RequestContext
+from common.db import nodes, operations, volumes
+from common.db.models import Allocation, Operation, Volume
+from common.states import OPEN_OPERATION_STATES, OperationClass
+
+PURPOSE = "volume-copy"
+SAGA = "volume_remove_copy"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a volume's file is, or is to be, and as what."""
+
+    node_id: str
+    node_name: str
+    backend: str
+    disk_format: str
+
+
+def place_of(volume: Volume) -> Place | None:
+    """None for one that was never placed."""
+    if volume.node_id is None or volume.node_name is None:
+        return None
+    return Place(volume.node_id, volume.node_name, volume.backend, volume.disk_format)
+
+
+def claimed_on(session: Session, volume_id: str) -> str | None:
+    """The id of the node that has the claim for a second file; None: there is none."""
+    query = sa.select(Allocation.node_id).where(Allocation.consumer_id == volume_id, Allocation.purpose == PURPOSE)
+    return session.scalar(query)
+
+
+def being_cleared(session: Session, volume_id: str) -> frozenset[str]:
+    """Ids of nodes on which a file of the volume is still to be removed, so that it can't come there now."""
+    query = sa.select(Operation.resource_id, Operation.params).where(
+        Operation.kind == SAGA, Operation.state.in_(OPEN_OPERATION_STATES)
+    )
+    return frozenset(node_id for node_id, params in session.execute(query) if params["volume_id"] == volume_id)
+
+
+def set_migration_status(session: Session, volume_id: str, status: str) -> None:
+    session.execute(
+        sa.update(Volume)
+        .where(Volume.id == volume_id)
+        .values(migration_status=status)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def switch(session: Session, volume: Volume, to: Place, now: datetime) -> None:
+    """From now on the volume is there; the claim of PURPOSE is that of the file it was."""
+    if volume.node_id is not None and volume.node_id != to.node_id:
+        _transfer(session, volume.id, volume.node_id, volumes.PURPOSE, volume.id, PURPOSE)
+        _transfer(session, volume.id, to.node_id, PURPOSE, volume.id, volumes.PURPOSE)
+    volumes.place(session, volume, to.node_id, to.node_name, to.disk_format, now, backend=to.backend)
+
+
+def release(session: Session, volume_id: str) -> None:
+    """Give the second claim back; harmless when there is none."""
+    node_id = claimed_on(session, volume_id)
+    if node_id is not None:
+        nodes.release(session, consumer_id=volume_id, node_id=node_id, purpose=PURPOSE)
+
+
+def begin_removal(
+    session: Session, volume: Volume, place: Place, context: RequestContext, now: datetime, *, export_id: str = "",
+    taken_over: bool = False,
+) -> Operation | None:  # fmt: skip
+    """Have the file that the second claim is for removed, and the claim given back then. None: there is no such claim.
+
+    export_id: by which it was copied. taken_over: it is half a copy, not what the volume was.
+    """
+    if claimed_on(session, volume.id) != place.node_id:
+        return None
+    new = operations.NewOperation(
+        kind=SAGA,
+        action="remove_copy",
+        operation_class=OperationClass.DEVICE,
+        resource_type="node",
+        resource_id=place.node_id,
+        project_id="",  # it shows a node, so it is the administrators'
+        params={
+            "volume_id": volume.id, "node": place.node_name, "disk_format": place.disk_format, "export_id": export_id,
+            "taken_over": taken_over,
+        },
+    )  # fmt: skip
+    operation = operations.create(session, new, context, now)
+    _transfer(session, volume.id, place.node_id, PURPOSE, operation.id, PURPOSE)
+    return operation
+
+
+def _transfer(session: Session, consumer: str, node_id: str, purpose: str, to: str, to_purpose: str) -> None:
+    session.execute(
+        sa.update(Allocation)
+        .where(Allocation.consumer_id == consumer, Allocation.node_id == node_id, Allocation.purpose == purpose)
+        .values(consumer_id=to, purpose=to_purpose)
+        .execution_options(synchronize_session=False)
+    )
