@@ -26,6 +26,7 @@ def _marks(kind: str) -> Any:
     return pytest.mark.full if kind in ALIKE else ()
 
 
+REMOVING = ("backup_delete", "snapshot_delete", "volume_delete", "volume_remove_copy")
 STEPS = [
     pytest.param(kind, step.name, marks=_marks(kind))
     for kind in STARTED_BY
@@ -117,7 +118,7 @@ def test_a_failure_leaves_a_clean_slate(tmp_path: Path, kind: str, name: str, un
     saga = SAGAS[kind.partition(" ")[0]]
     if isinstance(saga.steps[saga.index(name)], Remote):
         for node in world.nodes.values():
-            node.fail, node.fail_absent = 2, kind in ("backup_delete", "snapshot_delete", "volume_delete")
+            node.fail, node.fail_absent = 2, kind in REMOVING
             node.fail_step = name if kind == WITH_VOLUMES else ""
             node.fails_only = EnsureVolumeAbsent if kind == "volume_delete" else None  # its snapshot's removal doesn't
     world.run()
