@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common.errors import ImageRefused
 from common.image_formats import qcow2, signatures, vdi, vhd, vhdx, vmdk
-from common.image_formats.stream import Window
+from common.image_formats.stream import HEAD_BYTES, Window
 
 RAW_LIKE = ("raw", "ami", "aki", "ari")  # opaque bytes; aki and ari are a kernel and an initial RAM disk
 FORMATS = (*RAW_LIKE, "qcow2", "vmdk", "vdi", "vhd", "vhdx", "iso")
@@ -35,6 +35,25 @@ class InspectedImage:
     disk_format: str
     virtual_size_bytes: int
     size_bytes: int
+
+
+def virtual_size(path: Path, disk_format: str) -> int:
+    """Of a disk that is to be used as it is, as its name says what it is: the head alone is read.
+
+    Raw bytes may be anything. Raises ImageRefused for a qcow2 that does not stand alone, or can't be read.
+    """
+    try:
+        if disk_format == "raw":
+            return path.stat().st_size
+        window = Window()
+        with path.open("rb") as file:
+            window.feed(file.read(HEAD_BYTES))
+        if not signatures.disk_formats(window) & {disk_format}:
+            raise ImageRefused(f"the file is no {disk_format}")
+        window.size = path.stat().st_size
+        return _READERS[disk_format](window)
+    except OSError as err:
+        raise ImageRefused("the file can't be read", detail=str(err)) from err
 
 
 class Inspector:

@@ -260,7 +260,7 @@ class Agent:
         self._queries = Queries(
             self.hypervisor, lives=self.specs.lives, log_path=self.storage.console_log,
             digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
-            consoles=self._consoles, storage=self.storage,
+            consoles=self._consoles, storage=self.storage, volumes=self.volumes,
         )  # fmt: skip
         self._volume_watch = VolumeWatch(
             clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, served=self.volumes.served

@@ -21,11 +21,14 @@ from common.rpc.queries_v1 import (
     InjectNmi,
     OpenConsole,
     SetPassword,
+    UnmanagedFiles,
 )
 from compute_agent.console import log as console_log
 from compute_agent.console.sessions import Consoles
 from compute_agent.hypervisor.base import Hypervisor
 from compute_agent.storage.base import Storage
+from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.unmanaged import Kind
 
 
 class Queries:
@@ -44,6 +47,7 @@ class Queries:
         max_log_kib: int,
         consoles: Consoles,
         storage: Storage,
+        volumes: VolumeStore,
     ) -> None:
         self._hypervisor = hypervisor
         self._lives = lives
@@ -52,6 +56,7 @@ class Queries:
         self._max_log_kib = max_log_kib
         self._consoles = consoles
         self._storage = storage
+        self._volumes = volumes
 
     def answer(self, body: bytes) -> Answer:
         """Raises msgspec.ValidationError or msgspec.DecodeError for what is no question; anything else is an answer."""
@@ -68,6 +73,9 @@ class Queries:
                 case DropImages():
                     self._storage.drop_images(query.sha512s, cached=query.cached, queued=query.queued)
                     return Answer()
+                case UnmanagedFiles():
+                    kind = Kind.SNAPSHOTS if query.snapshots else Kind.VOLUMES
+                    return Answer(files=self._volumes.unmanaged.list_all(kind))
             return self._find(query)
         except CloudError as err:
             return Answer(error_code=err.code, message=err.message)

@@ -11,6 +11,7 @@ from api.policy import Rule
 from api.routing import Api, Handler, Route
 from api.volume.handlers import attachments, metadata, snapshots, versions, volume_actions, volumes
 from api.volume.routes_backups import BACKUPS
+from api.volume.routes_manageable import MANAGEABLE
 from api.volume.routes_records import GROUPS, MESSAGES, QUOTA, SERVICES, TRANSFERS
 from api.volume.routes_types import GROUP_TYPES, QOS, TYPES
 from api.volume.views.versions import HIGHEST, LOWEST
@@ -132,6 +133,7 @@ APIS = [
         (
             *VOLUMES,
             *ACTIONS,
+            *MANAGEABLE,
             *SNAPSHOTS,
             *ATTACHMENTS,
             *BACKUPS,

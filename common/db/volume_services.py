@@ -222,6 +222,33 @@ def pools(session: Session) -> list[Pool]:
     ]
 
 
+@dataclass(frozen=True)
+class Managed:
+    """A volume or snapshot on a node, as its file is named. volume_*: of a snapshot's volume."""
+
+    id: str
+    disk_format: str
+    size_gib: int
+    volume_id: str = ""
+    volume_format: str = ""
+
+
+def managed_on(session: Session, node_name: str, backend: str, *, snapshots: bool) -> list[Managed]:
+    """What a back end of a node has, oldest first."""
+    if not snapshots:
+        query = sa.select(Volume.id, Volume.disk_format, Volume.size_gib).where(
+            Volume.node_name == node_name, Volume.backend == backend, Volume.deleted.is_(False)
+        )
+        return [Managed(*row) for row in session.execute(query.order_by(Volume.created_at, Volume.id))]
+    of_snapshots = (
+        sa.select(VolumeSnapshot.id, VolumeSnapshot.disk_format, VolumeSnapshot.size_gib, Volume.id, Volume.disk_format)
+        .join(Volume, Volume.id == VolumeSnapshot.volume_id)
+        .where(VolumeSnapshot.node_name == node_name, Volume.backend == backend, VolumeSnapshot.deleted.is_(False))
+    )
+    rows = session.execute(of_snapshots.order_by(VolumeSnapshot.created_at, VolumeSnapshot.id))
+    return [Managed(*row) for row in rows]
+
+
 def use_of(session: Session, node_name: str) -> list[HostUse]:
     """What is on a node: altogether first, then by project. Raises NotFound for no such node."""
     if session.scalar(sa.select(Node.id).where(Node.name == node_name, Node.is_compute)) is None:

@@ -19,6 +19,7 @@ from common.volume_states import SNAPSHOT_DELETABLE, SnapshotStatus
 
 #: the purpose of the allocation that every placed snapshot has
 PURPOSE = "snapshot"
+NOTHING_MORE: Mapping[str, Any] = {}
 SORT_COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
     "id": VolumeSnapshot.id, "name": VolumeSnapshot.name, "display_name": VolumeSnapshot.name,
     "status": VolumeSnapshot.status, "volume_id": VolumeSnapshot.volume_id, "created_at": VolumeSnapshot.created_at,
@@ -84,17 +85,24 @@ def _listed(wanted: SnapshotFilter) -> sa.Select[VolumeSnapshot]:
     return query
 
 
-def create(session: Session, row: Mapping[str, Any], context: RequestContext, now: datetime) -> str:
+def create(
+    session: Session,
+    row: Mapping[str, Any],
+    context: RequestContext,
+    now: datetime,
+    params: Mapping[str, Any] = NOTHING_MORE,
+) -> str:
     """Insert a snapshot in status `creating` with the operation that makes it; the operation's id."""
     snapshot = VolumeSnapshot(**row, status=SnapshotStatus.CREATING, created_at=now, updated_at=now)
     session.add(snapshot)
     session.flush()
-    return _operation(session, snapshot, "create", "snapshot_create", context, now).id
+    return _operation(session, snapshot, "create", "snapshot_create", context, now, params).id
 
 
 def begin_delete(
-    session: Session, snapshot: VolumeSnapshot, context: RequestContext, now: datetime, *, forced: bool = False
-) -> Operation:
+    session: Session, snapshot: VolumeSnapshot, context: RequestContext, now: datetime, *, forced: bool = False,
+    params: Mapping[str, Any] = NOTHING_MORE,
+) -> Operation:  # fmt: skip
     """Raises InvalidRequest when the status doesn't allow it."""
     allowed: Sequence[SnapshotStatus] = tuple(SnapshotStatus) if forced else tuple(SNAPSHOT_DELETABLE)
     if not set_status(session, snapshot.id, allowed, SnapshotStatus.DELETING, now):
@@ -103,15 +111,16 @@ def begin_delete(
             "Invalid snapshot: Snapshot status must be available or error to be deleted, but current status is:"
             f" {fresh.status}."
         )
-    operation = _operation(session, snapshot, "delete", "snapshot_delete", context, now)
+    operation = _operation(session, snapshot, "delete", "snapshot_delete", context, now, params)
     if forced:
         operations.request_cancel(session, snapshot.id, operation.id, now)
     return operation
 
 
 def _operation(
-    session: Session, snapshot: VolumeSnapshot, action: str, kind: str, context: RequestContext, now: datetime
-) -> Operation:
+    session: Session, snapshot: VolumeSnapshot, action: str, kind: str, context: RequestContext, now: datetime,
+    params: Mapping[str, Any],
+) -> Operation:  # fmt: skip
     return operations.create(
         session,
         operations.NewOperation(
@@ -121,7 +130,7 @@ def _operation(
             resource_type="snapshot",
             resource_id=snapshot.id,
             project_id=snapshot.project_id,
-            params={"snapshot_id": snapshot.id, "volume_id": snapshot.volume_id},
+            params={**params, "snapshot_id": snapshot.id, "volume_id": snapshot.volume_id},
         ),
         context,
         now,

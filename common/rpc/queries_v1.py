@@ -87,6 +87,12 @@ class DropImages(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     queued: bool = True
 
 
+class UnmanagedFiles(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="unmanaged_files"):
+    """What lies in the node's folder of volumes and could become a volume, or a snapshot."""
+
+    snapshots: bool = False
+
+
 Query = (
     ConsoleLog
     | Diagnostics
@@ -98,6 +104,7 @@ Query = (
     | CachedImages
     | FetchImage
     | DropImages
+    | UnmanagedFiles
 )
 
 
@@ -115,6 +122,15 @@ class CachedImageEntry(msgspec.Struct, frozen=True, kw_only=True):
     used_at: datetime | None = None
 
 
+class UnmanagedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """size_bytes: as a guest would see it. unsafe: why it can't be used; "": it can."""
+
+    name: str
+    disk_format: str
+    size_bytes: int
+    unsafe: str = ""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """`error_code` is empty on success; `text` holds a console log, `data` anything structured, a list what its name says."""
 
@@ -124,6 +140,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, str | int | float | bool | None] = {}
     domains: list[DomainDigest] = []
     images: list[CachedImageEntry] = []
+    files: list[UnmanagedFile] = []
 
 
 _query_decoder: msgspec.json.Decoder[Query] = msgspec.json.Decoder(Query)

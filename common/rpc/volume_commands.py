@@ -67,7 +67,7 @@ class _VolumeCommand(CommandBase, frozen=True, kw_only=True):
 class EnsureVolume(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume"):
     """Make the volume's file: empty, or with the bytes of one of image, snapshot and source volume.
 
-    instance_id and device are about the source volume.
+    instance_id and device are about the source volume. existing: the name of an unmanaged file that becomes it instead.
     """
 
     size_gib: int
@@ -76,23 +76,35 @@ class EnsureVolume(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume
     snapshot_id: str = ""
     source_volume_id: str = ""
     source_format: str = ""  # of the snapshot or source volume
+    existing: str = ""
 
 
 class EnsureVolumeAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_absent"):
-    """Remove the volume's file. Succeeds when nothing is there; snapshots stay."""
+    """Remove the volume's file. Succeeds when nothing is there; snapshots stay.
+
+    unmanaged_as: it is kept, as an unmanaged file of this name; disk_format: in this format.
+    """
+
+    unmanaged_as: str = ""
+    disk_format: str = ""
 
 
 class SnapshotVolume(_VolumeCommand, frozen=True, kw_only=True, tag="snapshot_volume"):
-    """Keep a copy of the volume's bytes as they are at one moment, as qcow2; a guest that has it goes on meanwhile."""
+    """Keep a copy of the volume's bytes as they are at one moment, as qcow2; a guest that has it goes on meanwhile.
+
+    existing: the name of an unmanaged file that becomes the snapshot instead.
+    """
 
     disk_format: str
     snapshot_id: str
+    existing: str = ""
 
 
 class EnsureVolumeSnapshotAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_snapshot_absent"):
-    """Remove the copy, whole or not. Succeeds when there is none."""
+    """Remove the copy, whole or not. Succeeds when there is none. unmanaged_as: as in EnsureVolumeAbsent."""
 
     snapshot_id: str
+    unmanaged_as: str = ""
 
 
 class ResizeVolume(_VolumeCommand, frozen=True, kw_only=True, tag="resize_volume"):

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from common.rpc.command_base import ImageSpec
 from compute_agent.volumes.served import ServedVolumes
+from compute_agent.volumes.unmanaged import UnmanagedFiles
 
 Measure = Callable[[str], AbstractContextManager[None]]
 """Measures a block under a name of the report's timings: image, volume."""
@@ -51,6 +52,15 @@ class VolumeStore(Protocol):
     @property
     def served(self) -> ServedVolumes:
         """How volumes come from the nodes that have them to those whose guests have them as disks."""
+        ...
+
+    @property
+    def unmanaged(self) -> UnmanagedFiles:
+        """Files that may become volumes and snapshots, or were some."""
+        ...
+
+    def path(self, volume_id: str, disk_format: str) -> Path:
+        """Where the volume's file is, or will be."""
         ...
 
     def file(self, volume_id: str, disk_format: str) -> VolumeFile:

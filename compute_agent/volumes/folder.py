@@ -3,6 +3,7 @@
     <folder>/volumes/<volume id>.<format>      qcow2 or raw, sparse
     <folder>/volumes/<that name>.taken-over    says that its bytes came from elsewhere
     <folder>/snapshots/<snapshot id>.qcow2     a copy that stands alone
+    <folder>/unmanaged/, unmanaged-snapshots/  what is no volume or snapshot, but could be (unmanaged.py)
     <folder>/copies/<image id>                 on its way to the image service
     <folder>/notes/<volume id>.json            the generation last obeyed
 
@@ -17,6 +18,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from common import image_inspector
 from common.clock import Clock
 from common.errors import StorageError, ToolFailed
 from common.rpc.command_base import ImageSpec
@@ -27,6 +29,7 @@ from compute_agent.volumes.base import Bytes, Measure, VolumeFile
 from compute_agent.volumes.notes import Notes, checked
 from compute_agent.volumes.served import ServedVolumes
 from compute_agent.volumes.taken_over import file_source
+from compute_agent.volumes.unmanaged import UnmanagedFiles
 
 GIB = 1024**3
 FORMATS = ("qcow2", "raw")
@@ -55,9 +58,10 @@ class VolumeFolder:
         ownership.make_folder(self._snapshots, group)  # a running guest's QEMU writes a copy of its disk there itself
         ownership.make_folder(self._copies, group)
         self._notes = Notes(folder / "notes", clock)
+        self.unmanaged = UnmanagedFiles(folder, image_inspector.virtual_size)
 
     def file(self, volume_id: str, disk_format: str) -> VolumeFile:
-        path = self._path(volume_id, disk_format)
+        path = self.path(volume_id, disk_format)
         try:
             found = path.lstat()
         except FileNotFoundError as err:
@@ -89,7 +93,7 @@ class VolumeFolder:
                 _convert(source, new, disk_format, size_gib)
 
     def exists(self, volume_id: str) -> bool:
-        return any(self._path(volume_id, each).exists() for each in FORMATS)
+        return any(self.path(volume_id, each).exists() for each in FORMATS)
 
     def virtual_size(self, file: VolumeFile) -> int:
         with _explained("volume", file.path.stem):
@@ -121,7 +125,7 @@ class VolumeFolder:
         return file_source(self.file(volume_id, disk_format))
 
     def take_over(self, volume_id: str, disk_format: str, source: Bytes) -> None:
-        path = self._path(volume_id, disk_format)
+        path = self.path(volume_id, disk_format)
         mark = _mark(path)
         with _explained("volume", volume_id):
             if path.exists():
@@ -139,7 +143,7 @@ class VolumeFolder:
                 source.compare(VolumeFile(new, disk_format))
 
     def discard(self, volume_id: str, disk_format: str, *, taken_over: bool) -> None:
-        path = self._path(volume_id, disk_format)
+        path = self.path(volume_id, disk_format)
         with _explained("volume", volume_id):
             if not taken_over or _mark(path).exists():
                 _unlink(path)
@@ -147,7 +151,7 @@ class VolumeFolder:
     def remove(self, volume_id: str) -> None:
         with _explained("volume", volume_id):
             for each in FORMATS:
-                _unlink(self._path(volume_id, each))
+                _unlink(self.path(volume_id, each))
 
     def snapshot_file(self, snapshot_id: str) -> Path:
         return self._snapshots / f"{checked(snapshot_id)}.{SNAPSHOT_FORMAT}"
@@ -171,7 +175,7 @@ class VolumeFolder:
     def upkeep(self) -> None:
         self._notes.purge({path.name.partition(".")[0] for path in self._volumes.iterdir()})
 
-    def _path(self, volume_id: str, disk_format: str) -> Path:
+    def path(self, volume_id: str, disk_format: str) -> Path:
         if disk_format not in FORMATS:
             raise StorageError(f"volume {volume_id} has the unknown format {disk_format[:40]!r}", volume_id=volume_id)
         return self._volumes / f"{checked(volume_id)}.{disk_format}"
@@ -179,7 +183,7 @@ class VolumeFolder:
     @contextlib.contextmanager
     def _new(self, volume_id: str, disk_format: str) -> Iterator[Path | None]:
         """None: the volume is there already, whole, made by an earlier life of this command."""
-        path = self._path(volume_id, disk_format)
+        path = self.path(volume_id, disk_format)
         with _explained("volume", volume_id):
             if path.exists():
                 self.file(volume_id, disk_format)

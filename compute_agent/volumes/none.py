@@ -1,7 +1,8 @@
-"""Volumes for the drivers `fake` and `test`: an empty file each, so that nodes made of files call no tool."""
+"""Volumes for the drivers `fake` and `test`: a file of nothing but its length each, so that nodes made of files call no tool."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from compute_agent.volumes.base import Bytes, Measure, VolumeFile
 from compute_agent.volumes.not_served import NothingTaken, PretendedVolumes
 from compute_agent.volumes.notes import Notes, checked
 from compute_agent.volumes.served import ServedVolumes
+from compute_agent.volumes.unmanaged import UnmanagedFiles
+
+GIB = 1024**3
 
 
 class NoVolumes:
@@ -24,6 +28,10 @@ class NoVolumes:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.served: ServedVolumes = PretendedVolumes(folder.with_name(f"{folder.name}-served"))
         self._notes = Notes(folder / "notes", clock)
+        self.unmanaged = UnmanagedFiles(folder, lambda path, _format: path.stat().st_size)
+
+    def path(self, volume_id: str, disk_format: str) -> Path:  # noqa: ARG002
+        return self._path(volume_id)
 
     def file(self, volume_id: str, disk_format: str) -> VolumeFile:
         path = self._path(volume_id)
@@ -32,18 +40,18 @@ class NoVolumes:
         return VolumeFile(path, disk_format)
 
     def make_empty(self, volume_id: str, disk_format: str, size_gib: int) -> None:  # noqa: ARG002 - the interface's
-        self._touch(self._path(volume_id))
+        self._touch(self._path(volume_id), size_gib)
 
     def make_from_image(
-        self, volume_id: str, _disk_format: str, _size_gib: int, _image: ImageSpec, measure: Measure
+        self, volume_id: str, _disk_format: str, size_gib: int, _image: ImageSpec, measure: Measure
     ) -> None:
         with measure("image"), measure("volume"):
-            self._touch(self._path(volume_id))
+            self._touch(self._path(volume_id), size_gib)
 
     def make_from(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:  # noqa: ARG002
         if not source.path.exists():
             raise StorageError(f"what volume {volume_id} is made from is not on this node", volume_id=volume_id)
-        self._touch(self._path(volume_id))
+        self._touch(self._path(volume_id), size_gib)
 
     def exists(self, volume_id: str) -> bool:
         return self._path(volume_id).exists()
@@ -51,8 +59,8 @@ class NoVolumes:
     def virtual_size(self, file: VolumeFile) -> int:
         return file.path.stat().st_size
 
-    def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:  # noqa: ARG002
-        self.file(volume_id, disk_format)
+    def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:
+        os.truncate(self.file(volume_id, disk_format).path, size_gib * GIB)
 
     def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:  # noqa: ARG002
         self.file(volume_id, disk_format)
@@ -115,8 +123,9 @@ class NoVolumes:
     def _taken_over(self, volume_id: str, disk_format: str) -> Path:
         return self._folder / f"{checked(volume_id)}.{disk_format}"
 
-    def _touch(self, path: Path) -> None:
+    def _touch(self, path: Path, size_gib: int = 0) -> None:
         try:
             path.touch(mode=0o600)
+            os.truncate(path, size_gib * GIB)
         except OSError as err:
             raise StorageError("the volume got no file on this node", detail=str(err)) from err

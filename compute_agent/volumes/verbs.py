@@ -41,6 +41,7 @@ from compute_agent.instances import Interrupted
 from compute_agent.storage import ownership
 from compute_agent.task import Again, Outcome, Task
 from compute_agent.volumes.base import VolumeFile, VolumeStore, forget
+from compute_agent.volumes.unmanaged import Kind
 
 logger = logging.getLogger(__name__)
 LOOK_S = 0.2
@@ -68,9 +69,7 @@ class Volumes:
             case EnsureVolume():
                 return self._make(task, command)
             case SnapshotVolume():
-                target = self._store.snapshot_file(command.snapshot_id)
-                source = self._store.file(command.volume_id, command.disk_format)
-                return self._copied(task, command, source, target, _QCOW2, command.volume_id) or Outcome()
+                return self._make_snapshot(task, command) or Outcome()
             case UploadVolume():
                 return self._upload(task, command)
             case CopyVolume():
@@ -99,9 +98,15 @@ class Volumes:
             case EnsureVolumeAbsent():
                 self._end_copy(command)
                 self._store.served.withdraw_all(command.volume_id)
+                if command.unmanaged_as:
+                    path = self._store.path(command.volume_id, command.disk_format)
+                    self._store.unmanaged.hand_out(Kind.VOLUMES, path, command.unmanaged_as)
                 self._store.remove(command.volume_id)
             case EnsureVolumeSnapshotAbsent():
                 self._end_copy(command)
+                if command.unmanaged_as:
+                    path = self._store.snapshot_file(command.snapshot_id)
+                    self._store.unmanaged.hand_out(Kind.SNAPSHOTS, path, command.unmanaged_as)
                 forget(self._store.snapshot_file(command.snapshot_id))
             case DiscardVolumeCopy():
                 self._end_copy(command)
@@ -127,8 +132,18 @@ class Volumes:
         with task.measure("volume", self._clock):
             self._store.take_over(command.volume_id, command.disk_format, source)
 
+    def _make_snapshot(self, task: Task, command: SnapshotVolume) -> Again | None:
+        target = self._store.snapshot_file(command.snapshot_id)
+        if command.existing:
+            self._store.unmanaged.take_in(Kind.SNAPSHOTS, command.existing, target, _QCOW2)
+            return None
+        source = self._store.file(command.volume_id, command.disk_format)
+        return self._copied(task, command, source, target, _QCOW2, command.volume_id)
+
     def _make(self, task: Task, command: EnsureVolume) -> Outcome | Again:
         volume_id, disk_format, size_gib = command.volume_id, command.disk_format, command.size_gib
+        if command.existing:
+            return self._take_in(command)
         if self._store.exists(volume_id):
             self._store.file(volume_id, disk_format)
             return Outcome()
@@ -148,6 +163,13 @@ class Volumes:
                 self._store.make_empty(volume_id, disk_format, size_gib)
             else:
                 self._store.make_from(volume_id, disk_format, size_gib, source)
+        return Outcome()
+
+    def _take_in(self, command: EnsureVolume) -> Outcome:
+        """As large as the row says: a whole number of GiB."""
+        target = self._store.path(command.volume_id, command.disk_format)
+        self._store.unmanaged.take_in(Kind.VOLUMES, command.existing, target, command.disk_format)
+        self._store.resize(command.volume_id, command.disk_format, command.size_gib)
         return Outcome()
 
     def _make_from_guest(self, task: Task, command: EnsureVolume, source: VolumeFile) -> Outcome | Again:

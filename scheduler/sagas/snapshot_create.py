@@ -69,8 +69,9 @@ def snapshot_volume(session: Session, context: StepContext) -> Send:
     place = _place(session, context)
     common, about = command_fields(context, volume, "snapshot_volume", place)
     command = SnapshotVolume(
-        disk_format=volume.disk_format, snapshot_id=context.params["snapshot_id"], **common, **about
-    )
+        disk_format=volume.disk_format, snapshot_id=context.params["snapshot_id"],
+        existing=context.params.get("existing") or "", **common, **about,
+    )  # fmt: skip
     return Send(place.node, command)
 
 
@@ -80,7 +81,10 @@ def snapshot_absent(session: Session, context: StepContext) -> Send | None:
         return None
     volume = volumes.get(session, snapshot.volume_id, deleted=True)
     common, about = command_fields(context, volume, "snapshot_volume", place_of(session, volume))
-    return Send(snapshot.node_name, EnsureVolumeSnapshotAbsent(snapshot_id=snapshot.id, **common, **about))
+    command = EnsureVolumeSnapshotAbsent(
+        snapshot_id=snapshot.id, unmanaged_as=context.params.get("existing") or "", **common, **about
+    )
+    return Send(snapshot.node_name, command)
 
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:
@@ -92,7 +96,10 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
 
 
 def _place(session: Session, context: StepContext) -> Place:
+    """An unmanaged file that becomes the snapshot is where the volume's own file is."""
     volume = volumes.get(session, context.params["volume_id"])
+    if context.params.get("existing") and volume.node_name is not None and volume.node_id is not None:
+        return Place(volume.node_name, volume.node_id)
     place = place_of(session, volume)
     if place is None:
         raise StateConflict(f"Volume {volume.id} is on no node: its creation failed.")

@@ -1,4 +1,7 @@
-"""Delete a snapshot of a volume: hold the volume, have the node remove the copy, give claim and quota back."""
+"""Delete a snapshot of a volume: hold the volume, have the node remove the copy, give claim and quota back.
+
+Or keep it, as a file that the cloud manages no more (os-unmanage).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ def snapshot_absent(session: Session, context: StepContext) -> Send | None:
         )
     volume = volumes.get(session, snapshot.volume_id, deleted=True)
     common, about = command_fields(context, volume, "snapshot_absent")
-    return Send(snapshot.node_name, EnsureVolumeSnapshotAbsent(snapshot_id=snapshot.id, **common, **about))
+    kept = f"_snapshot-{snapshot.id}.{snapshot.disk_format}" if context.params.get("unmanage") else ""
+    command = EnsureVolumeSnapshotAbsent(snapshot_id=snapshot.id, unmanaged_as=kept, **common, **about)
+    return Send(snapshot.node_name, command)
 
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:

@@ -92,6 +92,8 @@ def claim(session: Session, context: StepContext) -> Outcome:
         return {"node": volume.node_name, "node_id": volume.node_id}
     if context.params.get("for_instance"):
         return _await_server(session, context)
+    if context.params.get("existing"):
+        return _claim_there(session, context, volume)
     source = _source_place(session, context)
     bound = source if source is not None and not volume_places.is_shared(session, source.node_id) else None
     node = volume_places.claim(
@@ -103,6 +105,18 @@ def claim(session: Session, context: StepContext) -> Outcome:
     raw = volume.multiattach or node.backend == NBD
     disk_format = "raw" if raw else context.config.storage.volume_format
     volumes.place(session, volume, node.id, node.name, disk_format, context.now, backend=node.backend)
+    return {"node": node.name, "node_id": node.id}
+
+
+def _claim_there(session: Session, context: StepContext, volume: Volume) -> dict[str, Any]:
+    """Where the unmanaged file is that is to become the volume, and in its format."""
+    params = context.params
+    node = volume_places.claim(
+        session, context, consumer_id=volume.id, purpose=volumes.PURPOSE, size_gib=volume.size_gib,
+        project_id=volume.project_id, only_on=params["node"],
+        specs=volume_types.specs_of(session, volume.volume_type_id), closed=params["closed"],
+    )  # fmt: skip
+    volumes.place(session, volume, node.id, node.name, params["disk_format"], context.now, backend=node.backend)
     return {"node": node.name, "node_id": node.id}
 
 
@@ -152,6 +166,7 @@ def ensure_volume(session: Session, context: StepContext) -> Send | RetryFrom:
         snapshot_id=context.params.get("snapshot_id") or "",
         source_volume_id=context.params.get("source_volume_id") or "",
         source_format=_source_format(session, context),
+        existing=context.params.get("existing") or "",
         **common,
         **about,
     )
@@ -170,7 +185,7 @@ def _without_node(context: StepContext, volume: Volume) -> RetryFrom:
     """The node is cut off: on to another. What it has half made is removed when it is back and asked to."""
     error = NodeSilent("The node that was making the volume does not answer any more.", node=volume.node_name)
     tried = [*context.results.get("tried", []), volume.node_name]
-    if context.params.get("for_instance") or len(tried) >= context.config.scheduler.max_attempts:
+    if _is_bound(context) or len(tried) >= context.config.scheduler.max_attempts:
         raise error
     context.operation.results = {**context.operation.results, "tried": tried}
     return RetryFrom("claim", error)
@@ -181,7 +196,10 @@ def ensure_absent(session: Session, context: StepContext) -> Send | None:
     if volume.node_name is None or volume.node_id is None or node_life.is_cut_off(session, volume.node_id):
         return None
     common, about = command_fields(context, volume, "ensure_volume")
-    return Send(volume.node_name, EnsureVolumeAbsent(**common, **about))
+    command = EnsureVolumeAbsent(
+        unmanaged_as=context.params.get("existing") or "", disk_format=volume.disk_format, **common, **about
+    )
+    return Send(volume.node_name, command)
 
 
 def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudError:
@@ -189,11 +207,16 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
     tried = [*context.results.get("tried", []), report.node]
     context.operation.results = {**context.operation.results, "tried": tried}
     error = report_error(context, report)
-    if context.params.get("for_instance"):
-        return error  # its server has its place already
+    if _is_bound(context):
+        return error
     if report.retry_elsewhere and len(tried) < context.config.scheduler.max_attempts:
         return RetryFrom("claim", error)
     return error
+
+
+def _is_bound(context: StepContext) -> bool:
+    """To one node: that of its server, or that of the file that becomes it."""
+    return bool(context.params.get("for_instance") or context.params.get("existing"))
 
 
 def restore_volume(session: Session, context: StepContext) -> Send | None:

@@ -1,6 +1,7 @@
 """Delete a volume: wait until nobody works on its bytes, have the node remove the file, give claim and quota back.
 
-With cascade its snapshots go too, each by an operation of its own that this one waits for.
+Or keep it, as a file that the cloud manages no more (os-unmanage). With cascade its snapshots go too, each by an operation
+of its own that this one waits for.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def ensure_absent(session: Session, context: StepContext) -> Send | None:
             "The node that has the volume does not answer; delete the volume again when it does.", node=volume.node_name
         )
     common, about = command_fields(context, volume, "ensure_volume_absent")
-    return Send(volume.node_name, EnsureVolumeAbsent(**common, **about))
+    kept = f"volume-{volume.id}.{volume.disk_format}" if context.params.get("unmanage") else ""
+    command = EnsureVolumeAbsent(unmanaged_as=kept, disk_format=volume.disk_format, **common, **about)
+    return Send(volume.node_name, command)
 
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:

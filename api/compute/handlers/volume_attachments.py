@@ -39,14 +39,13 @@ def attach(request: ApiRequest, server_id: str) -> Reply:
 
 
 def update(request: ApiRequest, server_id: str, volume_id: str) -> Reply:
-    """What becomes of the volume with its server. Another volume in its place is refused: nothing copies the bytes yet."""
+    """What becomes of the volume with its server. Another volume in its place is what the block storage service alone asks
+    for, of a volume that it migrates; here an attached one never migrates.
+    """
     validate(request.body, schemas.update(request.version))
     given = request.body["volumeAttachment"]
     if given["volumeId"] != volume_id:
-        server_volumes.show(request.services, request.context, server_id, volume_id)
-        raise InvalidRequest(
-            "Swapping volumes is not supported: attach the other volume, copy in the guest, detach this."
-        )
+        server_volumes.refuse_swap(request.services, request.context, server_id, volume_id)
     if request.version < Microversion(2, 85) or "delete_on_termination" not in given:
         raise InvalidRequest("Nothing to change: since 2.85 delete_on_termination can be.")
     wanted = as_boolean(given["delete_on_termination"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NoReturn
 
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from api.request import Services
 from common.context import RequestContext
 from common.db import device_operations, instances, nodes, servers, volume_attachments, volumes
 from common.db.models import Instance, Volume, VolumeAttachment
-from common.errors import Conflict, InvalidRequest, NotFound
+from common.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from common.ids import new_id
 from common.states import Action, VmState
 from common.volume_capabilities import NBD
@@ -99,6 +100,20 @@ def detach(services: Services, context: RequestContext, server_id: str, volume_i
         return begin(session, instance, Action.DETACH_VOLUME, volume.id, context, now, params), None
 
     begun(services, Action.DETACH_VOLUME, work)
+
+
+def refuse_swap(services: Services, context: RequestContext, server_id: str, volume_id: str) -> NoReturn:
+    """As Nova does for whoever is not its block storage service. Raises NotFound, Forbidden, Conflict.
+
+    Source: Nova's release note on bug 2112187: a direct swap leaves the guest with the serial of the other volume.
+    """
+    show(services, context, server_id, volume_id)
+    if "service" not in context.roles:
+        raise Forbidden("Policy doesn't allow os_compute_api:os-volumes-attachments:swap to be performed.")
+    raise Conflict(
+        f"volume {volume_id} is not migrating; this API should only be called by Cinder: attach the other volume, copy in the"
+        " guest, detach this one."
+    )
 
 
 def set_delete_on_termination(

@@ -64,8 +64,12 @@ def create(
 def create_in(
     session: Session, services: Services, context: RequestContext, volume_id: str, *, name: str | None,
     description: str | None, properties: Mapping[str, str], forced: bool, group_snapshot_id: str | None = None,
+    existing: str = "",
 ) -> tuple[str, VolumeSnapshot]:  # fmt: skip
-    """As `create`, in the caller's transaction; the operation's id, for a hint after the commit."""
+    """As `create`, in the caller's transaction; the operation's id, for a hint after the commit.
+
+    existing: the unmanaged file that becomes the snapshot.
+    """
     volume = volumes.get_visible(session, volume_id, context)
     allowed = COPYABLE if forced else frozenset({VolumeStatus.AVAILABLE})
     if volume.status not in allowed:
@@ -81,7 +85,7 @@ def create_in(
         "name": name, "description": description, "size_gib": volume.size_gib, "properties": dict(properties),
         "group_snapshot_id": group_snapshot_id,
     }  # fmt: skip
-    operation_id = volume_snapshots.create(session, row, context, services.clock.now())
+    operation_id = volume_snapshots.create(session, row, context, services.clock.now(), {"existing": existing})
     return operation_id, volume_snapshots.get(session, snapshot_id)
 
 
@@ -100,8 +104,10 @@ def edit(
     return services.db.run(work)
 
 
-def delete(services: Services, context: RequestContext, snapshot_id: str, *, forced: bool = False) -> None:
-    """Begin to delete. Raises NotFound, InvalidRequest."""
+def delete(
+    services: Services, context: RequestContext, snapshot_id: str, *, forced: bool = False, unmanage: bool = False
+) -> None:
+    """Begin to delete. unmanage: its file stays, as one that is managed no more. Raises NotFound, InvalidRequest."""
 
     def work(session: Session) -> tuple[str, None]:
         snapshot = volume_snapshots.get_visible(session, snapshot_id, context)
@@ -109,8 +115,8 @@ def delete(services: Services, context: RequestContext, snapshot_id: str, *, for
             raise InvalidRequest(
                 f"Invalid snapshot: Snapshot {snapshot.id} belongs to group snapshot {snapshot.group_snapshot_id}."
             )
-        now = services.clock.now()
-        return volume_snapshots.begin_delete(session, snapshot, context, now, forced=forced).id, None
+        now, params = services.clock.now(), {"unmanage": True} if unmanage else {}
+        return volume_snapshots.begin_delete(session, snapshot, context, now, forced=forced, params=params).id, None
 
     begun(services, "snapshot_delete", work)
 

@@ -76,9 +76,13 @@ def edit(
 
 
 def delete(
-    services: Services, context: RequestContext, volume_id: str, *, cascade: bool = False, forced: bool = False
-) -> None:
-    """Begin to delete. Raises NotFound, InvalidRequest for a volume that is attached, has snapshots or is busy."""
+    services: Services, context: RequestContext, volume_id: str, *, cascade: bool = False, forced: bool = False,
+    unmanage: bool = False,
+) -> None:  # fmt: skip
+    """Begin to delete. unmanage: its file stays, as one that is managed no more.
+
+    Raises NotFound, InvalidRequest for a volume that is attached, has snapshots or is busy.
+    """
 
     def work(session: Session) -> tuple[str | None, None]:
         quotas.lock(session, [volumes.get_visible(session, volume_id, context).project_id])
@@ -97,7 +101,7 @@ def delete(
         if _is_nowhere(session, volume):
             volumes.mark_deleted(session, volume, now, volumes.amounts_of(volume))
             return None, None
-        return volumes.begin(session, volume, action, context, now, {"cascade": cascade}).id, None
+        return volumes.begin(session, volume, action, context, now, {"cascade": cascade, "unmanage": unmanage}).id, None
 
     begun(services, "volume_delete", work)
 

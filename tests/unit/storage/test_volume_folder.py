@@ -14,6 +14,7 @@ from compute_agent.storage import qemu_img
 from compute_agent.volumes.base import VolumeFile
 from compute_agent.volumes.folder import GIB, VolumeFolder
 from compute_agent.volumes.not_served import NotServedVolumes
+from compute_agent.volumes.unmanaged import Kind
 
 PATTERN = os.urandom(4096)
 
@@ -87,6 +88,39 @@ def test_a_volume_taken_over_in_another_format_has_its_bytes(store: VolumeFolder
     assert copy.read_bytes()[: len(PATTERN)] == PATTERN
     store.discard(volume_id, "qcow2", taken_over=True)
     assert not store.exists(volume_id)
+
+
+def test_a_file_comes_in_and_goes_out_without_a_byte_being_copied(store: VolumeFolder, tmp_path: Path) -> None:
+    volume_id = raw_with_pattern(store)
+    path = store.path(volume_id, "raw")
+    inode = path.stat().st_ino
+    for _ in range(2):
+        store.unmanaged.hand_out(Kind.VOLUMES, path, "disk.raw")
+    outside = tmp_path / "volumes" / "unmanaged" / "disk.raw"
+    outside.chmod(0o644)
+    qemu_img.create_empty(outside.with_name("plain.qcow2"), disk_format="qcow2", size_bytes=GIB)
+    base = outside.with_name("on-another.qcow2")
+    qemu_img.create_overlay(base, base=outside, base_format="raw", size_bytes=GIB)
+    found = {each.name: each for each in store.unmanaged.list_all(Kind.VOLUMES)}
+    assert (found["disk.raw"].size_bytes, found["plain.qcow2"].size_bytes) == (GIB, GIB)
+    assert "backing file" in found["on-another.qcow2"].unsafe
+    with pytest.raises(StorageError, match="backing file"):
+        store.unmanaged.take_in(Kind.VOLUMES, "on-another.qcow2", store.path(new_id(), "qcow2"), "qcow2")
+    other_id = new_id()
+    for _ in range(2):
+        store.unmanaged.take_in(Kind.VOLUMES, "disk.raw", store.path(other_id, "raw"), "raw")
+    found_again = store.file(other_id, "raw").path.stat()
+    assert (found_again.st_ino, found_again.st_mode & 0o777) == (inode, 0o600)
+    outside.write_bytes(b"a new one of this name")
+    with pytest.raises(StorageError, match="could not become"):
+        store.unmanaged.hand_out(Kind.VOLUMES, store.path(other_id, "raw"), "disk.raw")
+    assert store.exists(other_id)
+
+
+@pytest.mark.parametrize("name", ["../volumes/x.raw", "", ".raw", "a/b.raw", "x" * 300])
+def test_only_names_in_the_folder_are_taken_in(store: VolumeFolder, name: str) -> None:
+    with pytest.raises(StorageError, match="no name of an unmanaged file"):
+        store.unmanaged.take_in(Kind.VOLUMES, name, store.path(new_id(), "raw"), "raw")
 
 
 def test_half_a_copy_is_no_volume(store: VolumeFolder) -> None:
