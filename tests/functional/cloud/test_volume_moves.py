@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from api.compute.operations import server_volumes
+from common.context import RequestContext
 from common.db import quotas
-from tests.fixtures.cloud import Cloud, CloudNode
+from common.errors import Conflict
+from common.ids import new_request_id
+from tests.fixtures.cloud import COMPUTE, Cloud, CloudNode
 from tests.functional.cloud.test_served_volumes import exports, serve
 from tests.functional.cloud.test_volumes import VOLUME, act, attach, beside, make, show
 
@@ -141,6 +145,13 @@ def test_what_can_not_move_is_refused(cloud: Cloud) -> None:
     cloud.ok(attach(cloud, server_id, attached))
     cloud.run_until_idle()
     refused(migrate(cloud, attached, another(cloud, attached).name), "attached")
+    swap = f"{COMPUTE}/servers/{server_id}/os-volume_attachments/{attached}"
+    assert cloud.api.put(swap, "admin", json={"volumeAttachment": {"volumeId": volume_id}}).status_code == 403
+    service = RequestContext(
+        request_id=new_request_id(), user_id="", project_id=cloud.api.project_id("demo"), roles=frozenset({"service"})
+    )
+    with pytest.raises(Conflict, match="is not migrating"):
+        server_volumes.refuse_swap(cloud.services, service, server_id, attached)
     kind(cloud, "several", multiattach="<is> True")
     refused(retype(cloud, attached, "several"), "can't change now")
     snapped = make(cloud)
