@@ -46,7 +46,7 @@ FEATURES: dict[str, dict[str, bool]] = {
         "floating_ips": True, "qos_min_bw_and_pps": False,
     },
     "volume-feature-enabled": {
-        "multi_backend": False, "backup": True, "snapshot": True, "clone": True, "manage_snapshot": True,
+        "backup": True, "snapshot": True, "clone": True, "manage_snapshot": True,
         "manage_volume": True, "replication": False, "extend_attached_volume": True,
         "extend_attached_encrypted_volume": False, "extend_volume_with_snapshot": True,
         "enable_volume_image_dep_tests": True, "consistency_group": False, "volume_revert": True,
@@ -173,8 +173,11 @@ def _volumes(conf: Sections, cloud: Any) -> None:
     types = {kind.name: kind for kind in cloud.block_storage.types()}
     if _MULTIATTACH not in types:
         cloud.block_storage.create_type(name=_MULTIATTACH, extra_specs={"multiattach": "<is> True"})
+    pools = cloud.block_storage.backend_pools()
+    names = sorted({str(pool.capabilities["volume_backend_name"]) for pool in pools})
+    conf["volume-feature-enabled"]["multi_backend"] = _word(len(names) > 1)
     conf.setdefault("volume", {}).update(
-        min_microversion=lowest, max_microversion=highest, backup_driver="posix", storage_protocol="file",
+        backend_names=",".join(names), min_microversion=lowest, max_microversion=highest, backup_driver="posix", storage_protocol="file",
         vendor_name="Cumulet", volume_type_multiattach=_MULTIATTACH,
     )  # fmt: skip
 

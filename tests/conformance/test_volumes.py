@@ -19,8 +19,6 @@ pytestmark = [pytest.mark.full, pytest.mark.slow, pytest.mark.xdist_group("live"
 
 #: parts of tempest's names, and why they don't pass
 LEFT = {
-    "test_multi_backend": "a node has one back end",
-    "RetypeWithMigration": "a node has one back end",
     "rbac.v3.test_user_messages.ProjectReaderTests.test_delete_message": "the plugin skips it (its bug 2009818)",
     "rbac.v3.test_volume_actions.ProjectReaderTests.test_reserve_volume": "the plugin skips it (its bug 2020261)",
     "test_show_default_volume_type": "the plugin skips it (its bug 2016402)",
