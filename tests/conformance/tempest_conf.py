@@ -177,7 +177,8 @@ def _volumes(conf: Sections, cloud: Any) -> None:
     names = sorted({str(pool.capabilities["volume_backend_name"]) for pool in pools})
     conf["volume-feature-enabled"]["multi_backend"] = _word(len(names) > 1)
     conf.setdefault("volume", {}).update(
-        backend_names=",".join(names), min_microversion=lowest, max_microversion=highest, backup_driver="posix", storage_protocol="file",
+        backend_names=",".join(names),
+        min_microversion=lowest, max_microversion=highest, backup_driver="posix", storage_protocol="file",
         vendor_name="Cumulet", volume_type_multiattach=_MULTIATTACH,
     )  # fmt: skip
 
