@@ -85,7 +85,7 @@ def test_a_snapshot_is_let_go_and_taken_in_again(call: Caller, cloud: Cloud) -> 
     cloud.run_until_idle()
     shown = call.get(f"/snapshots/{made['id']}", "admin")["snapshot"]
     assert (shown["status"], shown["size"], shown["metadata"]) == ("available", 2, {"a": "b"})
-    copy_id = call.volume("admin", snapshot_id=made["id"])
+    copy_id = call.volume("admin", size=2, snapshot_id=made["id"])
     cloud.run_until_idle()
     assert status(call, copy_id) == "available"
     cloud.assert_sound()
