@@ -84,16 +84,20 @@ def _by_hand(cloud: BenchCloud, uri: str, server_id: str) -> float:
     assert source is not None
     root = Path(source.attrib["file"])
     overlay, xml = root.with_name("by-hand.qcow2"), cloud.folder / "by-hand.xml"
-    for name, value in (("name", "by-hand"), ("uuid", new_id())):
-        element = tree.find(name)
-        assert element is not None
-        element.text = value
+    name, uuid = tree.find("name"), tree.find("uuid")
+    assert name is not None
+    assert uuid is not None
+    former, name.text, uuid.text = uuid.text, "by-hand", new_id()
+    for element in tree.findall("sysinfo/system/entry"):
+        element.text = uuid.text if element.text == former else element.text
     metadata = tree.find("metadata")
     if metadata is not None:
         tree.remove(metadata)
     for element in tree.iter("source"):
         if element.get("file") == str(root):
             element.set("file", str(overlay))
+    for element in tree.iter("log"):
+        element.set("file", str(root.with_name("by-hand.log")))
     xml.write_text(ElementTree.tostring(tree, encoding="unicode"))
     base = recorded_base(root)
     assert base is not None
@@ -138,9 +142,10 @@ def _wait(client: Client, path: str, noun: str, status: str) -> None:
 
 
 def _virsh(uri: str, *words: str) -> str:
-    return subprocess.run(
-        ["virsh", "-q", "-c", uri, *words], capture_output=True, text=True, timeout=60, check=True
-    ).stdout
+    done = subprocess.run(["virsh", "-q", "-c", uri, *words], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise RuntimeError(f"virsh {' '.join(words)}: {done.stderr}")
+    return done.stdout
 
 
 def _timed(act: Callable[[], object]) -> float:

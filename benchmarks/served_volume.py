@@ -76,7 +76,7 @@ def _bench(load: Load, where: str, *, direct: bool) -> float:
     """Seconds, by its own count. Writes end with a flush on both ways."""
     words = ["qemu-img", "bench", "-f", "raw", "-c", str(_requests(load)), "-s", str(load.block), "-d", str(load.depth)]
     cache = ["-t", "none"] if direct else []
-    flush = [f"--flush-interval={_requests(load)}"] if load.words else []
+    flush = [f"--flush-interval={max(_requests(load), load.depth)}"] if load.words else []
     done = subprocess.run([*words, *load.words, *cache, *flush, where], capture_output=True, text=True, check=True)
     found = re.search(r"Run completed in ([0-9.]+) seconds", done.stdout)
     if found is None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from websockets import Origin, Subprotocol
+from websockets.sync.client import connect
 
 from tests.fixtures import e2e_guest
 from tests.fixtures.e2e_cloud import Cloud, host
@@ -91,6 +94,18 @@ def test_the_interrupt_of_a_crash_dump_reaches_the_guest(cloud: Cloud, walker: G
     cloud.sdk().compute.trigger_server_crash_dump(walker.id)
     until(lambda: interrupts(walker) > before, "an NMI in the guest", deadline_s=30, every_s=0.3)
     assert "NMI" in walker.ssh("dmesg | tail -n 20")
+
+
+def test_its_screen_is_seen_all_the_same(cloud: Cloud, walker: Guest) -> None:
+    told = cloud.sdk().compute.create_server_remote_console(walker.id, protocol="vnc", type="novnc")
+    parts = urlsplit(told.url)
+    base = f"{parts.scheme}://{parts.netloc}"
+    at = parse_qs(parts.query)["path"][0]
+    with connect(
+        f"ws{base.removeprefix('http')}/{at}", origin=Origin(base), subprotocols=[Subprotocol("binary")], compression=None,
+        proxy=None,
+    ) as socket:  # fmt: skip
+        assert socket.recv(timeout=30) == b"RFB 003.008\n"
 
 
 def test_a_paused_guest_stands_still_and_goes_on(cloud: Cloud, walker: Guest) -> None:

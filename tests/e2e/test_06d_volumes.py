@@ -179,7 +179,7 @@ def numbers(guest: Guest, path: str) -> int:
 
 
 def test_backups_and_images_of_a_disk_that_is_written_to_have_all_that_was_on_it_then(
-    cloud: Cloud, two: tuple[Guest, Guest]
+    cloud: Cloud, two: tuple[Guest, Guest], tmp_path: Path
 ) -> None:
     first, second = two
     storage = cloud.sdk().block_storage
@@ -199,17 +199,22 @@ def test_backups_and_images_of_a_disk_that_is_written_to_have_all_that_was_on_it
 
     whole = backup(is_incremental=False)
     later = backup(is_incremental=True)
-    before = writer.on_disk()
-    image = storage.upload_volume_to_image(disk.id, "written-to", force=True)
-    image_id = image["image_id"]
-    until(lambda: cloud.sdk().image.get_image(image_id).status == "active", "an image", deadline_s=DONE_S, every_s=0.3)
+    before, images = writer.on_disk(), cloud.sdk().image
+    told = storage.upload_volume_to_image(disk.id, "written-to", force=True, disk_format="qcow2")
+    image_id = told["image_id"]
+    until(lambda: images.get_image(image_id).status == "active", "an image", deadline_s=DONE_S, every_s=0.3)
     disk.wait_for("in-use")
+    images.download_image(image_id, output=str(tmp_path / "image"))
+    imported = cloud.sdk().create_image(
+        "imported", filename=str(tmp_path / "image"), disk_format="qcow2", container_format="bare", use_import=True,
+        wait=True, timeout=DONE_S,
+    )  # fmt: skip
     assert writer.stop() > later[2] > whole[2] > 0, "the guest was held up"
     copies = []
     for made, least, most in (whole, later):
         restored = storage.restore_backup(made.id, name="restored")
         copies.append((Disk(cloud, restored.volume_id), least, most))
-    copies.append((Disk.make(cloud, image_id=image_id), before, writer.on_disk()))
+    copies.append((Disk.make(cloud, image_id=imported.id), before, writer.on_disk()))
     for copy, least, most in copies:
         copy.wait_for("available")
         copy.attach(second)
@@ -226,7 +231,8 @@ def test_backups_and_images_of_a_disk_that_is_written_to_have_all_that_was_on_it
     until(lambda: len(list(storage.backups())) == 1, "one backup", deadline_s=DONE_S, every_s=0.3)
     storage.delete_backup(whole[0].id)
     until(lambda: not list(storage.backups()), "no backup", deadline_s=DONE_S, every_s=0.3)
-    cloud.sdk().image.delete_image(image_id)
+    for each in (image_id, imported.id):
+        images.delete_image(each)
     disk.delete()
 
 
