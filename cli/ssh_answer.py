@@ -63,8 +63,10 @@ def wait(at: Target, server: str, deadline_s: float, out: TextIO) -> None:
 def _refusal(at: Target) -> str | None:
     """Why it can't be logged in to; None when it can."""
     try:
-        with socket.create_connection((at.host, at.port), CONNECT_S) as connection:
+        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind, protocol) as connection:
             connection.settimeout(CONNECT_S)
+            connection.connect(address)
             greeting = connection.recv(len(_GREETING))
     except TimeoutError:
         return "no answer"

@@ -164,7 +164,7 @@ class DiskStorage:
         seed = secrets.token_bytes(_SEED_BYTES)
         facts = documents.facts_of(spec, domain=self._domain, random_seed=seed, admin_password=admin_password)
         name = RESCUE_DRIVE_NAME if spec.rescue else CONFIG_DRIVE_NAME
-        return self._disks.ensure_config_drive(spec.id, name, documents.config_drive_files(facts))
+        return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts), name)
 
 
 def _ephemeral(spec: InstanceSpec) -> list[int]:

@@ -172,7 +172,9 @@ class InstanceDisks:
                     tool.run(["mkswap", "-L", "swap0", str(new)], timeout_s=TOOL_S)
         return DiskFile(path, "raw")
 
-    def ensure_config_drive(self, instance_id: str, name: str, files: Mapping[str, bytes]) -> DiskFile:
+    def ensure_config_drive(
+        self, instance_id: str, files: Mapping[str, bytes], name: str = CONFIG_DRIVE_NAME
+    ) -> DiskFile:
         """An ISO 9660 image labelled config-2 with these files, whose names are paths such as openstack/latest/user_data.
 
         name: CONFIG_DRIVE_NAME or RESCUE_DRIVE_NAME. One that is there stays as it is.
