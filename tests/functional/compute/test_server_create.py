@@ -180,7 +180,9 @@ def test_auto_makes_the_projects_topology_when_there_is_no_network(cloud: Cloud)
     assert "No default subnetpools" in cloud.create().json["badRequest"]["message"]
     assert cloud.api.post(f"{net}/subnetpools", "admin", json={"subnetpool": pool}).status_code == 201
     assert cloud.create(flavorRef="huge").status_code == 400
-    assert cloud.api.get(f"{net}/networks?router:external=false").json["networks"] == []  # for what was refused: nothing
+    assert (
+        cloud.api.get(f"{net}/networks?router:external=false").json["networks"] == []
+    )  # for what was refused: nothing
     servers = [cloud.server() for _ in range(2)]
     (made,) = cloud.api.get(f"{net}/networks?router:external=false").json["networks"]
     assert made["name"] == "auto_allocated_network"
