@@ -20,6 +20,7 @@ from api.compute.views.fields import reader
 from api.request import ApiRequest, Reply
 from api.schema import as_boolean, validate
 from common.errors import Forbidden, InvalidRequest
+from common.secret import Secret
 
 PASSWORD_BYTES = 12
 
@@ -32,14 +33,14 @@ def create(request: ApiRequest) -> Reply:
         return Reply({"reservation_id": created.reservation_id}, 202)
     body = views.created(created.instance_ids[0], new.disk_config, new.groups or ("default",), reader(request))
     if request.services.config.api.instance_password:
-        body["adminPass"] = new_password(request.body["server"])
+        body["adminPass"] = new.admin_password.reveal()
     location = f"{request.base_url}/servers/{created.instance_ids[0]}"
     return Reply({"server": body}, 202, {"Location": location})
 
 
-def new_password(wanted: dict[str, Any]) -> str:
-    """The one asked for, or a random one. It is shown and never set: guests take keys."""
-    return wanted.get("adminPass") or secrets.token_urlsafe(PASSWORD_BYTES)
+def new_password(wanted: dict[str, Any]) -> Secret:
+    """The one asked for, or a random one. It is shown once, and told the guest on its config drive, if it has one."""
+    return Secret(wanted.get("adminPass") or secrets.token_urlsafe(PASSWORD_BYTES))
 
 
 def _read(request: ApiRequest) -> NewServer:
@@ -64,6 +65,7 @@ def _read(request: ApiRequest) -> NewServer:
         description=server.get("description"),
         user_data=user_data(server.get("user_data")),
         config_drive=as_boolean(server.get("config_drive", False)),
+        admin_password=new_password(server),
         disk_config=server.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=address(server, "accessIPv4", 4),
         access_ip_v6=address(server, "accessIPv6", 6),
