@@ -184,6 +184,7 @@ KEYPAIRS = (  # they are the user's own, so whoever may read may have some
 HOSTS = (
     _read("/os-services", hosts.list_services, "services:list", ADMIN),
     _row("PUT", "/os-services/<service_id>", hosts.update_service, "services:update", ADMIN),
+    _row("DELETE", "/os-services/<service_id>", hosts.delete_service, "services:delete", ADMIN),
     _read("/os-hypervisors", hosts.list_hypervisors, "hypervisors:list", ADMIN),
     _read("/os-hypervisors/detail", hosts.list_hypervisors_detail, "hypervisors:list-detail", ADMIN),
     _read("/os-hypervisors/statistics", hosts.hypervisor_statistics, "hypervisors:statistics", ADMIN, until="2.87"),

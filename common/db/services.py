@@ -41,6 +41,14 @@ def get(session: Session, service_id: str) -> Service:
     return found
 
 
+def by_number(session: Session, number: int) -> Service:
+    """By its older id. Raises NotFound."""
+    found = session.get(Service, number)
+    if found is None:
+        raise NotFound(f"Service {number} could not be found.")
+    return found
+
+
 def by_host_binary(session: Session, host: str, binary: str) -> Service:
     """Raises NotFound."""
     found = session.scalars(sa.select(Service).where(Service.host == host, Service.binary == binary)).one_or_none()
