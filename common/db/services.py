@@ -49,6 +49,12 @@ def by_number(session: Session, number: int) -> Service:
     return found
 
 
+def delete(session: Session, service: Service) -> None:
+    """Of no node: those go by common/db/node_removal.py."""
+    session.delete(service)
+    session.flush()
+
+
 def by_host_binary(session: Session, host: str, binary: str) -> Service:
     """Raises NotFound."""
     found = session.scalars(sa.select(Service).where(Service.host == host, Service.binary == binary)).one_or_none()

@@ -118,8 +118,6 @@ class FakeHypervisor:
                 self._clock.sleep(self._boot_s)
             self._keep(msgspec.structs.replace(guest, power=PowerState.RUNNING, boots=guest.boots + 1))
             self._print(guest, "started", append=False)
-            for device in guest.devices:  # as a kernel tells of what it finds
-                self._print(guest, f"sees {device}", append=True)
             self._tell(domain.instance_id)
 
     def ensure_paused(self, instance_id: str) -> None:

@@ -44,16 +44,19 @@ def change_service_of(services: Services, host: str, binary: str, wanted: Servic
 
 
 def delete_service(services: Services, service_id: str, *, by_number: bool) -> None:
-    """Take a node out of the cloud. by_number: as microversions before 2.53 name a service.
+    """Take a node out of the cloud, or forget a scheduler; one that runs still writes itself down again.
 
-    Raises NotFound, Conflict while the node is up or anything is on it.
+    by_number: as microversions before 2.53 name a service. Raises NotFound, Conflict while the node is up or anything is on it.
     """
 
     def work(session: Session) -> None:
         found = service_rows.by_number(session, int(service_id)) if by_number else service_rows.get(session, service_id)
-        if found.binary != nodes.COMPUTE_BINARY:  # a node that is not for servers is none of this service's
+        if found.binary == nodes.NETWORK_BINARY:  # a node that is not for servers, which no list here shows
             raise NotFound(f"Service {service_id} could not be found.")
-        node_removal.remove(session, found, services.clock.now())
+        if found.binary == nodes.COMPUTE_BINARY:
+            node_removal.remove(session, found, services.clock.now())
+        else:
+            service_rows.delete(session, found)
 
     services.db.run(work)
 

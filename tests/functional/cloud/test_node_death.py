@@ -332,6 +332,7 @@ def test_a_node_is_taken_out_of_the_cloud_when_nothing_is_on_it(cloud: Cloud) ->
     services = f"{COMPUTE}/os-services"
     rows = cloud.ok(cloud.api.get(services, "admin", headers=NEWEST))["services"]
     service_id = next(row["id"] for row in rows if row["host"] == node.name)
+    scheduler_id = next(row["id"] for row in rows if row["binary"] == "nova-scheduler")
 
     def delete(which: str = service_id, version: str = "2.104") -> tuple[int, str]:
         headers = {"OpenStack-API-Version": f"compute {version}"}
@@ -350,9 +351,10 @@ def test_a_node_is_taken_out_of_the_cloud_when_nothing_is_on_it(cloud: Cloud) ->
     assert delete()[0] == 204
     assert delete()[0] == 404
     left = [name for name in cloud.nodes if name != node.name]
-    for path in ("os-services", "os-hypervisors"):
-        [row] = next(iter(cloud.ok(cloud.api.get(f"{COMPUTE}/{path}", "admin")).values()))
-        assert [row.get("host", row.get("hypervisor_hostname"))] == left
+    assert delete(scheduler_id)[0] == 204
+    for path, name in (("os-services", "host"), ("os-hypervisors", "hypervisor_hostname")):
+        [shown_rows] = cloud.ok(cloud.api.get(f"{COMPUTE}/{path}", "admin")).values()
+        assert [row[name] for row in shown_rows] == left
     cloud.run_for(2)  # its agent beats on, unknown
     assert [one["name"] for one in cloud.ok(cloud.api.get(f"{CUMULET}/nodes", "admin"))["nodes"]] == left
     assert {cloud.node_of(cloud.active()).name for _ in range(2)} == set(left)
