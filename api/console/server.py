@@ -94,8 +94,8 @@ class ConsoleServer:
         if len(self._sessions) >= self._config.console.max_sessions:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many consoles are open.\n")
         token = await asyncio.to_thread(self._take, _token(path.query))
-        if token is None:
-            return connection.respond(http.HTTPStatus.FORBIDDEN, "Forbidden\n")
+        if token is None:  # without a body, which a program that waits for the first frame would take for one
+            return connection.respond(http.HTTPStatus.FORBIDDEN, "")
         connection.token = token
         return None
 

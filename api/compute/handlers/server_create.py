@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.compute.handlers import block_devices
-from api.compute.operations import injected_files, server_create
+from api.compute.operations import injected_files, server_create, server_networks
 from api.compute.operations.server_create import NewServer
 from api.compute.operations.server_metadata import MAX_TAGS
 from api.compute.operations.server_networks import NetworkChoice, Nic
@@ -27,7 +27,11 @@ PASSWORD_BYTES = 12
 def create(request: ApiRequest) -> Reply:
     validate(request.body, schemas.create(request.version))
     new = _read(request)
-    created = server_create.create(request.services, request.context, new)
+    try:
+        created = server_create.create(request.services, request.context, new)
+    except server_networks.NoNetwork:
+        server_networks.allocate(request)
+        created = server_create.create(request.services, request.context, new)
     if as_boolean(request.body["server"].get("return_reservation_id", False)):
         return Reply({"reservation_id": created.reservation_id}, 202)
     body = views.created(created.instance_ids[0], new.disk_config, new.groups or ("default",), reader(request))

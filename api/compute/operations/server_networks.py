@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
+from api.network.operations import auto_topology
+from api.request import ApiRequest
 from common.config import Config
 from common.context import RequestContext
 from common.db import network_quota, ports, server_ports
@@ -32,6 +34,24 @@ class Nic:
     port_id: str | None = None
     fixed_ip: str | None = None
     tag: str = ""
+
+
+class NoNetwork(InvalidRequest):
+    """The server is to have a network, and its project sees none."""
+
+
+def allocate(request: ApiRequest) -> None:
+    """For `auto` where the project sees no network: the one with a router that the network service makes once for it.
+
+    Raises InvalidRequest where no administrator has prepared what that needs, QuotaExceeded.
+    """
+    project_id = request.context.project_id or ""
+    try:
+        auto_topology.ensure(request, project_id)
+    except Conflict as err:
+        raise InvalidRequest(
+            f"Unable to automatically allocate a network for project {project_id}: {err.message}"
+        ) from err
 
 
 def resolve(session: Session, wanted: Sequence[Nic] | NetworkChoice | None, context: RequestContext) -> tuple[Nic, ...]:
@@ -61,7 +81,7 @@ def _by_default(session: Session, context: RequestContext, *, must: bool) -> tup
         raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
     if not found:
         if must:
-            raise InvalidRequest(f"Unable to automatically allocate a network for project {context.project_id}")
+            raise NoNetwork(f"Unable to automatically allocate a network for project {context.project_id}")
         return ()
     server_ports.check_has_subnet(session, found[0], context)
     return (Nic(network_id=found[0].id),)

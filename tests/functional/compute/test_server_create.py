@@ -149,6 +149,23 @@ def test_private_flavor_is_unknown_to_strangers(cloud: Cloud) -> None:
         assert reply.json["badRequest"]["message"] == f"Flavor {flavor_id} could not be found."
 
 
+def test_auto_makes_the_project_a_network_where_it_has_none(cloud: Cloud) -> None:
+    api, network_url = cloud.api, "/network/v2.0"
+    refused = cloud.create("admin", networks="auto")
+    assert (refused.status_code, "No default router:external network" in refused.text) == (400, True)
+    outside = {"network": {"name": "out", "router:external": True, "is_default": True}}
+    network_id = api.post(f"{network_url}/networks", "admin", json=outside).json["network"]["id"]
+    subnet = {"subnet": {"network_id": network_id, "cidr": "192.0.2.0/29", "ip_version": 4}}
+    assert api.post(f"{network_url}/subnets", "admin", json=subnet).status_code == 201
+    pool = {"name": "default", "prefixes": ["10.20.0.0/16"], "default_prefixlen": 24, "is_default": True}
+    assert api.post(f"{network_url}/subnetpools", "admin", json={"subnetpool": pool}).status_code == 201
+    servers = [cloud.server("admin", networks="auto") for _ in range(2)]
+    ports = api.get(f"{network_url}/ports", "admin").json["ports"]
+    networks = {port["network_id"] for port in ports if port["device_id"] in servers}
+    [made] = [api.get(f"{network_url}/networks/{each}", "admin").json["network"] for each in networks]
+    assert (made["name"], made["project_id"]) == ("auto_allocated_network", api.project_id("admin"))
+
+
 def test_several_networks_need_a_choice(cloud: Cloud) -> None:
     now = cloud.services.clock.now()
     with cloud.services.db.write() as session:
