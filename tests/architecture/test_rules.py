@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def sources() -> Iterator[tuple[str, ast.Module, str]]:
 SOURCES = list(sources())
 
 
+@cache
 def imports(tree: ast.Module) -> set[str]:
     found = set()
     for node in ast.walk(tree):
@@ -36,6 +38,7 @@ def imports(tree: ast.Module) -> set[str]:
     return found
 
 
+@cache
 def calls(tree: ast.Module) -> set[str]:
     return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 

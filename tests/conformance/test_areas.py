@@ -24,7 +24,7 @@ from tests.conformance.runner import Runner
 from tests.fixtures.live_cloud import LiveCloud
 from tests.unit.image_headers import qcow2
 
-pytestmark = [pytest.mark.full, pytest.mark.slow, pytest.mark.xdist_group("live")]
+pytestmark = [pytest.mark.full, pytest.mark.slow]
 PARTS = [
     (Area.IDENTITY, ""), (Area.IMAGE, ""), (Area.RBAC, "keystone_tempest_plugin"), (Area.RBAC, "glance_tempest_plugin"),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from tests.conformance.results import Result
 from tests.conformance.runner import Runner
 from tests.fixtures.live_cloud import LiveCloud
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
+pytestmark = [pytest.mark.slow]
 
 
 def test_the_sample_passes(live_cloud: LiveCloud, tmp_path: Path) -> None:

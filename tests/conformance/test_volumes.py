@@ -15,7 +15,7 @@ from tests.conformance.results import Result
 from tests.conformance.runner import Runner
 from tests.fixtures.live_cloud import LiveCloud
 
-pytestmark = [pytest.mark.full, pytest.mark.slow, pytest.mark.xdist_group("live")]
+pytestmark = [pytest.mark.full, pytest.mark.slow]
 
 #: parts of tempest's names, and why they don't pass
 LEFT = {

@@ -82,6 +82,7 @@ def forget_the_kernels_part() -> None:
             entry.unlink()
 
 
+@pytest.mark.full
 def test_guests_are_back_after_the_machine_has_rebooted(cloud: Cloud, first: Guest) -> None:
     before = first.boot_id()
     kill("supervisord")  # first, or it would start its own again

@@ -12,9 +12,9 @@ import pytest
 from tests.faults.cloud import FaultCloud
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def processes(request: pytest.FixtureRequest) -> Iterator[FaultCloud]:
-    """After a failure its folder stays, for whoever looks at the logs."""
+    """It ends with the last of these tests. After a failure its folder stays, for whoever looks at the logs."""
     folder = Path(tempfile.mkdtemp(prefix="cml-faults-"))
     folder.chmod(0o711)
     failed_before = request.session.testsfailed

@@ -16,7 +16,7 @@ from tests.faults.cloud import FLAVORS, FaultCloud, Refused
 from tests.faults.kills import ON_VOLUME, SCENARIOS, Begin, Kill, Pool, Scenario, all_kills, missing_sagas
 from tests.fixtures.survived import survived
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow]
 KILLS = all_kills()
 SHORT = {
     "server_create-api:server_create:before_commit",

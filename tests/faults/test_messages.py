@@ -14,7 +14,7 @@ from common.rpc.transport import Incoming
 from tests.faults.cloud import NODES, SCHEDULERS, FaultCloud
 from tests.fixtures.survived import survived
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow]
 SERVERS = 9
 TAKEN_S = 20.0
 

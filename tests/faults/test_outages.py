@@ -12,7 +12,7 @@ from tests.faults.cloud import FaultCloud
 from tests.faults.load import Load
 from tests.fixtures.survived import survived
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow]
 BAD_EVENTS = ("api.unexpected_error", "operation.step_crashed")
 
 

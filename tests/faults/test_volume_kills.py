@@ -13,7 +13,7 @@ from tests.faults.cloud import FaultCloud, Refused
 from tests.faults.volumes import BACKUP, SNAPSHOT, VOLUME, VolumeKill, VolumeScenario, all_kills, missing_sagas
 from tests.fixtures.survived import survived
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow]
 KILLS = all_kills()
 ANSWER_S = 60.0
 NEWEST = "volume 3.71"

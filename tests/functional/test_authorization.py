@@ -29,6 +29,8 @@ from tests.functional.routes_world import (
     values,
 )
 
+pytestmark = pytest.mark.xdist_group("authorization")  # one world
+
 FORGED = {
     "X-User-Id": "1", "X-User-Name": "admin", "X-Roles": "admin", "X-Role": "admin", "X_ROLES": "admin",
     "X-Project-Id": "1", "X-Project-Name": "admin", "X-Tenant-Id": "1", "X-Is-Admin-Project": "True",

@@ -31,6 +31,8 @@ from common.ids import new_hex_id, new_id
 from tests.fixtures.cloud import COMPUTE, CUMULET, NETWORK, NEWEST, Cloud
 from tests.functional.routes_world import IDENTITY, IMAGE, World
 
+pytestmark = pytest.mark.xdist_group("statements")  # one world
+
 SIZES = (1, 10, 50)
 LISTS = [
     (f"{COMPUTE}/servers", "servers", "demo"),

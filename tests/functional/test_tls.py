@@ -20,6 +20,8 @@ from compute_agent.storage.image_cache import ImageCache
 from tests.fixtures import api_process, certificates
 from tests.fixtures.api import PASSWORD
 
+pytestmark = pytest.mark.xdist_group("tls")  # one API
+
 
 @dataclass(frozen=True)
 class TlsApi:

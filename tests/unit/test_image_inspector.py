@@ -144,6 +144,7 @@ def test_img_02_a_data_file_behind_harmless_extensions_is_found() -> None:
         make.qcow2(length=110)[:110],
         make.qcow2(size=0),
     ],
+    ids=lambda data: f"{len(data)} bytes",
 )
 def test_insane_qcow2_headers_are_refused(data: bytes) -> None:
     refused(data, "qcow2")

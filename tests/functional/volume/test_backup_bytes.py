@@ -29,6 +29,8 @@ from compute_agent.volumes.folder import GIB, VolumeFolder
 from compute_agent.volumes.not_served import NotServedVolumes
 from compute_agent.volumes.verbs import Volumes
 
+pytestmark = pytest.mark.xdist_group("s3")  # one S3 service
+
 MIB = 2**20
 
 

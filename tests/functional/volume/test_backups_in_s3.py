@@ -15,6 +15,8 @@ from common.secret import Secret
 from compute_agent.backups import chunks
 from compute_agent.backups.s3 import BackupBucket
 
+pytestmark = pytest.mark.xdist_group("s3")  # one S3 service
+
 boto3 = pytest.importorskip("boto3", reason="extras `s3` and `test` are not installed")
 moto_server = pytest.importorskip("moto.server", reason="extra `test` is not installed")
 CHUNK = 4096

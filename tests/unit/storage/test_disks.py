@@ -213,7 +213,7 @@ def _defaults_of_formats(tree: ast.Module) -> list[str]:
     return [name for name in found if "format" in name]
 
 
-@pytest.mark.parametrize("extra", [b"", b"\0" * 65536])
+@pytest.mark.parametrize("extra", [b"", b"\0" * 65536], ids=["short", "long"])
 def test_img_06_what_a_guest_writes_over_its_disk_is_never_read_as_a_header(
     disks: InstanceDisks, base: CachedImage, tmp_path: Path, extra: bytes
 ) -> None:
