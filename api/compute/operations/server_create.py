@@ -141,7 +141,7 @@ def _image(
     if disks.root is not None:
         return server_boot_volumes.image_copy(session, context, disks.root, source, flavor)
     assert source is not None  # arrange() has seen to it
-    bootable = server_references.image(session, source.id, context)
+    bootable = server_references.bootable(source)
     server_references.check_fits(flavor, bootable)
     return server_references.image_copy(bootable)
 

@@ -46,12 +46,16 @@ def flavor_copy(row: Flavor) -> dict[str, Any]:
 
 def image(session: Session, image_id: str, context: RequestContext) -> Image:
     """An active image that the caller may use and a guest can boot from. Raises InvalidRequest."""
-    found = active_image(session, image_id, context)
+    return bootable(active_image(session, image_id, context))
+
+
+def bootable(found: Image) -> Image:
+    """The image, when a guest can boot from it. Raises InvalidRequest."""
     if not found.size:
-        raise InvalidRequest(f"Image {image_id} is unacceptable: it has no bytes, so nothing can be booted from it.")
+        raise InvalidRequest(f"Image {found.id} is unacceptable: it has no bytes, so nothing can be booted from it.")
     if found.disk_format not in BOOTABLE_FORMATS:
         raise InvalidRequest(
-            f"Image {image_id} is unacceptable: disk_format {found.disk_format} can't be booted, only "
+            f"Image {found.id} is unacceptable: disk_format {found.disk_format} can't be booted, only "
             f"{', '.join(BOOTABLE_FORMATS)} can. An import (method glance-direct) converts it."
         )
     return found
