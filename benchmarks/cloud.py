@@ -6,6 +6,7 @@ The folder is on a disk, never in memory, because the price of fsync is part of 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import signal
@@ -44,6 +45,7 @@ from common.rpc import credentials
 from common.rpc.broker import Broker
 from common.rpc.transport import Transport
 from common.secret import Secret
+from compute_agent.identity import image_secret
 from tests.fixtures import postgresql, rabbitmq
 
 PASSWORD = "only for figures"
@@ -101,23 +103,22 @@ class BenchCloud:
     def start_agents(self, count: int) -> None:
         names = [f"node{number + 1}" for number in range(count)]
         for name in names:
-            bus = self._enrol(name)
             state_dir = self.folder / name
-            state_dir.mkdir(mode=0o700)
-            agent = replace(
-                self.config.agent, node=name, state_dir=str(state_dir), image_secret_file=str(state_dir / "secret")
-            )
+            state_dir.mkdir(mode=0o711)
+            secret_file = state_dir / "secret"
+            bus = self._enrol(name, image_secret(secret_file))
+            agent = replace(self.config.agent, node=name, state_dir=str(state_dir), image_secret_file=str(secret_file))
             self.start("agents", "cumulet-compute-agent", replace(self.config, agent=agent, bus=bus), name)
         wait_for("the agents' first heartbeats", lambda: self._alive() == count)
 
-    def _enrol(self, name: str) -> BusConfig:
+    def _enrol(self, name: str, secret: Secret) -> BusConfig:
         """As joining does: a row, and a user of the node's own on the broker. The bus as the node is to reach it."""
         password = credentials.make_password()
         hashed = credentials.password_hash(password)
         with self.db.write() as session:
             node = nodes.enrol(
-                session, node_id=new_id(), name=name, address="", secret_hash="", config=self.config.scheduler,
-                now=SystemClock().now(),
+                session, node_id=new_id(), name=name, address="", config=self.config.scheduler, now=SystemClock().now(),
+                secret_hash=hashlib.sha256(secret.reveal().encode()).hexdigest(),
             )  # fmt: skip
             node_tokens.set_broker_password(session, node.id, hashed)
         transport = Transport(self.config.bus)
@@ -135,9 +136,9 @@ class BenchCloud:
             client.close()
         return True
 
-    def furnish(self) -> None:
-        """An image, the flavor, and a shared network that holds many servers."""
-        self.image_id = self._image()
+    def furnish(self, image_id: str = "") -> None:
+        """An image (of which only the record is there, unless one is given), the flavor, and a network for many servers."""
+        self.image_id = image_id or self._image()
         admin = self.client("admin", "admin")
         flavor = {"id": FLAVOR, "name": FLAVOR, "vcpus": 1, "ram": 128, "disk": 1}
         admin.request("POST", "/compute/v2.1/flavors", {"flavor": flavor})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +21,20 @@ class Client:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The decoded answer. Raises RuntimeError for an error."""
         return self.exchange(method, path, body)[0]
+
+    def put_file(self, path: str, source: Path) -> None:
+        """Raises RuntimeError for an error."""
+        headers = {
+            **self._headers,
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(source.stat().st_size),
+        }
+        with source.open("rb") as file:
+            self._connection.request("PUT", path, file, headers)
+            response = self._connection.getresponse()
+        raw = response.read()
+        if response.status >= 400:
+            raise RuntimeError(f"PUT {path}: {response.status} {raw[:500]!r}")
 
     def exchange(self, method: str, path: str, body: Any = None) -> tuple[Any, http.client.HTTPResponse]:
         data = msgspec.json.encode(body) if body is not None else None

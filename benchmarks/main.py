@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import boots, footprint, images, scale
+from benchmarks import boots, footprint, images, real_disks, scale, served_volume
 from benchmarks.cloud import BenchCloud, running
 from benchmarks.figures import Figure
 
@@ -65,6 +65,8 @@ MEASURES = (
     Measure(("list_1000_ms",), _list),
     Measure(("idle_pss_mib",), _idle),
     Measure(("image_upload_ratio", "image_download_ratio"), _images),
+    Measure(("server_create_ratio", "volume_from_image_ratio"), real_disks.against_tools),
+    Measure(tuple(load.key for load in served_volume.LOADS), served_volume.against_a_file),
     Measure(("start_s",), lambda cloud: [footprint.start(cloud)]),
 )
 

@@ -9,18 +9,17 @@ from typing import Any
 
 from cliff.command import Command
 
-from cli import find
+from cli import find, ssh_answer
 from cli.cloud import Cloud
 from cli.errors import CommandError
 from cli.server_list import one
 
 DEFAULT_USER = "root"
-#: a second between two: a server is ACTIVE long before its system lets anybody in
-ATTEMPTS = 60
+WAIT_S = 180
 
 
 class Ssh(Command):  # type: ignore[misc]
-    """Log in to a server by ssh, which waits a minute for one that is booting; what follows -- is run there."""
+    """Log in to a server by ssh, when its SSH answers, which takes a while after a boot; what follows -- is run there."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -35,6 +34,10 @@ class Ssh(Command):  # type: ignore[misc]
         family.add_argument("-4", dest="version", action="store_const", const=4, help="by an IPv4 address")
         family.add_argument("-6", dest="version", action="store_const", const=6, help="by an IPv6 address")
         parser.add_argument("--address-type", metavar="<network>", help="by the address in this network")
+        parser.add_argument(
+            "--wait", type=float, default=WAIT_S, metavar="<seconds>",
+            help=f"how long to wait until its SSH answers, 0 for not at all (default: {WAIT_S})",
+        )  # fmt: skip
         parser.set_defaults(command=[])
         parser.usage = f"{prog_name} [options] <server> [-- command ...]"
         plain = parser.parse_args
@@ -54,6 +57,9 @@ class Ssh(Command):  # type: ignore[misc]
         server = cloud.get(f"/servers/{one(cloud, parsed_args.server)['id']}", "compute")["server"]
         words = command_line(parsed_args, server, parsed_args.login or _user(cloud, server))
         sys.stdout.flush()
+        at = ssh_answer.target(words) if parsed_args.wait else None
+        if at is not None:
+            ssh_answer.wait(at, server["name"], parsed_args.wait, sys.stderr)
         try:
             os.execvp("ssh", words)  # noqa: S606, S607 - a fixed program by arguments; no shell is involved
         except OSError as err:
@@ -69,7 +75,6 @@ def command_line(parsed_args: argparse.Namespace, server: dict[str, Any], user: 
         words += ["-p", str(parsed_args.port)]
     for option in parsed_args.option:
         words += ["-o", option]
-    words += ["-o", f"ConnectionAttempts={ATTEMPTS}"]  # ssh takes the first that is said: theirs, if any
     address = _address(server, parsed_args.address_type, parsed_args.version)
     return [*words, "-l", user, "--", address, *parsed_args.command]
 

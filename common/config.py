@@ -87,7 +87,7 @@ class ApiConfig:
     tls_cert_file: str = option("", "certificate chain (PEM) of the listener; empty: plain HTTP")
     tls_key_file: str = option("", "its private key (PEM), readable by the services' user only")
     instance_password: bool = option(
-        True, "the answer to a new server bears adminPass, as Nova's does; nothing sets it in the guest"
+        True, "the answer to a new server bears adminPass, as Nova's does; a config drive tells it the guest"
     )
     policy_file: str = option("", "JSON file of action key to rule that overrides the built-in policy")
     cors_allowed_origins: str = option(

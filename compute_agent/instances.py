@@ -239,7 +239,8 @@ class Instances:
         parts, spec, instance_id = self._parts, command.spec, command.instance_id
         self._checkpoint(task)
         undo.push("disks", lambda: parts.storage.remove(instance_id))
-        own = parts.storage.ensure(spec, lambda name: task.measure(name, parts.clock))
+        password = "" if isinstance(command, ResizeInstance) else command.admin_password
+        own = parts.storage.ensure(spec, lambda name: task.measure(name, parts.clock), admin_password=password)
         disks = (*own, *self.volume_disks(spec))
         self._checkpoint(task)
         undo.push("ports", lambda: parts.networking.remove_ports(instance_id))

@@ -163,14 +163,27 @@ class LibvirtHypervisor:
                 self._host.thaw(instance_id)
 
     def _freeze(self, instance_id: str, *, must: bool) -> bool:
+        """Whether its file systems are frozen now, and to be thawed."""
         try:
-            self._host.freeze(instance_id)
+            self._freeze_afresh(instance_id)
         except HypervisorError as err:
             if must:
                 raise
             log.event(logger, "copy.not_quiesced", instance_id=instance_id, detail=err.detail)
             return False
         return True
+
+    def _freeze_afresh(self, instance_id: str) -> None:
+        """A guest that is frozen already can't be frozen: an agent that was killed between the two has left it so."""
+        self._require(instance_id, PowerState.RUNNING)
+        try:
+            self._host.freeze(instance_id)
+        except HypervisorError:
+            try:
+                self._host.thaw(instance_id)
+            except HypervisorError as err:
+                log.event(logger, "copy.not_thawed", instance_id=instance_id, detail=err.detail)
+            self._host.freeze(instance_id)
 
     def copy_state(self, instance_id: str) -> CopyState:
         return self._host.backup_state(instance_id)

@@ -62,7 +62,8 @@ class Document:
 @dataclass(frozen=True)
 class Facts:
     """Everything documents are made of. `domain` is what guests' names end in; `random_seed` feeds the guest's entropy
-    pool and must be fresh each time it is given; b"" leaves it out.
+    pool and must be fresh each time it is given; b"" leaves it out. `admin_password` is for a config drive only, as Nova
+    has it: whatever program of the guest can use the network can ask the service.
     """
 
     instance_id: str
@@ -72,12 +73,13 @@ class Facts:
     domain: str = ""
     random_seed: bytes = b""
     volumes: Sequence[VolumeDisk] = ()
+    admin_password: str = ""
 
 
-def facts_of(spec: InstanceSpec, *, domain: str, random_seed: bytes = b"") -> Facts:
+def facts_of(spec: InstanceSpec, *, domain: str, random_seed: bytes = b"", admin_password: str = "") -> Facts:
     return Facts(
         instance_id=spec.id, guest=spec.guest, ports=spec.ports, networks=spec.networks, domain=domain,
-        random_seed=random_seed, volumes=spec.volumes,
+        random_seed=random_seed, volumes=spec.volumes, admin_password=admin_password,
     )  # fmt: skip
 
 
@@ -135,6 +137,8 @@ def openstack_metadata(facts: Facts, version: str = LATEST) -> dict[str, Any]:
         ]
     if facts.random_seed:
         document["random_seed"] = base64.b64encode(facts.random_seed).decode()
+    if facts.admin_password:
+        document["admin_pass"] = facts.admin_password
     return {key: value for key, value in document.items() if _is_in(version, _KEYS_SINCE.get(key, ""))}
 
 

@@ -24,8 +24,11 @@ Measure = Callable[[str], AbstractContextManager[None]]
 class Storage(Protocol):
     """All verbs are idempotent and raise common.errors.StorageError; calls for one instance are serial."""
 
-    def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
-        """Make the instance's disks, fetching the image if need be. Also raises ImageDamaged and ImageRefused."""
+    def ensure(self, spec: InstanceSpec, measure: Measure, *, admin_password: str = "") -> tuple[Disk, ...]:
+        """Make the instance's disks, fetching the image if need be. Also raises ImageDamaged and ImageRefused.
+
+        admin_password: what a config drive that is made now tells the guest; one that is there stays as it is.
+        """
         ...
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:

@@ -20,7 +20,15 @@ from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk
 from compute_agent.metadata import documents
 from compute_agent.storage.base import Measure
-from compute_agent.storage.disks import RESCUE_NAME, ROOT_NAME, DiskFile, InstanceDisks, ephemeral_name
+from compute_agent.storage.disks import (
+    CONFIG_DRIVE_NAME,
+    RESCUE_DRIVE_NAME,
+    RESCUE_NAME,
+    ROOT_NAME,
+    DiskFile,
+    InstanceDisks,
+    ephemeral_name,
+)
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.prefetch import Prefetch
 from compute_agent.storage.uploader import Uploader
@@ -49,7 +57,7 @@ class DiskStorage:
         self._domain = domain
         self._prefetch = prefetch
 
-    def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
+    def ensure(self, spec: InstanceSpec, measure: Measure, *, admin_password: str = "") -> tuple[Disk, ...]:
         hardware = guest_hardware.of(spec)
         files: list[DiskFile] = []
         with ExitStack() as held:
@@ -64,8 +72,8 @@ class DiskStorage:
                     files.append(self._disks.ensure_ephemeral(spec.id, size_gib, number))
                 if spec.swap_mib:
                     files.append(self._disks.ensure_swap(spec.id, spec.swap_mib))
-                drive = self._config_drive(spec) if spec.config_drive else None
                 rescue = self._ensure_rescue(spec, measure)
+                drive = self._config_drive(spec, admin_password) if spec.config_drive else None
         return as_disks(files, drive, hardware, rescue, _of_volumes(spec))
 
     def disks(self, spec: InstanceSpec) -> tuple[Disk, ...]:
@@ -74,7 +82,9 @@ class DiskStorage:
         files += [DiskFile(folder / ephemeral_name(number), "raw") for number in range(len(_ephemeral(spec)))]
         if spec.swap_mib:
             files.append(DiskFile(folder / "swap.raw", "raw"))
-        drive = DiskFile(folder / "config.iso", "raw") if spec.config_drive else None
+        rescue_drive = folder / RESCUE_DRIVE_NAME  # not there if an agent before this version rescued it
+        drive_path = rescue_drive if spec.rescue and rescue_drive.exists() else folder / CONFIG_DRIVE_NAME
+        drive = DiskFile(drive_path, "raw") if spec.config_drive else None
         rescue = _Rescue(DiskFile(folder / RESCUE_NAME, "qcow2"), spec.rescue) if spec.rescue else None
         every = (*files, drive, rescue.file if rescue else None)
         missing = [file.path.name for file in every if file is not None and not file.path.exists()]
@@ -150,9 +160,11 @@ class DiskStorage:
         with measure("image"), self._cache.hold(spec.rescue.image, self._disks.images_in_use) as base:
             return _Rescue(self._disks.ensure_rescue(spec.id, base), spec.rescue)
 
-    def _config_drive(self, spec: InstanceSpec) -> DiskFile:
-        facts = documents.facts_of(spec, domain=self._domain, random_seed=secrets.token_bytes(_SEED_BYTES))
-        return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts))
+    def _config_drive(self, spec: InstanceSpec, admin_password: str) -> DiskFile:
+        seed = secrets.token_bytes(_SEED_BYTES)
+        facts = documents.facts_of(spec, domain=self._domain, random_seed=seed, admin_password=admin_password)
+        name = RESCUE_DRIVE_NAME if spec.rescue else CONFIG_DRIVE_NAME
+        return self._disks.ensure_config_drive(spec.id, documents.config_drive_files(facts), name)
 
 
 def _ephemeral(spec: InstanceSpec) -> list[int]:

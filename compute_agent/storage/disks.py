@@ -3,6 +3,7 @@
     <state_dir>/instances/<instance id>/root.qcow2    overlay on a cached image
                                         base.json     which image that is, and its format
                                         ephemeral.raw swap.raw config.iso
+                                        rescue.qcow2 rescue-config.iso   while it is rescued
     <state_dir>/orphans/<time>-<instance id>/         set aside; purged after seven days
 
 Names are ids of ours; nothing a user wrote reaches a path. Files get their final name when they are whole.
@@ -38,6 +39,7 @@ DISCARDED_NAME = "discarded"  # holds the id of the command that had the disks b
 _EPHEMERAL = "ephemeral*.raw"
 _SWAP_NAME = "swap.raw"
 RESCUE_NAME, _RESCUE_BASE_NAME = "rescue.qcow2", "rescue.json"
+CONFIG_DRIVE_NAME, RESCUE_DRIVE_NAME = "config.iso", "rescue-config.iso"
 _NOTES = {ROOT_NAME: BASE_NAME, RESCUE_NAME: _RESCUE_BASE_NAME}  # overlays, and what says which images they are on
 _KEPT_NAME = "kept"  # copies of the disks from before a resize
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -147,7 +149,7 @@ class InstanceDisks:
     def remove_rescue(self, instance_id: str) -> None:
         """The disk first: while it is there, its note keeps its image."""
         with _explained("the rescue disk", instance_id):
-            for name in (RESCUE_NAME, _RESCUE_BASE_NAME):
+            for name in (RESCUE_NAME, _RESCUE_BASE_NAME, RESCUE_DRIVE_NAME):
                 (self.folder(instance_id) / name).unlink(missing_ok=True)
 
     def ensure_ephemeral(self, instance_id: str, size_gib: int, number: int = 0) -> DiskFile:
@@ -170,10 +172,15 @@ class InstanceDisks:
                     tool.run(["mkswap", "-L", "swap0", str(new)], timeout_s=TOOL_S)
         return DiskFile(path, "raw")
 
-    def ensure_config_drive(self, instance_id: str, files: Mapping[str, bytes]) -> DiskFile:
-        """An ISO 9660 image labelled config-2 with these files; names are paths such as openstack/latest/user_data."""
+    def ensure_config_drive(
+        self, instance_id: str, files: Mapping[str, bytes], name: str = CONFIG_DRIVE_NAME
+    ) -> DiskFile:
+        """An ISO 9660 image labelled config-2 with these files, whose names are paths such as openstack/latest/user_data.
+
+        name: CONFIG_DRIVE_NAME or RESCUE_DRIVE_NAME. One that is there stays as it is.
+        """
         folder = self.ensure_folder(instance_id)
-        path = folder / "config.iso"
+        path = folder / name
         stage = folder / "config.stage"
         with _explained("the config drive", instance_id):
             if path.exists():
@@ -181,8 +188,8 @@ class InstanceDisks:
             shutil.rmtree(stage, ignore_errors=True)
             stage.mkdir(mode=0o700)
             try:
-                for name, content in files.items():
-                    _write_below(stage, name, content)
+                for at, content in files.items():
+                    _write_below(stage, at, content)
                 with _made(path) as new:
                     words = ["genisoimage", "-quiet", "-input-charset", "utf-8", "-V", "config-2", "-J", "-r"]
                     tool.run([*words, "-o", str(new), str(stage)], timeout_s=TOOL_S)
@@ -225,7 +232,7 @@ class InstanceDisks:
     def discard(self, instance_id: str, command_id: str, *, keep_ephemeral: bool) -> None:
         """Remove the disks, all but the ephemeral one if that is kept, and note which command asked for it."""
         folder = self.ensure_folder(instance_id)
-        names = [ROOT_NAME, BASE_NAME, "swap.raw", "config.iso", NVRAM_NAME]
+        names = [ROOT_NAME, BASE_NAME, "swap.raw", CONFIG_DRIVE_NAME, NVRAM_NAME]
         with _explained("the disks", instance_id):
             if not keep_ephemeral:
                 names += [path.name for path in folder.glob(_EPHEMERAL)]

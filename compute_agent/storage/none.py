@@ -26,7 +26,7 @@ class NoStorage:
         self._instances.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._orphans = state_dir / "orphans"
 
-    def ensure(self, spec: InstanceSpec, measure: Measure) -> tuple[Disk, ...]:
+    def ensure(self, spec: InstanceSpec, measure: Measure, *, admin_password: str = "") -> tuple[Disk, ...]:  # noqa: ARG002 - there is no drive
         with measure("image"):
             pass
         with measure("disks"):

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from common import admin_password
 from common.db import instances, network_state, node_life, nodes, ports
 from common.deadlines import ENSURE_INSTANCE_S, ENSURE_VOLUME_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
@@ -136,7 +137,12 @@ def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:
         return _without_node(session, context, instance.node_id, instance.node_name)
     plugged = context.results["claim"].get("ports") != 0
     spec = instance_spec.build(session, instance, context.config, plugged=plugged)
-    return Send(instance.node_name, EnsureInstance(spec=spec, **command_fields(context, instance, "ensure_instance")))
+    command = EnsureInstance(
+        spec=spec,
+        admin_password=admin_password.opened(context.params, context.config),
+        **command_fields(context, instance, "ensure_instance"),
+    )
+    return Send(instance.node_name, command)
 
 
 def _without_node(session: Session, context: StepContext, node_id: str, name: str) -> RetryFrom:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common import admin_password
 from common.db import instances
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S, ENSURE_STOPPED_S, SOFT_STOP_S
@@ -77,13 +78,20 @@ def run_again(session: Session, context: StepContext) -> Send:
 
 def ensure_instance(session: Session, context: StepContext) -> Send:
     instance = instances.get(session, context.instance_id)
-    return _ensure(session, context, instance, "ensure_instance", running=True)
+    password = admin_password.opened(context.params, context.config)
+    return _ensure(session, context, instance, "ensure_instance", running=True, password=password)
 
 
-def _ensure(session: Session, context: StepContext, instance: Instance, step: str, *, running: bool) -> Send:
-    spec = instance_spec.build(session, instance, context.config)
-    power = WantedPower.RUNNING if running else WantedPower.STOPPED
-    return Send(node_of(instance), EnsureInstance(spec=spec, power=power, **command_fields(context, instance, step)))
+def _ensure(
+    session: Session, context: StepContext, instance: Instance, step: str, *, running: bool, password: str = ""
+) -> Send:
+    command = EnsureInstance(
+        spec=instance_spec.build(session, instance, context.config),
+        power=WantedPower.RUNNING if running else WantedPower.STOPPED,
+        admin_password=password,
+        **command_fields(context, instance, step),
+    )
+    return Send(node_of(instance), command)
 
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:

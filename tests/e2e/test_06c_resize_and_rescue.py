@@ -8,12 +8,13 @@ import pytest
 
 from tests.fixtures import e2e_guest
 from tests.fixtures.e2e_cloud import Cloud
-from tests.fixtures.e2e_guest import Guest
+from tests.fixtures.e2e_guest import Guest, has_password
 from tests.fixtures.e2e_openstack import openstack, words
 from tests.fixtures.e2e_wait import until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full]
 GIB = 2**30
+PASSWORD = "chosen-by-e2e"
 BOOTS_S = 150
 
 
@@ -24,7 +25,7 @@ def growing(cloud: Cloud) -> Iterator[Guest]:
         words("security group create growing"),
         words("security group rule create --ingress --protocol tcp --dst-port 22 growing"),
         words(
-            "server create --image cumulet-guest --flavor c1.tiny --network shared --key-name demo "
+            "server create --image cumulet-guest --flavor c1.tiny --network shared --key-name demo --config-drive true "
             "--security-group growing --wait growing"
         ),
     )
@@ -77,10 +78,11 @@ def test_confirmed_it_keeps_what_it_has_and_what_it_was_is_gone(cloud: Cloud, gr
 
 def test_a_rescued_guest_runs_from_another_disk_and_sees_its_own(cloud: Cloud, growing: Guest) -> None:
     boot = growing.boot_id()
-    openstack(cloud, words("server rescue growing"))
+    openstack(cloud, words(f"server rescue --password {PASSWORD} growing"))
     growing.wait_for_status("RESCUE", BOOTS_S)
     growing.wait_for_other_boot(boot)
     assert growing.try_ssh("test -e /root/mark").returncode == 1
+    until(lambda: has_password(growing, PASSWORD), "the password that it was rescued with", deadline_s=60)
     assert int(growing.ssh("cat /sys/block/vdb/size")) * 512 == 2 * GIB
     growing.ssh(
         "mkdir -p /mnt/own && mount /dev/vdb2 /mnt/own && echo mended >/mnt/own/root/mark; umount /mnt/own; sync"
@@ -90,4 +92,5 @@ def test_a_rescued_guest_runs_from_another_disk_and_sees_its_own(cloud: Cloud, g
     growing.wait_for_status("ACTIVE", BOOTS_S)
     growing.wait_for_other_boot(boot)
     assert growing.ssh("cat /root/mark") == "mended"
+    assert not has_password(growing, PASSWORD)
     assert not list(growing.folder.glob("rescue*"))

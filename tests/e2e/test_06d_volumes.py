@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full]
 GIB, MIB = 2**30, 2**20
 DONE_S = 60.0
 PATTERN_MIB = 8
+FIRST_BLOCK = 4096  # of 4 KiB, behind the pattern
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,104 @@ def test_what_a_guest_wrote_is_there_for_the_next_and_in_the_snapshot(cloud: Clo
     until(lambda: not list(storage.snapshots()), "no snapshot", deadline_s=DONE_S, every_s=0.2)
     for each in (disk, restored):
         each.delete()
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A process in a guest that writes rising numbers to its disk, a block each, in order and each with a sync.
+
+    So whatever was on the disk at one moment is 1, 2, 3 and so on, up to some number, and no block behind it.
+    """
+
+    guest: Guest
+    path: str
+
+    @classmethod
+    def start(cls, guest: Guest, path: str) -> Writer:
+        block = f"printf '%4095d\\n' $n | dd of={path} bs=4096 seek=$(({FIRST_BLOCK} + n)) conv=fsync"
+        guest.ssh(
+            f"(n=1; while {block} && echo $n >/tmp/on-disk; do n=$((n+1)); done) >/dev/null 2>&1 </dev/null & "
+            "echo $! >/tmp/writer"
+        )
+        made = cls(guest, path)
+        until(lambda: made.on_disk() > 0, "its first block", deadline_s=DONE_S, every_s=0.3)
+        return made
+
+    def on_disk(self) -> int:
+        """The last number that the guest was told is on the disk."""
+        found = self.guest.try_ssh("cat /tmp/on-disk").stdout.strip()
+        return int(found) if found else 0
+
+    def stop(self) -> int:
+        self.guest.ssh("kill $(cat /tmp/writer)")
+        return self.on_disk()
+
+
+def numbers(guest: Guest, path: str) -> int:
+    """The last number on a copy of a Writer's disk; AssertionError when one before it is missing or torn."""
+    guest.ssh("echo 3 >/proc/sys/vm/drop_caches")
+    read_all = f"dd if={path} bs=4096 skip={FIRST_BLOCK + 1} count=16384 2>/dev/null | tr -d '\\0'"
+    count, wrong = guest.ssh(f"{read_all} | awk '$1 != NR {{ wrong++ }} END {{ print NR, wrong + 0 }}'", DONE_S).split()
+    assert wrong == "0", f"{wrong} of {count} blocks are not what was written"
+    return int(count)
+
+
+def test_backups_and_images_of_a_disk_that_is_written_to_have_all_that_was_on_it_then(
+    cloud: Cloud, two: tuple[Guest, Guest], tmp_path: Path
+) -> None:
+    first, second = two
+    storage = cloud.sdk().block_storage
+    disk = Disk.make(cloud)
+    disk.attach(first)
+    disk.wait_for("in-use")
+    path = disk.path_in(first)
+    pattern = write(first, path)
+    writer = Writer.start(first, path)
+
+    def backup(*, is_incremental: bool) -> tuple[Any, int, int]:
+        """With the last numbers that were on the disk before it and after it."""
+        before = writer.on_disk()
+        made = storage.create_backup(volume_id=disk.id, name="kept", force=True, is_incremental=is_incremental)
+        until(lambda: storage.get_backup(made.id).status == "available", "a backup", deadline_s=DONE_S, every_s=0.3)
+        return made, before, writer.on_disk()
+
+    whole = backup(is_incremental=False)
+    later = backup(is_incremental=True)
+    before, images = writer.on_disk(), cloud.sdk().image
+    told = storage.upload_volume_to_image(disk.id, "written-to", force=True, disk_format="qcow2")
+    image_id = told["image_id"]
+    until(lambda: images.get_image(image_id).status == "active", "an image", deadline_s=DONE_S, every_s=0.3)
+    disk.wait_for("in-use")
+    images.download_image(image_id, output=str(tmp_path / "image"))
+    imported = cloud.sdk().create_image(
+        "imported", filename=str(tmp_path / "image"), disk_format="qcow2", container_format="bare", use_import=True,
+        wait=True, timeout=DONE_S,
+    )  # fmt: skip
+    assert writer.stop() > later[2] > whole[2] > 0, "the guest was held up"
+    copies = []
+    for made, least, most in (whole, later):
+        restored = storage.restore_backup(made.id, name="restored")
+        copies.append((Disk(cloud, restored.volume_id), least, most))
+    copies.append((Disk.make(cloud, image_id=imported.id), before, writer.on_disk()))
+    for copy, least, most in copies:
+        copy.wait_for("available")
+        copy.attach(second)
+        copy.wait_for("in-use")
+        place = copy.path_in(second)
+        assert read(second, place) == pattern
+        assert least <= numbers(second, place) <= most + 1
+        copy.detach(second)
+        copy.wait_for("available")
+        copy.delete()
+    disk.detach(first)
+    disk.wait_for("available")
+    storage.delete_backup(later[0].id)  # it is based on the other
+    until(lambda: len(list(storage.backups())) == 1, "one backup", deadline_s=DONE_S, every_s=0.3)
+    storage.delete_backup(whole[0].id)
+    until(lambda: not list(storage.backups()), "no backup", deadline_s=DONE_S, every_s=0.3)
+    for each in (image_id, imported.id):
+        images.delete_image(each)
+    disk.delete()
 
 
 @pytest.mark.one_node

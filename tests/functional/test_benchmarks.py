@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import boots, footprint, images, main, scale
+from benchmarks import boots, footprint, images, main, real_disks, scale, served_volume
 from benchmarks.cloud import running
 
 pytestmark = [pytest.mark.full, pytest.mark.postgresql, pytest.mark.rabbitmq]
@@ -27,6 +27,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (main, "MANY", 8),
         (images, "SIZE_MIB", 4),
         (images, "ROUNDS", 1),
+        (real_disks, "SERVERS", 1),
+        (real_disks, "VOLUMES", 1),
+        (real_disks, "SIZE_MIB", 4),
+        (served_volume, "SIZE_MIB", 4),
+        (served_volume, "ROUNDS", 1),
     ):
         monkeypatch.setattr(module, name, value)
 

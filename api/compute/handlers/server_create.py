@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.compute.handlers import block_devices
-from api.compute.operations import injected_files, server_create, server_networks
+from api.compute.operations import injected_files, server_create
 from api.compute.operations.server_create import NewServer
 from api.compute.operations.server_metadata import MAX_TAGS
 from api.compute.operations.server_networks import NetworkChoice, Nic
@@ -20,6 +20,7 @@ from api.compute.views.fields import reader
 from api.request import ApiRequest, Reply
 from api.schema import as_boolean, validate
 from common.errors import Forbidden, InvalidRequest
+from common.secret import Secret
 
 PASSWORD_BYTES = 12
 
@@ -27,23 +28,19 @@ PASSWORD_BYTES = 12
 def create(request: ApiRequest) -> Reply:
     validate(request.body, schemas.create(request.version))
     new = _read(request)
-    try:
-        created = server_create.create(request.services, request.context, new)
-    except server_networks.NoNetwork:
-        server_networks.allocate(request)
-        created = server_create.create(request.services, request.context, new)
+    created = server_create.create(request.services, request.context, new)
     if as_boolean(request.body["server"].get("return_reservation_id", False)):
         return Reply({"reservation_id": created.reservation_id}, 202)
     body = views.created(created.instance_ids[0], new.disk_config, new.groups or ("default",), reader(request))
     if request.services.config.api.instance_password:
-        body["adminPass"] = new_password(request.body["server"])
+        body["adminPass"] = new.admin_password.reveal()
     location = f"{request.base_url}/servers/{created.instance_ids[0]}"
     return Reply({"server": body}, 202, {"Location": location})
 
 
-def new_password(wanted: dict[str, Any]) -> str:
-    """The one asked for, or a random one. It is shown and never set: guests take keys."""
-    return wanted.get("adminPass") or secrets.token_urlsafe(PASSWORD_BYTES)
+def new_password(wanted: dict[str, Any]) -> Secret:
+    """The one asked for, or a random one. It is shown once, and told the guest on its config drive, if it has one."""
+    return Secret(wanted.get("adminPass") or secrets.token_urlsafe(PASSWORD_BYTES))
 
 
 def _read(request: ApiRequest) -> NewServer:
@@ -69,6 +66,7 @@ def _read(request: ApiRequest) -> NewServer:
         user_data=user_data(server.get("user_data")),
         config_drive=as_boolean(server.get("config_drive", False)) or bool(server.get("personality")),
         files=injected_files.read(server.get("personality", [])),
+        admin_password=new_password(server),
         disk_config=server.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=address(server, "accessIPv4", 4),
         access_ip_v6=address(server, "accessIPv6", 6),

@@ -22,11 +22,12 @@ _COLUMNS = {
 
 def rebuild(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.rebuild(request.version))
-    found = server_rebuild.rebuild(request.services, request.context, server_id, _read(request))
+    wanted = _read(request)
+    found = server_rebuild.rebuild(request.services, request.context, server_id, wanted)
     location = f"{request.base_url}/servers/{server_id}"
     body = views.rebuilt(found, reader(request))
     if request.services.config.api.instance_password:
-        body["adminPass"] = new_password(request.body["rebuild"])
+        body["adminPass"] = wanted.admin_password.reveal()
     return Reply({"server": body}, 202, {"Location": location})
 
 
@@ -44,6 +45,7 @@ def _read(request: ApiRequest) -> Rebuild:
         changes["user_data"] = user_data(body["user_data"])
     return Rebuild(
         image_id=body["imageRef"],
+        admin_password=new_password(body),
         changes=changes,
         key=(body["key_name"],) if "key_name" in body else None,
         keep_ephemeral=as_boolean(body.get("preserve_ephemeral", False)),

@@ -16,12 +16,15 @@ from api.compute.operations.quota_defaults import defaults
 from api.compute.operations.server_disks import Disks, WantedDisks
 from api.compute.operations.server_networks import NetworkChoice, Nic, Plugged
 from api.request import Services
+from common import admin_password
+from common.config import Config
 from common.context import RequestContext
 from common.db import instances, quotas, server_groups
 from common.db.models import Flavor, Image
 from common.errors import Forbidden, QuotaExceeded
 from common.ids import new_id
 from common.killpoints import reach
+from common.secret import Secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,7 @@ class NewServer:
     requested_node: str | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
     hostname: str | None = None  # None: made from the name
+    admin_password: Secret  # for the config drive, if there is one
     min_count: int = 1
     max_count: int = 1
 
@@ -93,7 +97,7 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
             for index in range(count)
         ]
         own, begun = _with_volumes(session, services, context, new, references.disks, rows, now)
-        operation_ids = [*instances.create(session, rows, context, now, _params(new), own), *begun]
+        operation_ids = [*instances.create(session, rows, context, now, _params(new, services.config), own), *begun]
         if group is not None:
             most = quotas.effective_limits(session, project_id, limits)["server_group_members"]
             server_groups.join(session, group, [row["id"] for row in rows], most)
@@ -106,7 +110,11 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
         reach("api", "server_create", "before_commit")
         return created, operation_ids
 
-    created, operation_ids = services.db.run(work)
+    try:
+        created, operation_ids = services.db.run(work)
+    except server_networks.NoNetworkYet:  # a request that is wrong in itself has been refused before
+        server_networks.allocate(services, project_id)
+        created, operation_ids = services.db.run(work)
     reach("api", "server_create", "after_commit")
     for operation_id in operation_ids:
         services.bus.hint(operation_id)
@@ -234,8 +242,9 @@ def hostname(name: str) -> str:
     return re.sub(r"[^a-z0-9-]", "", text)[:63].strip("-")
 
 
-def _params(new: NewServer) -> dict[str, Any]:
+def _params(new: NewServer, config: Config) -> dict[str, Any]:
     return {
+        **(admin_password.sealed(new.admin_password, config) if new.config_drive else {}),
         "requested_node": new.requested_node,
         "availability_zone": new.zone,
         "scheduler_hints": dict(new.hints),

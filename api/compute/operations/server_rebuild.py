@@ -15,11 +15,13 @@ from api.compute.operations.server_create import check_metadata
 from api.compute.operations.servers import ServerPage, check_not_locked, with_surroundings
 from api.request import Services
 from api.volume.operations.volume_create import image_properties
+from common import admin_password
 from common.context import RequestContext
 from common.db import instances, volume_attachments, volumes
 from common.db.models import Instance
 from common.errors import InvalidRequest
 from common.hardware import reading
+from common.secret import Secret
 from common.states import Action
 
 _GIB = 1024**3
@@ -30,6 +32,7 @@ class Rebuild:
     """changes: new values by column of the instance. key: (new name, or None for none); None: the key stays."""
 
     image_id: str
+    admin_password: Secret  # for the config drive, if there is one
     changes: Mapping[str, Any] = field(default_factory=dict)
     key: tuple[str | None] | None = None
     keep_ephemeral: bool = False
@@ -46,6 +49,8 @@ def rebuild(services: Services, context: RequestContext, server_id: str, wanted:
         check_node(session, instance, Action.REBUILD, now)
         changes = _resolve(session, services, context, instance, wanted)
         params: dict[str, Any] = {"keep_ephemeral": wanted.keep_ephemeral}
+        if instance.config_drive:
+            params |= admin_password.sealed(wanted.admin_password, services.config)
         if instance.image.get("volume_backed"):
             params |= _of_volume(session, context, instance, wanted)
         operation_id = instances.begin(session, instance, Action.REBUILD, context, now, params).id

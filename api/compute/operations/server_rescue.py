@@ -10,10 +10,12 @@ from api.compute.operations import server_references
 from api.compute.operations.server_actions import begun, check_node
 from api.compute.operations.servers import check_not_locked
 from api.request import Services
+from common import admin_password
 from common.context import RequestContext
 from common.db import instances
 from common.db.models import Instance
 from common.errors import InvalidRequest
+from common.secret import Secret
 from common.states import Action
 
 _KINDS = ("disk", "cdrom")
@@ -21,10 +23,12 @@ _BUSES = ("virtio", "scsi", "sata", "ide", "usb")
 
 
 def rescue(
-    services: Services, context: RequestContext, server_id: str, image_id: str | None, *, on_volumes: bool
-) -> None:
+    services: Services, context: RequestContext, server_id: str, image_id: str | None, password: Secret, *,
+    on_volumes: bool,
+) -> None:  # fmt: skip
     """Begin it. image_id None: the image that the server was made from. on_volumes: also one that boots from a volume.
 
+    password: for the config drive of the rescue, if the server has one.
     Raises NotFound, InvalidRequest (image), Conflict, StateConflict.
     """
 
@@ -39,6 +43,8 @@ def rescue(
                 " 2.87)"
             )
         params = {"rescue": _disk(session, context, instance, image_id)}
+        if instance.config_drive:
+            params |= admin_password.sealed(password, services.config)
         return instances.begin(session, instance, Action.RESCUE, context, now, params).id, None
 
     begun(services, Action.RESCUE, work)

@@ -106,7 +106,7 @@ def rebuilt(page: ServerPage, audience: Reader) -> Body:
 
 
 def created(instance_id: str, disk_config: str, group_names: Sequence[str], audience: Reader) -> Body:
-    """Without adminPass, which is the handler's to add; no password is ever set in a guest."""
+    """Without adminPass, which is the handler's to add; it stands in no row."""
     return {
         "id": instance_id, "links": links.own(audience.base_url, "servers", instance_id),
         "OS-DCF:diskConfig": disk_config, "security_groups": [{"name": name} for name in group_names],

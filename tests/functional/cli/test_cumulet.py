@@ -57,10 +57,10 @@ def test_ssh_is_started_with_the_servers_address_and_the_images_user(
     fake.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
     fake.chmod(0o755)
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    words = live_cloud.run("server", "ssh", server, "-i", "key", "--", "uname", "-a", env=env).out.split()
+    asked = ("server", "ssh", server, "--wait", "0", "-i", "key", "--", "uname", "-a")
+    words = live_cloud.run(*asked, env=env).out.split()
     address = live_cloud.run("server", "show", server, "-f", "json").json["addresses"]["shared"][0]
-    patient = ["-o", "ConnectionAttempts=60", "-l", "root"]
-    assert words == ["-i", "key", "-o", "IdentitiesOnly=yes", *patient, "--", address, "uname", "-a"]
+    assert words == ["-i", "key", "-o", "IdentitiesOnly=yes", "-l", "root", "--", address, "uname", "-a"]
     live_cloud.run("server", "stop", "--wait", server)
     assert "cumulet server start" in live_cloud.run("server", "ssh", server, code=1, env=env).err
 

@@ -149,23 +149,6 @@ def test_private_flavor_is_unknown_to_strangers(cloud: Cloud) -> None:
         assert reply.json["badRequest"]["message"] == f"Flavor {flavor_id} could not be found."
 
 
-def test_auto_makes_the_project_a_network_where_it_has_none(cloud: Cloud) -> None:
-    api, network_url = cloud.api, "/network/v2.0"
-    refused = cloud.create("admin", networks="auto")
-    assert (refused.status_code, "No default router:external network" in refused.text) == (400, True)
-    outside = {"network": {"name": "out", "router:external": True, "is_default": True}}
-    network_id = api.post(f"{network_url}/networks", "admin", json=outside).json["network"]["id"]
-    subnet = {"subnet": {"network_id": network_id, "cidr": "192.0.2.0/29", "ip_version": 4}}
-    assert api.post(f"{network_url}/subnets", "admin", json=subnet).status_code == 201
-    pool = {"name": "default", "prefixes": ["10.20.0.0/16"], "default_prefixlen": 24, "is_default": True}
-    assert api.post(f"{network_url}/subnetpools", "admin", json={"subnetpool": pool}).status_code == 201
-    servers = [cloud.server("admin", networks="auto") for _ in range(2)]
-    ports = api.get(f"{network_url}/ports", "admin").json["ports"]
-    networks = {port["network_id"] for port in ports if port["device_id"] in servers}
-    [made] = [api.get(f"{network_url}/networks/{each}", "admin").json["network"] for each in networks]
-    assert (made["name"], made["project_id"]) == ("auto_allocated_network", api.project_id("admin"))
-
-
 def test_several_networks_need_a_choice(cloud: Cloud) -> None:
     now = cloud.services.clock.now()
     with cloud.services.db.write() as session:
@@ -178,6 +161,35 @@ def test_several_networks_need_a_choice(cloud: Cloud) -> None:
     del old["server"]["networks"]
     assert cloud.api.post(f"{URL}/servers", json=old).status_code == 409
     assert cloud.api.post(f"{URL}/servers", headers=NEWEST, json=old).status_code == 400  # required since 2.37
+
+
+def test_auto_makes_the_projects_topology_when_there_is_no_network(cloud: Cloud) -> None:
+    net = "/network/v2.0"
+    assert cloud.api.delete(f"{net}/networks/{cloud.network_id}").status_code == 204
+    refused = cloud.create()
+    assert refused.status_code == 400
+    assert refused.json["badRequest"]["message"] == (
+        f"Unable to automatically allocate a network for project {cloud.api.project_id('demo')}: "
+        f"Deployment error: No default router:external network."
+    )
+    network = {"name": "public", "router:external": True, "is_default": True}
+    outside = cloud.api.post(f"{net}/networks", "admin", json={"network": network}).json["network"]["id"]
+    subnet = {"network_id": outside, "cidr": "172.24.4.0/24", "ip_version": 4, "enable_dhcp": False}
+    pool = {"name": "p", "prefixes": ["10.200.0.0/16"], "default_prefixlen": 24, "is_default": True, "shared": True}
+    assert cloud.api.post(f"{net}/subnets", "admin", json={"subnet": subnet}).status_code == 201
+    assert "No default subnetpools" in cloud.create().json["badRequest"]["message"]
+    assert cloud.api.post(f"{net}/subnetpools", "admin", json={"subnetpool": pool}).status_code == 201
+    assert cloud.create(flavorRef="huge").status_code == 400
+    assert (
+        cloud.api.get(f"{net}/networks?router:external=false").json["networks"] == []
+    )  # for what was refused: nothing
+    servers = [cloud.server() for _ in range(2)]
+    (made,) = cloud.api.get(f"{net}/networks?router:external=false").json["networks"]
+    assert made["name"] == "auto_allocated_network"
+    plugged = cloud.api.get(f"{net}/ports?network_id={made['id']}&device_owner=compute:nova").json["ports"]
+    assert {port["device_id"] for port in plugged} == set(servers)
+    (router,) = cloud.api.get(f"{net}/routers").json["routers"]
+    assert router["external_gateway_info"]["network_id"] == outside
 
 
 def test_fixed_address_and_brought_port(cloud: Cloud) -> None:

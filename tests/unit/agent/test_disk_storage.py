@@ -125,6 +125,21 @@ def test_new_disks_for_old_ones(storage: DiskStorage, spec: InstanceSpec, server
     assert storage.console_log(spec.id).read_text() == "kept"
 
 
+def test_a_new_drive_alone_tells_the_password_and_a_rescue_has_a_drive_of_its_own(
+    storage: DiskStorage, spec: InstanceSpec
+) -> None:
+    spec = msgspec.structs.replace(spec, config_drive=True)
+    rescued = msgspec.structs.replace(spec, rescue=RescueSpec(image=spec.image))
+    _, drive = storage.ensure(spec, unmeasured, admin_password="its own")
+    _, _, other = storage.ensure(rescued, unmeasured, admin_password="of the rescue")
+    for _ in range(2):
+        assert b'"admin_pass": "its own"' in drive.path.read_bytes()
+        assert b'"admin_pass": "of the rescue"' in other.path.read_bytes()
+        assert storage.disks(rescued)[2].path == storage.ensure(rescued, unmeasured, admin_password="late")[2].path
+    assert storage.ensure(spec, unmeasured)[1].path == drive.path
+    assert not other.path.exists()
+
+
 def test_the_image_chooses_the_bus(storage: DiskStorage, spec: InstanceSpec) -> None:
     ide = msgspec.structs.replace(spec, image_properties={"hw_disk_bus": "ide"})
     [root] = storage.ensure(ide, unmeasured)
