@@ -12,7 +12,7 @@ from common.errors import NoValidNode, StateConflict
 from common.hardware import reading
 from common.image_spec import image_spec
 from common.rpc import volume_commands as rpc_commands
-from common.rpc.compute_v1 import Guest, InstanceSpec
+from common.rpc.compute_v1 import Guest, GuestFile, InstanceSpec
 from common.rpc.disks_v1 import RescueSpec
 from common.rpc.hardware_v1 import GuestCell, GuestHardware
 from common.rpc.volume_commands import VolumeDisk
@@ -130,4 +130,5 @@ def _guest(instance: Instance) -> Guest:
         reservation_id=instance.reservation_id,
         instance_type=str(instance.flavor.get("name", "")),
         image_id=instance.image_id or "",
+        files=[GuestFile(path=each["path"], contents_b64=each["contents"]) for each in instance.injected_files],
     )

@@ -31,6 +31,7 @@ from api.compute.handlers import (
     usages,
     versions,
     volume_attachments,
+    volume_proxies,
 )
 from api.compute.known_queries import strict
 from api.compute.views.versions import HIGHEST, LOWEST
@@ -183,6 +184,7 @@ KEYPAIRS = (  # they are the user's own, so whoever may read may have some
 HOSTS = (
     _read("/os-services", hosts.list_services, "services:list", ADMIN),
     _row("PUT", "/os-services/<service_id>", hosts.update_service, "services:update", ADMIN),
+    _row("DELETE", "/os-services/<service_id>", hosts.delete_service, "services:delete", ADMIN),
     _read("/os-hypervisors", hosts.list_hypervisors, "hypervisors:list", ADMIN),
     _read("/os-hypervisors/detail", hosts.list_hypervisors_detail, "hypervisors:list-detail", ADMIN),
     _read("/os-hypervisors/statistics", hosts.hypervisor_statistics, "hypervisors:statistics", ADMIN, until="2.87"),
@@ -267,6 +269,18 @@ NETWORK_PROXIES = (
     _read("/os-floating-ips/<floatingip_id>", floating_ip_proxies.show, "floating-ips:show", until="2.35"),
     _row("DELETE", "/os-floating-ips/<floatingip_id>", floating_ip_proxies.delete, "floating-ips:delete", until="2.35"),
 )  # fmt: skip
+VOLUME_PROXIES = (
+    _read("/os-volumes", volume_proxies.list_volumes, "volumes:list", until="2.35"),
+    _read("/os-volumes/detail", volume_proxies.list_volumes, "volumes:detail", until="2.35"),
+    _row("POST", "/os-volumes", volume_proxies.create_volume, "volumes:create", until="2.35"),
+    _read("/os-volumes/<volume_id>", volume_proxies.show_volume, "volumes:show", until="2.35"),
+    _row("DELETE", "/os-volumes/<volume_id>", volume_proxies.delete_volume, "volumes:delete", until="2.35"),
+    _read("/os-snapshots", volume_proxies.list_snapshots, "snapshots:list", until="2.35"),
+    _read("/os-snapshots/detail", volume_proxies.list_snapshots, "snapshots:detail", until="2.35"),
+    _row("POST", "/os-snapshots", volume_proxies.create_snapshot, "snapshots:create", until="2.35"),
+    _read("/os-snapshots/<snapshot_id>", volume_proxies.show_snapshot, "snapshots:show", until="2.35"),
+    _row("DELETE", "/os-snapshots/<snapshot_id>", volume_proxies.delete_snapshot, "snapshots:delete", until="2.35"),
+)
 CONSOLES = (
     _read("/os-console-auth-tokens/<token>", consoles.show_token, "console-auth-tokens:show", ADMIN, since="2.31"),
 )
@@ -299,12 +313,14 @@ APIS = [
             *QUOTAS,
             *IMAGES,
             *NETWORK_PROXIES,
+            *VOLUME_PROXIES,
             *CONSOLES,
             *EXTENSIONS,
         ),
         compute_form,
         versions=MICROVERSIONS,
         request_id_headers=REQUEST_ID_HEADERS,
+        exact=True,
         old_prefix="/compute/v2",
     ),
 ]

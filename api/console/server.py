@@ -89,13 +89,14 @@ class ConsoleServer:
                 return connection.respond(http.HTTPStatus.FORBIDDEN, "Forbidden\n")
             connection.console = session
             return None
+        # who is refused gets no body, which a program that waits for a first frame would take for one
         if request.headers.get("Origin") not in self._origins:
-            return connection.respond(http.HTTPStatus.FORBIDDEN, "Forbidden\n")
+            return connection.respond(http.HTTPStatus.FORBIDDEN, "")
         if len(self._sessions) >= self._config.console.max_sessions:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many consoles are open.\n")
         token = await asyncio.to_thread(self._take, _token(path.query))
         if token is None:
-            return connection.respond(http.HTTPStatus.FORBIDDEN, "Forbidden\n")
+            return connection.respond(http.HTTPStatus.FORBIDDEN, "")
         connection.token = token
         return None
 

@@ -377,11 +377,14 @@ def describe_only(session: Session, image_id: str, now: datetime) -> bool:
     return _move(session, condition, {"status": ImageStatus.ACTIVE, "updated_at": now, **nothing})
 
 
-def backups(session: Session, instance_id: str, backup_type: str) -> list[Image]:
-    """A server's finished backups of a type, newest first."""
-    wanted = {"image_type": "backup", "instance_uuid": instance_id, "backup_type": backup_type}
+def backups(session: Session, like: Image) -> list[Image]:
+    """The finished backups of the same server and type as this one, newest first.
+
+    Only those of its project: anybody may write such properties on an image of their own.
+    """
+    wanted = {name: like.properties[name] for name in ("image_type", "instance_uuid", "backup_type")}
     same = [Image.properties[name].as_string() == value for name, value in wanted.items()]
-    query = sa.select(Image).where(Image.status == ImageStatus.ACTIVE, *same)
+    query = sa.select(Image).where(Image.status == ImageStatus.ACTIVE, Image.owner == like.owner, *same)
     return list(session.scalars(query.order_by(Image.created_at.desc(), Image.id)))
 
 

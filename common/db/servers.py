@@ -108,10 +108,9 @@ PATTERNS: dict[str, InstrumentedAttribute[Any]] = {
 }
 
 
-#: no user data and keys: nobody wants a thousand of them; hints and image copies are shown since 2.98
-_WHOLE = [
-    column for column in cast(sa.Table, Instance.__table__).columns if column.name not in ("user_data", "public_key")
-]
+#: no user data, keys and files: nobody wants a thousand of them; hints and image copies are shown since 2.98
+_BULKY = ("user_data", "public_key", "injected_files")
+_WHOLE = [column for column in cast(sa.Table, Instance.__table__).columns if column.name not in _BULKY]
 _LISTED = [column for column in _WHOLE if column.name not in ("scheduler_hints", "image")]
 
 

@@ -41,6 +41,20 @@ def get(session: Session, service_id: str) -> Service:
     return found
 
 
+def by_number(session: Session, number: int) -> Service:
+    """By its older id. Raises NotFound."""
+    found = session.get(Service, number)
+    if found is None:
+        raise NotFound(f"Service {number} could not be found.")
+    return found
+
+
+def delete(session: Session, service: Service) -> None:
+    """Of no node: those go by common/db/node_removal.py."""
+    session.delete(service)
+    session.flush()
+
+
 def by_host_binary(session: Session, host: str, binary: str) -> Service:
     """Raises NotFound."""
     found = session.scalars(sa.select(Service).where(Service.host == host, Service.binary == binary)).one_or_none()

@@ -349,11 +349,12 @@ def settle(session: Session, volume_id: str, now: datetime) -> None:
     )
 
 
-#: what attachments make of their volume: the first that fits counts
+#: what attachments make of their volume: the first that fits counts. One that ends is told also where others stay, for
+#: whoever asked for that waits for the status to change back.
 _MEANINGS = (
+    (AttachStatus.DETACHING, VolumeStatus.DETACHING),
     (AttachStatus.ATTACHED, VolumeStatus.IN_USE),
     (AttachStatus.ERROR_DETACHING, VolumeStatus.IN_USE),
-    (AttachStatus.DETACHING, VolumeStatus.DETACHING),
     (AttachStatus.ATTACHING, VolumeStatus.ATTACHING),
     (AttachStatus.RESERVED, VolumeStatus.RESERVED),
 )

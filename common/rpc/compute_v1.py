@@ -185,6 +185,13 @@ class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     routers: list[RouterSpec] = []
 
 
+class GuestFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that the guest is to write for itself at its first boot."""
+
+    path: str
+    contents_b64: str
+
+
 class Guest(msgspec.Struct, frozen=True, kw_only=True):
     """What the guest itself may learn: metadata service and config drive are rendered from this and the ports."""
 
@@ -199,6 +206,7 @@ class Guest(msgspec.Struct, frozen=True, kw_only=True):
     reservation_id: str = ""
     instance_type: str = ""
     image_id: str = ""
+    files: list[GuestFile] = []
 
 
 class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):

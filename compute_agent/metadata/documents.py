@@ -27,6 +27,7 @@ OPENSTACK_VERSIONS = (
     "2020-10-14",
 )  # fmt: skip
 LATEST = "latest"
+_CONTENT = "content"
 # The version in which OpenStack's service first showed a file or a key of meta_data.json.
 _FILES_SINCE = {
     "meta_data.json": "2012-08-10",
@@ -105,6 +106,10 @@ def config_drive_files(facts: Facts) -> dict[str, bytes]:
             document = _openstack_file(facts, version, name)
             if document is not None:
                 files[f"openstack/{version}/{name}"] = document.body
+    for number in range(len(facts.guest.files)):
+        document = _content(facts, f"{number:04}")
+        if document is not None:
+            files[f"openstack/{_CONTENT}/{number:04}"] = document.body
     return files
 
 
@@ -126,6 +131,10 @@ def openstack_metadata(facts: Facts, version: str = LATEST) -> dict[str, Any]:
     if guest.public_keys:
         document["public_keys"] = dict(guest.public_keys)
         document["keys"] = [{"name": name, "type": "ssh", "data": data} for name, data in guest.public_keys.items()]
+    if guest.files:
+        document["files"] = [
+            {"path": file.path, "content_path": f"/{_CONTENT}/{number:04}"} for number, file in enumerate(guest.files)
+        ]
     if facts.random_seed:
         document["random_seed"] = base64.b64encode(facts.random_seed).decode()
     if facts.admin_password:
@@ -209,6 +218,8 @@ def _find_openstack(facts: Facts, words: Sequence[str]) -> Document | None:
     if not words:
         return _text("\n".join((*OPENSTACK_VERSIONS, LATEST)))
     version = words[0]
+    if version == _CONTENT and len(words) == 2:
+        return _content(facts, words[1])
     if version != LATEST and version not in OPENSTACK_VERSIONS:
         return None
     if len(words) == 1:
@@ -233,6 +244,14 @@ def _openstack_file(facts: Facts, version: str, name: str) -> Document | None:
         user_data = _user_data(facts.guest)
         return None if user_data is None else Document(BINARY, user_data)
     return _json({})
+
+
+def _content(facts: Facts, name: str) -> Document | None:
+    """What meta_data.json's `files` refer to: the bytes of an injected file, by its number."""
+    files = facts.guest.files
+    if not (name.isascii() and name.isdecimal() and len(name) == 4 and int(name) < len(files)):
+        return None
+    return Document(BINARY, base64.b64decode(files[int(name)].contents_b64))
 
 
 def _find_ec2(facts: Facts, words: Sequence[str]) -> Document | None:

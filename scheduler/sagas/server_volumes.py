@@ -25,7 +25,9 @@ from scheduler.sagas.shared import asked_by
 
 _POLL_S = 0.2
 _BEING_MADE = (VolumeStatus.CREATING, VolumeStatus.DOWNLOADING)
-_READY = (VolumeStatus.AVAILABLE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.IN_USE)
+_READY = (
+    VolumeStatus.AVAILABLE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.IN_USE, VolumeStatus.DETACHING,
+)  # fmt: skip
 _WAITING = (AttachStatus.RESERVED, AttachStatus.ATTACHING)
 
 

@@ -32,7 +32,9 @@ with its reason. A skipped test is not a passed one. Written by `devstack/confor
 Results are kept by commit in `~/.local/state/cumulet/conformance` (or `$CUMULET_CONFORMANCE_DIR`). As long as the cloud
 has no routers, the runner has servers reached by their address on the network `shared`; `--fixed-network NAME` does that with
 any cloud. Where no guests took part the driver was `fake`: servers get ACTIVE and nobody logs in to them. The default test
-command runs the {sample} tests of `sample.txt`, which need no guest.
+command runs the {sample} tests of `sample.txt`, which need no guest. Where several commits are named, the area was measured at
+the first, and what had not passed again at the later ones: tests that need two nodes on a cloud of two, floating addresses on
+one with an external network.
 
 """
 

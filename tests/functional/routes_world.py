@@ -565,6 +565,8 @@ BODIES: dict[str, Any] = {
         }
     },
     "compute:floating-ips:create": lambda world: {"pool": world.outside_id},
+    "compute:volumes:create": {"volume": {"display_name": "x", "size": 1}},
+    "compute:snapshots:create": lambda world: {"snapshot": {"volume_id": world.ids["volume_id"]}},
     "compute:aggregates:create": {"aggregate": {"name": "x"}},
     "compute:aggregates:update": {"aggregate": {"name": "x"}},
     "compute:aggregates:images": {"cache": [{"id": UNKNOWN}]},

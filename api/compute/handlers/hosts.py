@@ -14,8 +14,10 @@ from api.schema import as_boolean, validate
 from common.db.paging import Page
 from common.db.services import ServiceChange
 from common.errors import InvalidRequest
+from common.ids import is_uuid
 
 BY_UUID = Microversion(2, 53)
+_LONGEST_NUMBER = 10  # what is shorter is below 2**31
 
 
 def list_services(request: ApiRequest) -> Reply:
@@ -41,6 +43,17 @@ def update_service(request: ApiRequest, service_id: str) -> Reply:
     )  # fmt: skip
     row = hosts.change_service(request.services, service_id, wanted)
     return Reply({"service": views.service(row, reader(request))})
+
+
+def delete_service(request: ApiRequest, service_id: str) -> Reply:
+    """Named by its UUID since 2.53, before by a number."""
+    by_number = request.version < BY_UUID
+    if by_number and not (service_id.isascii() and service_id.isdecimal() and len(service_id) < _LONGEST_NUMBER):
+        raise InvalidRequest(f"Invalid service id {service_id[:64]!r}: before 2.53 services are named by numbers.")
+    if not by_number and not is_uuid(service_id):
+        raise InvalidRequest(f"Invalid uuid {service_id[:64]!r}: since 2.53 services are named by UUIDs.")
+    hosts.delete_service(request.services, service_id, by_number=by_number)
+    return Reply(status=204)
 
 
 def _old_update(request: ApiRequest, what: str) -> Reply:

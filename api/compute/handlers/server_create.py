@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.compute.handlers import block_devices
-from api.compute.operations import server_create
+from api.compute.operations import injected_files, server_create
 from api.compute.operations.server_create import NewServer
 from api.compute.operations.server_metadata import MAX_TAGS
 from api.compute.operations.server_networks import NetworkChoice, Nic
@@ -64,7 +64,8 @@ def _read(request: ApiRequest) -> NewServer:
         tags=tuple(sorted(set(server.get("tags", [])))),
         description=server.get("description"),
         user_data=user_data(server.get("user_data")),
-        config_drive=as_boolean(server.get("config_drive", False)),
+        config_drive=as_boolean(server.get("config_drive", False)) or bool(server.get("personality")),
+        files=injected_files.read(server.get("personality", [])),
         admin_password=new_password(server),
         disk_config=server.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=address(server, "accessIPv4", 4),
@@ -79,9 +80,7 @@ def _read(request: ApiRequest) -> NewServer:
 
 
 def _check_refused(server: dict[str, Any]) -> None:
-    """Raises InvalidRequest for injected files and signed images: this cloud has neither."""
-    if server.get("personality"):
-        raise InvalidRequest("Files can't be injected into servers; use user_data instead.")
+    """Raises InvalidRequest for signed images: this cloud has none."""
     if server.get("trusted_image_certificates"):
         raise InvalidRequest("Image signature certificates are not supported.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.compute.handlers.server_create import address, new_password, user_data
-from api.compute.operations import server_rebuild
+from api.compute.operations import injected_files, server_rebuild
 from api.compute.operations.server_rebuild import Rebuild
 from api.compute.schemas import servers as schemas
 from api.compute.views import servers as views
@@ -33,14 +33,14 @@ def rebuild(request: ApiRequest, server_id: str) -> Reply:
 
 def _read(request: ApiRequest) -> Rebuild:
     body: dict[str, Any] = request.body["rebuild"]
-    if body.get("personality"):
-        raise InvalidRequest("Files can't be injected into servers; use user_data instead.")
     if body.get("trusted_image_certificates"):
         raise InvalidRequest("Image signature certificates are not supported.")
     changes = {column: body[key] for key, column in _COLUMNS.items() if key in body}
     for key, column, version in (("accessIPv4", "access_ip_v4", 4), ("accessIPv6", "access_ip_v6", 6)):
         if key in body:
             changes[column] = address(body, key, version)
+    if "personality" in body:
+        changes["injected_files"] = injected_files.read(body["personality"])
     if "user_data" in body:
         changes["user_data"] = user_data(body["user_data"])
     return Rebuild(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from api.request import Services
-from common.db import nodes
+from common.db import node_removal, nodes
 from common.db import services as service_rows
 from common.db.models import Node, Service
 from common.db.paging import Page
@@ -41,6 +41,24 @@ def change_service_of(services: Services, host: str, binary: str, wanted: Servic
         return found
 
     return services.db.run(work)
+
+
+def delete_service(services: Services, service_id: str, *, by_number: bool) -> None:
+    """Take a node out of the cloud, or forget a scheduler; one that runs still writes itself down again.
+
+    by_number: as microversions before 2.53 name a service. Raises NotFound, Conflict while the node is up or anything is on it.
+    """
+
+    def work(session: Session) -> None:
+        found = service_rows.by_number(session, int(service_id)) if by_number else service_rows.get(session, service_id)
+        if found.binary == nodes.NETWORK_BINARY:  # a node that is not for servers, which no list here shows
+            raise NotFound(f"Service {service_id} could not be found.")
+        if found.binary == nodes.COMPUTE_BINARY:
+            node_removal.remove(session, found, services.clock.now())
+        else:
+            service_rows.delete(session, found)
+
+    services.db.run(work)
 
 
 def compute_hosts(services: Services) -> list[str]:

@@ -42,6 +42,7 @@ class NewServer:
     description: str | None = None
     user_data: str | None = None
     config_drive: bool = False
+    files: Sequence[Mapping[str, str]] = ()  # injected: {"path", "contents"}
     disk_config: str = "MANUAL"
     access_ip_v4: str = ""
     access_ip_v6: str = ""
@@ -215,7 +216,8 @@ def _row(
         "flavor_id": references.flavor.id, "flavor": server_references.flavor_copy(references.flavor),
         "image_id": references.image_id, "image": references.image,
         "key_name": new.key_name, "public_key": references.public_key, "user_data": new.user_data,
-        "config_drive": new.config_drive, "properties": dict(new.metadata), "tags": list(new.tags),
+        "config_drive": new.config_drive, "injected_files": list(new.files), "properties": dict(new.metadata),
+        "tags": list(new.tags),
         "availability_zone": new.zone, "scheduler_hints": dict(new.hints), "disk_config": new.disk_config,
         "access_ip_v4": new.access_ip_v4, "access_ip_v6": new.access_ip_v6, "reservation_id": reservation_id,
         "local_disks": _local_disks(references.disks), "launch_index": index, "created_at": now, "updated_at": now,

@@ -120,11 +120,12 @@ def _image(
     _check_names(wanted.metadata)
     properties |= dict(wanted.metadata) | {
         "base_image_ref": instance.image_id or "", "image_location": "snapshot", "image_state": "available",
-        "image_type": SNAPSHOT if wanted.backup_type is None else BACKUP, "instance_uuid": instance.id,
-        "owner_id": instance.project_id, "user_id": context.user_id or instance.user_id,
+        "instance_uuid": instance.id, "owner_id": instance.project_id, "user_id": context.user_id or instance.user_id,
     }  # fmt: skip
-    if wanted.backup_type is not None:
-        properties["backup_type"] = wanted.backup_type
+    if wanted.backup_type is None:
+        properties.setdefault("image_type", SNAPSHOT)  # whoever makes an image may call it something else
+    else:  # what backups are counted by, so that the oldest can go
+        properties |= {"image_type": BACKUP, "backup_type": wanted.backup_type}
     root_gib = int(instance.flavor.get("root_gib", 0))
     return Image(
         id=image_id, name=wanted.name, owner=instance.project_id, status=ImageStatus.QUEUED,

@@ -73,6 +73,9 @@ def _resolve(
     changes = dict(wanted.changes)
     if "properties" in changes:
         check_metadata(session, instance.project_id, changes["properties"], defaults(services.config.quota))
+    if changes.get("injected_files") and not instance.config_drive:
+        _check_letters(session, instance)
+        changes["config_drive"] = True
     if wanted.key is not None:
         (changes["key_name"],) = wanted.key
         changes["public_key"] = server_references.public_key(session, changes["key_name"], context)
@@ -80,6 +83,15 @@ def _resolve(
         copy = server_references.image_copy(image) | {"volume_backed": True, "min_disk": 0}
         return {**changes, "progress": 0, **({"image": copy} if wanted.reimage else {})}
     return {**changes, "image_id": image.id, "image": server_references.image_copy(image), "progress": 0}
+
+
+def _check_letters(session: Session, instance: Instance) -> None:
+    """A config drive comes before volumes, whose names in the guest are given away. Raises InvalidRequest."""
+    if any(row.boot_index != 0 for row in volume_attachments.of_instance(session, instance.id)):
+        raise InvalidRequest(
+            f"Files need a config drive, and server {instance.id} has none, but volumes: detach them first, or make a "
+            "server with a config drive."
+        )
 
 
 def _of_volume(session: Session, context: RequestContext, instance: Instance, wanted: Rebuild) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus, VolumeStatus
 
 MOST = 25  # disks that a guest has room for
+#: statuses of a volume for several servers in which it can become another one's
+_TAKES_MORE = (VolumeStatus.IN_USE, VolumeStatus.ATTACHING, VolumeStatus.RESERVED, VolumeStatus.DETACHING)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -189,7 +191,7 @@ def reserve(session: Session, volume: Volume, to: VolumeStatus, now: datetime) -
         )
     if volumes.set_status(session, volume.id, (VolumeStatus.AVAILABLE,), to, now):
         return
-    if volume.multiattach and volume.status in (VolumeStatus.IN_USE, VolumeStatus.ATTACHING, VolumeStatus.RESERVED):
+    if volume.multiattach and volume.status in _TAKES_MORE:
         return
     raise InvalidRequest(
         f"Invalid input received: Invalid volume: Volume {volume.id} status must be available or downloading to reserve,"

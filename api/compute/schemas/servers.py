@@ -61,7 +61,13 @@ _DEVICE: dict[str, Schema] = {
     "delete_on_termination": BOOLEAN, "no_device": {"type": ["boolean", "string", "null"], "maxLength": 8},
     "connection_info": {"type": "string", "maxLength": 65535},
 }  # fmt: skip
-_FILE = obj({"path": {"type": "string", "maxLength": 1024}, "contents": {"type": "string", "maxLength": 65535}})
+_FILE = obj(
+    {
+        "path": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": r"^[^\x00]*\Z"},
+        "contents": {"type": "string", "maxLength": 65535},
+    },
+    ("path", "contents"),
+)
 
 
 @lru_cache(maxsize=128)
@@ -89,7 +95,7 @@ def create(version: Microversion) -> Schema:
         if at_least(since):
             server |= properties
     if not at_least("2.57"):
-        server["personality"] = {"type": "array", "items": _FILE, "maxItems": 5}
+        server["personality"] = {"type": "array", "items": _FILE, "maxItems": 64}
     required = ("name", "flavorRef", "networks") if at_least("2.37") else ("name", "flavorRef")
     return obj(
         {"server": obj(server, required), "os:scheduler_hints": HINTS, "OS-SCH-HNT:scheduler_hints": HINTS}, ("server",)
@@ -145,7 +151,7 @@ def rebuild(version: Microversion) -> Schema:
     if version >= Microversion(2, 57):
         wanted["user_data"] = _BASE["user_data"]
     else:
-        wanted["personality"] = {"type": "array", "items": _FILE, "maxItems": 5}
+        wanted["personality"] = {"type": "array", "items": _FILE, "maxItems": 64}
     if version >= Microversion(2, 63):
         wanted |= _ADDED["2.63"]
     return obj({"rebuild": obj(wanted, ("imageRef",))}, ("rebuild",))

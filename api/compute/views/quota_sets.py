@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from api.compute.operations.injected_files import MOST_CONTENT_BYTES, MOST_FILES, MOST_PATH_BYTES
 from api.compute.operations.quota_sets import Quota
 from api.compute.views.fields import Body
 from api.microversion import Microversion
@@ -41,9 +42,9 @@ RESOURCES = (
     Resource("fixed_ips", until="2.35", fixed=-1, in_class_until="2.49"),
     Resource("security_groups", until="2.35", in_class_until="2.49"),
     Resource("security_group_rules", until="2.35", in_class_until="2.49"),
-    Resource("injected_files", until="2.56", fixed=0),
-    Resource("injected_file_content_bytes", until="2.56", fixed=0),
-    Resource("injected_file_path_bytes", until="2.56", fixed=0),
+    Resource("injected_files", until="2.56", fixed=MOST_FILES),
+    Resource("injected_file_content_bytes", until="2.56", fixed=MOST_CONTENT_BYTES),
+    Resource("injected_file_path_bytes", until="2.56", fixed=MOST_PATH_BYTES),
 )
 #: (name in /limits, resource, last microversion)
 _LIMITS = (

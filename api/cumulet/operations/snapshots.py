@@ -47,7 +47,7 @@ def receive(services: Services, name: str, secret: str, image_id: str, stream: I
     uploads.upload_with(services, begin, stream, length)
     drop_deleted(services)
     if "rotation" in params:
-        rotate(services, image.properties["instance_uuid"], params["backup_type"], int(params["rotation"]))
+        rotate(services, image, int(params["rotation"]))
 
 
 def _expected(session: Session, name: str, secret: str, image_id: str) -> tuple[Image, dict[str, Any]]:
@@ -68,13 +68,14 @@ def drop_deleted(services: Services) -> None:
         remove_everywhere(services, image_id)
 
 
-def rotate(services: Services, instance_id: str, backup_type: str, keep: int) -> None:
-    """Delete a server's oldest backups of a type, but for `keep` and those that are protected."""
+def rotate(services: Services, newest: Image, keep: int) -> None:
+    """Delete a server's oldest backups of the newest one's type, but for `keep` and those that are protected."""
 
     def work(session: Session) -> list[str]:
-        old = [image.id for image in images.backups(session, instance_id, backup_type)[keep:]]
+        old = [image.id for image in images.backups(session, newest)[keep:]]
         return [image_id for image_id in old if images.mark_deleted(session, image_id, services.clock.now())]
 
     for image_id in services.db.run(work):
         remove_everywhere(services, image_id)
-        log.event(logger, "image.backup_rotated", image_id=image_id, instance_id=instance_id, backup_type=backup_type)
+        facts = {name: newest.properties[name] for name in ("instance_uuid", "backup_type")}
+        log.event(logger, "image.backup_rotated", image_id=image_id, **facts)

@@ -70,7 +70,7 @@ def reserve(session: Session, volume: Volume, now: Any) -> None:
     """The volume is spoken for. Raises InvalidRequest when it can't be: in use by another, or busy."""
     if volumes.set_status(session, volume.id, _FREE, VolumeStatus.RESERVED, now):
         return
-    again = (VolumeStatus.IN_USE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING)
+    again = (VolumeStatus.IN_USE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.DETACHING)
     if volume.multiattach and volume.status in again:
         return
     raise InvalidRequest(

@@ -184,6 +184,9 @@ class Instance(Base):
     public_key: Mapped[str | None] = mapped_column(sa.Text)
     user_data: Mapped[str | None] = mapped_column(sa.Text)  # base64
     config_drive: Mapped[bool] = mapped_column(default=False)
+    injected_files: Mapped[list[Any]] = mapped_column(
+        default=list, server_default="[]"
+    )  # [{"path", "contents" in base64}]; on the config drive
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the API's server metadata
     tags: Mapped[list[Any]] = mapped_column(default=list)
     availability_zone: Mapped[str | None] = mapped_column(Name)

@@ -9,7 +9,7 @@ import pytest
 from common.db import network_state, node_life, remains
 from common.deadlines import CUT_OFF_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.rpc.compute_v1 import EnsureAbsent, NetworkSpec, PowerState
-from tests.fixtures.cloud import COMPUTE, CUMULET, NETWORK, Cloud, CloudNode, MakeCloud
+from tests.fixtures.cloud import COMPUTE, CUMULET, NETWORK, NEWEST, Cloud, CloudNode, MakeCloud
 
 LONG_S = CUT_OFF_S + 15
 
@@ -324,3 +324,37 @@ def test_services_show_the_node_down(cloud: Cloud) -> None:
     services = cloud.ok(cloud.api.get(f"{COMPUTE}/os-services", "admin"))["services"]
     assert "down" in {each["state"] for each in services if each["host"] == "n1"}
     back(cloud, node)
+
+
+def test_a_node_is_taken_out_of_the_cloud_when_nothing_is_on_it(cloud: Cloud) -> None:
+    first = cloud.active()
+    node = cloud.node_of(first)
+    services = f"{COMPUTE}/os-services"
+    rows = cloud.ok(cloud.api.get(services, "admin", headers=NEWEST))["services"]
+    service_id = next(row["id"] for row in rows if row["host"] == node.name)
+    scheduler_id = next(row["id"] for row in rows if row["binary"] == "nova-scheduler")
+
+    def delete(which: str = service_id, version: str = "2.104") -> tuple[int, str]:
+        headers = {"OpenStack-API-Version": f"compute {version}"}
+        reply = cloud.api.delete(f"{services}/{which}", "admin", headers=headers)
+        return reply.status_code, reply.text
+
+    assert (delete()[0], "is up" in delete()[1]) == (409, True)
+    down = {"forced_down": True}
+    cloud.ok(cloud.api.put(f"{services}/{service_id}", "admin", headers=NEWEST, json=down))
+    assert (delete()[0], "1 servers, 1 bound ports, 1 claims" in delete()[1]) == (409, True)
+    cloud.ok(cloud.api.put(f"{services}/{service_id}", "admin", headers=NEWEST, json={"forced_down": False}))
+    cloud.delete(first)
+    cloud.run_until_idle()
+    cloud.ok(cloud.api.put(f"{services}/{service_id}", "admin", headers=NEWEST, json=down))
+    assert [delete(*bad)[0] for bad in (("1", "2.104"), (service_id, "2.52"), ("999", "2.52"))] == [400, 400, 404]
+    assert delete()[0] == 204
+    assert delete()[0] == 404
+    left = [name for name in cloud.nodes if name != node.name]
+    assert delete(scheduler_id)[0] == 204
+    for path, name in (("os-services", "host"), ("os-hypervisors", "hypervisor_hostname")):
+        [shown_rows] = cloud.ok(cloud.api.get(f"{COMPUTE}/{path}", "admin")).values()
+        assert [row[name] for row in shown_rows] == left
+    cloud.run_for(2)  # its agent beats on, unknown
+    assert [one["name"] for one in cloud.ok(cloud.api.get(f"{CUMULET}/nodes", "admin"))["nodes"]] == left
+    assert {cloud.node_of(cloud.active()).name for _ in range(2)} == set(left)

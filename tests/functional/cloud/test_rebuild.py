@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 
+from common.db.models import Instance
 from common.ids import new_id
+from compute_agent.metadata import documents
+from scheduler import instance_spec
 from tests.fixtures.cloud import COMPUTE, PUBLIC_KEY, Cloud
 
 
@@ -89,6 +93,53 @@ def test_deleted_while_it_is_rebuilt(cloud: Cloud) -> None:
     cloud.delete(server_id)
     cloud.run_until_idle()
     assert cloud.status(server_id) == ""
+
+
+def file(path: str, contents: bytes) -> dict[str, str]:
+    return {"path": path, "contents": base64.b64encode(contents).decode()}
+
+
+def told_of_files(cloud: Cloud, server_id: str) -> tuple[bool, dict[str, bytes]]:
+    """Whether the node makes a config drive, and the injected files that it writes there."""
+    with cloud.db.read() as session:
+        spec = instance_spec.build(session, session.get_one(Instance, server_id), cloud.config)
+    written = documents.config_drive_files(documents.facts_of(spec, domain=""))
+    listed = json.loads(written["openstack/latest/meta_data.json"]).get("files", [])
+    return spec.config_drive, {each["path"]: written[f"openstack{each['content_path']}"] for each in listed}
+
+
+def test_injected_files_are_on_a_config_drive(cloud: Cloud) -> None:
+    old = {"OpenStack-API-Version": "compute 2.56"}
+
+    def ask(*files: dict[str, str], **more: Any) -> Any:
+        server = {"name": "web", "imageRef": cloud.image_id, "flavorRef": cloud.flavor_id, "networks": "auto", **more}
+        body = {"server": {**server, "personality": list(files)}}
+        return cloud.api.post(f"{COMPUTE}/servers", headers=old, json=body)
+
+    limits = cloud.ok(cloud.api.get(f"{COMPUTE}/limits", headers=old))["limits"]["absolute"]
+    most = limits["maxPersonality"]
+    fill = [file(f"/etc/{number}", b"x" * limits["maxPersonalitySize"]) for number in range(most)]
+    for refused, status in (
+        ([*fill, file("/etc/one-more", b"")], 403), ([file("/" + "x" * 255, b"")], 403),
+        ([file("/etc/x", b"x" * (limits["maxPersonalitySize"] + 1))], 403), ([{"path": "/x", "contents": "?"}], 400),
+        ([{"path": "/x"}], 400),
+    ):  # fmt: skip
+        assert ask(*refused).status_code == status, refused[-1]["path"][:20]
+    server_id = cloud.ok(ask(*fill))["server"]["id"]
+    cloud.run_until_idle()
+    assert cloud.show(server_id)["config_drive"] == "True"
+    assert told_of_files(cloud, server_id) == (True, {f"/etc/{n}": b"x" * 10240 for n in range(most)})
+    cloud.ok(rebuild(cloud, server_id, "2.56", personality=[file("motd", b"again")]))
+    cloud.run_until_idle()
+    assert told_of_files(cloud, server_id) == (True, {"motd": b"again"})
+
+
+def test_a_rebuild_with_files_gives_a_config_drive_to_a_server_that_had_none(cloud: Cloud) -> None:
+    server_id = cloud.active()
+    assert told_of_files(cloud, server_id) == (False, {})
+    cloud.ok(rebuild(cloud, server_id, "2.56", personality=[file("/etc/motd", b"hello")]))
+    cloud.run_until_idle()
+    assert told_of_files(cloud, server_id) == (True, {"/etc/motd": b"hello"})
 
 
 def test_each_microversion_takes_and_shows_its_own(cloud: Cloud) -> None:

@@ -56,6 +56,13 @@ def test_an_image_of_a_server_in_whatever_state_it_is(cloud: Cloud, state: str) 
     assert list(folder.glob("snapshot-*")) == []
 
 
+def test_its_maker_may_call_it_something_else(cloud: Cloud) -> None:
+    image_id = cloud.ok(ask(cloud, cloud.active(), metadata={"image_type": "test", "instance_uuid": "x"}))["image_id"]
+    assert image(cloud, image_id)["image_type"] == "test"
+    assert image(cloud, image_id)["instance_uuid"] != "x"
+    cloud.run_until_idle()
+
+
 def test_a_server_from_such_an_image(cloud: Cloud) -> None:
     image_id = cloud.ok(ask(cloud, cloud.active()))["image_id"]
     cloud.run_until_idle()
@@ -99,6 +106,17 @@ def test_the_agent_killed_in_it(cloud: Cloud, after: bool) -> None:
     assert image(cloud, image_id)["status"] == "active"
 
 
+def strangers_images_that_say_the_same(cloud: Cloud, server_id: str) -> None:
+    """Anybody may write such properties on an image of their own; they are no reason to delete somebody's backups."""
+    said = {"image_type": "backup", "instance_uuid": server_id, "backup_type": "daily"}
+    for _ in range(2):
+        asked = {"name": "fake", "disk_format": "raw", "container_format": "bare", **said}
+        made = cloud.ok(cloud.api.post("/image/v2/images", "other", json=asked))
+        path = f"/image/v2/images/{made['id']}/file"
+        sent = cloud.api.put(path, "other", data=b"x", content_type="application/octet-stream")
+        assert sent.status_code == 204, sent.text
+
+
 def test_backups_are_rotated_by_kind(cloud: Cloud) -> None:
     server_id = cloud.active()
 
@@ -113,6 +131,7 @@ def test_backups_are_rotated_by_kind(cloud: Cloud) -> None:
     assert (image(cloud, image_id)["image_type"], image(cloud, image_id)["backup_type"]) == ("backup", "daily")
     backup("w1", "weekly", 2)
     backup("d2", "daily", 2)
+    strangers_images_that_say_the_same(cloud, server_id)
     backup("d3", "daily", 2)
     assert images(cloud) == ["d2", "d3", "w1"]
     assert backup("d4", "daily", 0).data == b""

@@ -129,6 +129,21 @@ def test_attach_and_detach(cloud: Cloud, state: str) -> None:
     cloud.assert_sound()
 
 
+def test_a_volume_of_several_servers_is_being_detached_until_the_one_has_let_it_go(cloud: Cloud) -> None:
+    first, volume_id = beside(cloud, multiattach=True)
+    there = cloud.node_of(first).name
+    second = next(each for each in (cloud.active() for _ in range(6)) if cloud.node_of(each).name == there)
+    for server_id in (first, second):
+        cloud.ok(attach(cloud, server_id, volume_id))
+        cloud.run_until_idle()
+    path = f"{COMPUTE}/servers/{first}/os-volume_attachments/{volume_id}"
+    assert cloud.api.delete(path).status_code == 202
+    assert show(cloud, volume_id)["status"] == "detaching"
+    cloud.run_until_idle()
+    shown = show(cloud, volume_id)
+    assert (shown["status"], [each["server_id"] for each in shown["attachments"]]) == ("in-use", [second])
+
+
 def test_a_server_keeps_its_volumes_and_frees_them_when_it_goes(cloud: Cloud) -> None:
     server_id, kept_id = beside(cloud)
     cloud.ok(attach(cloud, server_id, kept_id))

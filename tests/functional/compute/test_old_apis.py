@@ -102,6 +102,7 @@ def test_images_and_their_metadata(cloud: Cloud) -> None:
         found = api.get(f"{IMAGES}/detail?{asked}").json["images"]
         assert [(row["id"], row["server"]["id"]) for row in found] == [(cloud.image_id, cloud.node_id)], asked
     assert api.delete(f"{IMAGES}/{cloud.image_id}", headers=version("2.36")).status_code == 404
+    assert api.delete(f"{IMAGES}/").status_code == 404  # of nothing
     assert api.delete(f"{IMAGES}/{cloud.image_id}").status_code == 204
     assert api.get(f"/image/v2/images/{cloud.image_id}").status_code == 404
 
@@ -161,3 +162,34 @@ def test_floating_ips_are_those_of_the_network_service(cloud: Cloud) -> None:
     api.put(f"{NETWORK}/quotas/{api.project_id('demo')}", "admin", json=limits)
     assert api.post(url, json={"pool": "out"}).status_code == 403
     assert api.get(url, headers=version("2.36")).status_code == 404
+
+
+def test_volumes_are_those_of_the_volume_service(cloud: Cloud) -> None:
+    api, url = cloud.api, f"{URL}/os-volumes"
+
+    def create(**asked: Any) -> Any:
+        return api.post(url, json={"volume": {"size": 1, "display_name": "of old", **asked}})
+
+    made = create(metadata={"Type": "work"}, display_description="x").json["volume"]
+    assert made == {
+        "id": made["id"], "status": "creating", "size": 1, "availabilityZone": "nova", "displayName": "of old",
+        "displayDescription": "x", "volumeType": "__DEFAULT__", "snapshotId": None, "metadata": {"Type": "work"},
+        "attachments": [{}], "createdAt": made["createdAt"],
+    }  # fmt: skip
+    there = api.get(f"/volume/v3/volumes/{made['id']}").json["volume"]
+    assert (there["name"], there["metadata"]) == ("of old", {"Type": "work"})
+    assert api.get(f"{url}/{made['id']}").json["volume"] == made
+    other = create(size="2").json["volume"]
+    for path in (url, f"{url}/detail"):
+        assert [row["id"] for row in api.get(path).json["volumes"]] == [other["id"], made["id"]]
+        assert [row["id"] for row in api.get(f"{path}?limit=1&offset=1").json["volumes"]] == [made["id"]]
+        assert api.get(path, "admin").json["volumes"] == []
+        assert api.get(path, headers=version("2.36")).status_code == 404
+    assert api.get(f"{url}/").status_code == 404  # not the list: it names no volume
+    assert [api.request(verb, f"{url}/{made['id']}", "other").status_code for verb in ("GET", "DELETE")] == [404, 404]
+    for bad in ({"size": ""}, {"size": "#"}, {"size": 0}, {"x": 1}, {"availability_zone": "mars"}):
+        assert create(**bad).status_code == 400, bad
+    assert create(snapshot_id=new_id()).status_code == 404
+    assert api.delete(f"{url}/{made['id']}").status_code == 400  # it is being created
+    api.put(f"/volume/v3/os-quota-sets/{api.project_id('demo')}", "admin", json={"quota_set": {"volumes": 2}})
+    assert create().status_code == 403

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.rpc.compute_v1 import FixedAddress, Guest, NetworkSpec, PortSpec, SubnetSpec
+from common.rpc.compute_v1 import FixedAddress, Guest, GuestFile, NetworkSpec, PortSpec, SubnetSpec
 from common.rpc.routers_v1 import DhcpRoute
 from common.rpc.volume_commands import VolumeDisk
 from compute_agent.metadata import documents
@@ -177,6 +177,20 @@ def test_config_drive_says_what_the_service_says() -> None:
     for path, body in files.items():
         if path.startswith("openstack/"):
             assert text(f"/{path}") == body.decode()
+
+
+def test_injected_files_are_told_and_served() -> None:
+    files = [GuestFile(path="/etc/motd", contents_b64="aGVsbG8="), GuestFile(path="x", contents_b64="")]
+    said = json.loads(text("/openstack/latest/meta_data.json", files=files) or "")["files"]
+    assert said == [
+        {"path": "/etc/motd", "content_path": "/content/0000"},
+        {"path": "x", "content_path": "/content/0001"},
+    ]
+    assert text("/openstack/content/0000", files=files) == "hello"
+    assert text("/openstack/content/0001", files=files) == ""
+    for nothing in ("0002", "0", "-001", "../x"):
+        assert text(f"/openstack/content/{nothing}", files=files) is None
+    assert documents.config_drive_files(facts(files=files))["openstack/content/0000"] == b"hello"
 
 
 def test_random_seed_is_given_when_there_is_one() -> None:
