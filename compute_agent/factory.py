@@ -159,6 +159,7 @@ def make_networking(config: Config, specs: Specs, clock: Clock) -> Networking:
         metadata=lambda network_id, listening: MetadataServer(network_id, listening, service.answer, clock),
         clock=clock,
         tunnel_address=_tunnel_address(config),
+        packet_log_path=Path(config.cloud.log_dir) / "packets.log" if config.cloud.log_dir else None,
     )
     return networking
 

@@ -157,6 +157,9 @@ EXTENSIONS = (
         "Routers answer outside for IPv6 addresses inside.",
         "2021-06-29T10:00:00-00:00",
     ),
+    Extension(
+        "logging", "Logging API Extension", "What security groups let pass and stop.", "2017-01-01T10:00:00-00:00"
+    ),
     Extension("metering", "Neutron Metering", "Counters of what passes routers.", "2013-06-12T10:00:00-00:00"),
     Extension(
         "metering_source_and_destination_fields",
@@ -223,6 +226,9 @@ EXTENSIONS = (
         "Gateway IP QoS",
         "Limits of routers' addresses outside.",
         "2018-09-17T00:00:00-00:00",
+    ),
+    Extension(
+        "qos-pps", "QoS Rule Type Packet per Second Extension", "Limits of packets.", "2021-05-12T10:00:00-00:00"
     ),
     Extension(
         "qos-rule-type-details",

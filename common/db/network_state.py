@@ -16,11 +16,12 @@ import ipaddress
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common import protocols
-from common.db import qos_rules, router_state
+from common.db import port_logs, qos_rules, router_state
 from common.db.models import (
     AddressGroup,
     DefaultGroupRule,
@@ -28,6 +29,7 @@ from common.db.models import (
     Instance,
     IpAllocation,
     Network,
+    NetworkLog,
     Node,
     Port,
     PortSecurityGroup,
@@ -46,6 +48,7 @@ from common.rpc.compute_v1 import (
     Neighbour,
     NetworkSpec,
     NetworkState,
+    PortLogs,
     PortSpec,
     QosSpec,
     SubnetSpec,
@@ -224,6 +227,8 @@ def _build(
     rules = _rules(session, {group.id for groups in groups_of.values() for group in groups})
     addresses = _addresses(session, chosen)
     limits = qos_rules.binding(session, [row.port for row in rows])
+    member_of = {port_id: [group.id for group in groups] for port_id, groups in groups_of.items()}
+    logs = port_logs.hearing(session, [row.port for row in rows], member_of)
     ports = [
         _port_spec(
             row,
@@ -231,6 +236,7 @@ def _build(
             groups_of.get(row.port.id, []),
             rules,
             limits.get(row.port.id, []),
+            logs.get(row.port.id, []),
         )
         for row in rows
     ]
@@ -328,6 +334,7 @@ def _port_spec(
     groups: Sequence[_Group],
     rules: dict[str, list[FilterRule]],
     limits: Sequence[QosRule],
+    logs: Sequence[NetworkLog],
 ) -> PortSpec:
     port = row.port
     filtered = port.port_security_enabled
@@ -340,7 +347,9 @@ def _port_spec(
         hostname=row.hostname,
         admin_up=port.admin_state_up,
         port_security=filtered,
-        rules=[rule for group in groups for rule in rules.get(group.id, [])] if filtered else [],
+        rules=[rule for group in groups for rule in _logged(rules.get(group.id, []), group.id, logs)]
+        if filtered
+        else [],
         address_pairs=[
             AddressPair(ip_address=pair["ip_address"], mac_address=pair.get("mac_address") or port.mac_address)
             for pair in port.allowed_address_pairs
@@ -354,17 +363,25 @@ def _port_spec(
         ],
         domain=row.domain,
         tag=port.device_tag,
+        logs=PortLogs(project_id=port.project_id, dropped=list(port_logs.dropping(logs))) if logs else None,
     )
+
+
+def _logged(rules: list[FilterRule], group_id: str, logs: Sequence[NetworkLog]) -> list[FilterRule]:
+    heard = port_logs.accepting(logs, group_id)
+    return [msgspec.structs.replace(rule, logs=heard) for rule in rules] if heard else rules
 
 
 def _qos(rules: Sequence[QosRule]) -> QosSpec | None:
     if not rules:
         return None
-    bandwidth = qos_rules.bandwidths(rules)
+    bandwidth, packets = qos_rules.bandwidths(rules), qos_rules.packet_rates(rules)
     return QosSpec(
         egress=bandwidth.get("egress"),
         ingress=bandwidth.get("ingress"),
         dscp_mark=next((rule.value for rule in rules if rule.kind == "dscp_marking"), None),
+        egress_packets=packets.get("egress"),
+        ingress_packets=packets.get("ingress"),
     )
 
 

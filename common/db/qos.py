@@ -17,6 +17,7 @@ from common.errors import Conflict, Forbidden, NotFound
 class RuleKind(StrEnum):
     BANDWIDTH = "bandwidth_limit"
     DSCP = "dscp_marking"
+    PACKET_RATE = "packet_rate_limit"
 
 
 def rule_not_found(policy_id: str, rule_id: str) -> NotFound:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.db.models import Network, Port, QosRule
-from common.rpc.routers_v1 import Bandwidth
+from common.rpc.routers_v1 import Bandwidth, PacketRate
 
 
 def rules_of(session: Session, policy_ids: Collection[str]) -> dict[str, list[QosRule]]:
@@ -43,9 +43,18 @@ def binding(session: Session, ports: Sequence[Port]) -> dict[str, list[QosRule]]
 
 
 def bandwidths(rules: Sequence[QosRule]) -> dict[str, Bandwidth]:
-    """The bandwidth limits among a policy's rules, by direction."""
+    """The bandwidth limits among a policy's rules, by direction. One of 0 limits nothing, as with Open vSwitch."""
     return {
         rule.direction: Bandwidth(kbit_per_s=rule.value, burst_kbit=rule.burst_kbit)
         for rule in rules
-        if rule.kind == "bandwidth_limit"
+        if rule.kind == "bandwidth_limit" and rule.value
+    }
+
+
+def packet_rates(rules: Sequence[QosRule]) -> dict[str, PacketRate]:
+    """The limits of packets, as `bandwidths`."""
+    return {
+        rule.direction: PacketRate(packets_per_s=rule.value * 1000, burst_packets=rule.burst_kbit * 1000)
+        for rule in rules
+        if rule.kind == "packet_rate_limit" and rule.value
     }

@@ -15,12 +15,17 @@ from common.db.ports import COMPUTE_OWNER
 from common.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
 
-def default_networks(session: Session, context: RequestContext) -> list[Network]:
-    """What the project's servers could be put into unasked: its own networks and shared ones, not external ones."""
+def default_networks(session: Session, context: RequestContext, *, up: bool = False) -> list[Network]:
+    """What the project's servers could be put into unasked: its own networks and shared ones, not external ones.
+
+    up: of its own, only those that are not switched off.
+    """
     reachable = sa.or_(
         Network.project_id == context.project_id, sharing.granted(Network.id, context.project_id, sharing.Action.SHARED)
     )
     query = sa.select(Network).where(reachable, Network.external.is_(False)).order_by(Network.created_at, Network.id)
+    if up:
+        query = query.where(sa.or_(Network.project_id != context.project_id, Network.admin_state_up.is_(True)))
     return list(session.scalars(query))
 
 

@@ -16,7 +16,7 @@ from common.rpc.backup_commands import BackupCommand
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
 from common.rpc.disks_v1 import DiscardKeptDisks, RescueSpec, RestoreKeptDisks
 from common.rpc.hardware_v1 import GuestHardware
-from common.rpc.routers_v1 import Bandwidth, DhcpRoute, RouterSpec
+from common.rpc.routers_v1 import Bandwidth, DhcpRoute, PacketRate, RouterSpec
 from common.rpc.volume_commands import PlugVolume, UnplugVolume, VolumeCommand, VolumeDisk
 
 VERSION = 1
@@ -81,7 +81,8 @@ class FilterRule(msgspec.Struct, frozen=True, kw_only=True):
     """One security-group rule, already expanded: it accepts what matches, everything else is dropped.
 
     protocol is an IANA number as text or one of tcp, udp, icmp, icmpv6, or None for any. For ICMP, port_min is the
-    type and port_max the code. remote_group names an entry of NetworkState.groups.
+    type and port_max the code. remote_group names an entry of NetworkState.groups. logs: ids of those that hear of what
+    this rule accepts.
     """
 
     direction: str  # "ingress" or "egress", seen from the guest
@@ -91,6 +92,7 @@ class FilterRule(msgspec.Struct, frozen=True, kw_only=True):
     port_max: int | None = None
     remote_cidr: str | None = None
     remote_group: str | None = None
+    logs: tuple[str, ...] = ()
 
 
 class AddressPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +113,15 @@ class QosSpec(msgspec.Struct, frozen=True, kw_only=True):
     egress: Bandwidth | None = None
     ingress: Bandwidth | None = None
     dscp_mark: int | None = None
+    egress_packets: PacketRate | None = None
+    ingress_packets: PacketRate | None = None
+
+
+class PortLogs(msgspec.Struct, frozen=True, kw_only=True):
+    """For a port that is logged: the logs (ids) that hear of what no rule accepts. What rules accept, they say."""
+
+    project_id: str
+    dropped: list[str] = []
 
 
 class DhcpOption(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +151,7 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     dhcp_options: list[DhcpOption] = []
     domain: str = ""  # a further domain that the network's resolver knows the hostname in
     tag: str = ""  # the device's, which the guest reads in its metadata
+    logs: PortLogs | None = None
 
 
 class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,13 @@ class Bandwidth(msgspec.Struct, frozen=True, kw_only=True):
     burst_kbit: int = 0
 
 
+class PacketRate(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit in packets a second; burst_packets 0: as many as the rate needs."""
+
+    packets_per_s: int
+    burst_packets: int = 0
+
+
 class AdvertisedPrefix(msgspec.Struct, frozen=True, kw_only=True):
     """An IPv6 range that a router tells hosts of. mode: how they get addresses in it, in Neutron's words."""
 

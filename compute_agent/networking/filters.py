@@ -17,7 +17,8 @@ import hashlib
 from collections.abc import Iterable
 
 from common.filter_rules import Accept
-from compute_agent.networking import guard, limits, names
+from compute_agent.networking import filter_logs, guard, limits, names
+from compute_agent.networking.filter_logs import Verdicts
 from compute_agent.networking.guard import METADATA_ADDRESS, NAMESPACE_INDEX, SOURCE_MASK, TARGET_MASK, TUNNEL_INDEX
 from compute_agent.networking.nft_tree import (
     ACCEPT,
@@ -202,42 +203,43 @@ def _namespace(table: Table) -> None:
 
 
 def _port_chains(table: Table, ports: Iterable[FilterPort]) -> None:
-    """One chain per distinct list of rules: ports with the same groups share theirs."""
+    """One chain per distinct list of rules: ports with the same groups share theirs, unless they are logged."""
     written: set[str] = set()
     for port in ports:
         for direction, accepts, verdict in (
             ("egress", port.egress, goto("target")),
             ("ingress", port.ingress, ACCEPT),
         ):
-            name = _chain(direction, accepts, port.stateful)
+            name = _chain_of(port, direction)
             if name in written:
                 continue
             written.add(name)
+            verdicts = filter_logs.verdicts(table, port, direction, verdict)
             table.chain(name)
             if direction == "egress":  # the guard can't see into fragments, which are whole again here
                 table.rule(name, one_of(ICMPV6_TYPE, ROUTER_TYPES), DROP)
             if accepts is not None:
-                _accepting_rules(table, name, direction, accepts, verdict, stateful=port.stateful)
-            table.rule(name, DROP)
+                _accepting_rules(table, name, direction, accepts, verdicts, stateful=port.stateful)
+            table.rule(name, verdicts.drop)
 
 
 def _accepting_rules(
-    table: Table, name: str, direction: str, accepts: Iterable[Accept], verdict: Tree, *, stateful: bool
+    table: Table, name: str, direction: str, accepts: Iterable[Accept], verdicts: Verdicts, *, stateful: bool
 ) -> None:
     if stateful:
-        table.rule(name, ESTABLISHED, verdict)
-        table.rule(name, INVALID, DROP)
-        table.rule(name, NEW, NOT_SYN, DROP)
+        table.rule(name, ESTABLISHED, verdicts.accept)
+        table.rule(name, INVALID, verdicts.drop)
+        table.rule(name, NEW, NOT_SYN, verdicts.drop)
     for accept in accepts:
         *matches, _ = expressions(accept, direction)
-        table.rule(name, *matches, verdict)
+        table.rule(name, *matches, verdicts.by_rule.get(accept, verdicts.accept))
 
 
 def _source_and_target(table: Table, ports: Iterable[FilterPort]) -> None:
     sources: list[list[object]] = [[TUNNEL_INDEX << 16, goto("target")]]
     targets: list[list[object]] = [[TUNNEL_INDEX, ACCEPT]]
     for port in ports:
-        egress = goto("target") if port.open else goto(_chain("egress", port.egress, port.stateful))
+        egress = goto("target") if port.open else goto(_chain_of(port, "egress"))
         sources.append([port.index << 16, egress])
         targets.append([port.index, _ingress(port)])
     table.map("sources", "mark", "verdict", sources)
@@ -272,7 +274,13 @@ def _routed(table: Table, ports: Iterable[FilterPort]) -> None:
 
 
 def _ingress(port: FilterPort) -> Tree:
-    return ACCEPT if port.open else goto(_chain("ingress", port.ingress, port.stateful))
+    return ACCEPT if port.open else goto(_chain_of(port, "ingress"))
+
+
+def _chain_of(port: FilterPort, direction: str) -> str:
+    if port.logging is not None:
+        return f"{direction}_logged_{port.index}"
+    return _chain(direction, port.egress if direction == "egress" else port.ingress, port.stateful)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -32,6 +32,7 @@ from compute_agent.networking import (
     links,
     names,
     nft,
+    packet_log,
     plan,
     state,
     store,
@@ -59,10 +60,12 @@ class LinuxNetworking:
         metadata: ListenerFactory,
         clock: Clock,
         tunnel_address: str = "",
+        packet_log_path: Path | None = None,
     ) -> None:
         """Takes over what an earlier agent left, without touching it; `heal` or the first change looks at it.
 
         run_dir is for dnsmasq's files and must be passable for others; tunnel_address "" means no tunnels.
+        packet_log_path: where packets go that security groups are to log; None: to the log of the process.
         """
         upstreams = tuple(each.strip() for each in config.dns_upstreams.split(",") if each.strip())
         resolver = dnsmasq.Resolver(domain=config.dns_domain, upstreams=upstreams)
@@ -83,6 +86,7 @@ class LinuxNetworking:
             Settings(run_dir, resolver, tunnel_address, physical), metadata, self._announcements
         )
         self._routers = LocalRouters(run_dir, self._announcements)
+        self._packets = packet_log.PacketLog(packet_log_path, clock)
 
     def ensure_ports(
         self,
@@ -144,12 +148,14 @@ class LinuxNetworking:
             return self._routers.counted()
 
     def close(self) -> None:
-        """Stop answering metadata; everything else stays for the agent's successor."""
+        """Stop answering metadata and logging packets; everything else stays for the agent's successor."""
         with self._lock:
+            self._packets.close()
             self._local.close()
 
     def teardown(self) -> None:
         with self._lock:
+            self._packets.close()
             self._routers.remove_others([])
             for network in self._stored.state.networks:
                 self._local.remove(network.id)
@@ -174,6 +180,7 @@ class LinuxNetworking:
         cut = flows.cut(self._enforced, self._plan) if changed or self._enforced is None else 0
         self._enforced = self._plan
         filtered = self._clock.monotonic()
+        self._log_packets(wanted)
         failures = self._realise(wanted)
         if changed or cut:
             event(
@@ -183,6 +190,13 @@ class LinuxNetworking:
             )  # fmt: skip
         left_out = {port.id for port in wanted.ports if port.admin_up} - {port.id for port in self._plan.ports}
         return failures | {each: self._plan.faults[each] for each in left_out if each in self._plan.faults}
+
+    def _log_packets(self, wanted: NetworkState) -> None:
+        """A node that can't log filters as ever."""
+        try:
+            self._packets.follow(wanted.ports)
+        except NetworkingError as err:
+            event(logger, "networking.packet_log_failed", logging.ERROR, reason=f"{err.message}: {err.detail}")
 
     def _numbered(self, wanted: NetworkState) -> store.Stored:
         ports = [*wanted.ports, *state.router_ports(wanted.routers)]

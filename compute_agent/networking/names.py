@@ -32,49 +32,49 @@ _HEX_START = re.compile(r"^[0-9a-f]{8}")
 
 
 def bridge(network_id: str) -> str:
-    return BRIDGE_PREFIX + _tail(network_id)
+    return BRIDGE_PREFIX + short(network_id)
 
 
 def namespace(network_id: str) -> str:
-    return NAMESPACE_PREFIX + _tail(network_id)
+    return NAMESPACE_PREFIX + short(network_id)
 
 
 def veth(network_id: str) -> str:
     """The end on the bridge of the pair that joins the network's namespace."""
-    return VETH_PREFIX + _tail(network_id)
+    return VETH_PREFIX + short(network_id)
 
 
 def inside(network_id: str) -> str:
     """The end of the same pair that lies in the namespace."""
-    return INSIDE_PREFIX + _tail(network_id)
+    return INSIDE_PREFIX + short(network_id)
 
 
 def tunnel(network_id: str) -> str:
-    return TUNNEL_PREFIX + _tail(network_id)
+    return TUNNEL_PREFIX + short(network_id)
 
 
 def tap(port_id: str) -> str:
-    return TAP_PREFIX + _tail(port_id)
+    return TAP_PREFIX + short(port_id)
 
 
 def router(router_id: str) -> str:
     """The namespace of a router."""
-    return ROUTER_PREFIX + _tail(router_id)
+    return ROUTER_PREFIX + short(router_id)
 
 
 def router_inside(port_id: str) -> str:
     """A router's device in a tenant network; its other end, on the bridge, is named as every port's: `tap`."""
-    return ROUTER_INSIDE_PREFIX + _tail(port_id)
+    return ROUTER_INSIDE_PREFIX + short(port_id)
 
 
 def router_outside(port_id: str) -> str:
     """A router's device in its external network."""
-    return ROUTER_OUTSIDE_PREFIX + _tail(port_id)
+    return ROUTER_OUTSIDE_PREFIX + short(port_id)
 
 
 def vlan(network_id: str) -> str:
     """The device that tags a VLAN network's frames on their way to the physical interface."""
-    return VLAN_PREFIX + _tail(network_id)
+    return VLAN_PREFIX + short(network_id)
 
 
 def group_set(group_id: str, version: int) -> str:
@@ -93,7 +93,7 @@ def bridge_mac(network_id: str, *, is_gateway: bool) -> str:
     return mac_of("bridge" if is_gateway else "bridge without gateway", network_id)
 
 
-def _tail(identity: str) -> str:
+def short(identity: str) -> str:
     """Eight hexadecimal digits of a UUID: enough within one node, where two that share them are refused."""
     plain = identity.replace("-", "").lower()
     if not _HEX_START.match(plain):

@@ -47,6 +47,14 @@ class FilterNetwork:
 
 
 @dataclass(frozen=True)
+class PortLogging:
+    """The logs (ids) that hear of what a port's rules accept, by direction and rule, and of what none accepts."""
+
+    accepted: Mapping[tuple[str, Accept], tuple[str, ...]]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class FilterPort:
     """ingress and egress are None when the port is closed because a rule of it is bad; `open`: no port security."""
 
@@ -63,6 +71,7 @@ class FilterPort:
     ingress: tuple[Accept, ...] | None
     egress: tuple[Accept, ...] | None
     qos: QosSpec | None = None
+    logging: PortLogging | None = None
 
 
 @dataclass(frozen=True)
@@ -210,8 +219,22 @@ def _filter_port(port: PortSpec, network: FilterNetwork, index: int, faults: dic
         id=port.id, index=index, tap=names.tap(port.id), bridge=network.bridge, zone=network.zone,
         open=not port.port_security and port.id not in faults, stateful=port.stateful, macs=tuple(sorted(texts)),
         sources=tuple(sources), addresses=tuple(reachable), ingress=ingress, egress=egress,
-        qos=port.qos,
+        qos=port.qos, logging=_logging(port) if ingress is not None else None,
     )  # fmt: skip
+
+
+def _logging(port: PortSpec) -> PortLogging | None:
+    """Called when all rules have their normal form."""
+    if port.logs is None or not port.port_security:
+        return None
+    accepted: dict[tuple[str, Accept], set[str]] = {}
+    for rule in port.rules:
+        if rule.logs:
+            accepted.setdefault((rule.direction, normalise(rule)), set()).update(rule.logs)
+    return PortLogging(
+        accepted={key: tuple(sorted(heard)) for key, heard in accepted.items()},
+        dropped=tuple(sorted(port.logs.dropped)),
+    )
 
 
 def _accepts(

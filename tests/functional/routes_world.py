@@ -263,9 +263,12 @@ class World:
         ids["rbac_policy_id"] = make(
             "rbac_policy", {**target, "object_type": "address_group", "object_id": ids["address_group_id"]}
         )
+        log = {"resource_type": "security_group", "resource_id": ids["group_id"]}
+        ids["log_id"] = str(ok(api.post(f"{NETWORK}/log/logs", "admin", json={"log": log}))["log"]["id"])
         ids["qos_policy_id"] = make("policy", {"name": "demo's", "project_id": ids["project_id"]}, "admin")
         rules = f"{NETWORK}/qos/policies/{ids['qos_policy_id']}"
-        for kind, rule in (("bandwidth_limit", {"max_kbps": 1000}), ("dscp_marking", {"dscp_mark": 26})):
+        for kind, rule in (("bandwidth_limit", {"max_kbps": 1000}), ("dscp_marking", {"dscp_mark": 26}),
+                           ("packet_rate_limit", {"max_kpps": 1})):  # fmt: skip
             made = ok(api.post(f"{rules}/{kind}_rules", "admin", json={f"{kind}_rule": rule}))
             ids[f"{kind}_rule_id"] = made[f"{kind}_rule"]["id"]
         port = {"port": {"network_id": ids["network_id"]}}
@@ -392,6 +395,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "router_id": "router_id", "floatingip_id": "floatingip_id",
     "port_forwarding_id": "port_forwarding_id",
     "ndp_proxy_id": "ndp_proxy_id",
+    "network:log_id": "log_id",
     "conntrack_helper_id": "conntrack_helper_id",
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
     "compute:name": lambda _: "demo", "compute:label": lambda _: "demo's", "compute:tag": lambda _: "web",
@@ -406,7 +410,8 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "address_group_id": "address_group_id", "address_scope_id": "address_scope_id", "subnetpool_id": "subnetpool_id",
     "trunk_id": "trunk_id", "network:tag": lambda _: "t", "network:policy_id": "qos_policy_id",
     "network:rbac_policy_id": "rbac_policy_id", "network:bandwidth_rule_id": "bandwidth_limit_rule_id",
-    "network:dscp_rule_id": "dscp_marking_rule_id", "network:topology_project_id": "project_id",
+    "network:dscp_rule_id": "dscp_marking_rule_id",
+    "network:packet_rate_rule_id": "packet_rate_limit_rule_id", "network:topology_project_id": "project_id",
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
     "image:store_id": lambda _: "local", "image:task_id": "image_task_id",
     "identity:rule_id": "access_rule_id",
@@ -604,6 +609,8 @@ BODIES: dict[str, Any] = {
     "network:qos_dscp_marking_rules:create": {"dscp_marking_rule": {"dscp_mark": 26}},
     "network:qos_dscp_marking_rules:update": {"dscp_marking_rule": {"dscp_mark": 28}},
     "network:qos_dscp_marking_rules:alias_update": {"dscp_marking_rule": {"dscp_mark": 28}},
+    "network:qos_packet_rate_limit_rules:create": {"packet_rate_limit_rule": {"max_kpps": 5, "direction": "ingress"}},
+    "network:qos_packet_rate_limit_rules:update": {"packet_rate_limit_rule": {"max_kpps": 5}},
     "network:trunks:create": lambda world: {"trunk": {"port_id": world.ids["free_port_id"]}},
     "network:trunks:update": {"trunk": _NAMED},
     "network:trunks:add_subports": {"sub_ports": []},
@@ -653,6 +660,8 @@ BODIES: dict[str, Any] = {
     "network:port_forwardings:update": {"port_forwarding": {"description": "x"}},
     "network:floatingips:update": {"floatingip": {"description": "x"}},
     "network:quotas:update": {"quota": {"port": 3}},
+    "network:logs:create": {"log": {"resource_type": "security_group"}},
+    "network:logs:update": {"log": _NAMED},
     "network:ndp_proxies:create": lambda world: {
         "ndp_proxy": {"router_id": world.ids["router_id"], "port_id": world.ids["port_id"]}
     },

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ from common.rpc.compute_v1 import (
     InstanceSpec,
     NetworkSpec,
     NetworkState,
+    PortLogs,
     PortSpec,
     QosSpec,
     SubnetSpec,
@@ -39,7 +41,7 @@ from common.rpc.compute_v1 import (
 from common.rpc.compute_v1 import (
     Guest as GuestFacts,
 )
-from common.rpc.routers_v1 import Bandwidth, DhcpRoute
+from common.rpc.routers_v1 import Bandwidth, DhcpRoute, PacketRate
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.metadata.service import MetadataService
 from compute_agent.networking import dnsmasq, filters, links, names, namespaces, nft, plan
@@ -73,7 +75,7 @@ SO_RCVBUFFORCE = 33  # the socket module has no name for it
 IN_UDP = FilterRule(direction="ingress", ethertype="IPv4", protocol="udp")
 
 
-def ingress(protocol: str | None = None, low: int | None = None, high: int | None = None, **rest: str) -> FilterRule:
+def ingress(protocol: str | None = None, low: int | None = None, high: int | None = None, **rest: Any) -> FilterRule:
     ethertype = rest.pop("ethertype", "IPv4")
     return FilterRule(
         direction="ingress", ethertype=ethertype, protocol=protocol, port_min=low,
@@ -127,7 +129,7 @@ class Node:
             state_dir=self.folder / "state", run_dir=self.folder / "run",
             config=NetworkConfig(dns_upstreams=OUTSIDE_ADDRESS),
             metadata=lambda network_id, listening: MetadataServer(network_id, listening, service.answer, clock),
-            clock=clock,
+            clock=clock, packet_log_path=self.folder / "packets.log",
         )  # fmt: skip
 
     def _port_at(self, network_id: str, address: str) -> PortSpec | None:
@@ -452,12 +454,51 @@ def test_bandwidth_limits_hold_in_both_directions(node: Node) -> None:
     assert _burst(A, B) == 400
 
 
+def test_packets_are_limited_in_both_directions(node: Node) -> None:
+    """A burst of 400 packets against a bucket of 5 that fills by 10 a second; the highest limits hold nothing back."""
+    few = PacketRate(packets_per_s=10)
+    for qos_of_a, qos_of_b in ((QosSpec(egress_packets=few), None), (None, QosSpec(ingress_packets=few))):
+        node.apply(port(A, OUT, qos=qos_of_a), port(B, [*OUT, IN_UDP], qos=qos_of_b), port(C, [*OUT, IN_UDP]))
+        assert 1 <= _burst(A, B) < 100
+    most = 2**31 - 1
+    free = QosSpec(
+        egress=Bandwidth(kbit_per_s=most, burst_kbit=most),
+        egress_packets=PacketRate(packets_per_s=most * 1000, burst_packets=most * 1000),
+    )
+    node.apply(port(A, OUT, qos=free), port(B, [*OUT, IN_UDP]), port(C, OUT))
+    assert _burst(A, B) == 400
+
+
 def test_what_a_guest_sends_is_marked(node: Node) -> None:
     node.apply(port(A, OUT, qos=QosSpec(dscp_mark=26)), port(B, [*OUT, IN_UDP]), port(C, OUT))
     heard = B.raw()
     send_udp(A, B.ipv4, 5001, b"marked")
     frames = lab.seen_until(heard, lambda each: each.endswith(b"marked"))
     assert frames[-1][15] >> 2 == 26
+
+
+def test_what_security_groups_accept_and_drop_is_logged(node: Node) -> None:
+    accepted, dropped = new_id(), new_id()
+    rule = ingress("udp", 5001, logs=(accepted,))
+    logs = PortLogs(project_id="p", dropped=[dropped])
+    node.apply(port(A, OUT), port(B, [*OUT, rule], logs=logs), port(C, OUT))
+    sockets = [B.listen(number, kind=socket.SOCK_DGRAM) for number in (5001, 5002)]
+    send_udp(A, B.ipv4, 5002, *[b"stopped"] * 400)
+    send_udp(A, B.ipv4, 5001, b"passes")
+    path = node.folder / "packets.log"
+    lab.until(lambda: path.exists() and accepted in path.read_text())
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    stopped = [line for line in lines if line["action"] == "DROP"]
+    (passed,) = [line for line in lines if line["action"] == "ACCEPT"]
+    assert 1 <= len(stopped) < 300  # the rate: a tenant can't fill the disk
+    assert sockets[0].recv(100) == b"passes"
+    facts = {"direction": "ingress", "port_id": B.port_id, "project_id": "p", "protocol": "udp", "source": A.ipv4}
+    assert {name: passed[name] for name in facts} == facts
+    assert (passed["log_ids"], passed["destination_port"]) == ([accepted], 5001)
+    assert {(*line["log_ids"], line["destination_port"]) for line in stopped} == {(dropped, 5002)}
+    assert path.stat().st_mode & 0o077 == 0
+    node.apply(port(A, OUT), port(B, [*OUT, IN_UDP]), port(C, OUT))
+    assert not [each for each in threading.enumerate() if each.name == "packet-log"]
 
 
 def _burst(sender: Guest, receiver: Guest, count: int = 400) -> int:

@@ -109,7 +109,11 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
         reach("api", "server_create", "before_commit")
         return created, operation_ids
 
-    created, operation_ids = services.db.run(work)
+    try:
+        created, operation_ids = services.db.run(work)
+    except server_networks.NoNetworkYet:  # a request that is wrong in itself has been refused before
+        server_networks.allocate(services, project_id)
+        created, operation_ids = services.db.run(work)
     reach("api", "server_create", "after_commit")
     for operation_id in operation_ids:
         services.bus.hint(operation_id)

@@ -9,11 +9,13 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
+from api.network.operations import auto_topology
+from api.request import Services
 from common.config import Config
 from common.context import RequestContext
 from common.db import network_quota, ports, server_ports
 from common.db.ports import NewPort, RequestedAddress
-from common.errors import Conflict, InvalidRequest
+from common.errors import Conflict, InvalidRequest, QuotaExceeded
 from common.ids import new_id
 
 
@@ -22,6 +24,10 @@ class NetworkChoice(StrEnum):
 
     AUTO = "auto"
     NONE = "none"
+
+
+class NoNetworkYet(InvalidRequest):
+    """A network was to be had automatically, and the project has none: `allocate` makes one."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class Nic:
 def resolve(session: Session, wanted: Sequence[Nic] | NetworkChoice | None, context: RequestContext) -> tuple[Nic, ...]:
     """The cards that the server gets. An empty or missing list means the one network there is, or none.
 
-    Raises InvalidRequest, Forbidden, Conflict when there are several networks to choose from or a port is in use.
+    Raises NoNetworkYet, InvalidRequest, Forbidden, Conflict when there are several networks to choose from or a port
+    is in use.
     """
     if wanted is NetworkChoice.NONE:
         return ()
@@ -56,15 +63,30 @@ def resolve(session: Session, wanted: Sequence[Nic] | NetworkChoice | None, cont
 
 
 def _by_default(session: Session, context: RequestContext, *, must: bool) -> tuple[Nic, ...]:
-    found = server_ports.default_networks(session, context)
+    found = server_ports.default_networks(session, context, up=must)
     if len(found) > 1:
         raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
     if not found:
         if must:
-            raise InvalidRequest(f"Unable to automatically allocate a network for project {context.project_id}")
+            raise NoNetworkYet(_unallocated(context.project_id or "", "it has no network"))
         return ()
     server_ports.check_has_subnet(session, found[0], context)
     return (Nic(network_id=found[0].id),)
+
+
+def allocate(services: Services, project_id: str) -> None:
+    """Make the project's ready-made topology, as `GET /auto-allocated-topology` does, in a transaction of its own.
+
+    It stays when the server is refused after all. Raises InvalidRequest naming what an administrator has to prepare.
+    """
+    try:
+        auto_topology.ensure(services, project_id)
+    except (Conflict, QuotaExceeded) as err:
+        raise InvalidRequest(_unallocated(project_id, err.message)) from err
+
+
+def _unallocated(project_id: str, reason: str) -> str:
+    return f"Unable to automatically allocate a network for project {project_id}: {reason.rstrip('.')}."
 
 
 def check_count(nics: Sequence[Nic] | NetworkChoice | None, count: int) -> None:

@@ -18,7 +18,7 @@ def show(request: ApiRequest, topology_project_id: str) -> Reply:
         operations.check(request, project_id)
         topology_id = "dry-run=pass"
     else:
-        topology_id = operations.ensure(request, project_id)
+        topology_id = operations.ensure(request.services, project_id)
     return Reply({"auto_allocated_topology": {"id": topology_id, "tenant_id": project_id, "project_id": project_id}})
 
 

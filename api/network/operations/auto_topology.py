@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from api.network.operations import subnets as subnet_operations
 from api.network.problems import neutron_quota
-from api.request import ApiRequest
+from api.request import ApiRequest, Services
 from common.db import (
     auto_topologies,
     network_quota,
@@ -24,6 +24,7 @@ from common.db.routers import Gateway, NewRouter, PortAsk
 from common.errors import Conflict, NotFound
 
 NETWORK, ROUTER = "auto_allocated_network", "auto_allocated_router"
+_TRIES = 3  # another request may be making the same one; each try sees what that has committed
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,32 @@ class _Needs:
     pools: list[SubnetPool]
 
 
-def ensure(request: ApiRequest, project_id: str) -> str:
+class _Overtaken(Conflict):
+    """Another request has made the topology meanwhile."""
+
+
+def ensure(services: Services, project_id: str) -> str:
     """The id of the project's network. Raises Conflict when an administrator has not prepared what it needs."""
 
     def work(session: Session) -> str:
         known = auto_topologies.of_project(session, project_id)
         if known is not None:
             return known.network_id
-        network_id, router_id = _make(session, request, project_id)
+        network_id, router_id = _make(session, services, project_id)
         if not auto_topologies.remember(session, project_id, network_id, router_id):
-            raise Conflict(
+            raise _Overtaken(
                 f"Another request is making the topology of project {project_id}; ask again.",
                 neutron_type="AutoAllocationFailure",
             )
         return network_id
 
     with neutron_quota():
-        return request.services.db.run(work)
+        for _ in range(_TRIES - 1):
+            try:
+                return services.db.run(work)
+            except _Overtaken:
+                continue
+        return services.db.run(work)
 
 
 def check(request: ApiRequest, project_id: str) -> None:
@@ -75,9 +85,9 @@ def _unprepared(reason: str) -> Conflict:
     return Conflict(f"Deployment error: {reason}.", neutron_type="AutoAllocationFailure")
 
 
-def _make(session: Session, request: ApiRequest, project_id: str) -> tuple[str, str]:
+def _make(session: Session, services: Services, project_id: str) -> tuple[str, str]:
     """Network and router, by id."""
-    config, now, needs = request.services.config, request.services.clock.now(), _needs(session)
+    config, now, needs = services.config, services.clock.now(), _needs(session)
     limits, prefix = network_quota.defaults(config.quota), config.network.mac_prefix
     network = networks.create(session, NewNetwork(project_id, config.network.mtu, name=NETWORK), now, limits)
     security_groups.ensure_default(session, project_id, now)

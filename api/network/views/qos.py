@@ -26,4 +26,6 @@ def policy(shown: ShownPolicy) -> dict[str, Any]:
 def rule(row: QosRule) -> dict[str, Any]:
     if row.kind == RuleKind.DSCP:
         return {"id": row.id, "dscp_mark": row.value}
+    if row.kind == RuleKind.PACKET_RATE:
+        return {"id": row.id, "max_kpps": row.value, "max_burst_kpps": row.burst_kbit, "direction": row.direction}
     return {"id": row.id, "max_kbps": row.value, "max_burst_kbps": row.burst_kbit, "direction": row.direction}

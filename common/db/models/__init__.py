@@ -74,6 +74,7 @@ from common.db.models.network_admin import (
     SegmentRange,
     ServiceProfile,
 )
+from common.db.models.network_logging import NetworkLog
 from common.db.models.network_metering import MeteringLabel, MeteringRule
 from common.db.models.network_routing import ConntrackHelper, NdpProxy
 from common.db.models.network_shared import (
@@ -148,6 +149,7 @@ __all__ = [
     "MeteringRule",
     "NdpProxy",
     "Network",
+    "NetworkLog",
     "NetworkTag",
     "Node",
     "NodeCell",

@@ -90,7 +90,10 @@ class QosPolicy(Base):
 
 
 class QosRule(Base):
-    """direction "" for a DSCP mark, which leaves the guest. value: kbit/s, or the mark."""
+    """direction "" for a DSCP mark, which leaves the guest. value: kbit/s, the mark, or thousands of packets a second.
+
+    burst_kbit: of a packet rate, thousands of packets.
+    """
 
     __tablename__ = "qos_rules"
     __table_args__ = (sa.UniqueConstraint("policy_id", "kind", "direction"),)

@@ -163,6 +163,35 @@ def test_several_networks_need_a_choice(cloud: Cloud) -> None:
     assert cloud.api.post(f"{URL}/servers", headers=NEWEST, json=old).status_code == 400  # required since 2.37
 
 
+def test_auto_makes_the_projects_topology_when_there_is_no_network(cloud: Cloud) -> None:
+    net = "/network/v2.0"
+    assert cloud.api.delete(f"{net}/networks/{cloud.network_id}").status_code == 204
+    refused = cloud.create()
+    assert refused.status_code == 400
+    assert refused.json["badRequest"]["message"] == (
+        f"Unable to automatically allocate a network for project {cloud.api.project_id('demo')}: "
+        f"Deployment error: No default router:external network."
+    )
+    network = {"name": "public", "router:external": True, "is_default": True}
+    outside = cloud.api.post(f"{net}/networks", "admin", json={"network": network}).json["network"]["id"]
+    subnet = {"network_id": outside, "cidr": "172.24.4.0/24", "ip_version": 4, "enable_dhcp": False}
+    pool = {"name": "p", "prefixes": ["10.200.0.0/16"], "default_prefixlen": 24, "is_default": True, "shared": True}
+    assert cloud.api.post(f"{net}/subnets", "admin", json={"subnet": subnet}).status_code == 201
+    assert "No default subnetpools" in cloud.create().json["badRequest"]["message"]
+    assert cloud.api.post(f"{net}/subnetpools", "admin", json={"subnetpool": pool}).status_code == 201
+    assert cloud.create(flavorRef="huge").status_code == 400
+    assert (
+        cloud.api.get(f"{net}/networks?router:external=false").json["networks"] == []
+    )  # for what was refused: nothing
+    servers = [cloud.server() for _ in range(2)]
+    (made,) = cloud.api.get(f"{net}/networks?router:external=false").json["networks"]
+    assert made["name"] == "auto_allocated_network"
+    plugged = cloud.api.get(f"{net}/ports?network_id={made['id']}&device_owner=compute:nova").json["ports"]
+    assert {port["device_id"] for port in plugged} == set(servers)
+    (router,) = cloud.api.get(f"{net}/routers").json["routers"]
+    assert router["external_gateway_info"]["network_id"] == outside
+
+
 def test_fixed_address_and_brought_port(cloud: Cloud) -> None:
     first = cloud.active(networks=[{"uuid": cloud.network_id, "fixed_ip": "10.1.0.77"}])
     assert cloud.show(first)["addresses"]["private"][0]["addr"] == "10.1.0.77"

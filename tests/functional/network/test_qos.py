@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from common.db import network_state
 from common.db.models import Node, Port
 from common.rpc.compute_v1 import QosSpec
-from common.rpc.routers_v1 import Bandwidth
+from common.rpc.routers_v1 import Bandwidth, PacketRate
 from tests.functional.network.conftest import NetworkClient
 
 
@@ -96,10 +96,12 @@ def test_a_projects_default_policy_binds_its_new_networks(net: NetworkClient) ->
 
 def test_rule_types_are_those_that_nodes_enforce(net: NetworkClient) -> None:
     found = net.get("/qos/rule-types")["rule_types"]
-    assert [each["type"] for each in found] == ["bandwidth_limit", "dscp_marking"]
+    assert [each["type"] for each in found] == ["bandwidth_limit", "dscp_marking", "packet_rate_limit"]
     details = net.get("/qos/rule-types/dscp_marking", "admin")["rule_type"]
     assert details["drivers"][0]["supported_parameters"][0]["parameter_name"] == "dscp_mark"
     net.refused("GET", "/qos/rule-types/minimum_bandwidth", None, 404, "QosRuleTypeNotFound", "admin")
+    details = net.get("/qos/rule-types/packet_rate_limit", "admin")["rule_type"]["drivers"][0]["supported_parameters"]
+    assert [each["parameter_name"] for each in details] == ["max_kpps", "max_burst_kpps", "direction"]
 
 
 @pytest.mark.parametrize("on", ["network", "port"])
@@ -113,9 +115,22 @@ def test_the_node_of_a_port_is_told(net: NetworkClient, add_node: Callable[[str]
     limit(net, made["id"], max_kbps=2000, max_burst_kbps=300)
     assert wanted(net, node_id) > before
     net.post(f"/qos/policies/{made['id']}/dscp_marking_rules", {"dscp_marking_rule": {"dscp_mark": 26}}, "admin")
+    rates = f"/qos/policies/{made['id']}/packet_rate_limit_rules"
+    rule = net.post(rates, {"packet_rate_limit_rule": {"max_kpps": 3}}, "admin")["packet_rate_limit_rule"]
+    assert (rule["direction"], rule["max_burst_kpps"]) == ("egress", 0)
+    both = {"direction": "ingress", "max_burst_kpps": 2}
+    net.put(f"{rates}/{rule['id']}", {"packet_rate_limit_rule": both}, "admin")
     with net.api.services.db.read() as session:
         (spec,) = network_state.for_node(session, node_id).ports
-    assert spec.qos == QosSpec(egress=Bandwidth(kbit_per_s=2000, burst_kbit=300), dscp_mark=26)
+    assert spec.qos == QosSpec(
+        egress=Bandwidth(kbit_per_s=2000, burst_kbit=300), dscp_mark=26,
+        ingress_packets=PacketRate(packets_per_s=3000, burst_packets=2000),
+    )  # fmt: skip
+    net.put(f"{rates}/{rule['id']}", {"packet_rate_limit_rule": {"max_kpps": 0}}, "admin")
+    with net.api.services.db.read() as session:
+        (spec,) = network_state.for_node(session, node_id).ports
+    assert spec.qos is not None
+    assert spec.qos.ingress_packets is None  # 0 limits nothing
 
 
 def bind(net: NetworkClient, port_id: str, node_id: str) -> None:
