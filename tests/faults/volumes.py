@@ -46,10 +46,13 @@ def _with(*given: str) -> frozenset[str]:
     return frozenset(given)
 
 
+_NO_BACKUP = _with("restore_volume")
 SCENARIOS = (
-    VolumeScenario("volume_create", "volume_create", "available"),
-    VolumeScenario("volume_create from image", "volume_create", "available"),
-    VolumeScenario("volume_create from volume", "volume_create", "available", given=_with("source")),
+    VolumeScenario("volume_create", "volume_create", "available", asks_no_node=_NO_BACKUP),
+    VolumeScenario("volume_create from image", "volume_create", "available", asks_no_node=_NO_BACKUP),
+    VolumeScenario(
+        "volume_create from volume", "volume_create", "available", given=_with("source"), asks_no_node=_NO_BACKUP
+    ),
     VolumeScenario("volume_create lost", "volume_create", "error", given=_with("source"), lost=True),
     VolumeScenario("volume_extend", "volume_extend", "available"),
     VolumeScenario("volume_extend attached", "volume_extend", "in-use", given=_with("server")),
