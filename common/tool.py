@@ -52,7 +52,7 @@ def run(
             capture_output=True,
             timeout=timeout_s,
             check=False,
-            env=env,
+            env=_environment(env, limits),
         )
     except FileNotFoundError as err:
         raise ToolFailed(f"{arguments[0]} is not installed", detail=str(err)) from err
@@ -67,6 +67,14 @@ def run(
             status=done.returncode,
         )  # fmt: skip
     return done.stdout
+
+
+def _environment(env: dict[str, str] | None, limits: Limits | None) -> dict[str, str] | None:
+    """The C library reserves 64 MiB of address space for each of many threads, which qemu-img starts by dozens: under a
+    limit it then failed now and then (mallopt(3), M_ARENA_MAX)."""
+    if limits is None or limits.address_space_mib is None:
+        return env
+    return {**(os.environ if env is None else env), "MALLOC_ARENA_MAX": "1"}
 
 
 def _alone(limits: Limits) -> list[str]:

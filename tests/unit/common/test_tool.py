@@ -71,6 +71,19 @@ def test_memory_is_limited() -> None:
         python("x = bytearray(600 * 1024 * 1024)", limits=Limits(address_space_mib=400))
 
 
+def test_threads_do_not_use_up_the_address_space_by_their_arenas() -> None:
+    """As qemu-img, which starts dozens: for each of the first the C library reserves 64 MiB unless it is told not to."""
+    program = (
+        "import threading; gate = threading.Event(); threads = [threading.Thread(target=gate.wait) for _ in range(40)]\n"
+        "for thread in threads: thread.start()\n"
+        "gate.set()\n"
+        "for thread in threads: thread.join()\n"
+        "print('all')"
+    )
+    limits = Limits(address_space_mib=512)  # 40 stacks of 8 MiB, and what the interpreter takes
+    assert tool.run([sys.executable, "-c", program], timeout_s=20, limits=limits) == b"all\n"
+
+
 def test_cpu_is_limited() -> None:
     with pytest.raises(ToolFailed, match="failed with status"):
         python("while True: pass", limits=Limits(cpu_s=1))
