@@ -19,6 +19,10 @@ pytestmark = [pytest.mark.full, pytest.mark.slow]
 
 #: parts of tempest's names, and why they don't pass
 LEFT = {
+    **{
+        f"rbac.v3.test_backups.ProjectReaderTests33.test_{verb}_backup": "the plugin skips it (its bug 2017110)"
+        for verb in ("create", "delete", "restore")
+    },
     "rbac.v3.test_user_messages.ProjectReaderTests.test_delete_message": "the plugin skips it (its bug 2009818)",
     "rbac.v3.test_volume_actions.ProjectReaderTests.test_reserve_volume": "the plugin skips it (its bug 2020261)",
     "test_show_default_volume_type": "the plugin skips it (its bug 2016402)",

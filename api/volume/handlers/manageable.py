@@ -89,7 +89,7 @@ def manage_snapshot(request: ApiRequest) -> Reply:
         name=_stripped(given.get("name")), description=_stripped(given.get("description")),
         properties=given.get("metadata") or {},
     )  # fmt: skip
-    return Reply({"snapshot": snapshot_views.show(made, reader(request))}, 202)
+    return Reply({"snapshot": snapshot_views.summary(made, reader(request))}, 202)
 
 
 def _stripped(value: str | None) -> str | None:
