@@ -56,9 +56,9 @@ class _Known:
 class PacketLog:
     """Listens while a port is logged. Not safe for threads, but for its own."""
 
-    def __init__(self, path: Path | None, clock: Clock) -> None:
-        """path None: lines go to the log of the process."""
-        self._path, self._clock = path, clock
+    def __init__(self, path: Path | None, clock: Clock, source: Callable[[], socket.socket] | None = None) -> None:
+        """path None: lines go to the log of the process. source: where packets come from; None: the kernel."""
+        self._path, self._clock, self._source = path, clock, source or _socket
         self._known = _Known()
         self._listening: _Listening | None = None
 
@@ -66,10 +66,10 @@ class PacketLog:
         """Write down what of these ports is logged from now on. Raises NetworkingError."""
         logged = [port for port in ports if port.logs is not None]
         self._known = _known(logged)
-        if not logged:
+        if not logged or (self._listening is not None and not self._listening.alive()):
             self.close()
-        elif self._listening is None:
-            self._listening = _Listening(_socket(), self._write, _handler(self._path))
+        if logged and self._listening is None:
+            self._listening = _Listening(self._source(), self._write, _handler(self._path))
 
     def close(self) -> None:
         if self._listening is not None:
@@ -141,6 +141,10 @@ class _Listening:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._read, name="packet-log", daemon=True)
         self._thread.start()
+
+    def alive(self) -> bool:
+        """False when the socket failed: whoever follows next begins anew."""
+        return self._thread.is_alive()
 
     def end(self) -> None:
         self._ending.set()

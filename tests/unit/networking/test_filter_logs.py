@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from common.clock import SystemClock
 from common.ids import new_id
 from common.rpc.compute_v1 import FilterRule, PortLogs, PortSpec
 from compute_agent.networking import filter_logs, filters, names, packet_log, plan
@@ -75,3 +78,31 @@ def test_what_is_no_packet_is_passed_over(data: bytes) -> None:
     assert list(packet_log.packets(data)) == []
     with pytest.raises((ValueError, IndexError, struct.error)):
         packet_log.describe(data[:10])
+
+
+def test_a_log_whose_socket_failed_is_begun_anew(tmp_path: Path) -> None:
+    ours: list[socket.socket] = []
+
+    def source() -> socket.socket:
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        near.settimeout(0.05)
+        ours.append(far)
+        return near
+
+    log = packet_log.PacketLog(tmp_path / "packets.log", SystemClock(), source)
+    logged = port(3, rules=[SSH, OUT], logs=PortLogs(project_id="p", dropped=[LOG]))
+    log.follow([logged])
+    first = log._listening
+    assert first is not None
+    log.follow([logged])
+    assert log._listening is first, "one that listens stays"
+    first._source.shutdown(socket.SHUT_RDWR)
+    first._source.close()  # as a descriptor that the kernel took away
+    first._thread.join(10)
+    log.follow([logged])
+    assert log._listening is not first
+    assert log._listening is not None
+    assert log._listening.alive()
+    log.close()
+    for end in ours:
+        end.close()
