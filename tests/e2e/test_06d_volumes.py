@@ -17,7 +17,8 @@ from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_openstack import openstack, words
 from tests.fixtures.e2e_wait import until
 
-pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full]
+# one_node: a volume of files is on one node, and whoever attaches it has to be there
+pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full, pytest.mark.one_node]
 GIB, MIB = 2**30, 2**20
 DONE_S = 60.0
 PATTERN_MIB = 8
