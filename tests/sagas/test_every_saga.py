@@ -154,7 +154,8 @@ def assert_clean(world: World, instance_id: str, operation_id: str, kind: str, b
 
 def test_every_saga_is_in_the_harness() -> None:
     helpers = {
-        "__init__", "backup_shared", "port_commands", "server_volumes", "shared", "silent_node", "volume_disks", "volume_shared"
+        "__init__", "backup_shared", "port_commands", "server_volumes", "shared", "silent_node", "volume_disks",
+        "volume_moves", "volume_shared",
     }  # fmt: skip
     files = {path.stem for path in Path(scheduler.sagas.__file__).parent.glob("*.py")} - helpers
     of_volumes = {kind.partition(" ")[0] for kind in volume_world.STARTED_BY}
