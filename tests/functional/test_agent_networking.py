@@ -582,8 +582,9 @@ def test_removed_rule_cuts_established_flows_but_no_others(node: Node) -> None:
 def test_no_gap_while_rules_change(node: Node) -> None:
     """Forbidden packets every millisecond through 20 changes: none passes (NET-02).
 
-    Of the permitted ones single packets may be lost: a lookup at the very instant of a change finds neither set.
+    Of the permitted ones a packet may be lost at each change: a lookup at its very instant finds neither set.
     """
+    changes = 20
     allowed = [*OUT, ingress("udp", 1000)]
     node.apply(port(A, allowed), port(B, OUT), port(C, OUT))
     listening = {number: A.listen(number, kind=socket.SOCK_DGRAM) for number in (1000, 2000)}
@@ -603,7 +604,7 @@ def test_no_gap_while_rules_change(node: Node) -> None:
     thread = threading.Thread(target=send)
     thread.start()
     try:
-        for number in range(20):
+        for number in range(changes):
             extra = [ingress("tcp", 3000 + number)]
             node.apply(port(A, [*allowed, *extra]), port(B, [*OUT, *extra]), port(C, OUT))
     finally:
@@ -615,7 +616,7 @@ def test_no_gap_while_rules_change(node: Node) -> None:
     while select.select([listening[1000]], [], [], 0.3)[0]:
         listening[1000].recv(64)
         came += 1
-    assert len(sent) - came <= 2
+    assert len(sent) - came <= changes
     assert not select.select([listening[2000]], [], [], 0)[0]
 
 
