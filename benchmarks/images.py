@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import http.client
-import os
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 from benchmarks.cloud import BenchCloud
 from benchmarks.figures import Figure
+from benchmarks.files import MIB, mb_per_s, random_file, timed
 
 SIZE_MIB, ROUNDS = 256, 3
-_CHUNK = 1024 * 1024
 
 
 def up_and_down(cloud: BenchCloud) -> list[Figure]:
     """Ratios to `cp` with the data on the disk, and to `cp` as it is; above 1 is slower than the copy."""
     source = cloud.folder / "image.raw"
-    with source.open("wb") as file:
-        for _ in range(SIZE_MIB):
-            file.write(os.urandom(_CHUNK))
-        os.fsync(file.fileno())
+    random_file(source, SIZE_MIB)
     rounds = [_round(cloud, source) for _ in range(ROUNDS)]
     copied, kept, up, down = (median(each) for each in zip(*rounds, strict=True))
     return [
@@ -39,16 +33,16 @@ def up_and_down(cloud: BenchCloud) -> list[Figure]:
 def _round(cloud: BenchCloud, source: Path) -> tuple[float, float, float, float]:
     """Seconds of cp, of cp with fsync, of an upload, of a download."""
     target = cloud.folder / "copy.raw"
-    copied = _timed(lambda: subprocess.run(["cp", str(source), str(target)], check=True))
-    kept = _timed(
+    copied = timed(lambda: subprocess.run(["cp", str(source), str(target)], check=True))
+    kept = timed(
         lambda: subprocess.run(["dd", f"if={source}", f"of={target}", "bs=1M", "conv=fsync", "status=none"], check=True)
     )
     target.unlink()
     client = cloud.client()
     asked = {"name": "bench", "disk_format": "raw", "container_format": "bare"}
     path = "/image/v2/images/" + client.request("POST", "/image/v2/images", asked)["id"]
-    up = _timed(lambda: _put(cloud, f"{path}/file", source))
-    down = _timed(lambda: _get(cloud, f"{path}/file", target))
+    up = timed(lambda: client.put_file(f"{path}/file", source))
+    down = timed(lambda: _get(cloud, f"{path}/file", target))
     if target.read_bytes() != source.read_bytes():
         raise RuntimeError("the image that came back is another one")
     target.unlink()
@@ -57,21 +51,12 @@ def _round(cloud: BenchCloud, source: Path) -> tuple[float, float, float, float]
     return copied, kept, up, down
 
 
-def _put(cloud: BenchCloud, path: str, source: Path) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=600)
-    headers = {"X-Auth-Token": cloud.token(), "Content-Type": "application/octet-stream"}
-    with source.open("rb") as file:
-        connection.request("PUT", path, file, {**headers, "Content-Length": str(SIZE_MIB * _CHUNK)})
-        _check(connection.getresponse(), 204)
-    connection.close()
-
-
 def _get(cloud: BenchCloud, path: str, target: Path) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=600)
     connection.request("GET", path, headers={"X-Auth-Token": cloud.token()})
     response = connection.getresponse()
     with target.open("wb") as file:
-        while data := response.read(_CHUNK):
+        while data := response.read(MIB):
             file.write(data)
     _check(response, 200)
     connection.close()
@@ -82,11 +67,5 @@ def _check(response: http.client.HTTPResponse, wanted: int) -> None:
         raise RuntimeError(f"status {response.status}: {response.read()[:500]!r}")
 
 
-def _timed(act: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
-
-
 def _rate(seconds: float) -> float:
-    return round(SIZE_MIB * _CHUNK / 1e6 / seconds, 1)
+    return mb_per_s(SIZE_MIB, seconds)

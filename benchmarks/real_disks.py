@@ -5,10 +5,8 @@ Needs root, libvirt and QEMU: it has a libvirtd of its own. The guests' disk is 
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -16,13 +14,13 @@ from xml.etree import ElementTree
 
 from benchmarks.cloud import BenchCloud, wait_for
 from benchmarks.figures import Figure, p
+from benchmarks.files import mb_per_s, random_file, timed
 from benchmarks.http import Client
 from common.ids import new_id
 from compute_agent.storage.disks import recorded_base
 from tests.fixtures.private_libvirt import private_libvirt
 
 SERVERS, VOLUMES, SIZE_MIB = 10, 3, 256
-_MIB = 1024 * 1024
 
 
 def against_tools(cloud: BenchCloud) -> list[Figure]:
@@ -47,9 +45,7 @@ def against_tools(cloud: BenchCloud) -> list[Figure]:
 def _upload(cloud: BenchCloud, client: Client) -> str:
     """A qcow2 of random bytes; its id."""
     raw, source = cloud.folder / "source.raw", cloud.folder / "source.qcow2"
-    with raw.open("wb") as file:
-        for _ in range(SIZE_MIB):
-            file.write(os.urandom(_MIB))
+    random_file(raw, SIZE_MIB)
     subprocess.run(["qemu-img", "convert", "-q", "-O", "qcow2", str(raw), str(source)], check=True)
     raw.unlink()
     asked = {"name": "bench", "disk_format": "qcow2", "container_format": "bare", "visibility": "private"}
@@ -107,7 +103,7 @@ def _by_hand(cloud: BenchCloud, uri: str, server_id: str) -> float:
         subprocess.run(words, check=True)
         _virsh(uri, "create", str(xml))
 
-    took = _timed(make)
+    took = timed(make)
     _virsh(uri, "destroy", "by-hand")
     overlay.unlink()
     return took
@@ -119,7 +115,7 @@ def _volumes(cloud: BenchCloud) -> Figure:
     source, target = cloud.folder / "source.qcow2", cloud.folder / "by-hand.qcow2"
     for number in range(VOLUMES + 1):
         words = ["qemu-img", "convert", "-q", "-O", "qcow2", str(source), str(target)]
-        converted.append(_timed(lambda: subprocess.run(words, check=True)))  # noqa: B023
+        converted.append(timed(lambda: subprocess.run(words, check=True)))  # noqa: B023
         target.unlink()
         client = cloud.client()
         body = {"volume": {"size": 1, "imageRef": cloud.image_id, "name": f"real{number}"}}
@@ -130,7 +126,7 @@ def _volumes(cloud: BenchCloud) -> Figure:
         client.request("DELETE", path)
         client.close()
     own, tools = median(took[1:]), median(converted[1:])
-    rates = {"MB_per_s": _rate(own), "qemu_img_MB_per_s": _rate(tools)}
+    rates = {"MB_per_s": mb_per_s(SIZE_MIB, own), "qemu_img_MB_per_s": mb_per_s(SIZE_MIB, tools)}
     return Figure("volume_from_image_ratio", own / tools, None, more=rates)
 
 
@@ -149,13 +145,3 @@ def _virsh(uri: str, *words: str) -> str:
     if done.returncode:
         raise RuntimeError(f"virsh {' '.join(words)}: {done.stderr}")
     return done.stdout
-
-
-def _timed(act: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
-
-
-def _rate(seconds: float) -> float:
-    return round(SIZE_MIB * _MIB / 1e6 / seconds, 1)

@@ -15,6 +15,7 @@ from statistics import median
 
 from benchmarks.cloud import BenchCloud
 from benchmarks.figures import Figure
+from benchmarks.files import MIB, random_file
 from common.clock import SystemClock
 from common.ids import new_id
 from common.rpc.volume_commands import ExportVolume, VolumeExport
@@ -23,7 +24,6 @@ from tests.fixtures import certificates
 from tests.fixtures.rabbitmq import free_port
 
 SIZE_MIB, ROUNDS = 256, 3
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Load:
 
 
 LOADS = (
-    Load("nbd_write_ratio", ("-w",), _MIB, 16),
-    Load("nbd_read_ratio", (), _MIB, 16),
+    Load("nbd_write_ratio", ("-w",), MIB, 16),
+    Load("nbd_read_ratio", (), MIB, 16),
     Load("nbd_small_write_ratio", ("-w",), 4096, 16),
     Load("nbd_small_read_ratio", (), 4096, 16),
 )
@@ -48,7 +48,7 @@ _MOST_REQUESTS = 8192
 def against_a_file(cloud: BenchCloud) -> list[Figure]:
     """Ratios of time, past the page cache on both sides; above 1 is slower than the file. Two daemons and TLS lie between."""
     volume = cloud.folder / f"{new_id()}.raw"
-    _fill(volume)
+    random_file(volume, SIZE_MIB)
     with _served(volume) as where:
         figures = []
         for load in LOADS:
@@ -61,15 +61,8 @@ def against_a_file(cloud: BenchCloud) -> list[Figure]:
         return figures
 
 
-def _fill(volume: Path) -> None:
-    with volume.open("wb") as file:
-        for _ in range(SIZE_MIB):
-            file.write(os.urandom(_MIB))
-        os.fsync(file.fileno())
-
-
 def _requests(load: Load) -> int:
-    return min(SIZE_MIB * _MIB // load.block, _MOST_REQUESTS)
+    return min(SIZE_MIB * MIB // load.block, _MOST_REQUESTS)
 
 
 def _bench(load: Load, where: str, *, direct: bool) -> float:

@@ -11,9 +11,9 @@ from typing import Any
 
 from common.config import Config
 from common.secret import Secret
-from common.vault import vault_at
+from common.vault import SEALED, vault_at
 
-PARAM = "sealed_admin_password"
+PARAM = f"{SEALED}admin_password"
 
 
 def sealed(password: Secret, config: Config) -> dict[str, Any]:
@@ -25,8 +25,3 @@ def opened(params: Mapping[str, Any], config: Config) -> str:
     """For the command that makes the drive; "" when there is none. Raises ConfigError when the key is gone."""
     found = params.get(PARAM)
     return vault_at(config.identity.fernet_dir).open(found).reveal() if found else ""
-
-
-def without(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What is left of an ended operation's params."""
-    return {key: value for key, value in params.items() if key != PARAM}

@@ -6,14 +6,19 @@ expired, a credential lives until its user takes it back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from common.errors import ConfigError
 from common.secret import Secret
 from common.tokens import CREDENTIAL_KEYS, read_keys
+
+#: what the name of an operation's parameter begins with whose value is sealed: it goes when the operation ends
+SEALED = "sealed_"
 
 
 class Vault:
@@ -35,3 +40,12 @@ class Vault:
 def vault_at(fernet_dir: str) -> Vault:
     """The one that belongs to these token keys. Raises ConfigError when it has no keys."""
     return Vault(Path(fernet_dir) / CREDENTIAL_KEYS)
+
+
+def is_any_sealed(params: Mapping[str, Any]) -> bool:
+    return any(name.startswith(SEALED) for name in params)
+
+
+def without_sealed(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of an ended operation's parameters."""
+    return {name: value for name, value in params.items() if not name.startswith(SEALED)}

@@ -191,6 +191,8 @@ VOLUME_ACTIONS: dict[VolumeAction, VolumeRule] = {
     ),
 }
 
+#: what attachments make of a volume: one for several servers can become another one's in each of them
+BY_ATTACHMENTS = frozenset({VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.IN_USE, VolumeStatus.DETACHING})
 #: statuses of volumes that a snapshot may be made of, or another volume
 COPYABLE = _RESTING
 #: statuses of snapshots that may be deleted

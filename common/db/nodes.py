@@ -324,6 +324,17 @@ def _give_back(session: Session, node_id: str, amounts: Amounts) -> None:
     )
 
 
+def transfer_claim(
+    session: Session, *, node_id: str, consumer_id: str, to: str, as_purpose: str, purpose: str | None = None
+) -> None:
+    """A consumer's claim becomes another's; what is in use stays so. purpose None: whichever it is for. Harmless without one."""
+    claim = sa.update(Allocation).where(Allocation.consumer_id == consumer_id, Allocation.node_id == node_id)
+    if purpose is not None:
+        claim = claim.where(Allocation.purpose == purpose)
+    moved = claim.values(consumer_id=to, purpose=as_purpose)
+    session.execute(moved.execution_options(synchronize_session=False))
+
+
 def release_all(session: Session, consumer_id: str) -> None:
     """Give back every claim of a consumer, whatever its purpose."""
     for allocation in session.scalars(sa.select(Allocation).where(Allocation.consumer_id == consumer_id)).all():

@@ -73,6 +73,14 @@ class NewOperation:
     params: dict[str, Any]
 
 
+def on_node(kind: str, action: str, node_id: str, params: dict[str, Any]) -> NewOperation:
+    """What a node is to be asked for, however long it is away. It shows a node, so it is the administrators'."""
+    return NewOperation(
+        kind=kind, action=action, operation_class=OperationClass.DEVICE, resource_type="node", resource_id=node_id,
+        project_id="", params=params,
+    )  # fmt: skip
+
+
 #: in an operation's params: it may begin only when the resource's device operations have ended
 AFTER_DEVICES = "after_devices"
 

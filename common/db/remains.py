@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
 from common.db import nodes, operations, ports, quotas, volume_freeing
-from common.db.models import Allocation, Instance, Operation
+from common.db.models import Instance, Operation
 from common.db.node_life import REMAINS
 from common.db.resizes import OldPlace
-from common.states import OperationClass
 
 SAGA = "server_remains"
 
@@ -37,31 +35,11 @@ def hand_over(
         return ""
     if with_ports:  # the ports touch nodes, and whoever deletes the instance gives quota back after this
         quotas.lock(session, [instance.project_id])
-    operation = operations.create(
-        session,
-        operations.NewOperation(
-            kind=SAGA,
-            action="clear_up",
-            operation_class=OperationClass.DEVICE,
-            resource_type="node",
-            resource_id=place.node_id,
-            project_id="",  # it shows a node, so it is the administrators'
-            params={
-                "instance_id": instance.id,
-                "node": place.node_name,
-                "epoch": place.epoch,
-                "generation": instance.generation,
-            },
-        ),
-        context,
-        now,
-    )
-    session.execute(
-        sa.update(Allocation)
-        .where(Allocation.consumer_id == instance.id, Allocation.node_id == place.node_id)
-        .values(consumer_id=operation.id, purpose=REMAINS)
-        .execution_options(synchronize_session=False)
-    )
+    params = {
+        "instance_id": instance.id, "node": place.node_name, "epoch": place.epoch, "generation": instance.generation,
+    }  # fmt: skip
+    operation = operations.create(session, operations.on_node(SAGA, "clear_up", place.node_id, params), context, now)
+    nodes.transfer_claim(session, node_id=place.node_id, consumer_id=instance.id, to=operation.id, as_purpose=REMAINS)
     if with_ports:
         ports.hold(session, instance.id, operation.id, now)
         volume_freeing.hold(session, instance, operation, now)

@@ -14,7 +14,6 @@ from common.db import nodes, operations, upsert
 from common.db.models import Operation, Volume, VolumeExport
 from common.errors import Conflict
 from common.ids import new_id
-from common.states import OperationClass
 
 SAGA = "export_withdraw"
 _TRIES = 5
@@ -69,13 +68,5 @@ def begin_withdrawal(session: Session, export: VolumeExport, context: RequestCon
     """Have the export withdrawn when its node can be asked: its attachment is over, whatever the node says."""
     node = nodes.get(session, export.node_id)
     assert node is not None  # a foreign key
-    new = operations.NewOperation(
-        kind=SAGA,
-        action="withdraw_export",
-        operation_class=OperationClass.DEVICE,
-        resource_type="node",
-        resource_id=export.node_id,
-        project_id="",  # it shows a node, so it is the administrators'
-        params={"export_id": export.id, "volume_id": export.volume_id, "node": node.name},
-    )
-    return operations.create(session, new, context, now)
+    params = {"export_id": export.id, "volume_id": export.volume_id, "node": node.name}
+    return operations.create(session, operations.on_node(SAGA, "withdraw_export", export.node_id, params), context, now)

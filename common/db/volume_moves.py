@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from common.context import RequestContext
 from common.db import nodes, operations, volumes
 from common.db.models import Allocation, Operation, Volume
-from common.states import OPEN_OPERATION_STATES, OperationClass
+from common.states import OPEN_OPERATION_STATES
 
 PURPOSE = "volume-copy"
 SAGA = "volume_remove_copy"
@@ -65,8 +65,9 @@ def set_migration_status(session: Session, volume_id: str, status: str) -> None:
 def switch(session: Session, volume: Volume, to: Place, now: datetime) -> None:
     """From now on the volume is there; the claim of PURPOSE is that of the file it was."""
     if volume.node_id is not None and volume.node_id != to.node_id:
-        _transfer(session, volume.id, volume.node_id, volumes.PURPOSE, volume.id, PURPOSE)
-        _transfer(session, volume.id, to.node_id, PURPOSE, volume.id, volumes.PURPOSE)
+        its = {"consumer_id": volume.id, "to": volume.id}
+        nodes.transfer_claim(session, **its, node_id=volume.node_id, purpose=volumes.PURPOSE, as_purpose=PURPOSE)
+        nodes.transfer_claim(session, **its, node_id=to.node_id, purpose=PURPOSE, as_purpose=volumes.PURPOSE)
     volumes.place(session, volume, to.node_id, to.node_name, to.disk_format, now, backend=to.backend)
 
 
@@ -87,27 +88,12 @@ def begin_removal(
     """
     if claimed_on(session, volume.id) != place.node_id:
         return None
-    new = operations.NewOperation(
-        kind=SAGA,
-        action="remove_copy",
-        operation_class=OperationClass.DEVICE,
-        resource_type="node",
-        resource_id=place.node_id,
-        project_id="",  # it shows a node, so it is the administrators'
-        params={
-            "volume_id": volume.id, "node": place.node_name, "disk_format": place.disk_format, "export_id": export_id,
-            "taken_over": taken_over,
-        },
-    )  # fmt: skip
-    operation = operations.create(session, new, context, now)
-    _transfer(session, volume.id, place.node_id, PURPOSE, operation.id, PURPOSE)
-    return operation
-
-
-def _transfer(session: Session, consumer: str, node_id: str, purpose: str, to: str, to_purpose: str) -> None:
-    session.execute(
-        sa.update(Allocation)
-        .where(Allocation.consumer_id == consumer, Allocation.node_id == node_id, Allocation.purpose == purpose)
-        .values(consumer_id=to, purpose=to_purpose)
-        .execution_options(synchronize_session=False)
+    params = {
+        "volume_id": volume.id, "node": place.node_name, "disk_format": place.disk_format, "export_id": export_id,
+        "taken_over": taken_over,
+    }  # fmt: skip
+    operation = operations.create(session, operations.on_node(SAGA, "remove_copy", place.node_id, params), context, now)
+    nodes.transfer_claim(
+        session, node_id=place.node_id, consumer_id=volume.id, purpose=PURPOSE, to=operation.id, as_purpose=PURPOSE
     )
+    return operation

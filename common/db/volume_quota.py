@@ -28,7 +28,8 @@ def only_of_type(amounts: Mapping[str, int], type_id: str) -> dict[str, int]:
 
 def of_volume(size_gib: int, snapshots_gib: Sequence[int]) -> dict[str, int]:
     """What a volume and its snapshots count for."""
-    return {"volumes": 1, "snapshots": len(snapshots_gib), "gigabytes": size_gib + sum(snapshots_gib)}
+    amounts = {"volumes": 1, "gigabytes": size_gib + sum(snapshots_gib)}
+    return amounts | ({"snapshots": len(snapshots_gib)} if snapshots_gib else {})
 
 
 def with_default_limits(amounts: Mapping[str, int], limits: Mapping[str, int]) -> dict[str, int]:

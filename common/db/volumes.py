@@ -8,7 +8,7 @@ callers, in the transaction that inserts or deletes the row.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from common.db.models import Operation, Volume, VolumeAttachment, VolumeSnapshot
 from common.errors import CloudError, InvalidRequest, NotFound
 from common.states import OperationClass
 from common.volume_capabilities import FILES
-from common.volume_states import VOLUME_ACTIONS, AttachStatus, VolumeAction, VolumeStatus
+from common.volume_states import BY_ATTACHMENTS, VOLUME_ACTIONS, AttachStatus, VolumeAction, VolumeStatus
 
 logger = logging.getLogger(__name__)
 #: the purpose of the allocation that every placed volume has
@@ -215,7 +215,7 @@ def let_go(session: Session, volume_id: str, operation_id: str) -> None:
 
 
 def set_status(
-    session: Session, volume_id: str, expect: Sequence[VolumeStatus], to: VolumeStatus | str, now: datetime,
+    session: Session, volume_id: str, expect: Collection[VolumeStatus], to: VolumeStatus | str, now: datetime,
     **changes: Any,
 ) -> bool:  # fmt: skip
     """Move the status by compare-and-set, and write `changes` with it. False: it was not as expected."""
@@ -335,10 +335,7 @@ def settle(session: Session, volume_id: str, now: datetime) -> None:
         if status in rows:
             to = meaning
             break
-    starts = (
-        VolumeStatus.AVAILABLE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.IN_USE,
-        VolumeStatus.DETACHING,
-    )  # fmt: skip
+    starts = BY_ATTACHMENTS | {VolumeStatus.AVAILABLE}
     set_status(session, volume_id, starts, to, now)
     back = VolumeStatus.IN_USE if rows else VolumeStatus.AVAILABLE
     session.execute(

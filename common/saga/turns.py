@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
-from common import admin_password, log
+from common import log, vault
 from common.clock import Clock
 from common.config import Config
 from common.db import operations
@@ -364,8 +364,8 @@ class Turns:
     def _finish(
         self, session: Session, operation: Operation, context: StepContext, state: OperationState, **changes: Any
     ) -> tuple[Turn, dict[str, Any]]:
-        if admin_password.PARAM in operation.params:
-            changes["params"] = admin_password.without(operation.params)
+        if vault.is_any_sealed(operation.params):  # nobody needs it any more
+            changes["params"] = vault.without_sealed(operation.params)
         return self._save(
             session,
             operation,

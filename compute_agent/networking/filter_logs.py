@@ -47,12 +47,7 @@ class Prefix:
 def parse(text: str) -> Prefix:
     """Raises ValueError for what is not one of ours."""
     verdict, direction, port, logs = text.split(" ")
-    return Prefix(
-        {"A": True, "D": False}.get(verdict, False),
-        {"i": "ingress"}.get(direction, "egress"),
-        port,
-        tuple(logs.split(",")),
-    )
+    return Prefix(verdict == "A", "ingress" if direction == "i" else "egress", port, tuple(logs.split(",")))
 
 
 def verdicts(table: Table, port: FilterPort, direction: str, accept: Tree) -> Verdicts:

@@ -19,15 +19,13 @@ from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
 from common.saga.model import Outcome, StepContext, Wait
 from common.volume_capabilities import FILES, NBD
-from common.volume_states import AttachStatus, VolumeAction, VolumeStatus
+from common.volume_states import BY_ATTACHMENTS, AttachStatus, VolumeAction, VolumeStatus
 from scheduler import volume_places
 from scheduler.sagas.shared import asked_by
 
 _POLL_S = 0.2
 _BEING_MADE = (VolumeStatus.CREATING, VolumeStatus.DOWNLOADING)
-_READY = (
-    VolumeStatus.AVAILABLE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.IN_USE, VolumeStatus.DETACHING,
-)  # fmt: skip
+_READY = BY_ATTACHMENTS | {VolumeStatus.AVAILABLE}
 _WAITING = (AttachStatus.RESERVED, AttachStatus.ATTACHING)
 
 

@@ -8,6 +8,7 @@ from api.compute.schemas import volume_proxies as schemas
 from api.compute.views import volume_proxies as views
 from api.request import ApiRequest, Reply
 from api.schema import as_boolean, validate
+from api.volume.operations import snapshots, volumes
 from api.volume.operations.volume_create import NewVolume
 
 
@@ -17,7 +18,7 @@ def list_volumes(request: ApiRequest) -> Reply:
 
 
 def show_volume(request: ApiRequest, volume_id: str) -> Reply:
-    return Reply({"volume": views.volume(volume_proxies.show_volume(request, volume_id))})
+    return Reply({"volume": views.volume(volumes.show(request.services, request.context, volume_id))})
 
 
 def create_volume(request: ApiRequest) -> Reply:
@@ -40,7 +41,7 @@ def create_volume(request: ApiRequest) -> Reply:
 
 
 def delete_volume(request: ApiRequest, volume_id: str) -> Reply:
-    volume_proxies.delete_volume(request, volume_id)
+    volumes.delete(request.services, request.context, volume_id)
     return Reply(status=202)
 
 
@@ -51,7 +52,7 @@ def list_snapshots(request: ApiRequest) -> Reply:
 
 
 def show_snapshot(request: ApiRequest, snapshot_id: str) -> Reply:
-    return Reply({"snapshot": views.snapshot(volume_proxies.show_snapshot(request, snapshot_id))})
+    return Reply({"snapshot": views.snapshot(snapshots.show(request.services, request.context, snapshot_id))})
 
 
 def create_snapshot(request: ApiRequest) -> Reply:
@@ -65,7 +66,7 @@ def create_snapshot(request: ApiRequest) -> Reply:
 
 
 def delete_snapshot(request: ApiRequest, snapshot_id: str) -> Reply:
-    volume_proxies.delete_snapshot(request, snapshot_id)
+    snapshots.delete(request.services, request.context, snapshot_id)
     return Reply(status=202)
 
 

@@ -22,11 +22,9 @@ from common.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from common.ids import new_id
 from common.states import Action, VmState
 from common.volume_capabilities import NBD
-from common.volume_states import AttachStatus, VolumeStatus
+from common.volume_states import BY_ATTACHMENTS, AttachStatus, VolumeStatus
 
 MOST = 25  # disks that a guest has room for
-#: statuses of a volume for several servers in which it can become another one's
-_TAKES_MORE = (VolumeStatus.IN_USE, VolumeStatus.ATTACHING, VolumeStatus.RESERVED, VolumeStatus.DETACHING)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -191,7 +189,7 @@ def reserve(session: Session, volume: Volume, to: VolumeStatus, now: datetime) -
         )
     if volumes.set_status(session, volume.id, (VolumeStatus.AVAILABLE,), to, now):
         return
-    if volume.multiattach and volume.status in _TAKES_MORE:
+    if volume.multiattach and volume.status in BY_ATTACHMENTS:
         return
     raise InvalidRequest(
         f"Invalid input received: Invalid volume: Volume {volume.id} status must be available or downloading to reserve,"

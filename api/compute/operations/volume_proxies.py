@@ -37,30 +37,15 @@ def list_volumes(request: ApiRequest, *, limit: int, offset: int) -> VolumePage:
     return volumes.list_page(request.services, wanted, Page(limit=limit, offset=offset))
 
 
-def show_volume(request: ApiRequest, volume_id: str) -> VolumePage:
-    """Raises NotFound."""
-    return volumes.show(request.services, request.context, volume_id)
-
-
 def create_volume(request: ApiRequest, wanted: NewVolume) -> VolumePage:
     """Raises InvalidRequest, NotFound for the snapshot, QuotaExceeded."""
     with _in_nova_words():
         return volume_create.create(request.services, request.context, wanted)
 
 
-def delete_volume(request: ApiRequest, volume_id: str) -> None:
-    """Raises NotFound, InvalidRequest for one that is in use, busy or has snapshots."""
-    volumes.delete(request.services, request.context, volume_id)
-
-
 def list_snapshots(request: ApiRequest, *, limit: int, offset: int) -> Sequence[VolumeSnapshot]:
     wanted = SnapshotFilter(project_id=request.context.project_id or "")
     return snapshots.list_page(request.services, wanted, Page(limit=limit, offset=offset))
-
-
-def show_snapshot(request: ApiRequest, snapshot_id: str) -> VolumeSnapshot:
-    """Raises NotFound."""
-    return snapshots.show(request.services, request.context, snapshot_id)
 
 
 def create_snapshot(
@@ -72,8 +57,3 @@ def create_snapshot(
             request.services, request.context, volume_id, name=name, description=description, properties={},
             forced=forced,
         )  # fmt: skip
-
-
-def delete_snapshot(request: ApiRequest, snapshot_id: str) -> None:
-    """Raises NotFound, InvalidRequest."""
-    snapshots.delete(request.services, request.context, snapshot_id)

@@ -7,7 +7,7 @@ from typing import Any
 from api.network import listing
 from api.network.operations import logs as operations
 from api.network.resource import parse_create, parse_update
-from api.network.schemas.logs import LOG
+from api.network.schemas.logs import LOG, LOGGABLE
 from api.network.views.sharing import owned, standard
 from api.request import ApiRequest, Reply
 from common.db.models import NetworkLog
@@ -43,7 +43,7 @@ def delete(request: ApiRequest, log_id: str) -> Reply:
 
 def loggable(request: ApiRequest) -> Reply:
     asked = listing.parse(request, {"type"})
-    types = [each for each in (operations.SECURITY_GROUP,) if each in asked.filters.get("type", [each])]
+    types = [each for each in LOGGABLE if each in asked.filters.get("type", [each])]
     return Reply({"loggable_resources": [{"type": each} for each in types]})
 
 

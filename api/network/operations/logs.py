@@ -18,9 +18,6 @@ from common.db.port_logs import Event
 from common.errors import Conflict
 from common.ids import new_id
 
-#: what can be logged
-SECURITY_GROUP = "security_group"
-
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[NetworkLog]:
     """All or none. Raises NotFound for a group or port that is not there, Conflict for a port that is not in the group."""

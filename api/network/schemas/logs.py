@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from api.network.resource import BOOLEAN, NAME, PROJECT, TEXT, Resource
 from api.schema import UUID, Schema, obj
+from common.db.port_logs import Event
 
+#: what can be logged
+LOGGABLE = ("security_group",)
 _OR_NULL: Schema = {"anyOf": [UUID, {"type": "null"}]}
 _WORDS: dict[str, Schema] = {"name": NAME, "description": TEXT, "enabled": BOOLEAN}
 LOG = Resource(
@@ -13,10 +16,10 @@ LOG = Resource(
     schema_create=obj(
         {
             **_WORDS,
-            "resource_type": {"enum": ["security_group"]},
+            "resource_type": {"enum": [*LOGGABLE]},
             "resource_id": _OR_NULL,
             "target_id": _OR_NULL,
-            "event": {"enum": ["ACCEPT", "DROP", "ALL"]},
+            "event": {"enum": [each.value for each in Event]},
             "project_id": PROJECT,
             "tenant_id": PROJECT,
         },

@@ -17,7 +17,7 @@ from common.db import instances, paging, volume_attachments, volumes
 from common.db.models import Volume, VolumeAttachment
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
-from common.volume_states import AttachStatus, VolumeStatus
+from common.volume_states import BY_ATTACHMENTS, AttachStatus, VolumeStatus
 
 _FREE = (VolumeStatus.AVAILABLE,)
 
@@ -70,8 +70,7 @@ def reserve(session: Session, volume: Volume, now: Any) -> None:
     """The volume is spoken for. Raises InvalidRequest when it can't be: in use by another, or busy."""
     if volumes.set_status(session, volume.id, _FREE, VolumeStatus.RESERVED, now):
         return
-    again = (VolumeStatus.IN_USE, VolumeStatus.RESERVED, VolumeStatus.ATTACHING, VolumeStatus.DETACHING)
-    if volume.multiattach and volume.status in again:
+    if volume.multiattach and volume.status in BY_ATTACHMENTS:
         return
     raise InvalidRequest(
         f"Invalid volume: Volume {volume.id} status must be available or downloading to reserve, but the current status"

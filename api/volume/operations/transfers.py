@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from api.request import Services
 from api.volume.operations.volume_create import take_quota
 from common.context import RequestContext
-from common.db import quotas, volume_snapshots, volume_transfers, volume_types, volumes
+from common.db import quotas, volume_quota, volume_snapshots, volume_transfers, volume_types, volumes
 from common.db.models import Volume, VolumeSnapshot, VolumeTransfer
 from common.db.paging import Page
 from common.errors import InvalidRequest, NotFound
@@ -101,10 +101,8 @@ def _move(
     """Quota goes along, in the same transaction."""
     if busy := [row.id for row in snapshots if row.status != SnapshotStatus.AVAILABLE]:
         raise InvalidRequest(f"Invalid snapshot: {busy[0]} of volume {volume.id} is not available.")
-    amounts = dict(volumes.amounts_of(volume))
-    for row in snapshots:
-        for resource, amount in volume_snapshots.amounts_of(session, row).items():
-            amounts[resource] = amounts.get(resource, 0) + amount
+    together = volume_quota.of_volume(volume.size_gib, [row.size_gib for row in snapshots])
+    amounts = volume_quota.with_type(together, volume.volume_type_id)
     take_quota(session, project_id, amounts, services, volume.size_gib)
     quotas.release(session, volume.project_id, amounts)
     now = services.clock.now()
