@@ -65,6 +65,14 @@ def unmet(specs: Mapping[str, str], capabilities: Mapping[str, Any]) -> str | No
     return None
 
 
+def served_only(specs: Mapping[str, str]) -> bool:
+    """True when a type's volumes are of the back end nbd, and of no other: any node can have them, wherever they are."""
+    files, nbd = (of_node(backend=each, total_gib=0, reserved_gib=0, allocated_gib=0) for each in (FILES, NBD))
+    bare = {key: key.removeprefix(f"{_SCOPE}:") for key in specs}
+    telling = {key: specs[key] for key, name in bare.items() if files.get(name) != nbd.get(name)}
+    return unmet(telling, files) is not None and unmet(telling, nbd) is None
+
+
 def asks_for(specs: Mapping[str, str], name: str) -> bool:
     """True when a type asks for a capability by "<is> True"."""
     wanted = specs.get(name) or specs.get(f"{_SCOPE}:{name}") or ""

@@ -1,6 +1,6 @@
 """Create a server: claim a node, have it make the guest, finish. A failure another node might not have moves on.
 
-Volumes that it is to have come first: they are claimed and made on the same node, and waited for.
+Volumes that it is to have come first: they are claimed and made on the same node, or served to it, and waited for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from common import admin_password
 from common.db import instances, network_state, node_life, nodes, ports
-from common.deadlines import ENSURE_INSTANCE_S, ENSURE_VOLUME_S, NODE_DOWN_S, WAIT_FOR_NODES_S
+from common.deadlines import ENSURE_INSTANCE_S, ENSURE_VOLUME_S, EXPORT_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
 from common.placement import abilities, neighbours, policy, volume_filters
 from common.placement import request as placement_request
@@ -41,6 +41,13 @@ def saga() -> Saga:
                 undo=server_volumes.reserve_again,
                 needed=server_volumes.needed,
                 deadline_s=ENSURE_VOLUME_S,
+            ),
+            Remote(
+                server_volumes.EXPORT_VOLUMES,
+                do=server_volumes.export,
+                failed=report_error,
+                deadline_s=EXPORT_S,
+                repeats=True,
             ),
             Remote(
                 "ensure_instance",
@@ -74,8 +81,9 @@ def claim(session: Session, context: StepContext) -> Outcome:
     request = placement_request.from_instance(instance, context.params, tried)
     used = policy.from_config(context.config.scheduler)
     made = server_volumes.unplaced(session, context)
-    if made:
+    if server_volumes.needed(context):
         used = replace(used, filters=(*used.filters, *volume_filters.FILTERS))
+        request = server_volumes.within_reach(session, context, request)
     request = abilities.consider(session, neighbours.consider(session, instance, request), used)
     request = volume_places.beside_its_volumes(session, instance, request)
     amounts, request = request.amounts, server_volumes.beside(session, request, made)

@@ -2,6 +2,9 @@
 
 The request has reserved those that were there and begun those that are to be made (volume_create waits for the node that
 is chosen here). Rows of attachments that are not the server's disks yet are `reserved`.
+
+Those that are served over NBD need not be beside it: new ones are placed by themselves (`apart`), and before the guest
+is made each is exported to the node that was chosen.
 """
 
 from __future__ import annotations
@@ -11,22 +14,32 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import nodes, volume_attachments, volume_services, volume_snapshots, volume_types, volumes
-from common.db.models import Instance, Volume, VolumeAttachment
+from common.db import (
+    nodes,
+    volume_attachments,
+    volume_exports,
+    volume_services,
+    volume_snapshots,
+    volume_types,
+    volumes,
+)
+from common.db.models import Instance, Volume, VolumeAttachment, VolumeExport
 from common.db.nodes import Amounts
 from common.errors import CloudError
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
-from common.saga.model import Outcome, StepContext, Wait
+from common.saga.model import Outcome, Send, StepContext, Wait
 from common.volume_capabilities import FILES, NBD
 from common.volume_states import BY_ATTACHMENTS, AttachStatus, VolumeAction, VolumeStatus
 from scheduler import volume_places
 from scheduler.sagas.shared import asked_by
+from scheduler.sagas.volume_disks import send_export
 
 _POLL_S = 0.2
 _BEING_MADE = (VolumeStatus.CREATING, VolumeStatus.DOWNLOADING)
 _READY = BY_ATTACHMENTS | {VolumeStatus.AVAILABLE}
 _WAITING = (AttachStatus.RESERVED, AttachStatus.ATTACHING)
+EXPORT_VOLUMES = "export_volumes"
 
 
 class VolumeNotReady(CloudError):
@@ -41,8 +54,18 @@ def needed(context: StepContext) -> bool:
 
 def unplaced(session: Session, context: StepContext) -> list[Volume]:
     """Those that are to be made where the server will be."""
-    found = [volumes.get(session, each, deleted=True) for each in context.params.get("made_volumes", ())]
+    apart = context.params.get("apart_volumes", ())
+    beside = [each for each in context.params.get("made_volumes", ()) if each not in apart]
+    found = [volumes.get(session, each, deleted=True) for each in beside]
     return [volume for volume in found if volume.node_id is None and not volume.deleted]
+
+
+def within_reach(session: Session, context: StepContext, request: PlacementRequest) -> PlacementRequest:
+    """The request, for nodes that can have what others serve, if the server is to have such volumes."""
+    served = context.params.get("apart_volumes") or any(
+        volumes.get(session, row.volume_id, deleted=True).backend == NBD for row in _mine(session, context.instance_id)
+    )
+    return replace(request, reaching=nodes.reaching_served_volumes(session)) if served else request
 
 
 def beside(session: Session, request: PlacementRequest, made: list[Volume]) -> PlacementRequest:
@@ -93,9 +116,9 @@ def claim(session: Session, context: StepContext, node: NodeView, made: list[Vol
 
 
 def attach(session: Session, context: StepContext) -> Outcome:
-    """Wait until all are whole and nobody works on their bytes; then they are the server's disks.
+    """Wait until all are whole and nobody works on their bytes; then they are the server's disks, by exports where needed.
 
-    Raises VolumeNotReady.
+    Raises VolumeNotReady, Conflict.
     """
     rows = _mine(session, context.instance_id)
     for volume_id in context.params.get("made_volumes", ()):
@@ -121,7 +144,26 @@ def attach(session: Session, context: StepContext) -> Outcome:
             node_name=node_name, connector={"host": node_name, "instance": context.instance_id},
         )  # fmt: skip
         volumes.settle(session, row.volume_id, context.now)
+    ports = context.config.storage.ports()
+    for row in rows:
+        volume = volumes.get(session, row.volume_id)
+        if volume.backend == NBD:
+            volume_exports.assign(session, volume, row.id, node_name, ports, context.now)
     return {"volumes": held}
+
+
+def export(session: Session, context: StepContext) -> Send | None:
+    """Have the next of the exports made; None: there are no more. Raises NodeSilent."""
+    if not needed(context):
+        return None
+    exports = _exports(session, context.instance_id)
+    made = context.results.get(EXPORT_VOLUMES, {}).get("times", 0)
+    return send_export(session, context, exports[made], EXPORT_VOLUMES) if made < len(exports) else None
+
+
+def _exports(session: Session, instance_id: str) -> list[VolumeExport]:
+    found = [volume_exports.of_attachment(session, row.id) for row in _mine(session, instance_id)]
+    return sorted((each for each in found if each is not None), key=lambda each: each.id)
 
 
 def _not_ready(volume: Volume) -> VolumeNotReady:
@@ -134,8 +176,9 @@ def _not_ready(volume: Volume) -> VolumeNotReady:
 
 
 def reserve_again(session: Session, context: StepContext) -> None:
-    """As before `attach`: spoken for, and no disks of a guest."""
+    """As before `attach`: spoken for, and no disks of a guest; whoever could open them can't any more, or not for long."""
     for row in _mine(session, context.instance_id):
+        volume_exports.release(session, row.id, asked_by(context), context.now)
         volumes.let_go(session, row.volume_id, context.operation.id)
         volume_attachments.move(
             session, row.id, (AttachStatus.ATTACHED,), AttachStatus.RESERVED, context.now, attached_at=None,

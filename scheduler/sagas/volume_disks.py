@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import instances, node_life, volume_attachments, volume_exports, volume_messages, volumes
-from common.db.models import Instance
+from common.db.models import Instance, VolumeExport
 from common.db.volume_messages import ResourceType
 from common.rpc.volume_commands import ExportVolume, PlugVolume, UnplugVolume, WithdrawExport
 from common.saga.model import Outcome, Send, StepContext, Wait
@@ -121,7 +121,7 @@ def forget_export(session: Session, context: StepContext) -> None:
     export = volume_exports.of_attachment(session, _export_of(context))
     if export is None:
         return
-    if context.results.get(_NOT_WITHDRAWN):
+    if is_left(context):
         volume_exports.begin_withdrawal(session, export, asked_by(context), context.now)
     else:
         volume_exports.forget(session, export.id)
@@ -130,13 +130,16 @@ def forget_export(session: Session, context: StepContext) -> None:
 def export_volume(session: Session, context: StepContext) -> Send | None:
     """None: the volume's file is where the server is. Raises NodeSilent."""
     export = volume_exports.of_attachment(session, context.params["attachment_id"])
-    if export is None:
-        return None
+    return None if export is None else send_export(session, context, export, "export_volume")
+
+
+def send_export(session: Session, context: StepContext, export: VolumeExport, step: str) -> Send:
+    """Raises NodeSilent."""
     volume = volumes.get(session, export.volume_id, deleted=True)
     if node_life.is_down(session, export.node_id, context.now):
         raise NodeSilent("The node that has the volume does not answer.", node=volume.node_name)
     attachment = volume_attachments.get(session, export.attachment_id, deleted=True)
-    common, about = command_fields(context, volume, "export_volume")
+    common, about = command_fields(context, volume, step)
     command = ExportVolume(
         disk_format=volume.disk_format, export=export_of(session, export), client_name=export.client_name,
         read_only=attachment.mode == "ro", shareable=volume.multiattach, **common, **about,
@@ -163,6 +166,11 @@ def withdraw_export(session: Session, context: StepContext) -> Send | None:
     volume = volumes.get(session, export.volume_id, deleted=True)
     common, about = command_fields(context, volume, "withdraw_export")
     return Send(volume.node_name or "", WithdrawExport(export_id=export.id, **common, **about))
+
+
+def is_left(context: StepContext) -> bool:
+    """Whether an export could not be withdrawn, because its node is silent."""
+    return bool(context.results.get(_NOT_WITHDRAWN))
 
 
 def _export_of(context: StepContext) -> str:
