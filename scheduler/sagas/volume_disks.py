@@ -20,7 +20,7 @@ from common.saga.model import Outcome, Send, StepContext, Wait
 from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus
 from scheduler.instance_spec import disk_of, export_of
-from scheduler.sagas.shared import NodeSilent, asked_by, device_fields, node_of
+from scheduler.sagas.shared import NodeSilent, asked_by, device_fields, device_unwound, node_of
 from scheduler.sagas.volume_shared import POLL_S, command_fields
 
 _NOT_WITHDRAWN = "not_withdrawn"
@@ -89,6 +89,16 @@ def leave_unknown(session: Session, context: StepContext, error: dict[str, Any])
         volumes.settle(session, volume_id, context.now)
         volumes.set_fault(session, volume_id, error, context.now)
         volume_messages.tell(session, context.operation, ResourceType.VOLUME, volume_id, error, context.now)
+
+
+def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
+    """The disk is where it was; whose volume it is reads why among its messages."""
+    if not cancelled and not is_unknown(context):  # leave_unknown has told it
+        volume = volumes.get(session, context.params["device_id"], deleted=True)
+        volume_messages.tell(
+            session, context.operation, ResourceType.VOLUME, volume.id, error, context.now, project_id=volume.project_id
+        )
+    device_unwound(session, context, error, cancelled)
 
 
 def unplug_volume(session: Session, context: StepContext) -> Send | None:

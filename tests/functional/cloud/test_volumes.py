@@ -169,6 +169,12 @@ def test_a_guest_that_keeps_its_disk_keeps_the_volume(cloud: Cloud) -> None:
     cloud.run_until_idle()
     assert show(cloud, volume_id)["status"] == "in-use"
     assert "did not let the device" in str([each.error for each in cloud.operations(server_id)])
+    told = cloud.ok(cloud.api.get(f"{VOLUME}/messages?resource_uuid={volume_id}", headers=NEWEST))["messages"]
+    assert "did not let the device" in told[0]["user_message"]
+    cloud.node_of(server_id).fault()
+    assert cloud.api.delete(path).status_code == 202
+    cloud.run_until_idle()
+    assert show(cloud, volume_id)["status"] == "available", "asked again, it is gone"
     cloud.assert_sound()
 
 
