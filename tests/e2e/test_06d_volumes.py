@@ -21,6 +21,7 @@ from tests.fixtures.e2e_wait import until
 pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full, pytest.mark.one_node]
 GIB, MIB = 2**30, 2**20
 DONE_S = 60.0
+PATIENCE_S = 120.0  # above what a guest gets to let a disk go (common/deadlines.py)
 PATTERN_MIB = 8
 FIRST_BLOCK = 4096  # of 4 KiB, behind the pattern
 
@@ -256,6 +257,37 @@ def test_an_agent_that_is_killed_attaches_extends_and_detaches_all_the_same(
     assert read(guest, path) == written
     disk.detach(guest)
     cloud.kill("compute-agent")
+    disk.wait_for("available")
+    assert disk.names_in(guest) == []
+    disk.attach(guest)
+    disk.wait_for("in-use")
+    assert read(guest, disk.path_in(guest)) == written
+    disk.detach(guest)
+    disk.wait_for("available")
+    disk.delete()
+
+
+def test_a_guest_that_does_not_let_its_disk_go_keeps_it_and_the_owner_is_told(
+    cloud: Cloud, two: tuple[Guest, Guest]
+) -> None:
+    """It stands still, so that it answers no request of its hardware; once it goes on, the disk comes off."""
+    guest, _ = two
+    storage, compute = cloud.sdk().block_storage, cloud.sdk().compute
+    disk = Disk.make(cloud)
+    disk.attach(guest)
+    disk.wait_for("in-use")
+    written = write(guest, disk.path_in(guest))
+    compute.pause_server(guest.id)
+    guest.wait_for_status("PAUSED")
+    disk.detach(guest)
+    disk.wait_for("detaching")
+    until(lambda: disk.show().status == "in-use", "a volume that stays", deadline_s=PATIENCE_S, every_s=1.0)
+    headers = {"OpenStack-API-Version": "volume 3.71"}
+    told = storage.get(f"/messages?resource_uuid={disk.id}", headers=headers).json()["messages"]
+    assert "did not let the device" in told[0]["user_message"]
+    compute.unpause_server(guest.id)
+    guest.wait_for_status("ACTIVE")
+    disk.detach(guest)
     disk.wait_for("available")
     assert disk.names_in(guest) == []
     disk.attach(guest)
