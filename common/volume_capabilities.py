@@ -42,7 +42,7 @@ def of_node(*, backend: str = FILES, total_gib: int, reserved_gib: int, allocate
         "free_capacity_gb": max(total_gib - reserved_gib - allocated_gib, 0),
         "allocated_capacity_gb": allocated_gib,
         "reserved_percentage": 0 if not total_gib else round(100 * reserved_gib / total_gib),
-        "QoS_support": False,  # kept with types, not yet applied to attached disks
+        "QoS_support": False,  # of back ends; limits for servers are their hypervisor's (volume_tuning.py)
         "multiattach": True,
         "online_extend_support": backend == FILES,
         "replication_enabled": False,

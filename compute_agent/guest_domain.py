@@ -57,10 +57,11 @@ def volume_disk(volume: VolumeDisk, store: VolumeStore, *, boot: bool = False) -
         return Disk(
             socket, "raw", volume.device, volume.bus, read_only=volume.read_only or volume.is_cdrom,
             serial=volume.id[:SERIAL_CHARS], is_cdrom=volume.is_cdrom, boot=boot, shareable=volume.shareable,
-            export=volume.export.id,
+            export=volume.export.id, tuning=volume.tuning,
         )  # fmt: skip
     file = store.file(volume.id, volume.disk_format)
     return Disk(
         file.path, file.format, volume.device, volume.bus, read_only=volume.read_only or volume.is_cdrom,
         serial=volume.id[:SERIAL_CHARS], is_cdrom=volume.is_cdrom, boot=boot, shareable=volume.shareable,
+        tuning=volume.tuning,
     )  # fmt: skip

@@ -267,6 +267,27 @@ def test_an_agent_that_is_killed_attaches_extends_and_detaches_all_the_same(
     disk.delete()
 
 
+def test_a_disk_is_as_fast_as_its_type_allows(cloud: Cloud, two: tuple[Guest, Guest]) -> None:
+    guest, admin = two[0], cloud.sdk("cumulet-admin").block_storage
+    kind = admin.create_type(name="slow")
+    headers = {"OpenStack-API-Version": "volume 3.71"}
+    body = {"qos_specs": {"name": "slow", "consumer": "front-end", "total_iops_sec": "60"}}
+    qos = admin.post("/qos-specs", json=body, headers=headers).json()["qos_specs"]
+    assert admin.get(f"/qos-specs/{qos['id']}/associate?vol_type_id={kind.id}").status_code == 202
+    disk = Disk.make(cloud, volume_type="slow")
+    disk.attach(guest)
+    disk.wait_for("in-use")
+    name = disk.path_in(guest).rpartition("/")[2]
+    told = host("virsh", "-c", "qemu:///system", "blkdeviotune", guest.id, name)
+    assert [line.split()[-1] for line in told.splitlines() if line.startswith("total_iops_sec:")] == ["60"], told
+    disk.detach(guest)
+    disk.wait_for("available")
+    disk.delete()
+    until(lambda: not list(cloud.sdk().block_storage.volumes()), "its end", deadline_s=DONE_S, every_s=0.3)
+    admin.delete_type(kind)
+    admin.delete(f"/qos-specs/{qos['id']}")
+
+
 def test_a_guest_that_does_not_let_its_disk_go_keeps_it_and_the_owner_is_told(
     cloud: Cloud, two: tuple[Guest, Guest]
 ) -> None:
