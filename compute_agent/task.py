@@ -49,6 +49,7 @@ class Task:
     resumed: bool = False
     pressed_at: float | None = None
     begun_at: float | None = None
+    copies_lost: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -21,6 +21,7 @@ from compute_agent.hypervisor.base import CopyState
 from compute_agent.volumes import nbd_daemons
 from compute_agent.volumes.base import VolumeFile
 from compute_agent.volumes.nbd import NbdVolumes, TlsFiles
+from compute_agent.volumes.qmp import DaemonSilent
 from tests.fixtures import certificates
 from tests.fixtures.certificates import Certificates
 from tests.fixtures.e2e_wait import until
@@ -183,6 +184,23 @@ def test_a_served_volume_is_copied_as_it_is_at_one_moment(nodes: dict[str, Node]
         store.export(each, volume)
     with pytest.raises(StorageError, match="served to 2 servers"):
         store.begin_copy(volume.stem, copy, SIZE)
+
+
+def test_a_daemon_that_dies_takes_a_copy_along_and_another_can_be_begun(
+    nodes: dict[str, Node], volume: Path, tmp_path: Path
+) -> None:
+    ordered, copy, store = order(volume, "node1"), tmp_path / "copy.qcow2", nodes["store"]
+    store.served.export(ordered, volume)
+    store.served.begin_copy(volume.stem, copy, SIZE)
+    store.kill(ordered.export.id)
+    with pytest.raises(DaemonSilent):
+        store.served.copy_state(volume.stem)
+    with pytest.raises(DaemonSilent):
+        store.served.begin_copy(volume.stem, copy, SIZE)
+    assert store.served.heal() == 1
+    assert store.served.copy_state(volume.stem) is CopyState.FAILED
+    store.served.begin_copy(volume.stem, copy, SIZE)
+    until(lambda: _ended(store.served.copy_state(volume.stem)), "the copy", deadline_s=30)
 
 
 def test_another_node_reads_all_of_a_volume_that_moves_to_it(
