@@ -267,6 +267,28 @@ def test_an_agent_that_is_killed_attaches_extends_and_detaches_all_the_same(
     disk.delete()
 
 
+def test_two_guests_have_one_volume(cloud: Cloud, two: tuple[Guest, Guest]) -> None:
+    first, second = two
+    admin = cloud.sdk("cumulet-admin").block_storage
+    kind = admin.create_type(name="for several")
+    admin.update_type_extra_specs(kind, multiattach="<is> True")
+    disk = Disk.make(cloud, volume_type="for several")
+    for guest in two:
+        disk.attach(guest)
+        until(lambda guest=guest: disk.names_in(guest), f"it in {guest.name}", deadline_s=DONE_S, every_s=0.3)  # type: ignore[misc]
+    written = write(first, disk.path_in(first))
+    assert read(second, disk.path_in(second)) == written
+    disk.detach(first)
+    until(lambda: not disk.names_in(first), "its end there", deadline_s=DONE_S, every_s=0.3)
+    assert read(second, disk.path_in(second)) == written
+    disk.wait_for("in-use")
+    disk.detach(second)
+    disk.wait_for("available")
+    disk.delete()
+    until(lambda: not list(cloud.sdk().block_storage.volumes()), "its end", deadline_s=DONE_S, every_s=0.3)
+    admin.delete_type(kind)
+
+
 def test_a_disk_is_as_fast_as_its_type_allows(cloud: Cloud, two: tuple[Guest, Guest]) -> None:
     guest, admin = two[0], cloud.sdk("cumulet-admin").block_storage
     kind = admin.create_type(name="slow")
