@@ -81,7 +81,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
     request = placement_request.from_instance(instance, context.params, tried)
     used = policy.from_config(context.config.scheduler)
     made = server_volumes.unplaced(session, context)
-    if server_volumes.needed(context):
+    if server_volumes.may_be_served(context):
         used = replace(used, filters=(*used.filters, *volume_filters.FILTERS))
         request = server_volumes.within_reach(session, context, request)
     request = abilities.consider(session, neighbours.consider(session, instance, request), used)

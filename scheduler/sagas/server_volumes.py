@@ -52,6 +52,11 @@ def needed(context: StepContext) -> bool:
     return bool(context.params.get("volumes"))
 
 
+def may_be_served(context: StepContext) -> bool:
+    """False where nobody need look: of a server that is created without volumes."""
+    return needed(context) or context.operation.kind != "server_create"
+
+
 def unplaced(session: Session, context: StepContext) -> list[Volume]:
     """Those that are to be made where the server will be."""
     apart = context.params.get("apart_volumes", ())
@@ -144,17 +149,28 @@ def attach(session: Session, context: StepContext) -> Outcome:
             node_name=node_name, connector={"host": node_name, "instance": context.instance_id},
         )  # fmt: skip
         volumes.settle(session, row.volume_id, context.now)
+    assign_exports(session, context, node_name)
+    return {"volumes": held}
+
+
+def assign_exports(session: Session, context: StepContext, node_name: str) -> None:
+    """To the server's node, of each of its volumes that is served. Raises Conflict."""
     ports = context.config.storage.ports()
-    for row in rows:
+    for row in _mine(session, context.instance_id):
         volume = volumes.get(session, row.volume_id)
         if volume.backend == NBD:
             volume_exports.assign(session, volume, row.id, node_name, ports, context.now)
-    return {"volumes": held}
+
+
+def release_exports(session: Session, context: StepContext) -> None:
+    """Whoever could open the server's volumes can't any more, or not for long. Harmless when repeated."""
+    for row in _mine(session, context.instance_id):
+        volume_exports.release(session, row.id, asked_by(context), context.now)
 
 
 def export(session: Session, context: StepContext) -> Send | None:
     """Have the next of the exports made; None: there are no more. Raises NodeSilent."""
-    if not needed(context):
+    if not may_be_served(context):
         return None
     exports = _exports(session, context.instance_id)
     made = context.results.get(EXPORT_VOLUMES, {}).get("times", 0)
@@ -176,9 +192,9 @@ def _not_ready(volume: Volume) -> VolumeNotReady:
 
 
 def reserve_again(session: Session, context: StepContext) -> None:
-    """As before `attach`: spoken for, and no disks of a guest; whoever could open them can't any more, or not for long."""
+    """As before `attach`: spoken for, and no disks of a guest."""
+    release_exports(session, context)
     for row in _mine(session, context.instance_id):
-        volume_exports.release(session, row.id, asked_by(context), context.now)
         volumes.let_go(session, row.volume_id, context.operation.id)
         volume_attachments.move(
             session, row.id, (AttachStatus.ATTACHED,), AttachStatus.RESERVED, context.now, attached_at=None,
@@ -214,10 +230,7 @@ def _mine(session: Session, instance_id: str) -> list[VolumeAttachment]:
 def moved(session: Session, instance: Instance, now: Any) -> None:
     """Say of the server's volumes that they are attached on its node."""
     for row in _mine(session, instance.id):
-        served = (
-            volumes.get(session, row.volume_id, deleted=True).backend == NBD
-        )  # to one node, for as long as it has it
-        if not served and row.node_name != (instance.node_name or ""):
+        if row.node_name != (instance.node_name or ""):
             volume_attachments.change(
                 session, row.id, node_name=instance.node_name or "", updated_at=now,
                 connector={"host": instance.node_name, "instance": instance.id},

@@ -114,9 +114,9 @@ def unplug_volume(session: Session, context: StepContext) -> Send | None:
 
 
 def assign_export(session: Session, context: StepContext) -> Outcome:
-    """Choose the export's name and port. Raises Conflict."""
+    """Choose the export's name and port, unless the server's next node is to have one. Raises Conflict."""
     volume = volumes.get(session, context.params["device_id"])
-    if volume.backend != NBD:
+    if volume.backend != NBD or is_nowhere(session, context):
         return {}
     instance = instances.get(session, context.instance_id)
     ports = context.config.storage.ports()

@@ -190,6 +190,7 @@ SILENT = {
     ("server_rebuild", "reimage_volume"),
     ("server_rebuild", "withdraw_export"),
     ("server_rebuild", "export_volume"),
+    ("server_unshelve", "export_volumes"),
     ("server_create", "export_volumes"),  # it has no volumes that other nodes serve
     ("server_resize", "snapshot_instance"),  # it stays on its node
     ("server_resize", "upload_snapshot"),

@@ -165,11 +165,7 @@ def _check_reachable(session: Session, instance: Instance, volume: Volume, there
 
 
 def _check_serves(session: Session, instance: Instance, volume: Volume) -> None:
-    """Both ends need a certificate, and the server a node that it is served to. Raises Conflict."""
-    if instance.node_id is None:
-        raise Conflict(
-            f"Volume {volume.id} is served over NBD to one node, and server {instance.id} is on none: unshelve it first."
-        )
+    """Both ends need a certificate; a server that is on no node goes to one that has. Raises Conflict."""
     for node_id in (volume.node_id, instance.node_id):
         node = nodes.get(session, node_id) if node_id else None
         if node is not None:

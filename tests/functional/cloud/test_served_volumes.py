@@ -112,6 +112,32 @@ def test_a_server_boots_from_what_another_node_serves(cloud: Cloud) -> None:
     cloud.assert_sound()
 
 
+def test_a_shelved_server_gets_its_volumes_on_whichever_node_it_comes_back(cloud: Cloud) -> None:
+    serve(cloud)
+    server_id, volume_id, store = elsewhere(cloud)
+    cloud.ok(attach(cloud, server_id, volume_id))
+    cloud.run_until_idle()
+    former = cloud.node_of(server_id)
+    cloud.do(server_id, "shelve")
+    assert cloud.status(server_id) == "SHELVED_OFFLOADED"
+    assert (show(cloud, volume_id)["status"], exports(cloud), connections(former)) == ("in-use", {}, 0)
+    later_id = make(cloud, volume_type="anywhere")
+    cloud.ok(attach(cloud, server_id, later_id))
+    cloud.run_until_idle()
+    body = {"binary": "nova-compute", "host": former.name}
+    cloud.ok(cloud.api.put(f"{COMPUTE}/os-services/disable", "admin", json=body))
+    cloud.do(server_id, "unshelve")
+    assert (cloud.status(server_id), cloud.node_of(server_id)) == ("ACTIVE", store)
+    assert (set(exports(cloud).values()), len(exports(cloud)), connections(store)) == ({store.name}, 2, 2)
+    assert devices(cloud, server_id) == ["vdb", "vdc"]
+    for each in (volume_id, later_id):
+        cloud.ok(cloud.api.delete(DETACH.format(server_id, each)))
+        cloud.run_until_idle()
+        assert show(cloud, each)["status"] == "available"
+    assert (exports(cloud), connections(store)) == ({}, 0)
+    cloud.assert_sound()
+
+
 def test_a_server_that_fails_is_served_nothing_any_more(cloud: Cloud) -> None:
     serve(cloud)
     kept_id = make(cloud, volume_type="anywhere")
