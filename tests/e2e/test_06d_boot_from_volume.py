@@ -57,11 +57,9 @@ def test_what_is_written_on_it_outlives_the_server(cloud: Cloud) -> None:
     again = booted(cloud, "from-volume")
     assert (again.ssh("cat /root/mark"), again.id != guest.id) == ("written", True)
     assert root_volume(cloud, "from-volume") == volume_id
-    openstack(
-        cloud,
-        words(f"volume snapshot create --force --volume {volume_id} then"),
-    )
-    _until_available(cloud, "then")
+    storage = cloud.sdk().block_storage
+    snapshot = storage.create_snapshot(volume_id=volume_id, name="then", is_forced=True)
+    until(lambda: storage.get_snapshot(snapshot.id).status == "available", "a snapshot", deadline_s=60, every_s=0.3)
     again.ssh("rm /root/mark; sync")
     openstack(cloud, words(f"server create --snapshot then {SERVER} from-snapshot"))
     third = booted(cloud, "from-snapshot")
@@ -69,10 +67,5 @@ def test_what_is_written_on_it_outlives_the_server(cloud: Cloud) -> None:
     other_id = root_volume(cloud, "from-snapshot")
     assert other_id != volume_id
     openstack(cloud, words("server delete --wait from-volume from-snapshot"), words("volume snapshot delete then"))
-    until(lambda: not list(cloud.sdk().block_storage.snapshots()), "no snapshot", deadline_s=60, every_s=0.3)
+    until(lambda: not list(storage.snapshots()), "no snapshot", deadline_s=60, every_s=0.3)
     openstack(cloud, words(f"volume delete {volume_id} {other_id}"))
-
-
-def _until_available(cloud: Cloud, name: str) -> None:
-    storage = cloud.sdk().block_storage
-    until(lambda: storage.find_snapshot(name).status == "available", "a snapshot", deadline_s=60, every_s=0.3)
