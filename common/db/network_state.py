@@ -194,7 +194,7 @@ def for_node(session: Session, node_id: str) -> NetworkState:
         networks=networks,
         ports=ports,
         groups=groups,
-        neighbours=_neighbours(session, {port.network_id for port in ports}, node_id),
+        neighbours=_neighbours(session, {port.network_id for port in (*ports, *plugged)}, node_id),
         routers=routers,
     )
 
@@ -467,29 +467,29 @@ class _Services:
 
 
 def _neighbours(session: Session, network_ids: set[str], node_id: str) -> list[Neighbour]:
-    """Named ports of these networks on other nodes, in a stable order."""
+    """Ports of these networks on other nodes, in a stable order."""
     if not network_ids:
         return []
     hostname = sa.func.coalesce(Instance.hostname, Port.dns_name)
     domain = sa.func.coalesce(sa.func.nullif(Port.dns_domain, ""), Network.dns_domain)
+    behind = sa.case((Node.cut_off_at.is_(None), Node.address), else_="")
     rows = session.execute(
-        sa.select(Port.id, Port.network_id, hostname, IpAllocation.ip_address, domain)
+        sa.select(Port.id, Port.network_id, hostname, IpAllocation.ip_address, domain, Port.mac_address, behind)
         .join(Network, Network.id == Port.network_id)
-        .join(IpAllocation, IpAllocation.port_id == Port.id)
+        .join(Node, Node.id == Port.binding_node_id)
+        .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
         .outerjoin(Instance, Instance.id == Port.device_id)
-        .where(
-            Port.network_id.in_(sorted(network_ids)),
-            Port.binding_node_id.is_not(None),
-            Port.binding_node_id != node_id,
-            hostname != "",
-        )
+        .where(Port.network_id.in_(sorted(network_ids)), Port.binding_node_id != node_id)
         .order_by(Port.network_id, Port.id, IpAllocation.position, IpAllocation.ip_address)
     )
     found: dict[str, Neighbour] = {}
-    for port_id, network_id, name, address, own in rows:
-        fresh = Neighbour(network_id=network_id, hostname=name, addresses=[], domain=own)
+    for port_id, network_id, name, address, own, mac, endpoint in rows:
+        fresh = Neighbour(
+            network_id=network_id, hostname=name, addresses=[], domain=own, mac_address=mac, behind=endpoint
+        )
         known = found.setdefault(port_id, fresh)
-        known.addresses.append(address)
+        if address is not None:
+            known.addresses.append(address)
     return list(found.values())
 
 

@@ -334,6 +334,7 @@ def bind(
     network_ids = {network_id for network_id, _ in rows}
     previous = {bound for _, bound in rows if bound}
     fresh = _networks_without_others(session, network_ids, {node_id, *previous}, instance_id)
+    moved = {network_id for network_id, bound in rows if bound not in (None, node_id)}  # tunnels know where it was
     done = session.execute(
         sa.update(Port)
         .where(mine)
@@ -347,7 +348,7 @@ def bind(
         )
         .execution_options(synchronize_session=False)
     )
-    network_state.touch_for_networks(session, fresh, also={node_id, *previous})
+    network_state.touch_for_networks(session, fresh | moved, also={node_id, *previous})
     return Bound(int(done.rowcount), tuple(sorted(fresh)))  # type: ignore[attr-defined]
 
 

@@ -162,12 +162,17 @@ class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
-    """A named port of one of the node's networks that is on another node: the network's resolver knows it too."""
+    """A port of one of the node's networks that is on another node: the resolver knows its name, the tunnel its place.
+
+    hostname "": it has none. behind: the tunnel endpoint of its node; "": not known, it is looked for everywhere.
+    """
 
     network_id: str
     hostname: str
     addresses: list[str]
     domain: str = ""
+    mac_address: str = ""
+    behind: str = ""
 
 
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import errno
 import ipaddress
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 TUNNEL_PORT = 4789
 _NO_DAD = 0x02  # IFA_F_NODAD: our own addresses are assigned by the control plane, which knows that they are free
 _EVERY_MAC = "00:00:00:00:00:00"
+_SELF, _TOLD, _REACHABLE = 0x02, 0x10, 0x02  # NTF_SELF, NTF_EXT_LEARNED (does not age), NUD_REACHABLE
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,30 @@ def ensure_inside(namespace: str, end: InsideEnd) -> None:
     namespaces.call_in(namespace, lambda: _ensure_inside(end))
 
 
+def ensure_behind(name: str, places: Mapping[str, str]) -> None:
+    """Tell a tunnel behind which node each of these MAC addresses is, so that their frames go there and nowhere else.
+
+    Such an entry does not age. Where a guest is heard from another node, which its move shows before the control plane
+    says so, the kernel corrects it, and the next call puts it back unless that has been told meanwhile.
+    """
+    with _netlink() as ip:
+        index = _index(ip, name)
+        if index is None:
+            return
+        entries = [entry for entry in ip.fdb("dump") if entry["ifindex"] == index and entry["flags"] & _TOLD]
+        has = {entry.get_attr("NDA_LLADDR"): entry.get_attr("NDA_DST") for entry in entries}
+        for mac in has.keys() - places.keys():
+            _forget(ip, index, mac, has[mac])
+        for mac, node in places.items():
+            if has.get(mac) != node:
+                ip.fdb("replace", ifindex=index, lladdr=mac, dst=node, state=_REACHABLE, flags=_SELF | _TOLD)
+
+
 def ensure_tunnel(name: str, *, bridge: str, vni: int, local: str, peers: Sequence[str], mtu: int) -> None:
     """A VXLAN device that floods to exactly these nodes; without peers there is none.
 
-    It learns behind which node a MAC address is, from those alone whom the filters let through.
+    Behind which node a MAC address is it is told (`ensure_behind`) or learns, from those alone whom the filters let
+    through.
     """
     with _netlink() as ip:
         if not peers or not _is_tunnel(ip, name, vni, local):

@@ -56,6 +56,7 @@ class LocalNetworks:
         self._linked: dict[str, tuple[NetworkSpec, bool]] = {}  # as it was made last, and whether it is served here
         self._told: dict[str, NetworkSpec] = {}  # what the log has said of each network
         self._listeners: dict[str, MetadataListener] = {}
+        self._placed: dict[str, dict[str, str]] = {}  # what each tunnel was told last: MAC address -> its node
 
     def ensure(
         self,
@@ -68,13 +69,14 @@ class LocalNetworks:
     ) -> None:
         """Make what is missing or different. `devices` are the names that exist now. Raises NetworkingError.
 
-        ports: of guests. neighbours: servers on other nodes. routed: a router of this node has a port in the network.
+        ports: of guests. neighbours: ports on other nodes. routed: a router of this node has a port in the network.
         """
         served = is_served(network, ports, routed=routed)
         made = self._linked.get(network.id) == (network, served)
         try:
             if not made or self._missing_devices(network, devices, served=served):
                 self._link(network, served=served)
+            self._place(network, neighbours)
             if served:
                 self._serve(network, ports, neighbours)
         except (ValueError, OSError) as err:
@@ -83,6 +85,7 @@ class LocalNetworks:
     def forget_links(self) -> None:
         """Look at every device again at the next `ensure`."""
         self._linked.clear()
+        self._placed.clear()
 
     def missing(
         self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str], *, routed: bool = False
@@ -127,10 +130,11 @@ class LocalNetworks:
 
     def remove(self, identity: str) -> None:
         """Remove a network by its id, or by the eight digits of it that device names carry."""
-        known = {*self._listeners, *self._linked, *self._told}
+        known = {*self._listeners, *self._linked, *self._placed, *self._told}
         for network_id in [each for each in known if names.bridge(each) == names.bridge(identity)]:
             self._stop_listening(network_id)
             self._linked.pop(network_id, None)
+            self._placed.pop(network_id, None)
             self._told.pop(network_id, None)
         self._unserve(identity)
         for device in (names.tunnel(identity), names.vlan(identity), names.bridge(identity)):
@@ -166,9 +170,21 @@ class LocalNetworks:
         # Guests know the gateway's MAC already, but other nodes' tunnels that it is behind another one.
         self._announcements.say(announce.Told("", bridge, mac, tuple(each.split("/")[0] for each in added)))
         self._linked[network.id] = (network, served)
+        self._placed.pop(network.id, None)
         if self._told.get(network.id) != network:
             event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)
         self._told[network.id] = network
+
+    def _place(self, network: NetworkSpec, neighbours: Sequence[Neighbour]) -> None:
+        """What is on a node that is no peer, or on one not known, is for the tunnel to find."""
+        peers = self._peers(network)
+        if not peers:
+            return
+        places = {each.mac_address: each.behind for each in neighbours if each.mac_address and each.behind in peers}
+        if self._placed.get(network.id) == places:
+            return
+        links.ensure_behind(names.tunnel(network.id), places)
+        self._placed[network.id] = places
 
     def _join_physical(self, network: NetworkSpec, bridge: str) -> None:
         device = self._settings.physical.get(network.physical_network, "")
@@ -261,9 +277,11 @@ def _servable(ports: Sequence[PortSpec]) -> list[PortSpec]:
 
 
 def _nameable(neighbours: Sequence[Neighbour]) -> list[Neighbour]:
-    """Without those whose name can't be one; the node they are on says so in its log."""
+    """Those that have a name that can be one; if it can't, the node they are on says so in its log."""
     good = []
     for each in neighbours:
+        if not each.addresses:
+            continue
         try:
             dnsmasq.hostname(each.hostname)
         except ValueError:
