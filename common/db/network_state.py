@@ -188,13 +188,14 @@ def for_node(session: Session, node_id: str) -> NetworkState:
     chosen = sa.select(Port.id).where(Port.binding_node_id == node_id, Port.device_owner.not_like("network:%"))
     routers = router_state.for_node(session, node_id)
     plugged = [each for router in routers for each in (*router.interfaces, router.gateway) if each is not None]
-    ports, networks, groups = _build(session, chosen, node_id, {each.network_id for each in plugged})
+    routed = {each.network_id for each in plugged}
+    ports, networks, groups = _build(session, chosen, node_id, routed)
     return NetworkState(
         version=version,
         networks=networks,
         ports=ports,
         groups=groups,
-        neighbours=_neighbours(session, {port.network_id for port in (*ports, *plugged)}, node_id),
+        neighbours=_neighbours(session, routed | {port.network_id for port in ports}, node_id),
         routers=routers,
     )
 
