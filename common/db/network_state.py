@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import orm
 from sqlalchemy.orm import Session
 
 from common import protocols
@@ -37,6 +38,8 @@ from common.db.models import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    Subport,
+    Trunk,
 )
 from common.errors import NotFound
 from common.rpc.compute_v1 import (
@@ -250,20 +253,34 @@ class _PortRow:
     port: Port
     hostname: str
     domain: str  # the port's own, else its network's
+    instance_id: str
+    trunk_port: str  # the parent that it is a subport of; "": none
+    vlan_id: int
 
 
 def _port_rows(session: Session, chosen: Chosen) -> list[_PortRow]:
+    parent = orm.aliased(Port)
     rows = session.execute(
-        sa.select(Port, Instance.hostname, Network.dns_domain)
+        sa.select(Port, Instance.hostname, Network.dns_domain, parent, Subport.segmentation_id)
         .join(Network, Network.id == Port.network_id)
         .outerjoin(Instance, Instance.id == Port.device_id)
+        .outerjoin(Subport, Subport.port_id == Port.id)
+        .outerjoin(Trunk, Trunk.id == Subport.trunk_id)
+        .outerjoin(parent, parent.id == Trunk.port_id)
         .where(Port.id.in_(chosen))
         .order_by(Port.device_id, Port.nic_order, Port.created_at, Port.id)
         .execution_options(populate_existing=True)
     )
     return [
-        _PortRow(port, (hostname or port.dns_name).partition(".")[0], port.dns_domain or domain)
-        for port, hostname, domain in rows
+        _PortRow(
+            port,
+            (hostname or port.dns_name).partition(".")[0],
+            port.dns_domain or domain,
+            carrier.device_id if carrier else port.device_id,
+            carrier.id if carrier else "",
+            vlan_id or 0,
+        )
+        for port, hostname, domain, carrier, vlan_id in rows
     ]
 
 
@@ -344,7 +361,9 @@ def _port_spec(
         network_id=port.network_id,
         mac_address=port.mac_address,
         addresses=addresses,
-        instance_id=port.device_id,
+        instance_id=row.instance_id,
+        trunk_port=row.trunk_port,
+        vlan_id=row.vlan_id,
         hostname=row.hostname,
         admin_up=port.admin_state_up,
         port_security=filtered,

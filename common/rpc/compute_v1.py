@@ -152,6 +152,8 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = ""  # a further domain that the network's resolver knows the hostname in
     tag: str = ""  # the device's, which the guest reads in its metadata
     logs: PortLogs | None = None
+    trunk_port: str = ""  # the id of the port that carries this one, tagged with vlan_id; "": it has a card of its own
+    vlan_id: int = 0
 
 
 class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
@@ -491,6 +493,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     volume_backends: list[str] = []  # what volumes can be made here as, best first; none: an agent of before: files
     nbd_address: str = ""  # where it serves volumes to other nodes; "": it neither serves any nor reaches theirs
     cells: list[NumaCell] = []
+    vlans: bool = False  # its kernel tags frames, so that ports can be trunks
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 
 

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 TUNNEL_PORT = 4789
 _NO_DAD = 0x02  # IFA_F_NODAD: our own addresses are assigned by the control plane, which knows that they are free
+_PROBE = "cmlprobe"
 _EVERY_MAC = "00:00:00:00:00:00"
 _SELF, _TOLD, _REACHABLE = 0x02, 0x10, 0x02  # NTF_SELF, NTF_EXT_LEARNED (does not age), NUD_REACHABLE
 
@@ -151,6 +152,56 @@ def ensure_vlan(name: str, *, device: str, tag: int) -> None:
 def vlan_facts(lower: int, tag: int) -> dict[str, Any]:
     """What the kernel is asked for: a tagging device above the one with this index."""
     return {"kind": "vlan", "link": lower, "vlan_id": tag}
+
+
+def tagging_taps() -> set[str]:
+    """Names of the devices of subports."""
+    with _netlink() as ip:
+        return {name for name, _, _ in _tagging(ip).values() if name.startswith(names.TAP_PREFIX)}
+
+
+def ensure_subport(name: str, *, tap: str, tag: int, bridge: str, mtu: int) -> None:
+    """A device for the frames of one VLAN of a tap, on a bridge. Nothing is made when there is no tap."""
+    with _netlink() as ip:
+        lower = _index(ip, tap)
+        if lower is None:
+            return
+        has = _tagging(ip).get(_index(ip, name) or 0)
+        if has is not None and has != (name, lower, tag):
+            _delete(ip, name)
+            has = None
+        if has is None:
+            ip.link("add", ifname=name, **vlan_facts(lower, tag))
+        sysctl.without_ipv6(name)
+        _set(ip, name, master=_index(ip, bridge), mtu=mtu, state="up")
+
+
+def can_tag() -> bool:
+    """Whether the kernel has devices for VLANs (802.1q): it is asked for one, above a bridge that is there for that."""
+    with _netlink() as ip:
+        _delete(ip, _PROBE)
+        ip.link("add", ifname=_PROBE, kind="bridge")
+        try:
+            ip.link("add", ifname=f"{_PROBE}-1", **vlan_facts(_index(ip, _PROBE) or 0, 1))
+        except NetlinkError as err:
+            if err.code != errno.EOPNOTSUPP:
+                raise
+            return False
+        finally:
+            _delete(ip, _PROBE)  # and what is above it
+        return True
+
+
+def _tagging(ip: Any) -> dict[int, tuple[str, int, int]]:
+    """Of every device for a VLAN: name, the index of the one below, and the VLAN; by index."""
+    found = {}
+    for link in ip.get_links():
+        if link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") == "vlan":
+            facts = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA")
+            found[link["index"]] = (
+                link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_LINK"), facts.get_attr("IFLA_VLAN_ID")
+            )  # fmt: skip
+    return found
 
 
 def ensure_router_device(name: str, *, mac: str, mtu: int, addresses: Sequence[str]) -> list[str]:
