@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 TUNNEL_PORT = 4789
 _NO_DAD = 0x02  # IFA_F_NODAD: our own addresses are assigned by the control plane, which knows that they are free
 _PROBE = "cmlprobe"
+_MADE_BY_THE_KERNEL = ipaddress.IPv6Network("fe80::/10")
 _EVERY_MAC = "00:00:00:00:00:00"
 _SELF, _TOLD, _REACHABLE = 0x02, 0x10, 0x02  # NTF_SELF, NTF_EXT_LEARNED (does not age), NUD_REACHABLE
 
@@ -316,12 +317,8 @@ def _set(ip: Any, name: str, **wanted: Any) -> None:
 
 def _sync_addresses(ip: Any, name: str, wanted: Sequence[str]) -> list[str]:
     index = _index(ip, name)
-    has = {
-        f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
-        for address in ip.get_addr(index=index)
-        if not ipaddress.ip_address(address.get_attr("IFA_ADDRESS")).is_link_local
-        or ipaddress.ip_address(address.get_attr("IFA_ADDRESS")).version == 4
-    }
+    has = {f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}" for address in ip.get_addr(index=index)}
+    has -= {text for text in has - set(wanted) if ipaddress.ip_interface(text) in _MADE_BY_THE_KERNEL}
     for text in has - set(wanted):
         address, _, length = text.partition("/")
         ip.addr("del", index=index, address=address, prefixlen=int(length))

@@ -20,8 +20,8 @@ from common.errors import NetworkingError
 from common.log import event
 from common.rpc.compute_v1 import Neighbour, NetworkSpec, PortSpec
 from compute_agent.networking import announce, dnsmasq, links, names, namespaces, plan
+from compute_agent.networking.guard import METADATA_ADDRESS, METADATA_ADDRESS6
 
-METADATA_ADDRESS = "169.254.169.254"
 METADATA_PORT = 80
 BACKLOG = 64
 
@@ -55,7 +55,7 @@ class LocalNetworks:
         self._metadata = metadata
         self._linked: dict[str, tuple[NetworkSpec, bool]] = {}  # as it was made last, and whether it is served here
         self._told: dict[str, NetworkSpec] = {}  # what the log has said of each network
-        self._listeners: dict[str, MetadataListener] = {}
+        self._listeners: dict[str, list[MetadataListener]] = {}
         self._placed: dict[str, dict[str, str]] = {}  # what each tunnel was told last: MAC address -> its node
 
     def ensure(
@@ -98,8 +98,7 @@ class LocalNetworks:
             return found
         if _has_dhcp(network) and dnsmasq.pid(dnsmasq.daemon(self._settings.run_dir, network.id)) is None:
             found.append(f"dnsmasq of {namespace}")
-        listener = self._listeners.get(network.id)
-        if listener is None or not listener.alive():
+        if not self._listens(network):
             found.append(f"metadata listener of {namespace}")
         return found
 
@@ -143,9 +142,8 @@ class LocalNetworks:
 
     def close(self) -> None:
         """Stop answering metadata; all else stays as it is."""
-        for listener in self._listeners.values():
-            listener.close()
-        self._listeners.clear()
+        for network_id in list(self._listeners):
+            self._stop_listening(network_id)
 
     def _link(self, network: NetworkSpec, *, served: bool) -> None:
         bridge, namespace = names.bridge(network.id), names.namespace(network.id)
@@ -202,8 +200,7 @@ class LocalNetworks:
         links.remove(names.veth(network_id))
 
     def _stop_listening(self, network_id: str) -> None:
-        listener = self._listeners.pop(network_id, None)
-        if listener:
+        for listener in self._listeners.pop(network_id, []):
             listener.close()
 
     def _unserve(self, identity: str) -> None:
@@ -220,13 +217,15 @@ class LocalNetworks:
             dnsmasq.ensure(where, files)
         else:
             dnsmasq.stop(where)
-        listener = self._listeners.get(network.id)
-        if listener is not None and listener.alive():
+        if self._listens(network):
             return
-        if listener is not None:
-            listener.close()
-        listening = namespaces.call_in(names.namespace(network.id), _listen)
-        self._listeners[network.id] = self._metadata(network.id, listening)
+        self._stop_listening(network.id)
+        sockets = namespaces.call_in(names.namespace(network.id), lambda: _listen(network))
+        self._listeners[network.id] = [self._metadata(network.id, each) for each in sockets]
+
+    def _listens(self, network: NetworkSpec) -> bool:
+        listeners = self._listeners.get(network.id, [])
+        return len(listeners) == len(_metadata_addresses(network)) and all(each.alive() for each in listeners)
 
 
 def is_served(network: NetworkSpec, ports: Sequence[PortSpec], *, routed: bool = False) -> bool:
@@ -253,7 +252,7 @@ def _inside(network: NetworkSpec) -> links.InsideEnd:
         device=names.inside(network.id),
         mac=network.dhcp_mac or names.mac_of("namespace", network.id),
         mtu=network.mtu,
-        addresses=(*addresses, f"{METADATA_ADDRESS}/32"),
+        addresses=(*addresses, *(f"{each}/{length}" for each, length in _metadata_addresses(network))),
         gateway=routed[0] if routed else None,
     )
 
@@ -290,13 +289,24 @@ def _nameable(neighbours: Sequence[Neighbour]) -> list[Neighbour]:
     return good
 
 
-def _listen() -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _metadata_addresses(network: NetworkSpec) -> list[tuple[str, int]]:
+    """With their prefix lengths; IPv6's, as other clouds have it, where the network has IPv6."""
+    with_ipv6 = any(subnet.ip_version == 6 for subnet in network.subnets)
+    return [(METADATA_ADDRESS, 32), *([(METADATA_ADDRESS6, 64)] if with_ipv6 else [])]
+
+
+def _listen(network: NetworkSpec) -> list[socket.socket]:
+    made: list[socket.socket] = []
+    scope = socket.if_nametoindex(names.inside(network.id))
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((METADATA_ADDRESS, METADATA_PORT))
-        made.listen(BACKLOG)
+        for address, _ in _metadata_addresses(network):
+            made.append(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM))
+            made[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            where = (address, METADATA_PORT, 0, scope) if ":" in address else (address, METADATA_PORT)
+            made[-1].bind(where)
+            made[-1].listen(BACKLOG)
     except OSError:
-        made.close()
+        for each in made:
+            each.close()
         raise
     return made
