@@ -56,6 +56,14 @@ def follow(session: Session, parent_ids: Collection[str], now: datetime) -> Conc
     return found
 
 
+def settle(session: Session, port_id: str, now: datetime) -> Concerned:
+    """As `follow`, for the trunk that a port is in, in either role, if it is in one."""
+    inside = sa.or_(Trunk.port_id == port_id, Subport.port_id == port_id)
+    query = sa.select(Trunk.port_id).outerjoin(Subport, Subport.trunk_id == Trunk.id).where(inside).distinct()
+    parents = session.scalars(query).all()
+    return follow(session, parents, now) if parents else Concerned()
+
+
 def _place(
     enabled: bool, node_id: str | None, epoch: int, parent_status: str, inventory: dict[str, Any] | None
 ) -> _Place:
@@ -77,7 +85,7 @@ def _move(session: Session, trunk_id: str, place: _Place, now: datetime, found: 
     wanted: dict[Any, Any] = {
         Port.binding_node_id: place.node_id,
         Port.binding_epoch: place.epoch,
-        Port.status: place.status,
+        Port.status: sa.case((Port.admin_state_up, place.status), else_="DOWN"),
         Port.device_owner: SUBPORT_OWNER,
     }
     different = sa.or_(*(column.is_distinct_from(value) for column, value in wanted.items()))

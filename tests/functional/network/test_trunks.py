@@ -101,6 +101,10 @@ def test_subports_are_where_the_parent_is(
     assert net.put(plugged.path, {"trunk": {"admin_state_up": False}})["trunk"]["status"] == "DOWN"
     assert plugged.told() == {}
     assert net.put(plugged.path, {"trunk": {"admin_state_up": True}})["trunk"]["status"] == "ACTIVE"
+    for port_id, trunk_status in ((second["port_id"], "ACTIVE"), (plugged.made["port_id"], "DOWN")):
+        for up, status in ((False, trunk_status), (True, "ACTIVE")):
+            net.put(f"/ports/{port_id}", {"port": {"admin_state_up": up}})
+            assert (plugged.status, plugged.seen(second["port_id"])[0]) == (status, "ACTIVE" if up else "DOWN")
     net.refused("DELETE", plugged.path, None, 409, "TrunkInUse")
     plugged.down()
     assert (plugged.status, plugged.told()) == ("DOWN", {})
