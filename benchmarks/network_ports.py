@@ -157,7 +157,7 @@ def _nodes(cloud: BenchCloud) -> Iterator[None]:
 
 def _to_loopback(port: int) -> str:
     rule = f"ip daddr {HERE} tcp dport {port} dnat to 127.0.0.1:{port}"
-    return f"table ip bench {{ chain before {{ type nat hook prerouting priority -100; {rule}; }} }}\n"
+    return f"table ip bench {{\nchain before {{\ntype nat hook prerouting priority -100;\n{rule}\n}}\n}}\n"
 
 
 def _start_agent(cloud: BenchCloud, name: str, address: str) -> None:
