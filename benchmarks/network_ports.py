@@ -7,11 +7,11 @@ one another. Needs root, and a machine's network of its own: devstack/sandbox.
 
 from __future__ import annotations
 
+import http.client
 import re
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -119,8 +119,11 @@ def _messages() -> dict[str, float]:
 
 
 def _metrics() -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/metrics", timeout=10) as answer:
-        return str(answer.read().decode())
+    connection = http.client.HTTPConnection("127.0.0.1", HEALTH_PORT, timeout=10)
+    connection.request("GET", "/metrics")
+    page = connection.getresponse().read().decode()
+    connection.close()
+    return page
 
 
 def _per_port(before: dict[str, float], ports: int) -> dict[str, float]:
