@@ -165,7 +165,9 @@ def _to_loopback(port: int) -> str:
 
 def _start_agent(cloud: BenchCloud, name: str, address: str) -> None:
     folder = cloud.folder / name
-    folder.mkdir(mode=0o711)
+    for each in (folder, folder / "run"):  # dnsmasq gives up root and must pass through
+        each.mkdir()
+        each.chmod(0o711)
     secret_file = folder / "secret"
     bus = cloud.enrol(name, image_secret(secret_file))
     config = replace(
