@@ -47,6 +47,7 @@ from common.rpc.transport import Transport
 from common.secret import Secret
 from compute_agent.identity import image_secret
 from tests.fixtures import postgresql, rabbitmq
+from tests.fixtures.ports import free_port
 
 PASSWORD = "only for figures"
 CLOUD_UUID = "c10d0000-0000-4000-8000-0000000000be"
@@ -231,7 +232,7 @@ def running() -> Iterator[BenchCloud]:
 
 
 def make_config(folder: Path, database_url: str, bus: BusConfig) -> Config:
-    port = rabbitmq.free_port()
+    port = free_port()
     return Config(
         cloud=CloudConfig(uuid=CLOUD_UUID, state_dir=str(folder), log_dir="", run_dir=str(folder)),
         database=DatabaseConfig(url=database_url),

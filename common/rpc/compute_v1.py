@@ -243,12 +243,12 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
 class EnsureInstance(CommandBase, frozen=True, kw_only=True, tag="ensure_instance"):
     """Make image, disks, ports and domain exist as specified, with the wanted power.
 
-    admin_password: for the config drive that is made now, and nowhere else ("": it tells none).
+    sealed_password: of its administrator, for the config drive that is made now, and nowhere else ("": it tells none).
     """
 
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
-    admin_password: str = ""
+    sealed_password: str = ""
 
 
 class EnsureRunning(CommandBase, frozen=True, kw_only=True, tag="ensure_running"):
@@ -279,13 +279,13 @@ class RebuildInstance(CommandBase, frozen=True, kw_only=True, tag="rebuild_insta
     """Replace the instance's disks by new ones made from the spec, once per command id, and give it the wanted power.
 
     keep_ephemeral: all disks but the ephemeral one. The image is fetched before anything of the old guest goes.
-    admin_password: as in EnsureInstance.
+    sealed_password: as in EnsureInstance.
     """
 
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
     keep_ephemeral: bool = False
-    admin_password: str = ""
+    sealed_password: str = ""
 
 
 class ResizeInstance(CommandBase, frozen=True, kw_only=True, tag="resize_instance"):
