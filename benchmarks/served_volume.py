@@ -21,7 +21,7 @@ from common.ids import new_id
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.volumes.nbd import NbdVolumes, TlsFiles
 from tests.fixtures import certificates
-from tests.fixtures.rabbitmq import free_port
+from tests.fixtures.ports import free_port
 
 SIZE_MIB, ROUNDS = 256, 3
 

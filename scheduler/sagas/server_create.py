@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common import admin_password
 from common.db import instances, network_state, node_life, nodes, ports
 from common.deadlines import ENSURE_INSTANCE_S, ENSURE_VOLUME_S, EXPORT_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
@@ -27,7 +26,15 @@ from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, Ste
 from common.states import VmState
 from scheduler import instance_spec, volume_places
 from scheduler.sagas import server_volumes
-from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
+from scheduler.sagas.shared import (
+    NodeSilent,
+    action_stuck,
+    action_unwound,
+    command_fields,
+    hand_over,
+    report_error,
+    sealed_password,
+)
 
 
 def saga() -> Saga:
@@ -147,7 +154,7 @@ def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:
     spec = instance_spec.build(session, instance, context.config, plugged=plugged)
     command = EnsureInstance(
         spec=spec,
-        admin_password=admin_password.opened(context.params, context.config),
+        sealed_password=sealed_password(session, context, instance),
         **command_fields(context, instance, "ensure_instance"),
     )
     return Send(instance.node_name, command)

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common import admin_password
 from common.db import instances, volumes
 from common.deadlines import ENSURE_STOPPED_S, ENSURE_VOLUME_S, EXPORT_S, REBUILD_S, WAIT_FOR_VOLUME_S
 from common.image_spec import image_spec
@@ -29,6 +28,7 @@ from scheduler.sagas.shared import (
     end_action,
     node_of,
     report_error,
+    sealed_password,
 )
 
 
@@ -111,7 +111,7 @@ def rebuild_instance(session: Session, context: StepContext) -> Send:
         spec=instance_spec.build(session, instance, context.config),
         power=WantedPower.STOPPED if _was_stopped(context) else WantedPower.RUNNING,
         keep_ephemeral=bool(context.params.get("keep_ephemeral")),
-        admin_password=admin_password.opened(context.params, context.config),
+        sealed_password=sealed_password(session, context, instance),
         **command_fields(context, instance, "rebuild_instance"),
     )
     return Send(node, command)

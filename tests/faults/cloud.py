@@ -37,7 +37,7 @@ from compute_agent import identity
 from tests.faults.processes import Supervisor
 from tests.faults.stores import Postgresql, Rabbitmq
 from tests.fixtures.api import PASSWORD, make_config, project_id, seed
-from tests.fixtures.rabbitmq import free_port
+from tests.fixtures.ports import free_port
 
 NODES = ("n1", "n2", "n3")
 SCHEDULERS = ("s1", "s2")

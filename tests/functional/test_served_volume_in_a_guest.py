@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +32,7 @@ from common.rpc.volume_commands import (
 from compute_agent.storage import qemu_img
 from tests.fixtures import certificates
 from tests.fixtures.e2e_wait import until
+from tests.fixtures.ports import free_port
 from tests.fixtures.private_libvirt import PrivateLibvirt, available, private_libvirt
 from tests.unit.agent.box import NODE, Box, Orders, instance_spec
 from tests.unit.storage.image_server import image_server
@@ -106,10 +106,7 @@ class Guest:
 
     def __init__(self, box: Box) -> None:
         self.box, self.orders, self.volume_id = box, Orders(box.clock), new_id()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.export = VolumeExport(id=new_id(), address="127.0.0.1", port=port, server_name=NODE)
+        self.export = VolumeExport(id=new_id(), address="127.0.0.1", port=free_port(), server_name=NODE)
         self.disk = VolumeDisk(id=self.volume_id, disk_format="raw", device="vdc", export=self.export)
         self._generation = 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from compute_agent.volumes.qmp import DaemonSilent
 from tests.fixtures import certificates
 from tests.fixtures.certificates import Certificates
 from tests.fixtures.e2e_wait import until
+from tests.fixtures.ports import free_port
 
 SIZE = 16 * 1024 * 1024
 
@@ -77,10 +77,7 @@ def volume(tmp_path: Path) -> Path:
 
 
 def order(volume: Path, client: str, *, shareable: bool = False) -> ExportVolume:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    export = VolumeExport(id=new_id(), address="127.0.0.1", port=port, server_name="store")
+    export = VolumeExport(id=new_id(), address="127.0.0.1", port=free_port(), server_name="store")
     return ExportVolume(
         id="c", operation_id="o", step="export_volume", request_id="r", instance_id="", epoch=0, generation=1,
         deadline=ManualClock().now(), volume_id=volume.stem, disk_format="raw", export=export, client_name=client,
