@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from common.clock import ManualClock
+from common.deadlines import UNPLUG_S
 from common.errors import StorageError, ToolFailed
 from common.ids import new_id
 from common.rpc.volume_commands import ExportVolume, VolumeExport
@@ -33,13 +34,13 @@ class Node:
     """One node's part: `again()` is what a restarted agent has."""
 
     def __init__(self, name: str, folder: Path, files: Certificates) -> None:
-        self.name, self.folder, self._files = name, folder / name, files
+        self.name, self.folder, self._files, self.clock = name, folder / name, files, ManualClock()
         self.served = self.again()
 
     def again(self) -> NbdVolumes:
         files = TlsFiles(self._files.ca_file, self._files.cert_file, self._files.key_file)
         self.served = NbdVolumes(
-            self.folder, self.folder / "run", files, address="127.0.0.1", writethrough=True, clock=ManualClock()
+            self.folder, self.folder / "run", files, address="127.0.0.1", writethrough=True, clock=self.clock
         )
         return self.served
 
@@ -198,6 +199,18 @@ def test_a_daemon_that_dies_takes_a_copy_along_and_another_can_be_begun(
     assert store.served.copy_state(volume.stem) is CopyState.FAILED
     store.served.begin_copy(volume.stem, copy, SIZE)
     until(lambda: _ended(store.served.copy_state(volume.stem)), "the copy", deadline_s=30)
+
+
+def test_a_connection_that_nobody_wants_is_kept_for_as_long_as_a_guest_may_take_to_let_it_go(
+    nodes: dict[str, Node], volume: Path
+) -> None:
+    ordered, node = order(volume, "node1"), nodes["node1"]
+    nodes["store"].served.export(ordered, volume)
+    node.served.connect(ordered.export, read_only=False)
+    for seconds, left in ((700, 1), (UNPLUG_S - 1, 1), (1, 0)):
+        node.clock.advance(seconds)
+        node.served.disconnect_others(set())
+        assert len(node.daemons()) == left
 
 
 def test_another_node_reads_all_of_a_volume_that_moves_to_it(
