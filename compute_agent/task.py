@@ -27,6 +27,7 @@ from common.rpc.volume_commands import (
 )
 
 NETWORK_LANE = "network"
+LOOK_FIRST_S, LOOK_MOST_S = 0.02, 0.2
 
 
 class Phase(StrEnum):
@@ -50,6 +51,7 @@ class Task:
     pressed_at: float | None = None
     begun_at: float | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    pause_s: float = LOOK_FIRST_S / 2
 
     @property
     def lane(self) -> str:
@@ -68,6 +70,11 @@ class Task:
     @property
     def pair(self) -> tuple[int, int]:
         return (self.command.epoch, self.command.generation)
+
+    def look_again(self) -> Again:
+        """What goes on outside is looked at soon, and after ever longer: who waits for something short waits no longer."""
+        self.pause_s = min(2 * self.pause_s, LOOK_MOST_S)
+        return Again(self.pause_s)
 
     @contextmanager
     def measure(self, name: str, clock: Clock) -> Iterator[None]:

@@ -44,7 +44,6 @@ from compute_agent.volumes.base import VolumeFile, VolumeStore, forget
 from compute_agent.volumes.unmanaged import Kind
 
 logger = logging.getLogger(__name__)
-LOOK_S = 0.2
 _GIB = 1024**3
 _ON = (PowerState.RUNNING, PowerState.PAUSED)
 _QCOW2, _RAW = "qcow2", "raw"
@@ -280,7 +279,7 @@ class Volumes:
                 self._hypervisor.begin_copy(instance_id, device, part, quiesce=False)
         match self._hypervisor.copy_state(instance_id):
             case CopyState.RUNNING:
-                return Again(LOOK_S)
+                return task.look_again()
             case CopyState.DONE:
                 return None
         if self._runs(instance_id):
@@ -297,7 +296,7 @@ class Volumes:
                 served.begin_copy(volume_id, part, self._store.virtual_size(source))
         match served.copy_state(volume_id):
             case CopyState.RUNNING:
-                return Again(LOOK_S)
+                return task.look_again()
             case CopyState.DONE:
                 return None
         if served.exported(volume_id):
