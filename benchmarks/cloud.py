@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,6 +157,12 @@ class BenchCloud:
 
         with self.db.engine.connect() as connection:
             return connection.execute(sa.text(statement), values).scalar()
+
+    def rows(self, statement: str, **values: Any) -> Sequence[Any]:
+        import sqlalchemy as sa
+
+        with self.db.engine.connect() as connection:
+            return connection.execute(sa.text(statement), values).all()
 
     def stop_all_but_api(self) -> None:
         """For rows that no node has: the schedulers would take their servers for lost, all through the measurement."""
