@@ -137,7 +137,7 @@ class Devices:
             task.pressed_at = now
             with task.measure("domain", parts.clock):
                 parts.hypervisor.request_unplug(instance_id, address)
-        return task.look_again()
+        return task.look_again(UNPLUG_PATIENCE_S - (now - task.begun_at))
 
 
 def _with_port(

@@ -71,10 +71,13 @@ class Task:
     def pair(self) -> tuple[int, int]:
         return (self.command.epoch, self.command.generation)
 
-    def look_again(self) -> Again:
-        """What goes on outside is looked at soon, and after ever longer: who waits for something short waits no longer."""
+    def look_again(self, left_s: float = LOOK_MOST_S) -> Again:
+        """What goes on outside is looked at soon, and after ever longer: who waits for something short waits no longer.
+
+        left_s: until its patience ends.
+        """
         self.pause_s = min(2 * self.pause_s, LOOK_MOST_S)
-        return Again(self.pause_s)
+        return Again(min(self.pause_s, left_s))
 
     @contextmanager
     def measure(self, name: str, clock: Clock) -> Iterator[None]:
