@@ -248,6 +248,7 @@ def test_a_stable_rescue_leaves_every_disk_where_it_is(cloud: Cloud, handy: Gues
 
 
 def test_a_guest_that_does_not_listen_is_switched_off_after_its_time(cloud: Cloud, handy: Guest) -> None:
+    """A minute, as its image does not say otherwise."""
     handy.ssh("pkill -f 'cumulet/[p]owerbutton'; echo still >/root/mark; sync")
     boot = handy.boot_id()
     openstack(cloud, words("server stop handy"))
