@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -41,7 +39,6 @@ from tests.faults.stores import Postgresql, Rabbitmq
 from tests.fixtures.api import PASSWORD, make_config, project_id, seed
 from tests.fixtures.rabbitmq import free_port
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 NODES = ("n1", "n2", "n3")
 SCHEDULERS = ("s1", "s2")
 FLAVORS = {"c1.tiny": 128, "c1.small": 192}  # with their memory, MiB
@@ -49,7 +46,6 @@ LEASE_S = 2.0
 START_S = 90.0
 SETTLE_S = 60.0  # what a cloud of interpreters on two busy cores may take to get over one death
 LOOK_S = 0.1
-PROGRAM = "import sys; from {module} import main; sys.exit(main())"
 
 
 class Refused(Exception):
@@ -82,7 +78,7 @@ class FaultCloud:
             create_keys(Path(self.config.identity.fernet_dir))
             self.db = Database(self.config.database)
             self._parts.callback(self.db.close)
-            self.supervisor = Supervisor(_made(folder / "log"), {**os.environ, "PYTHONPATH": str(CHECKOUT)})
+            self.supervisor = Supervisor(_made(folder / "log"))
             self._parts.callback(self.supervisor.close)
             self._start()
             self._furnish()
@@ -140,7 +136,7 @@ class FaultCloud:
         file = self.folder / f"{name}.conf"
         file.write_text(_ini(config))
         variables = {"CUMULET_CONFIG": str(file), killpoints.VARIABLE: str(self.kills)}
-        self.supervisor.start(name, [sys.executable, "-c", PROGRAM.format(module=module)], **variables)
+        self.supervisor.start(name, module, **variables)
 
     def _image(self) -> Image:
         self.image_id, now = new_id(), SystemClock().now()
