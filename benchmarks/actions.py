@@ -99,7 +99,7 @@ def _with_the_guests_help(cloud: BenchCloud, port_id: str, volume_id: str) -> tu
 
 def _server(cloud: BenchCloud, client: Client) -> str:
     admin = cloud.client("admin", "admin")
-    flavor = {"id": BIGGER, "name": BIGGER, "vcpus": 1, "ram": 256, "disk": 2}
+    flavor = {"id": BIGGER, "name": BIGGER, "vcpus": 1, "ram": 256, "disk": 1}  # a disk would not shrink again
     admin.request("POST", "/compute/v2.1/flavors", {"flavor": flavor})
     admin.close()
     server_id = str(client.request("POST", "/compute/v2.1/servers", cloud.server("walker"))["server"]["id"])
