@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from common.db import images, instances
 from common.deadlines import ENSURE_STOPPED_S, SNAPSHOT_S, UPLOAD_S
 from common.rpc.compute_v1 import EnsureStopped, PowerState
-from common.saga.model import Local, Remote, Saga, Send, StepContext
+from common.saga.model import FOLLOWED_BY, Local, Remote, Saga, Send, StepContext
 from common.states import Action, VmState
 from scheduler.sagas import server_snapshot
 from scheduler.sagas.shared import (
@@ -66,5 +66,6 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     if context.config.compute.shelved_offload_time_s == 0 or on_volume:
         instance = instances.get(session, context.instance_id)
         if instance.vm_state == VmState.SHELVED and instance.task_state is None:
-            instances.begin(session, instance, Action.SHELVE_OFFLOAD, asked_by(context), context.now)
+            begun = instances.begin(session, instance, Action.SHELVE_OFFLOAD, asked_by(context), context.now)
+            return {FOLLOWED_BY: begun.id}
     return {}
