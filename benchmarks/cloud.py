@@ -47,6 +47,7 @@ from common.rpc.transport import Transport
 from common.secret import Secret
 from compute_agent.identity import image_secret
 from tests.fixtures import postgresql, rabbitmq
+from tests.fixtures.ports import free_port
 
 PASSWORD = "only for figures"
 CLOUD_UUID = "c10d0000-0000-4000-8000-0000000000be"
@@ -77,14 +78,19 @@ class BenchCloud:
         """demo's."""
         return login(self.port, "demo", PASSWORD, "demo")
 
-    def start(self, group: str, program: str, config: Config, name: str) -> subprocess.Popen[bytes]:
-        """One of the installed programs, with its configuration in the folder; its log lies beside."""
+    def start(
+        self, group: str, program: str, config: Config, name: str, within: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """One of the installed programs, with its configuration in the folder; its log lies beside.
+
+        within: a command that ends by becoming the one that follows it.
+        """
         path = self.folder / f"{name}.conf"
         path.write_text(render(config))
         executable = Path(sys.executable).parent / program
         with (self.folder / f"{name}.log").open("wb") as out:
             process = subprocess.Popen(
-                [str(executable)], env={**os.environ, "CUMULET_CONFIG": str(path)}, stdout=out, stderr=out,
+                [*within, str(executable)], env={**os.environ, "CUMULET_CONFIG": str(path)}, stdout=out, stderr=out,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self._started.append(process)
@@ -106,12 +112,15 @@ class BenchCloud:
             state_dir = self.folder / name
             state_dir.mkdir(mode=0o711)
             secret_file = state_dir / "secret"
-            bus = self._enrol(name, image_secret(secret_file))
+            bus = self.enrol(name, image_secret(secret_file))
             agent = replace(self.config.agent, node=name, state_dir=str(state_dir), image_secret_file=str(secret_file))
             self.start("agents", "cumulet-compute-agent", replace(self.config, agent=agent, bus=bus), name)
+        self.wait_for_agents(count)
+
+    def wait_for_agents(self, count: int) -> None:
         wait_for("the agents' first heartbeats", lambda: self._alive() == count)
 
-    def _enrol(self, name: str, secret: Secret) -> BusConfig:
+    def enrol(self, name: str, secret: Secret) -> BusConfig:
         """As joining does: a row, and a user of the node's own on the broker. The bus as the node is to reach it."""
         password = credentials.make_password()
         hashed = credentials.password_hash(password)
@@ -229,7 +238,7 @@ def running() -> Iterator[BenchCloud]:
 
 
 def make_config(folder: Path, database_url: str, bus: BusConfig) -> Config:
-    port = rabbitmq.free_port()
+    port = free_port()
     return Config(
         cloud=CloudConfig(uuid=CLOUD_UUID, state_dir=str(folder), log_dir="", run_dir=str(folder)),
         database=DatabaseConfig(url=database_url),

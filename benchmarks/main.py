@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import actions, boots, footprint, images, real_disks, scale, served_volume
+from benchmarks import actions, boots, footprint, images, network_ports, real_disks, scale, served_volume
 from benchmarks.cloud import BenchCloud, running
 from benchmarks.figures import Figure
 
@@ -69,6 +69,7 @@ MEASURES = (
     Measure(("image_upload_ratio", "image_download_ratio"), _images),
     Measure(("server_create_ratio", "volume_from_image_ratio"), real_disks.against_tools),
     Measure(tuple(load.key for load in served_volume.LOADS), served_volume.against_a_file),
+    Measure(("ports_at_once_s", "port_p50_ms"), network_ports.across_nodes),
     Measure(("start_s",), lambda cloud: [footprint.start(cloud)]),
 )
 

@@ -1,7 +1,7 @@
 """The password of a new, rebuilt or rescued server on its way to its config drive, where Nova has it too (`admin_pass`).
 
 It is answered once and kept nowhere: in its operation it is sealed with a key that is not in the database, and goes when
-the operation ends; on the node it is in the command, for as long as that is worked on, and on the drive, the guest's own.
+the operation ends; in the command it is sealed for the node; on the drive it is the guest's own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.config import Config
+from common.node_seal import NodeSeal
 from common.secret import Secret
 from common.vault import SEALED, vault_at
 
@@ -21,7 +22,6 @@ def sealed(password: Secret, config: Config) -> dict[str, Any]:
     return {PARAM: vault_at(config.identity.fernet_dir).seal(password)}
 
 
-def opened(params: Mapping[str, Any], config: Config) -> str:
-    """For the command that makes the drive; "" when there is none. Raises ConfigError when the key is gone."""
-    found = params.get(PARAM)
-    return vault_at(config.identity.fernet_dir).open(found).reveal() if found else ""
+def for_node(params: Mapping[str, Any], config: Config, secret_hash: str) -> str:
+    """For the command that makes the drive. Raises ConfigError when a key is gone."""
+    return NodeSeal(secret_hash).seal(vault_at(config.identity.fernet_dir).open(params[PARAM]))

@@ -42,7 +42,7 @@ def of_node(*, backend: str = FILES, total_gib: int, reserved_gib: int, allocate
         "free_capacity_gb": max(total_gib - reserved_gib - allocated_gib, 0),
         "allocated_capacity_gb": allocated_gib,
         "reserved_percentage": 0 if not total_gib else round(100 * reserved_gib / total_gib),
-        "QoS_support": False,  # kept with types, not yet applied to attached disks
+        "QoS_support": False,  # of back ends; limits for servers are their hypervisor's (volume_tuning.py)
         "multiattach": True,
         "online_extend_support": backend == FILES,
         "replication_enabled": False,
@@ -63,6 +63,14 @@ def unmet(specs: Mapping[str, str], capabilities: Mapping[str, Any]) -> str | No
         if not _meets(found, specs[key]):
             return f"extra spec {key} wants {specs[key]!r}, and it is {found!r}"
     return None
+
+
+def served_only(specs: Mapping[str, str]) -> bool:
+    """True when a type's volumes are of the back end nbd, and of no other: any node can have them, wherever they are."""
+    files, nbd = (of_node(backend=each, total_gib=0, reserved_gib=0, allocated_gib=0) for each in (FILES, NBD))
+    bare = {key: key.removeprefix(f"{_SCOPE}:") for key in specs}
+    telling = {key: specs[key] for key, name in bare.items() if files.get(name) != nbd.get(name)}
+    return unmet(telling, files) is not None and unmet(telling, nbd) is None
 
 
 def asks_for(specs: Mapping[str, str], name: str) -> bool:

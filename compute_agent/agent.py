@@ -16,6 +16,7 @@ from common import log
 from common.clock import Clock
 from common.config import Config
 from common.errors import BusUnavailable
+from common.node_seal import NodeSeal
 from common.rpc.backup_commands import EnsureBackupAbsent
 from common.rpc.bus import Bus, node_queue, query_queue
 from common.rpc.compute_v1 import (
@@ -108,6 +109,7 @@ class Agent:
         self.inbox = Inbox(
             state_dir, node=node, clock=clock, outbox=self.outbox, submit=self._submit, on_lease=self._renew_lease
         )
+        self._seal = NodeSeal.of_secret(identity.image_secret(Path(config.agent.image_secret_file)))
         self._build_verbs(boot_id, state_dir)
         self._build_watchers(boot_id, state_dir)
 
@@ -207,7 +209,7 @@ class Agent:
             networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
             stopping=self._stop,
             shared_cpus=host_topology.shared_cpus(self.config.agent.dedicated_cpus),
-            superseded=self._superseded,
+            seal=self._seal, superseded=self._superseded,
         )  # fmt: skip
         instances = Instances(parts)
         power = Power(
@@ -260,7 +262,7 @@ class Agent:
         self._queries = Queries(
             self.hypervisor, lives=self.specs.lives, log_path=self.storage.console_log,
             digest=self._heartbeats.digest, max_log_kib=self.config.agent.console_log_kib,
-            consoles=self._consoles, storage=self.storage, volumes=self.volumes,
+            consoles=self._consoles, storage=self.storage, volumes=self.volumes, seal=self._seal,
         )  # fmt: skip
         self._volume_watch = VolumeWatch(
             clock=self.clock, hypervisor=self.hypervisor, specs=self.specs, served=self.volumes.served

@@ -55,11 +55,13 @@ def volume_disk(volume: VolumeDisk, store: VolumeStore, *, boot: bool = False) -
     if volume.export is not None:
         socket = store.served.connect(volume.export, read_only=volume.read_only)
         return Disk(
-            socket, "raw", volume.device, read_only=volume.read_only, serial=volume.id[:SERIAL_CHARS],
-            shareable=volume.shareable, export=volume.export.id,
+            socket, "raw", volume.device, volume.bus, read_only=volume.read_only or volume.is_cdrom,
+            serial=volume.id[:SERIAL_CHARS], is_cdrom=volume.is_cdrom, boot=boot, shareable=volume.shareable,
+            export=volume.export.id, tuning=volume.tuning,
         )  # fmt: skip
     file = store.file(volume.id, volume.disk_format)
     return Disk(
         file.path, file.format, volume.device, volume.bus, read_only=volume.read_only or volume.is_cdrom,
         serial=volume.id[:SERIAL_CHARS], is_cdrom=volume.is_cdrom, boot=boot, shareable=volume.shareable,
+        tuning=volume.tuning,
     )  # fmt: skip

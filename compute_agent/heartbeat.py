@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from common import log
 from common.clock import Clock
 from common.errors import BusUnavailable, CloudError
@@ -95,7 +97,8 @@ class Heartbeats:
         sent_boottime_ms = int(self._clock.boottime() * 1000)  # before all else: the lease may only seem older
         domains, complete = self.digest()
         try:
-            self._last_inventory = self._inventory.read()
+            found = self._inventory.read()
+            self._last_inventory = msgspec.structs.replace(found, vlans=self._networking.tags_frames())
         except CloudError as err:
             log.event(logger, "heartbeat.no_inventory", logging.WARNING, reason=err.message, detail=err.detail)
         if self._last_inventory is None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from common import log
 from common.clock import Clock
 from common.errors import CloudError, CommandExpired, NetworkingError, StaleCommand
+from common.node_seal import NodeSeal
 from common.rpc.compute_v1 import (
     EnsureAbsent,
     EnsureInstance,
@@ -58,7 +59,7 @@ class CreationUndone(CloudError):
 class Parts:
     """What the verbs work with. superseded: True when a task's instance is to be removed or moved on by a later one.
 
-    shared_cpus: the node's for guests without their own; none: all it has.
+    shared_cpus: the node's for guests without their own; none: all it has. seal: what is sealed for this node.
     """
 
     cloud_uuid: str
@@ -69,6 +70,7 @@ class Parts:
     volumes: VolumeStore
     specs: Specs
     shared_cpus: frozenset[int]
+    seal: NodeSeal
     stopping: threading.Event
     superseded: Callable[[Task], bool]
 
@@ -239,7 +241,8 @@ class Instances:
         parts, spec, instance_id = self._parts, command.spec, command.instance_id
         self._checkpoint(task)
         undo.push("disks", lambda: parts.storage.remove(instance_id))
-        password = "" if isinstance(command, ResizeInstance) else command.admin_password
+        sealed = "" if isinstance(command, ResizeInstance) else command.sealed_password
+        password = parts.seal.open(sealed).reveal() if sealed else ""
         own = parts.storage.ensure(spec, lambda name: task.measure(name, parts.clock), admin_password=password)
         disks = (*own, *self.volume_disks(spec))
         self._checkpoint(task)

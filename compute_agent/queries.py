@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common.errors import CloudError, HypervisorError, NotFound
 from common.ids import is_uuid
+from common.node_seal import NodeSeal
 from common.rpc import queries_v1
 from common.rpc.compute_v1 import DomainDigest
 from common.rpc.queries_v1 import (
@@ -48,6 +49,7 @@ class Queries:
         consoles: Consoles,
         storage: Storage,
         volumes: VolumeStore,
+        seal: NodeSeal,
     ) -> None:
         self._hypervisor = hypervisor
         self._lives = lives
@@ -57,6 +59,7 @@ class Queries:
         self._consoles = consoles
         self._storage = storage
         self._volumes = volumes
+        self._seal = seal
 
     def answer(self, body: bytes) -> Answer:
         """Raises msgspec.ValidationError or msgspec.DecodeError for what is no question; anything else is an answer."""
@@ -99,7 +102,9 @@ class Queries:
                 self._consoles.open(query)
                 return Answer()
             case SetPassword():
-                self._hypervisor.set_password(query.instance_id, query.user, query.password)
+                self._hypervisor.set_password(
+                    query.instance_id, query.user, self._seal.open(query.sealed_password).reveal()
+                )
                 return Answer()
             case InjectNmi():
                 self._hypervisor.inject_nmi(query.instance_id)

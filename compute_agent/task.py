@@ -50,6 +50,7 @@ class Task:
     resumed: bool = False
     pressed_at: float | None = None
     begun_at: float | None = None
+    copies_lost: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
     pause_s: float = LOOK_FIRST_S / 2
 

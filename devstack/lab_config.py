@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import host
+import lab_certificates
 import services
 from lab_engines import VHOST, database_url
 from lab_names import (
@@ -94,6 +95,12 @@ def node(node: Node, virt_type: str) -> Sections:
             "image_secret_file": state / "node.secret",
             "memory_mib": _memory_mib(),
             "disk_gib": NODE_DISK_GIB,
+        },
+        "storage": {
+            "volume_backends": "files,nbd",
+            "nbd_ca_file": node.inside / "etc/nbd" / lab_certificates.CA,
+            "nbd_cert_file": node.inside / "etc/nbd" / lab_certificates.CERTIFICATE,
+            "nbd_key_file": node.inside / "etc/nbd" / lab_certificates.KEY,
         },
     }
 

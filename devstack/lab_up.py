@@ -7,6 +7,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import host
+import lab_certificates
 import lab_cgroups
 import lab_config
 import lab_engines
@@ -50,6 +51,7 @@ class LabUp:
         step("Gateway and nodes join", self.join_all)
         step("Image and flavors", self.registration.register_image)
         step("Network, security group, keypair", self.registration.register_network)
+        step("Type of volumes", self.registration.register_volume_type)
         step("They report", self.wait_for_all)
 
     def add(self, node: Node) -> None:
@@ -95,6 +97,7 @@ class LabUp:
         self.secrets = services.known_secrets(lay.secrets, "admin", "demo", "broker")
         lab_config.write(lay, self.secrets, user.pw_gid)
         lab_engines.configure_broker(lay, self.secrets["broker"])
+        lab_certificates.make_authority(lay)
         return str(lay.config)
 
     def connect(self) -> str:
@@ -120,6 +123,7 @@ class LabUp:
 
     def _boot(self, node: Node) -> None:
         lab_node.install(node)
+        lab_certificates.install(node)
         lab_node.boot(node)
 
     # -- the services -----------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy.orm import Session
 
+from common import volume_tuning
 from common.config import Config
-from common.db import network_state, nodes, volume_attachments, volume_exports, volumes
+from common.db import network_state, nodes, volume_attachments, volume_exports, volume_types, volumes
 from common.db.models import Instance, Volume, VolumeAttachment, VolumeExport
 from common.errors import NoValidNode, StateConflict
 from common.hardware import reading
@@ -14,7 +15,7 @@ from common.image_spec import image_spec
 from common.rpc import volume_commands as rpc_commands
 from common.rpc.compute_v1 import Guest, GuestFile, InstanceSpec
 from common.rpc.disks_v1 import RescueSpec
-from common.rpc.hardware_v1 import GuestCell, GuestHardware
+from common.rpc.hardware_v1 import DiskTuning, GuestCell, GuestHardware
 from common.rpc.volume_commands import VolumeDisk
 from common.volume_capabilities import NBD
 from common.volume_states import HELD_BY_GUEST
@@ -101,8 +102,15 @@ def disk_of(session: Session, volume: Volume, attachment: VolumeAttachment) -> V
         id=volume.id, disk_format=volume.disk_format, device=attachment.device or "",
         read_only=attachment.mode == "ro", shareable=volume.multiattach, bus=attachment.bus,
         is_cdrom=attachment.device_type == "cdrom", boots=attachment.boot_index == 0, tag=attachment.tag or "",
-        export=export_of(session, export) if export else None,
+        export=export_of(session, export) if export else None, tuning=_tuning(session, volume),
     )  # fmt: skip
+
+
+def _tuning(session: Session, volume: Volume) -> DiskTuning | None:
+    qos = volume_types.qos_of(session, volume.volume_type_id)
+    if qos is None or qos.consumer == volume_tuning.BACK_END:
+        return None
+    return volume_tuning.of_specs(qos.specs, volume.size_gib)
 
 
 def export_of(session: Session, export: VolumeExport) -> rpc_commands.VolumeExport:

@@ -77,7 +77,7 @@ def claim(
 def beside_its_volumes(session: Session, instance: Instance, request: PlacementRequest) -> PlacementRequest:
     """The request, bound to the node that has the volumes of a server, unless all nodes see the folder.
 
-    What is served to a node stays served to that one: the server's.
+    What is served to a node stays served to that one, until the server has left it.
     """
     rows = [row for row in volume_attachments.of_instance(session, instance.id) if row.node_name is not None]
     homes = {_home(session, row) for row in rows}

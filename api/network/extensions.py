@@ -323,6 +323,12 @@ EXTENSIONS = (
     Extension("standard-attr-description", "standard-attr-description", "Descriptions.", "2016-02-10T10:00:00-00:00"),
     Extension("standard-attr-revisions", "Resource revision numbers", "revision_number.", "2016-04-11T10:00:00-00:00"),
     Extension(
+        "standard-attr-segment",
+        "Standard attributes of segments",
+        "Segments have times and revisions.",
+        "2017-07-03T00:00:00-00:00",
+    ),
+    Extension(
         "standard-attr-tag",
         "Tag support for resources with standard attribute",
         "Tags of all objects.",

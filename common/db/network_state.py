@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import orm
 from sqlalchemy.orm import Session
 
 from common import protocols
@@ -37,6 +38,8 @@ from common.db.models import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    Subport,
+    Trunk,
 )
 from common.errors import NotFound
 from common.rpc.compute_v1 import (
@@ -188,13 +191,14 @@ def for_node(session: Session, node_id: str) -> NetworkState:
     chosen = sa.select(Port.id).where(Port.binding_node_id == node_id, Port.device_owner.not_like("network:%"))
     routers = router_state.for_node(session, node_id)
     plugged = [each for router in routers for each in (*router.interfaces, router.gateway) if each is not None]
-    ports, networks, groups = _build(session, chosen, node_id, {each.network_id for each in plugged})
+    routed = {each.network_id for each in plugged}
+    ports, networks, groups = _build(session, chosen, node_id, routed)
     return NetworkState(
         version=version,
         networks=networks,
         ports=ports,
         groups=groups,
-        neighbours=_neighbours(session, {port.network_id for port in ports}, node_id),
+        neighbours=_neighbours(session, routed | {port.network_id for port in ports}, node_id),
         routers=routers,
     )
 
@@ -249,20 +253,34 @@ class _PortRow:
     port: Port
     hostname: str
     domain: str  # the port's own, else its network's
+    instance_id: str
+    trunk_port: str  # the parent that it is a subport of; "": none
+    vlan_id: int
 
 
 def _port_rows(session: Session, chosen: Chosen) -> list[_PortRow]:
+    parent = orm.aliased(Port)
     rows = session.execute(
-        sa.select(Port, Instance.hostname, Network.dns_domain)
+        sa.select(Port, Instance.hostname, Network.dns_domain, parent, Subport.segmentation_id)
         .join(Network, Network.id == Port.network_id)
         .outerjoin(Instance, Instance.id == Port.device_id)
+        .outerjoin(Subport, Subport.port_id == Port.id)
+        .outerjoin(Trunk, Trunk.id == Subport.trunk_id)
+        .outerjoin(parent, parent.id == Trunk.port_id)
         .where(Port.id.in_(chosen))
         .order_by(Port.device_id, Port.nic_order, Port.created_at, Port.id)
         .execution_options(populate_existing=True)
     )
     return [
-        _PortRow(port, (hostname or port.dns_name).partition(".")[0], port.dns_domain or domain)
-        for port, hostname, domain in rows
+        _PortRow(
+            port,
+            (hostname or port.dns_name).partition(".")[0],
+            port.dns_domain or domain,
+            carrier.device_id if carrier else port.device_id,
+            carrier.id if carrier else "",
+            vlan_id or 0,
+        )
+        for port, hostname, domain, carrier, vlan_id in rows
     ]
 
 
@@ -343,7 +361,9 @@ def _port_spec(
         network_id=port.network_id,
         mac_address=port.mac_address,
         addresses=addresses,
-        instance_id=port.device_id,
+        instance_id=row.instance_id,
+        trunk_port=row.trunk_port,
+        vlan_id=row.vlan_id,
         hostname=row.hostname,
         admin_up=port.admin_state_up,
         port_security=filtered,
@@ -467,29 +487,29 @@ class _Services:
 
 
 def _neighbours(session: Session, network_ids: set[str], node_id: str) -> list[Neighbour]:
-    """Named ports of these networks on other nodes, in a stable order."""
+    """Ports of these networks on other nodes, in a stable order."""
     if not network_ids:
         return []
     hostname = sa.func.coalesce(Instance.hostname, Port.dns_name)
     domain = sa.func.coalesce(sa.func.nullif(Port.dns_domain, ""), Network.dns_domain)
+    behind = sa.case((Node.cut_off_at.is_(None), Node.address), else_="")
     rows = session.execute(
-        sa.select(Port.id, Port.network_id, hostname, IpAllocation.ip_address, domain)
+        sa.select(Port.id, Port.network_id, hostname, IpAllocation.ip_address, domain, Port.mac_address, behind)
         .join(Network, Network.id == Port.network_id)
-        .join(IpAllocation, IpAllocation.port_id == Port.id)
+        .join(Node, Node.id == Port.binding_node_id)
+        .outerjoin(IpAllocation, IpAllocation.port_id == Port.id)
         .outerjoin(Instance, Instance.id == Port.device_id)
-        .where(
-            Port.network_id.in_(sorted(network_ids)),
-            Port.binding_node_id.is_not(None),
-            Port.binding_node_id != node_id,
-            hostname != "",
-        )
+        .where(Port.network_id.in_(sorted(network_ids)), Port.binding_node_id != node_id)
         .order_by(Port.network_id, Port.id, IpAllocation.position, IpAllocation.ip_address)
     )
     found: dict[str, Neighbour] = {}
-    for port_id, network_id, name, address, own in rows:
-        fresh = Neighbour(network_id=network_id, hostname=name, addresses=[], domain=own)
+    for port_id, network_id, name, address, own, mac, endpoint in rows:
+        fresh = Neighbour(
+            network_id=network_id, hostname=name, addresses=[], domain=own, mac_address=mac, behind=endpoint
+        )
         known = found.setdefault(port_id, fresh)
-        known.addresses.append(address)
+        if address is not None:
+            known.addresses.append(address)
     return list(found.values())
 
 

@@ -141,6 +141,12 @@ _FOR_PLACEMENT = sa.select(
 _CHANGED = _FOR_PLACEMENT.where(Node.change_seq > sa.bindparam("seq"))
 
 
+def reaching_served_volumes(session: Session) -> frozenset[str]:
+    """Ids of the nodes that serve volumes to others, and whose guests can have those of others."""
+    has_address = sa.func.coalesce(Node.inventory["nbd_address"].as_string(), "") != ""
+    return frozenset(session.scalars(sa.select(Node.id).where(has_address)))
+
+
 def next_seq() -> Any:
     """The value of change_seq for a row that changes now. Equal values may come of concurrent writers: readers overlap."""
     return sa.select(sa.func.coalesce(sa.func.max(Node.change_seq), 0) + 1).scalar_subquery()

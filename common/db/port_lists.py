@@ -14,11 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import addresses, floating_links, network_state, network_tags, ports
+from common.db import addresses, floating_links, network_state, network_tags, ports, trunk_bindings
 from common.db.addresses import Holder, RequestedAddress
 from common.db.filters import Filters
 from common.db.models import Instance, IpAllocation, Network, Node, Port, PortSecurityGroup, Router, Subnet
 from common.db.paging import Page, fetch
+from common.db.trunk_bindings import Concerned
 from common.errors import Conflict, InvalidRequest, NotFound
 
 COLUMNS = {
@@ -154,7 +155,12 @@ def update(session: Session, port: Port, changes: Mapping[str, Any], now: dateti
         session.flush()
     except IntegrityError as err:
         raise ports.mac_in_use(network_id, mac) from err
-    network_state.touch(session, [before])
+    elsewhere = {"binding_node_id", "mac_address"} & set(values)  # other nodes know where each MAC address is
+    carried = Concerned()
+    if {"admin_state_up", "binding_node_id"} & set(values):
+        carried = trunk_bindings.settle(session, port.id, now)
+    concerned = carried.network_ids | ({network_id} if elsewhere and before else set())
+    network_state.touch_for_networks(session, concerned, also={before, *carried.node_ids})
     if "admin_state_up" in values and port.device_owner == network_state.DHCP_OWNER:
         network_state.touch_for_network(session, network_id)
     if "allowed_address_pairs" in values:

@@ -7,7 +7,7 @@ transaction. Lock order: quota, network and subnets (held against deletion), por
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import addresses, floating_links, network_state, network_tags, networks, quotas, security_groups
+from common.db import (
+    addresses,
+    floating_links,
+    network_state,
+    network_tags,
+    networks,
+    quotas,
+    security_groups,
+    trunk_bindings,
+)
 from common.db.addresses import Holder, RequestedAddress
 from common.db.filters import among
-from common.db.models import FloatingIp, IpAllocation, Network, Port, PortSecurityGroup, Subnet
+from common.db.models import FloatingIp, IpAllocation, Network, Port, PortSecurityGroup, Subnet, Subport, Trunk
+from common.db.trunk_bindings import Concerned
 from common.db.upsert import insert_ignore
 from common.errors import Conflict, NotFound
 
@@ -328,12 +338,14 @@ def bind(
 ) -> Bound:
     """Plug the instance's ports (or one of them) into a node for this epoch; a lower epoch than before changes nothing."""
     mine = sa.and_(_mine(instance_id, port_id), Port.binding_epoch <= epoch)
-    rows = session.execute(sa.select(Port.network_id, Port.binding_node_id).where(mine)).all()
+    rows = session.execute(_WITH_TRUNK.where(mine)).all()
     if not rows:
         return Bound(0)
-    network_ids = {network_id for network_id, _ in rows}
-    previous = {bound for _, bound in rows if bound}
+    network_ids = {network_id for _, network_id, *_ in rows}
+    previous = {bound for *_, bound, _ in rows if bound}
     fresh = _networks_without_others(session, network_ids, {node_id, *previous}, instance_id)
+    # Tunnels of other nodes know where it was.
+    moved = {network_id for _, network_id, bound, _ in rows if bound not in (None, node_id)}
     done = session.execute(
         sa.update(Port)
         .where(mine)
@@ -347,8 +359,21 @@ def bind(
         )
         .execution_options(synchronize_session=False)
     )
-    network_state.touch_for_networks(session, fresh, also={node_id, *previous})
-    return Bound(int(done.rowcount), tuple(sorted(fresh)))  # type: ignore[attr-defined]
+    carried = _carry_along(session, [port_id for port_id, *_, trunk_id in rows if trunk_id], now)
+    network_state.touch_for_networks(
+        session, fresh | moved | carried.network_ids, also={node_id, *previous, *carried.node_ids}
+    )
+    return Bound(int(done.rowcount), tuple(sorted(fresh | carried.network_ids)))  # type: ignore[attr-defined]
+
+
+#: id, network, node and trunk (None: it has none)
+_WITH_TRUNK = sa.select(Port.id, Port.network_id, Port.binding_node_id, Trunk.id).outerjoin(
+    Trunk, Trunk.port_id == Port.id
+)
+
+
+def _carry_along(session: Session, parents: Collection[str], now: datetime) -> Concerned:
+    return trunk_bindings.follow(session, parents, now) if parents else Concerned()
 
 
 def _networks_without_others(session: Session, network_ids: set[str], node_ids: set[str], instance_id: str) -> set[str]:
@@ -365,7 +390,7 @@ def _networks_without_others(session: Session, network_ids: set[str], node_ids: 
 
 def mark_active(session: Session, instance_id: str, epoch: int, now: datetime, *, port_id: str | None = None) -> int:
     """The node has plugged the ports (or one of them) of this epoch in. How many became ACTIVE."""
-    done = session.execute(
+    done = session.scalars(
         sa.update(Port)
         .where(
             _mine(instance_id, port_id),
@@ -375,9 +400,11 @@ def mark_active(session: Session, instance_id: str, epoch: int, now: datetime, *
             Port.status != "ACTIVE",
         )
         .values(status="ACTIVE", updated_at=now, revision_number=Port.revision_number + 1)
+        .returning(Port.id)
         .execution_options(synchronize_session=False)
-    )
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    ).all()
+    _carry_along(session, done, now)  # where its subports are has been told
+    return len(done)
 
 
 def unbind(session: Session, instance_id: str, now: datetime) -> int:
@@ -391,7 +418,8 @@ def release(session: Session, instance_id: str, now: datetime, *, port_id: str |
     How many; 0 when repeated.
     """
     mine = sa.and_(Port.device_id == instance_id, *([] if port_id is None else [Port.id == port_id]))
-    made = sorted(session.scalars(sa.select(Port.id).where(mine, Port.delete_with_instance.is_(True))))
+    in_trunk = Port.id.in_(sa.select(Trunk.port_id)) | Port.id.in_(sa.select(Subport.port_id))  # they outlive it
+    made = sorted(session.scalars(sa.select(Port.id).where(mine, Port.delete_with_instance.is_(True), ~in_trunk)))
     freed = _unplug(
         session,
         sa.and_(mine, Port.id.not_in(made)),
@@ -411,17 +439,19 @@ def hold(session: Session, instance_id: str, holder_id: str, now: datetime) -> i
 
 
 def _unplug(session: Session, condition: sa.ColumnElement[bool], now: datetime, more: Mapping[str, Any]) -> int:
-    rows = session.execute(sa.select(Port.network_id, Port.binding_node_id).where(condition)).all()
+    rows = session.execute(_WITH_TRUNK.where(condition)).all()
     if not rows:
         return 0
-    nodes = {node_id for _, node_id in rows if node_id}
+    nodes = {node_id for *_, node_id, _ in rows if node_id}
     done = session.execute(
         sa.update(Port)
         .where(condition)
         .values(binding_node_id=None, status="DOWN", updated_at=now, revision_number=Port.revision_number + 1, **more)
         .execution_options(synchronize_session=False)
     )
-    network_state.touch_for_networks(session, {network_id for network_id, bound in rows if bound}, also=nodes)
+    carried = _carry_along(session, [port_id for port_id, *_, trunk_id in rows if trunk_id], now)
+    left = {network_id for _, network_id, bound, _ in rows if bound}
+    network_state.touch_for_networks(session, left | carried.network_ids, also=nodes | carried.node_ids)
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 

@@ -33,6 +33,7 @@ from common.db.paging import Page, fetch
 from common.db.ports import NewPort
 from common.db.router_flavors import Flags
 from common.db.router_state import FLOATING_OWNER, GATEWAY_OWNER, INTERFACE_OWNER, ROUTER_OWNERS
+from common.db.trunk_bindings import SUBPORT_OWNER
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
 
@@ -291,7 +292,7 @@ def _has_interface_in(session: Session, router_id: str, subnet_id: str) -> bool:
 
 def add_port(session: Session, router: Router, port: Port, now: datetime) -> None:
     """Make a port that its owner made beforehand an interface. Raises Conflict (it has a device), InvalidRequest."""
-    if port.device_id or port.device_owner.startswith("network:"):
+    if port.device_id or port.device_owner.startswith(("network:", SUBPORT_OWNER)):
         raise Conflict(
             f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an "
             f"attached device {port.device_id}.",

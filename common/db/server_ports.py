@@ -12,6 +12,7 @@ from common.context import RequestContext
 from common.db import network_state, networks, sharing
 from common.db.models import IpAllocation, Network, Port
 from common.db.ports import COMPUTE_OWNER
+from common.db.trunk_bindings import SUBPORT_OWNER
 from common.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
 
@@ -79,7 +80,7 @@ def check_brought(session: Session, port_ids: Sequence[str], context: RequestCon
         port = found.get(port_id)
         if port is None:
             raise InvalidRequest(f"Port id {port_id} could not be found.")
-        if port.device_id:
+        if port.device_id or port.device_owner == SUBPORT_OWNER:
             raise _in_use(port_id)
         if port_id not in addressed:
             raise InvalidRequest(f"Port {port_id} requires a FixedIP in order to be used.")
@@ -91,7 +92,7 @@ def adopt(
     """Make a free port the instance's, by compare-and-set; it outlives the server. Raises Conflict when it is taken."""
     taken = session.execute(
         sa.update(Port)
-        .where(Port.id == port_id, Port.device_id == "")
+        .where(Port.id == port_id, Port.device_id == "", Port.device_owner != SUBPORT_OWNER)
         .values(
             device_id=instance_id,
             device_owner=COMPUTE_OWNER,

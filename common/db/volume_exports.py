@@ -59,6 +59,14 @@ def assign(
     )
 
 
+def release(session: Session, attachment_id: str, context: RequestContext, now: datetime) -> None:
+    """Have the attachment's export withdrawn; the attachment, which goes on, may get another one. Harmless when repeated."""
+    export = of_attachment(session, attachment_id)
+    if export is not None:
+        export.attachment_id = begin_withdrawal(session, export, context, now).id
+        session.flush()
+
+
 def forget(session: Session, export_id: str) -> None:
     """The node has withdrawn it; its port may be given out again."""
     session.execute(sa.delete(VolumeExport).where(VolumeExport.id == export_id))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from common.errors import InvalidRequest
 from common.hardware.wishes import Wish, Wishes, number
 from common.rpc.hardware_v1 import CpuTuning, DiskTuning
@@ -36,6 +38,11 @@ def disk(wishes: Wishes) -> DiskTuning | None:
     """Raises InvalidRequest for a total beside a limit of reads or writes, and for a burst below its limit."""
     names = list(DiskTuning.__struct_fields__)
     values = {name: number(f"quota:disk_{name}", wishes.flavor_says(Wish(f"quota:disk_{name}"))) or 0 for name in names}
+    return checked(values, prefix="quota:disk_")
+
+
+def checked(values: Mapping[str, int], *, prefix: str) -> DiskTuning | None:
+    """values: by the names of DiskTuning; prefix: of these, in messages. Raises InvalidRequest as `disk` does."""
     if not any(values.values()):
         return None
     for kind in _SINGLE:
@@ -44,11 +51,11 @@ def disk(wishes: Wishes) -> DiskTuning | None:
                 values[f"read_{kind}_sec{end}"] or values[f"write_{kind}_sec{end}"]
             ):
                 raise InvalidRequest(
-                    f"quota:disk_total_{kind}_sec{end} can't be set together with quota:disk_read_{kind}_sec{end} or "
-                    f"quota:disk_write_{kind}_sec{end}."
+                    f"{prefix}total_{kind}_sec{end} can't be set together with {prefix}read_{kind}_sec{end} or "
+                    f"{prefix}write_{kind}_sec{end}."
                 )
     for name, burst in values.items():
         limit = values.get(name.removesuffix("_max"), 0)
         if name.endswith("_max") and burst and not 0 < limit <= burst:
-            raise InvalidRequest(f"quota:disk_{name} needs quota:disk_{name.removesuffix('_max')} below it.")
+            raise InvalidRequest(f"{prefix}{name} needs {prefix}{name.removesuffix('_max')} below it.")
     return DiskTuning(**values)

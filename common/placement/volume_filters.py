@@ -1,4 +1,7 @@
-"""Filters for new volumes, beside those for servers: what the volume's type asks of a node, and who may take volumes."""
+"""Filters for new volumes, beside those for servers: what the volume's type asks of a node, and who may take volumes.
+
+And for servers with volumes that other nodes serve: who can have those.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,16 @@ def has_capabilities(request: PlacementRequest, node: NodeView, _now: datetime) 
         return None
     reasons = [_unmet(request, node, each) or "" for each in _open_backends(request, node)]
     return Refusal(node.name, "has_capabilities", "; ".join(reasons))
+
+
+def reaches_volumes(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    if request.reaching is None or node.id in request.reaching:
+        return None
+    return Refusal(
+        node.name,
+        "reaches_volumes",
+        "the server's volumes are served over NBD, and the node's [storage] nbd_cert_file is unset",
+    )
 
 
 def backend_for(request: PlacementRequest, node: NodeView) -> str | None:
@@ -52,4 +65,5 @@ def _host(node: NodeView, backend: str) -> str:
 FILTERS = (
     Filter(serves_volumes, lambda request: bool(request.closed_to_volumes)),
     Filter(has_capabilities, lambda request: bool(request.volume_specs)),
+    Filter(reaches_volumes, lambda request: request.reaching is not None),
 )

@@ -152,6 +152,8 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = ""  # a further domain that the network's resolver knows the hostname in
     tag: str = ""  # the device's, which the guest reads in its metadata
     logs: PortLogs | None = None
+    trunk_port: str = ""  # the id of the port that carries this one, tagged with vlan_id; "": it has a card of its own
+    vlan_id: int = 0
 
 
 class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,12 +164,17 @@ class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
-    """A named port of one of the node's networks that is on another node: the network's resolver knows it too."""
+    """A port of one of the node's networks that is on another node: the resolver knows its name, the tunnel its place.
+
+    hostname "": it has none. behind: the tunnel endpoint of its node; "": not known, it is looked for everywhere.
+    """
 
     network_id: str
     hostname: str
     addresses: list[str]
     domain: str = ""
+    mac_address: str = ""
+    behind: str = ""
 
 
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,12 +243,12 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
 class EnsureInstance(CommandBase, frozen=True, kw_only=True, tag="ensure_instance"):
     """Make image, disks, ports and domain exist as specified, with the wanted power.
 
-    admin_password: for the config drive that is made now, and nowhere else ("": it tells none).
+    sealed_password: of its administrator, for the config drive that is made now, and nowhere else ("": it tells none).
     """
 
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
-    admin_password: str = ""
+    sealed_password: str = ""
 
 
 class EnsureRunning(CommandBase, frozen=True, kw_only=True, tag="ensure_running"):
@@ -272,13 +279,13 @@ class RebuildInstance(CommandBase, frozen=True, kw_only=True, tag="rebuild_insta
     """Replace the instance's disks by new ones made from the spec, once per command id, and give it the wanted power.
 
     keep_ephemeral: all disks but the ephemeral one. The image is fetched before anything of the old guest goes.
-    admin_password: as in EnsureInstance.
+    sealed_password: as in EnsureInstance.
     """
 
     spec: InstanceSpec
     power: WantedPower = WantedPower.RUNNING
     keep_ephemeral: bool = False
-    admin_password: str = ""
+    sealed_password: str = ""
 
 
 class ResizeInstance(CommandBase, frozen=True, kw_only=True, tag="resize_instance"):
@@ -486,6 +493,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     volume_backends: list[str] = []  # what volumes can be made here as, best first; none: an agent of before: files
     nbd_address: str = ""  # where it serves volumes to other nodes; "": it neither serves any nor reaches theirs
     cells: list[NumaCell] = []
+    vlans: bool = False  # its kernel tags frames, so that ports can be trunks
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
 
 

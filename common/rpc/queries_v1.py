@@ -43,11 +43,11 @@ class ConsoleBoot(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
 
 
 class SetPassword(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="set_password"):
-    """Have the guest's agent set a user's password; it is in no log and in no file of the cloud."""
+    """Have the guest's agent set a user's password, which is sealed for the node (common/node_seal.py)."""
 
     instance_id: str
     user: str
-    password: str
+    sealed_password: str
 
 
 class InjectNmi(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="inject_nmi"):

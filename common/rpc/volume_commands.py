@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from common.rpc.command_base import CommandBase, DeviceCommandBase, ImageSpec
+from common.rpc.hardware_v1 import DiskTuning
 
 
 class VolumeExport(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +24,7 @@ class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     """A volume as a disk of a server; its id is the disk's serial, as far as one is long enough.
 
     shareable: other guests may have it at the same time. boots: the guest is started from it. export: how the node reaches
-    it; None: its file is here.
+    it; None: its file is here. tuning: how fast the guest may read and write it; None: as fast as it can.
     """
 
     id: str
@@ -36,6 +37,7 @@ class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     boots: bool = False
     tag: str = ""  # the device's, which the guest reads in its metadata
     export: VolumeExport | None = None
+    tuning: DiskTuning | None = None
 
 
 class PlugVolume(DeviceCommandBase, frozen=True, kw_only=True, tag="plug_volume"):

@@ -96,7 +96,8 @@ class Remote:
     Both are called anew for every repetition, and may then find that the node need not be asked any more (None), or, do
     only, that it has to be done otherwise (RetryFrom).
 
-    done: reads the report into the step's result. failed: what a failure means, RetryFrom or an error to unwind with.
+    failed: what a failure means, RetryFrom or an error to unwind with. repeats: after a success do is called again, for
+    the next command, until it says None; the step's result counts the commands that were obeyed as `times`.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Remote:
     deadline_s: float
     failed: Callable[[StepContext, Report], RetryFrom | CloudError]
     undo: Callable[[Session, StepContext], Send | None] | None = None
+    repeats: bool = False
 
 
 Step: TypeAlias = Local | Remote

@@ -90,9 +90,11 @@ class Turns:
                 "power": report.power.value,
                 "timings_ms": report.timings_ms,
                 "objects": report.objects,
+                **({"times": context.results.get(step.name, {}).get("times", 0) + 1} if step.repeats else {}),
             }
             self._event(session, operation, step.name, "Success", report.node)
-            position, operation.sent, operation.report = position + 1, None, None
+            position += 0 if step.repeats else 1
+            operation.sent, operation.report = None, None
         elif operation.sent is not None:
             step = saga.steps[position]
             waiting = self._resend(session, step, operation, context, step.do)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.rpc.compute_v1 import PowerState
-from common.rpc.hardware_v1 import GuestHardware
+from common.rpc.hardware_v1 import DiskTuning, GuestHardware
 from common.rpc.queries_v1 import ConsoleKind
 
 PLAIN = GuestHardware()
@@ -24,6 +24,7 @@ class Disk:
     """One disk file. `format` is what was recorded when the file was made, and always passed on.
 
     export: an NBD export of this name behind `path`, which is then a unix socket, and no file; "raw", whatever is served.
+    tuning: limits of its own; None: those that the flavor has for the guest's disks.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Disk:
     boot: bool = False  # the guest boots from this one, and not from the first
     shareable: bool = False  # other guests may have it at the same time
     export: str = ""
+    tuning: DiskTuning | None = None
 
 
 @dataclass(frozen=True)

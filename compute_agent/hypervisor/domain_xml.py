@@ -87,7 +87,7 @@ def render_device(device: Device, cache: CacheMode, backing: Backing | None) -> 
             raise HypervisorError(f"a device has a value with control characters: {text!r}")
     parent = ET.Element("devices")
     if isinstance(device, Disk):
-        _add_disk(parent, device, cache, backing)
+        hardware_xml.add_disk_tuning(_add_disk(parent, device, cache, backing), device.tuning)
     else:
         _add_nic(parent, device)
     return ET.tostring(parent[0], encoding="unicode")
@@ -139,9 +139,8 @@ def build(domain: Domain, virt_type: VirtType, cache: CacheMode, backings: Mappi
     _add(sleep, "suspend-to-disk", enabled="no")
     devices = _add(root, "devices")
     for disk in domain.disks:
-        hardware_xml.add_disk_tuning(
-            _add_disk(devices, disk, cache, backings.get(disk.path)), domain.hardware.disk_tuning
-        )
+        element = _add_disk(devices, disk, cache, backings.get(disk.path))
+        hardware_xml.add_disk_tuning(element, disk.tuning or domain.hardware.disk_tuning)
     hardware_xml.add_controllers(devices, domain)
     for nic in domain.nics:
         hardware_xml.add_nic_driver(_add_nic(devices, nic), nic, domain.hardware)

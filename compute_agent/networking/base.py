@@ -47,6 +47,10 @@ class Networking(Protocol):
 
     def applied_version(self) -> int: ...
 
+    def tags_frames(self) -> bool:
+        """Whether subports of trunks can be made here."""
+        ...
+
     def heal(self) -> list[str]:
         """Put back what is missing (bridge, namespace, table, dnsmasq); returns what was healed, in words."""
         ...

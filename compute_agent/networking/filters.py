@@ -19,7 +19,14 @@ from collections.abc import Iterable
 from common.filter_rules import Accept
 from compute_agent.networking import filter_logs, guard, limits, names
 from compute_agent.networking.filter_logs import Verdicts
-from compute_agent.networking.guard import METADATA_ADDRESS, NAMESPACE_INDEX, SOURCE_MASK, TARGET_MASK, TUNNEL_INDEX
+from compute_agent.networking.guard import (
+    METADATA_ADDRESS,
+    METADATA_ADDRESS6,
+    NAMESPACE_INDEX,
+    SOURCE_MASK,
+    TARGET_MASK,
+    TUNNEL_INDEX,
+)
 from compute_agent.networking.nft_tree import (
     ACCEPT,
     DROP,
@@ -194,7 +201,8 @@ def _namespace(table: Table) -> None:
 
     chain = "to_namespace"
     table.rule(chain, ESTABLISHED, ACCEPT)
-    table.rule(chain, match(payload("ip", "daddr"), METADATA_ADDRESS), match(payload("tcp", "dport"), 80), ACCEPT)
+    for family, address in (("ip", METADATA_ADDRESS), ("ip6", METADATA_ADDRESS6)):
+        table.rule(chain, match(payload(family, "daddr"), address), match(payload("tcp", "dport"), 80), ACCEPT)
     table.rule(chain, one_of(payload("udp", "dport"), [53, 67, 547]), ACCEPT)
     table.rule(chain, match(payload("tcp", "dport"), 53), ACCEPT)
     table.rule(chain, match(payload("icmp", "type"), 8), ACCEPT)

@@ -19,7 +19,7 @@ from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 
 from common.errors import NetworkingError
 from common.filter_rules import ICMP, ICMPV6, Accept, Flow, permits
-from compute_agent.networking.guard import METADATA_ADDRESS
+from compute_agent.networking.guard import METADATA_ADDRESS, METADATA_ADDRESS6
 from compute_agent.networking.plan import Address, FilterPlan, FilterPort
 
 
@@ -76,7 +76,7 @@ class Judge:
     def permits(self, flow: TrackedFlow) -> bool:
         """True also when neither end is a port of the plan: such flows are not ours to judge."""
         ends = {(flow.zone, flow.source), (flow.zone, flow.target)}
-        if ends & self.services or str(flow.target) == METADATA_ADDRESS:
+        if ends & self.services or str(flow.target) in (METADATA_ADDRESS, METADATA_ADDRESS6):
             return True
         sender = self.owners.get((flow.zone, flow.source))
         receiver = self.owners.get((flow.zone, flow.target))

@@ -13,6 +13,7 @@ of an external network, is the world: nothing of it is checked, as all that gues
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ MAX_INDEX = 0xFF00
 BEFORE_ALL = -300
 BEFORE_BR_NETFILTER = -10  # br_netfilter calls the inet hooks at 0
 
-METADATA_ADDRESS = "169.254.169.254"
+METADATA_ADDRESS, METADATA_ADDRESS6 = "169.254.169.254", "fe80::a9fe:a9fe"
 DHCP_SERVERS = [67, 547]
 ROUTER_ADVERTISEMENT, REDIRECT, SOLICITATION, ADVERTISEMENT = 134, 137, 135, 136
 UNSPECIFIED_TYPES = [131, 133, 143]  # MLD reports and router solicitation may come from ::
@@ -135,6 +136,7 @@ def _from_tunnel(table: Table) -> None:
     table.rule(chain, match(concat(iif, payload("ip", "saddr")), "@own_addresses"), DROP)
     for side in ("sport", "dport"):
         table.rule(chain, one_of(payload("udp", side), DHCP_SERVERS), DROP)
+    _nobodys_metadata(table, chain)
     advertised = match(payload("icmpv6", "type"), ROUTER_ADVERTISEMENT)
     table.rule(chain, match(concat(iif, payload("ether", "saddr")), "@router_macs"), advertised, goto("tunnelled"))
     table.rule(chain, one_of(payload("icmpv6", "type"), [ROUTER_ADVERTISEMENT, REDIRECT]), DROP)
@@ -142,6 +144,14 @@ def _from_tunnel(table: Table) -> None:
     table.rule(chain, vmap(payload("ether", "type"), {"set": by_type}))
     table.rule(chain, DROP)
     table.rule("tunnelled", set_mark(TUNNEL_INDEX << 16), ACCEPT)
+
+
+def _nobodys_metadata(table: Table, chain: str) -> None:
+    """Every node has the IPv6 metadata service's address for itself: none is it for another's guests."""
+    target = match(ND_TARGET, str(int(ipaddress.IPv6Address(METADATA_ADDRESS6))))
+    table.rule(chain, match(payload("icmpv6", "type"), ADVERTISEMENT), target, DROP)
+    for side in ("saddr", "daddr"):
+        table.rule(chain, match(payload("ip6", side), METADATA_ADDRESS6), DROP)
 
 
 def _arp(table: Table) -> None:
@@ -230,6 +240,7 @@ def _to_tunnel(table: Table) -> None:
     table.rule(chain, match(concat(oif, payload("ether", "daddr")), "@service_macs"), DROP)
     table.rule(chain, match(concat(oif, payload("arp", "daddr ip")), "@service_addresses"), DROP)
     table.rule(chain, one_of(payload("udp", "dport"), DHCP_SERVERS), DROP)
+    _nobodys_metadata(table, chain)
     table.rule(chain, match(concat(oif, payload("ether", "saddr")), "@reserved_macs"), DROP)
     table.rule(chain, match(concat(oif, payload("arp", "saddr ip")), "@reserved_addresses"), DROP)
     table.rule(chain, match(concat(oif, payload("ip", "saddr")), "@reserved_addresses"), DROP)

@@ -10,7 +10,7 @@ import errno
 import ipaddress
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 
 TUNNEL_PORT = 4789
 _NO_DAD = 0x02  # IFA_F_NODAD: our own addresses are assigned by the control plane, which knows that they are free
+_PROBE = "cmlprobe"
+_MADE_BY_THE_KERNEL = ipaddress.IPv6Network("fe80::/10")
 _EVERY_MAC = "00:00:00:00:00:00"
+_SELF, _TOLD, _REACHABLE = 0x02, 0x10, 0x02  # NTF_SELF, NTF_EXT_LEARNED (does not age), NUD_REACHABLE
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,30 @@ def ensure_inside(namespace: str, end: InsideEnd) -> None:
     namespaces.call_in(namespace, lambda: _ensure_inside(end))
 
 
+def ensure_behind(name: str, places: Mapping[str, str]) -> None:
+    """Tell a tunnel behind which node each of these MAC addresses is, so that their frames go there and nowhere else.
+
+    Such an entry does not age. Where a guest is heard from another node, which its move shows before the control plane
+    says so, the kernel corrects it, and the next call puts it back unless that has been told meanwhile.
+    """
+    with _netlink() as ip:
+        index = _index(ip, name)
+        if index is None:
+            return
+        entries = [entry for entry in ip.fdb("dump") if entry["ifindex"] == index and entry["flags"] & _TOLD]
+        has = {entry.get_attr("NDA_LLADDR"): entry.get_attr("NDA_DST") for entry in entries}
+        for mac in has.keys() - places.keys():
+            _forget(ip, index, mac, has[mac])
+        for mac, node in places.items():
+            if has.get(mac) != node:
+                ip.fdb("replace", ifindex=index, lladdr=mac, dst=node, state=_REACHABLE, flags=_SELF | _TOLD)
+
+
 def ensure_tunnel(name: str, *, bridge: str, vni: int, local: str, peers: Sequence[str], mtu: int) -> None:
     """A VXLAN device that floods to exactly these nodes; without peers there is none.
 
-    It learns behind which node a MAC address is, from those alone whom the filters let through.
+    Behind which node a MAC address is it is told (`ensure_behind`) or learns, from those alone whom the filters let
+    through.
     """
     with _netlink() as ip:
         if not peers or not _is_tunnel(ip, name, vni, local):
@@ -130,6 +153,56 @@ def ensure_vlan(name: str, *, device: str, tag: int) -> None:
 def vlan_facts(lower: int, tag: int) -> dict[str, Any]:
     """What the kernel is asked for: a tagging device above the one with this index."""
     return {"kind": "vlan", "link": lower, "vlan_id": tag}
+
+
+def tagging_taps() -> set[str]:
+    """Names of the devices of subports."""
+    with _netlink() as ip:
+        return {name for name, _, _ in _tagging(ip).values() if name.startswith(names.TAP_PREFIX)}
+
+
+def ensure_subport(name: str, *, tap: str, tag: int, bridge: str, mtu: int) -> None:
+    """A device for the frames of one VLAN of a tap, on a bridge. Nothing is made when there is no tap."""
+    with _netlink() as ip:
+        lower = _index(ip, tap)
+        if lower is None:
+            return
+        has = _tagging(ip).get(_index(ip, name) or 0)
+        if has is not None and has != (name, lower, tag):
+            _delete(ip, name)
+            has = None
+        if has is None:
+            ip.link("add", ifname=name, **vlan_facts(lower, tag))
+        sysctl.without_ipv6(name)
+        _set(ip, name, master=_index(ip, bridge), mtu=mtu, state="up")
+
+
+def can_tag() -> bool:
+    """Whether the kernel has devices for VLANs (802.1q): it is asked for one, above a bridge that is there for that."""
+    with _netlink() as ip:
+        _delete(ip, _PROBE)
+        ip.link("add", ifname=_PROBE, kind="bridge")
+        try:
+            ip.link("add", ifname=f"{_PROBE}-1", **vlan_facts(_index(ip, _PROBE) or 0, 1))
+        except NetlinkError as err:
+            if err.code != errno.EOPNOTSUPP:
+                raise
+            return False
+        finally:
+            _delete(ip, _PROBE)  # and what is above it
+        return True
+
+
+def _tagging(ip: Any) -> dict[int, tuple[str, int, int]]:
+    """Of every device for a VLAN: name, the index of the one below, and the VLAN; by index."""
+    found = {}
+    for link in ip.get_links():
+        if link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") == "vlan":
+            facts = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA")
+            found[link["index"]] = (
+                link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_LINK"), facts.get_attr("IFLA_VLAN_ID")
+            )  # fmt: skip
+    return found
 
 
 def ensure_router_device(name: str, *, mac: str, mtu: int, addresses: Sequence[str]) -> list[str]:
@@ -244,12 +317,8 @@ def _set(ip: Any, name: str, **wanted: Any) -> None:
 
 def _sync_addresses(ip: Any, name: str, wanted: Sequence[str]) -> list[str]:
     index = _index(ip, name)
-    has = {
-        f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
-        for address in ip.get_addr(index=index)
-        if not ipaddress.ip_address(address.get_attr("IFA_ADDRESS")).is_link_local
-        or ipaddress.ip_address(address.get_attr("IFA_ADDRESS")).version == 4
-    }
+    has = {f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}" for address in ip.get_addr(index=index)}
+    has -= {text for text in has - set(wanted) if ipaddress.ip_interface(text) in _MADE_BY_THE_KERNEL}
     for text in has - set(wanted):
         address, _, length = text.partition("/")
         ip.addr("del", index=index, address=address, prefixlen=int(length))

@@ -36,6 +36,7 @@ from compute_agent.networking import (
     plan,
     state,
     store,
+    subports,
     sysctl,
 )
 from compute_agent.networking.local_networks import ListenerFactory, LocalNetworks, Settings
@@ -87,6 +88,8 @@ class LinuxNetworking:
         )
         self._routers = LocalRouters(run_dir, self._announcements)
         self._packets = packet_log.PacketLog(packet_log_path, clock)
+        self._tags_frames = links.can_tag()
+        self._untagged: list[subports.Subport] = []  # what the log has said that the kernel has no devices for
 
     def ensure_ports(
         self,
@@ -126,6 +129,9 @@ class LinuxNetworking:
 
     def applied_version(self) -> int:
         return self._stored.state.version
+
+    def tags_frames(self) -> bool:
+        return self._tags_frames
 
     def heal(self) -> list[str]:
         with self._lock:
@@ -270,7 +276,21 @@ class LinuxNetworking:
                     network_id=network.id,
                     reason=failures[network.id],
                 )
+        failures |= self._realise_subports(wanted, devices)
         return failures | self._realise_routers(wanted.routers, failures)
+
+    def _realise_subports(self, wanted: NetworkState, devices: Mapping[str, int]) -> dict[str, str]:
+        """On a kernel without VLANs they are missing, as the control plane knows, and nothing else suffers for it."""
+        planned = subports.planned(wanted.ports, wanted.networks)
+        if self._tags_frames:
+            return subports.sync(planned, devices)
+        if planned and planned != self._untagged:
+            event(
+                logger, "networking.subports_refused", logging.ERROR, ports=",".join(each.port_id for each in planned),
+                reason="this kernel has no devices for VLANs (802.1q)",
+            )  # fmt: skip
+        self._untagged = planned
+        return {}
 
     def _realise_routers(self, routers: Sequence[RouterSpec], failed: Mapping[str, str]) -> dict[str, str]:
         """Each by itself; one with a network that failed waits until that is mended."""

@@ -20,8 +20,8 @@ from common.errors import NetworkingError
 from common.log import event
 from common.rpc.compute_v1 import Neighbour, NetworkSpec, PortSpec
 from compute_agent.networking import announce, dnsmasq, links, names, namespaces, plan
+from compute_agent.networking.guard import METADATA_ADDRESS, METADATA_ADDRESS6
 
-METADATA_ADDRESS = "169.254.169.254"
 METADATA_PORT = 80
 BACKLOG = 64
 
@@ -55,7 +55,8 @@ class LocalNetworks:
         self._metadata = metadata
         self._linked: dict[str, tuple[NetworkSpec, bool]] = {}  # as it was made last, and whether it is served here
         self._told: dict[str, NetworkSpec] = {}  # what the log has said of each network
-        self._listeners: dict[str, MetadataListener] = {}
+        self._listeners: dict[str, list[MetadataListener]] = {}
+        self._placed: dict[str, dict[str, str]] = {}  # what each tunnel was told last: MAC address -> its node
 
     def ensure(
         self,
@@ -68,13 +69,14 @@ class LocalNetworks:
     ) -> None:
         """Make what is missing or different. `devices` are the names that exist now. Raises NetworkingError.
 
-        ports: of guests. neighbours: servers on other nodes. routed: a router of this node has a port in the network.
+        ports: of guests. neighbours: ports on other nodes. routed: a router of this node has a port in the network.
         """
         served = is_served(network, ports, routed=routed)
         made = self._linked.get(network.id) == (network, served)
         try:
             if not made or self._missing_devices(network, devices, served=served):
                 self._link(network, served=served)
+            self._place(network, neighbours)
             if served:
                 self._serve(network, ports, neighbours)
         except (ValueError, OSError) as err:
@@ -83,6 +85,7 @@ class LocalNetworks:
     def forget_links(self) -> None:
         """Look at every device again at the next `ensure`."""
         self._linked.clear()
+        self._placed.clear()
 
     def missing(
         self, network: NetworkSpec, ports: Sequence[PortSpec], devices: Iterable[str], *, routed: bool = False
@@ -95,8 +98,7 @@ class LocalNetworks:
             return found
         if _has_dhcp(network) and dnsmasq.pid(dnsmasq.daemon(self._settings.run_dir, network.id)) is None:
             found.append(f"dnsmasq of {namespace}")
-        listener = self._listeners.get(network.id)
-        if listener is None or not listener.alive():
+        if not self._listens(network):
             found.append(f"metadata listener of {namespace}")
         return found
 
@@ -127,10 +129,11 @@ class LocalNetworks:
 
     def remove(self, identity: str) -> None:
         """Remove a network by its id, or by the eight digits of it that device names carry."""
-        known = {*self._listeners, *self._linked, *self._told}
+        known = {*self._listeners, *self._linked, *self._placed, *self._told}
         for network_id in [each for each in known if names.bridge(each) == names.bridge(identity)]:
             self._stop_listening(network_id)
             self._linked.pop(network_id, None)
+            self._placed.pop(network_id, None)
             self._told.pop(network_id, None)
         self._unserve(identity)
         for device in (names.tunnel(identity), names.vlan(identity), names.bridge(identity)):
@@ -139,9 +142,8 @@ class LocalNetworks:
 
     def close(self) -> None:
         """Stop answering metadata; all else stays as it is."""
-        for listener in self._listeners.values():
-            listener.close()
-        self._listeners.clear()
+        for network_id in list(self._listeners):
+            self._stop_listening(network_id)
 
     def _link(self, network: NetworkSpec, *, served: bool) -> None:
         bridge, namespace = names.bridge(network.id), names.namespace(network.id)
@@ -166,9 +168,21 @@ class LocalNetworks:
         # Guests know the gateway's MAC already, but other nodes' tunnels that it is behind another one.
         self._announcements.say(announce.Told("", bridge, mac, tuple(each.split("/")[0] for each in added)))
         self._linked[network.id] = (network, served)
+        self._placed.pop(network.id, None)
         if self._told.get(network.id) != network:
             event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)
         self._told[network.id] = network
+
+    def _place(self, network: NetworkSpec, neighbours: Sequence[Neighbour]) -> None:
+        """What is on a node that is no peer, or on one not known, is for the tunnel to find."""
+        peers = self._peers(network)
+        if not peers:
+            return
+        places = {each.mac_address: each.behind for each in neighbours if each.mac_address and each.behind in peers}
+        if self._placed.get(network.id) == places:
+            return
+        links.ensure_behind(names.tunnel(network.id), places)
+        self._placed[network.id] = places
 
     def _join_physical(self, network: NetworkSpec, bridge: str) -> None:
         device = self._settings.physical.get(network.physical_network, "")
@@ -186,8 +200,7 @@ class LocalNetworks:
         links.remove(names.veth(network_id))
 
     def _stop_listening(self, network_id: str) -> None:
-        listener = self._listeners.pop(network_id, None)
-        if listener:
+        for listener in self._listeners.pop(network_id, []):
             listener.close()
 
     def _unserve(self, identity: str) -> None:
@@ -204,13 +217,15 @@ class LocalNetworks:
             dnsmasq.ensure(where, files)
         else:
             dnsmasq.stop(where)
-        listener = self._listeners.get(network.id)
-        if listener is not None and listener.alive():
+        if self._listens(network):
             return
-        if listener is not None:
-            listener.close()
-        listening = namespaces.call_in(names.namespace(network.id), _listen)
-        self._listeners[network.id] = self._metadata(network.id, listening)
+        self._stop_listening(network.id)
+        sockets = namespaces.call_in(names.namespace(network.id), lambda: _listen(network))
+        self._listeners[network.id] = [self._metadata(network.id, each) for each in sockets]
+
+    def _listens(self, network: NetworkSpec) -> bool:
+        listeners = self._listeners.get(network.id, [])
+        return len(listeners) == len(_metadata_addresses(network)) and all(each.alive() for each in listeners)
 
 
 def is_served(network: NetworkSpec, ports: Sequence[PortSpec], *, routed: bool = False) -> bool:
@@ -237,7 +252,7 @@ def _inside(network: NetworkSpec) -> links.InsideEnd:
         device=names.inside(network.id),
         mac=network.dhcp_mac or names.mac_of("namespace", network.id),
         mtu=network.mtu,
-        addresses=(*addresses, f"{METADATA_ADDRESS}/32"),
+        addresses=(*addresses, *(f"{each}/{length}" for each, length in _metadata_addresses(network))),
         gateway=routed[0] if routed else None,
     )
 
@@ -261,9 +276,11 @@ def _servable(ports: Sequence[PortSpec]) -> list[PortSpec]:
 
 
 def _nameable(neighbours: Sequence[Neighbour]) -> list[Neighbour]:
-    """Without those whose name can't be one; the node they are on says so in its log."""
+    """Those that have a name that can be one; if it can't, the node they are on says so in its log."""
     good = []
     for each in neighbours:
+        if not each.addresses:
+            continue
         try:
             dnsmasq.hostname(each.hostname)
         except ValueError:
@@ -272,13 +289,24 @@ def _nameable(neighbours: Sequence[Neighbour]) -> list[Neighbour]:
     return good
 
 
-def _listen() -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _metadata_addresses(network: NetworkSpec) -> list[tuple[str, int]]:
+    """With their prefix lengths; IPv6's, as other clouds have it, where the network has IPv6."""
+    with_ipv6 = any(subnet.ip_version == 6 for subnet in network.subnets)
+    return [(METADATA_ADDRESS, 32), *([(METADATA_ADDRESS6, 64)] if with_ipv6 else [])]
+
+
+def _listen(network: NetworkSpec) -> list[socket.socket]:
+    made: list[socket.socket] = []
+    scope = socket.if_nametoindex(names.inside(network.id))
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((METADATA_ADDRESS, METADATA_PORT))
-        made.listen(BACKLOG)
+        for address, _ in _metadata_addresses(network):
+            made.append(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM))
+            made[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            where = (address, METADATA_PORT, 0, scope) if ":" in address else (address, METADATA_PORT)
+            made[-1].bind(where)
+            made[-1].listen(BACKLOG)
     except OSError:
-        made.close()
+        for each in made:
+            each.close()
         raise
     return made

@@ -44,6 +44,9 @@ class NoNetworking:
     def applied_version(self) -> int:
         return self._stored.state.version
 
+    def tags_frames(self) -> bool:
+        return True
+
     def heal(self) -> list[str]:
         return []
 

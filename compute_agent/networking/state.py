@@ -12,7 +12,7 @@ from common.errors import NetworkingError
 from common.rpc.compute_v1 import AddressPair, FixedAddress, GroupMembers, NetworkSpec, NetworkState, PortSpec
 from common.rpc.routers_v1 import RouterSpec
 from compute_agent.hypervisor.base import Nic
-from compute_agent.networking import names
+from compute_agent.networking import names, plan
 
 
 class _Identified(Protocol):
@@ -115,13 +115,18 @@ def nics(state: NetworkState, ports: Sequence[PortSpec]) -> list[Nic]:
 
 
 def port_at(state: NetworkState, network_id: str, address: str) -> PortSpec | None:
-    """The port that has this fixed address in this network."""
+    """The port that has this fixed address in this network, or whose MAC address leads to this link-local one."""
     try:
-        wanted = ipaddress.ip_address(address)
+        wanted = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return None
     for port in state.ports:
-        if port.network_id == network_id and any(_same(each.ip_address, wanted) for each in port.addresses):
+        if port.network_id != network_id:
+            continue
+        if (
+            any(_same(each.ip_address, wanted) for each in port.addresses)
+            or plan.link_local(port.mac_address) == wanted
+        ):
             return port
     return None
 

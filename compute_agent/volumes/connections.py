@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from common import log
 from common.clock import Clock
+from common.deadlines import UNPLUG_S
 from common.errors import StorageError
 from common.rpc.volume_commands import VolumeExport
 from compute_agent.storage import ownership
@@ -31,6 +32,7 @@ class Connections:
 
     def __init__(self, records: Path, run_dir: Path, tls_dir: Path, clock: Clock) -> None:
         self._clock, self._tls_dir = clock, tls_dir
+        self._unwanted: dict[str, datetime] = {}  # since when, by export
         self._group = ownership.qemu_group()
         ownership.make_folder(run_dir, self._group)
         self._daemons = StorageDaemons(run_dir)
@@ -55,9 +57,13 @@ class Connections:
         self._kept.end(checked(export_id))
 
     def disconnect_others(self, wanted: Collection[str]) -> None:
-        before = self._clock.now() - timedelta(seconds=_YOUNG_S)
-        for each in self._kept.all():
-            if each.id not in wanted and each.made_at < before:
+        """Not those that have just become so: a spec says that a volume is gone while the guest is asked to let it go."""
+        now = self._clock.now()
+        young, patience = timedelta(seconds=_YOUNG_S), timedelta(seconds=UNPLUG_S)
+        others = {each.id: each for each in self._kept.all() if each.id not in wanted}
+        self._unwanted = {each: self._unwanted.get(each, now) for each in others}
+        for each in others.values():
+            if each.made_at < now - young and self._unwanted[each.id] <= now - patience:
                 log.event(logger, "nbd.connection_forgotten", logging.WARNING, export_id=each.id)
                 self.disconnect(each.id)
 

@@ -13,6 +13,10 @@ from common.deadlines import QMP_S
 from common.errors import StorageError
 
 
+class DaemonSilent(StorageError):
+    """It has died, or just begun: it runs again within a second or two, and knows nothing of what it was asked before."""
+
+
 class Monitor:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -31,8 +35,8 @@ class Monitor:
                     return answer["return"]
                 self._events.append(answer)
         except (OSError, ValueError) as err:
-            raise StorageError(f"the storage daemon did not answer {command}", detail=str(err)) from err
-        raise StorageError(f"the storage daemon hung up at {command}")
+            raise DaemonSilent(f"the storage daemon did not answer {command}", detail=str(err)) from err
+        raise DaemonSilent(f"the storage daemon hung up at {command}")
 
     def wait_for(self, event: str, **data: Any) -> None:
         """Until it has told of this, since the monitor was opened. Raises StorageError."""
@@ -40,10 +44,10 @@ class Monitor:
             while not any(each.get("event") == event and data.items() <= each["data"].items() for each in self._events):
                 told = self._next()
                 if not told:
-                    raise StorageError(f"the storage daemon hung up before {event}")
+                    raise DaemonSilent(f"the storage daemon hung up before {event}")
                 self._events.append(told)
         except (OSError, ValueError) as err:
-            raise StorageError(f"the storage daemon did not tell of {event}", detail=str(err)) from err
+            raise DaemonSilent(f"the storage daemon did not tell of {event}", detail=str(err)) from err
 
     def _next(self) -> dict[str, Any]:
         """{}: it hung up."""
@@ -61,7 +65,7 @@ def monitor(path: Path) -> Iterator[Monitor]:
             stream = connection.makefile("rwb")
             stream.readline()  # its greeting
         except OSError as err:
-            raise StorageError("the storage daemon does not answer", detail=f"{path}: {err}") from err
+            raise DaemonSilent("the storage daemon does not answer", detail=f"{path}: {err}") from err
         with stream:
             found = Monitor(stream)  # type: ignore[arg-type]
             found.execute("qmp_capabilities")

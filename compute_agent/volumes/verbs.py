@@ -41,9 +41,12 @@ from compute_agent.instances import Interrupted
 from compute_agent.storage import ownership
 from compute_agent.task import Again, Outcome, Task
 from compute_agent.volumes.base import VolumeFile, VolumeStore, forget
+from compute_agent.volumes.qmp import DaemonSilent
 from compute_agent.volumes.unmanaged import Kind
 
 logger = logging.getLogger(__name__)
+COPIES = 4  # of a served volume that are begun, before it is given up
+DAEMON_RESTART_S = 2.0
 _GIB = 1024**3
 _ON = (PowerState.RUNNING, PowerState.PAUSED)
 _QCOW2, _RAW = "qcow2", "raw"
@@ -289,20 +292,29 @@ class Volumes:
         return Again(0.0)
 
     def _copied_served(self, task: Task, volume_id: str, source: VolumeFile, part: Path) -> Again | None:
+        """A daemon that dies takes the copy along: it is begun anew, of a later moment, but not for ever."""
         served = self._store.served
-        if task.phase_at is None:  # as above
-            task.phase_at = self._clock.now()
-            with task.measure("export", self._clock):
-                served.begin_copy(volume_id, part, self._store.virtual_size(source))
-        match served.copy_state(volume_id):
+        try:
+            if task.phase_at is None:  # as above
+                task.phase_at = self._clock.now()
+                with task.measure("export", self._clock):
+                    served.begin_copy(volume_id, part, self._store.virtual_size(source))
+            state = served.copy_state(volume_id)
+        except DaemonSilent as err:
+            log.event(logger, "volume_copy.daemon_silent", logging.WARNING, volume_id=volume_id, detail=err.detail)
+            state = CopyState.FAILED
+        match state:
             case CopyState.RUNNING:
                 return task.look_again()
             case CopyState.DONE:
                 return None
-        if served.exported(volume_id):
+        task.phase_at = None
+        if not served.exported(volume_id):  # it was detached in the middle of it
+            return Again(0.0)
+        task.copies_lost += 1
+        if task.copies_lost >= COPIES:
             raise StorageError(f"volume {volume_id} could not be copied while it is served", volume_id=volume_id)
-        task.phase_at = None  # it was detached in the middle of it
-        return Again(0.0)
+        return Again(DAEMON_RESTART_S)
 
     def _refuse_served(self, volume_id: str, what: str) -> None:
         if self._store.served.exported(volume_id):

@@ -13,7 +13,7 @@ from common.db import volume_attachments, volumes
 from common.deadlines import EXPORT_S, PLUG_S, WAIT_FOR_VOLUME_S
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import AttachStatus
-from scheduler.sagas.shared import NodeSilent, device_stuck, device_unwound, report_error
+from scheduler.sagas.shared import NodeSilent, device_stuck, report_error
 from scheduler.sagas.volume_disks import (
     assign_export,
     export_volume,
@@ -25,6 +25,7 @@ from scheduler.sagas.volume_disks import (
     let_go,
     plug_volume,
     unplug_in_undo,
+    unwound,
     withdraw_export,
 )
 
@@ -39,7 +40,7 @@ def saga() -> Saga:
             Remote("plug_volume", do=plug, undo=unplug_in_undo, failed=report_error, deadline_s=PLUG_S),
             Local("finish", do=finish),
         ),
-        unwound=device_unwound,
+        unwound=unwound,
         stuck=stuck,
     )
 

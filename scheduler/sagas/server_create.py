@@ -1,6 +1,6 @@
 """Create a server: claim a node, have it make the guest, finish. A failure another node might not have moves on.
 
-Volumes that it is to have come first: they are claimed and made on the same node, and waited for.
+Volumes that it is to have come first: they are claimed and made on the same node, or served to it, and waited for.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common import admin_password
 from common.db import instances, network_state, node_life, nodes, ports
-from common.deadlines import ENSURE_INSTANCE_S, ENSURE_VOLUME_S, NODE_DOWN_S, WAIT_FOR_NODES_S
+from common.deadlines import ENSURE_INSTANCE_S, ENSURE_VOLUME_S, EXPORT_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError, NoValidNode
 from common.placement import abilities, neighbours, policy, volume_filters
 from common.placement import request as placement_request
@@ -27,7 +26,15 @@ from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, Ste
 from common.states import VmState
 from scheduler import instance_spec, volume_places
 from scheduler.sagas import server_volumes
-from scheduler.sagas.shared import NodeSilent, action_stuck, action_unwound, command_fields, hand_over, report_error
+from scheduler.sagas.shared import (
+    NodeSilent,
+    action_stuck,
+    action_unwound,
+    command_fields,
+    hand_over,
+    report_error,
+    sealed_password,
+)
 
 
 def saga() -> Saga:
@@ -41,6 +48,13 @@ def saga() -> Saga:
                 undo=server_volumes.reserve_again,
                 needed=server_volumes.needed,
                 deadline_s=ENSURE_VOLUME_S,
+            ),
+            Remote(
+                server_volumes.EXPORT_VOLUMES,
+                do=server_volumes.export,
+                failed=report_error,
+                deadline_s=EXPORT_S,
+                repeats=True,
             ),
             Remote(
                 "ensure_instance",
@@ -74,8 +88,9 @@ def claim(session: Session, context: StepContext) -> Outcome:
     request = placement_request.from_instance(instance, context.params, tried)
     used = policy.from_config(context.config.scheduler)
     made = server_volumes.unplaced(session, context)
-    if made:
+    if server_volumes.may_be_served(context):
         used = replace(used, filters=(*used.filters, *volume_filters.FILTERS))
+        request = server_volumes.within_reach(session, context, request)
     request = abilities.consider(session, neighbours.consider(session, instance, request), used)
     request = volume_places.beside_its_volumes(session, instance, request)
     amounts, request = request.amounts, server_volumes.beside(session, request, made)
@@ -139,7 +154,7 @@ def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:
     spec = instance_spec.build(session, instance, context.config, plugged=plugged)
     command = EnsureInstance(
         spec=spec,
-        admin_password=admin_password.opened(context.params, context.config),
+        sealed_password=sealed_password(session, context, instance),
         **command_fields(context, instance, "ensure_instance"),
     )
     return Send(instance.node_name, command)

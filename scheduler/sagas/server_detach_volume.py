@@ -13,7 +13,7 @@ from common.db import volume_attachments, volumes
 from common.deadlines import EXPORT_S, UNPLUG_S, WAIT_FOR_VOLUME_S
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.volume_states import AttachStatus
-from scheduler.sagas.shared import NodeSilent, device_stuck, device_unwound, report_error
+from scheduler.sagas.shared import NodeSilent, device_stuck, report_error
 from scheduler.sagas.volume_disks import (
     export_again,
     forget_export,
@@ -24,6 +24,7 @@ from scheduler.sagas.volume_disks import (
     let_go,
     plug_in_undo,
     unplug_volume,
+    unwound,
     withdraw_export,
 )
 
@@ -37,7 +38,7 @@ def saga() -> Saga:
             Remote("withdraw_export", do=withdraw_export, undo=export_again, failed=report_error, deadline_s=EXPORT_S),
             Local("finish", do=finish),
         ),
-        unwound=device_unwound,
+        unwound=unwound,
         stuck=stuck,
     )
 

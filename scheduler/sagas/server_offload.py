@@ -40,6 +40,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     ports.unbind(session, instance.id, context.now)
     image = (instance.shelved or {}).get("image") or instance.image
     instances.leave_node(session, instance.id, image=image)
+    server_volumes.release_exports(session, context)
     server_volumes.moved(session, instances.get(session, instance.id), context.now)
     end_action(session, context, PowerState.SHUTDOWN)
     return {}

@@ -1,7 +1,8 @@
 """Rebuild a server: new disks from an image, the same ports, on the node where it is; stopped again if it was stopped.
 
 Image, keys and user data were written with the request, so that a repetition builds the same. The volume that a server
-boots from gets the image's bytes where that was asked for, and keeps its own otherwise; the guest is off meanwhile.
+boots from gets the image's bytes where that was asked for, and keeps its own otherwise; the guest is off meanwhile, and
+a volume that is served to its node is not, because nobody can change what is served.
 """
 
 from __future__ import annotations
@@ -10,17 +11,25 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common import admin_password
 from common.db import instances, volumes
-from common.deadlines import ENSURE_STOPPED_S, ENSURE_VOLUME_S, REBUILD_S, WAIT_FOR_VOLUME_S
+from common.deadlines import ENSURE_STOPPED_S, ENSURE_VOLUME_S, EXPORT_S, REBUILD_S, WAIT_FOR_VOLUME_S
 from common.image_spec import image_spec
 from common.rpc.compute_v1 import EnsureStopped, PowerState, RebuildInstance, WantedPower
 from common.rpc.volume_commands import ReimageVolume
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
 from common.states import VmState
 from scheduler import instance_spec
-from scheduler.sagas import volume_shared
-from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
+from scheduler.sagas import volume_disks, volume_shared
+from scheduler.sagas.shared import (
+    NodeSilent,
+    action_stuck,
+    action_unwound,
+    command_fields,
+    end_action,
+    node_of,
+    report_error,
+    sealed_password,
+)
 
 
 def saga() -> Saga:
@@ -29,7 +38,9 @@ def saga() -> Saga:
         steps=(
             Local("hold_volume", do=hold_volume, undo=let_go, needed=reimages, deadline_s=WAIT_FOR_VOLUME_S),
             Remote("ensure_stopped", do=ensure_stopped, failed=report_error, deadline_s=ENSURE_STOPPED_S),
+            Remote("withdraw_export", do=withdraw_export, undo=export_again, failed=report_error, deadline_s=EXPORT_S),
             Remote("reimage_volume", do=reimage_volume, failed=report_error, deadline_s=ENSURE_VOLUME_S),
+            Remote("export_volume", do=export_volume, failed=report_error, deadline_s=EXPORT_S),
             Remote("rebuild_instance", do=rebuild_instance, failed=report_error, deadline_s=REBUILD_S),
             Local("finish", do=finish),
         ),
@@ -62,6 +73,22 @@ def ensure_stopped(session: Session, context: StepContext) -> Send | None:
     return Send(node_of(instance), EnsureStopped(timeout_s=0, **fields))
 
 
+def withdraw_export(session: Session, context: StepContext) -> Send | None:
+    """None: the volume is not served. Raises NodeSilent: the export may be there still, and the bytes are out of reach."""
+    send = volume_disks.withdraw_export(session, context) if reimages(context) else None
+    if volume_disks.is_left(context):
+        raise NodeSilent("The node that has the volume does not answer, so that it can't be given the image's bytes.")
+    return send
+
+
+def export_volume(session: Session, context: StepContext) -> Send | None:
+    return volume_disks.export_volume(session, context) if reimages(context) else None
+
+
+def export_again(session: Session, context: StepContext) -> Send | None:
+    return volume_disks.export_again(session, context) if reimages(context) else None
+
+
 def reimage_volume(session: Session, context: StepContext) -> Send | None:
     if not reimages(context):
         return None
@@ -84,7 +111,7 @@ def rebuild_instance(session: Session, context: StepContext) -> Send:
         spec=instance_spec.build(session, instance, context.config),
         power=WantedPower.STOPPED if _was_stopped(context) else WantedPower.RUNNING,
         keep_ephemeral=bool(context.params.get("keep_ephemeral")),
-        admin_password=admin_password.opened(context.params, context.config),
+        sealed_password=sealed_password(session, context, instance),
         **command_fields(context, instance, "rebuild_instance"),
     )
     return Send(node, command)

@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common import admin_password
 from common.db import instances
 from common.db.models import Instance
 from common.deadlines import ENSURE_INSTANCE_S, ENSURE_STOPPED_S
@@ -25,6 +24,7 @@ from scheduler.sagas.shared import (
     end_action,
     node_of,
     report_error,
+    sealed_password,
     soft_stop_s,
 )
 
@@ -86,7 +86,7 @@ def run_again(session: Session, context: StepContext) -> Send:
 
 def ensure_instance(session: Session, context: StepContext) -> Send:
     instance = instances.get(session, context.instance_id)
-    password = admin_password.opened(context.params, context.config)
+    password = sealed_password(session, context, instance)
     return _ensure(session, context, instance, "ensure_instance", running=True, password=password)
 
 
@@ -96,7 +96,7 @@ def _ensure(
     command = EnsureInstance(
         spec=instance_spec.build(session, instance, context.config),
         power=WantedPower.RUNNING if running else WantedPower.STOPPED,
-        admin_password=password,
+        sealed_password=password,
         **command_fields(context, instance, step),
     )
     return Send(node_of(instance), command)

@@ -1,6 +1,7 @@
 """Unshelve a server: started where it still is, or made anew from its image on a node that has room.
 
-The image is deleted when the server runs; the disk is built on the node's own copy of it.
+The image is deleted when the server runs; the disk is built on the node's own copy of it. Volumes that are served over NBD
+come to whichever node it is.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import images, instances, network_state, ports
-from common.deadlines import ENSURE_INSTANCE_S, NODE_DOWN_S, WAIT_FOR_NODES_S
+from common.deadlines import ENSURE_INSTANCE_S, EXPORT_S, NODE_DOWN_S, WAIT_FOR_NODES_S
 from common.errors import CloudError
 from common.rpc.compute_v1 import EnsureRunning, PowerState, Report
-from common.saga.model import Local, Remote, RetryFrom, Saga, Send, StepContext
+from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.states import VmState
 from scheduler import instance_spec
 from scheduler.sagas import server_create, server_volumes
@@ -24,7 +25,10 @@ def saga() -> Saga:
     return Saga(
         kind="server_unshelve",
         steps=(
-            Local("claim", do=server_create.claim, undo=release, deadline_s=WAIT_FOR_NODES_S + NODE_DOWN_S),
+            Local("claim", do=claim, undo=release, deadline_s=WAIT_FOR_NODES_S + NODE_DOWN_S),
+            Remote(
+                server_volumes.EXPORT_VOLUMES, do=export_volumes, failed=report_error, deadline_s=EXPORT_S, repeats=True
+            ),
             Remote(
                 "ensure_instance",
                 do=ensure_instance,
@@ -39,8 +43,22 @@ def saga() -> Saga:
     )
 
 
+def claim(session: Session, context: StepContext) -> Outcome:
+    """With exports to the node for volumes that are served."""
+    outcome = server_create.claim(session, context)
+    if _offloaded(context) and not isinstance(outcome, Wait):
+        server_volumes.assign_exports(session, context, str(outcome["node"]))
+    return outcome
+
+
+def export_volumes(session: Session, context: StepContext) -> Send | None:
+    """None also for a server that is on its node still: it has them."""
+    return server_volumes.export(session, context) if _offloaded(context) else None
+
+
 def release(session: Session, context: StepContext) -> None:
     if _offloaded(context):
+        server_volumes.release_exports(session, context)
         server_create.release(session, context)
 
 

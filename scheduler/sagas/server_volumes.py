@@ -2,6 +2,9 @@
 
 The request has reserved those that were there and begun those that are to be made (volume_create waits for the node that
 is chosen here). Rows of attachments that are not the server's disks yet are `reserved`.
+
+Those that are served over NBD need not be beside it: new ones are placed by themselves (`apart`), and before the guest
+is made each is exported to the node that was chosen.
 """
 
 from __future__ import annotations
@@ -11,22 +14,32 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import nodes, volume_attachments, volume_services, volume_snapshots, volume_types, volumes
-from common.db.models import Instance, Volume, VolumeAttachment
+from common.db import (
+    nodes,
+    volume_attachments,
+    volume_exports,
+    volume_services,
+    volume_snapshots,
+    volume_types,
+    volumes,
+)
+from common.db.models import Instance, Volume, VolumeAttachment, VolumeExport
 from common.db.nodes import Amounts
 from common.errors import CloudError
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
-from common.saga.model import Outcome, StepContext, Wait
+from common.saga.model import Outcome, Send, StepContext, Wait
 from common.volume_capabilities import FILES, NBD
 from common.volume_states import BY_ATTACHMENTS, AttachStatus, VolumeAction, VolumeStatus
 from scheduler import volume_places
 from scheduler.sagas.shared import asked_by
+from scheduler.sagas.volume_disks import send_export
 
 _POLL_S = 0.2
 _BEING_MADE = (VolumeStatus.CREATING, VolumeStatus.DOWNLOADING)
 _READY = BY_ATTACHMENTS | {VolumeStatus.AVAILABLE}
 _WAITING = (AttachStatus.RESERVED, AttachStatus.ATTACHING)
+EXPORT_VOLUMES = "export_volumes"
 
 
 class VolumeNotReady(CloudError):
@@ -39,10 +52,25 @@ def needed(context: StepContext) -> bool:
     return bool(context.params.get("volumes"))
 
 
+def may_be_served(context: StepContext) -> bool:
+    """False where nobody need look: of a server that is created without volumes."""
+    return needed(context) or context.operation.kind != "server_create"
+
+
 def unplaced(session: Session, context: StepContext) -> list[Volume]:
     """Those that are to be made where the server will be."""
-    found = [volumes.get(session, each, deleted=True) for each in context.params.get("made_volumes", ())]
+    apart = context.params.get("apart_volumes", ())
+    beside = [each for each in context.params.get("made_volumes", ()) if each not in apart]
+    found = [volumes.get(session, each, deleted=True) for each in beside]
     return [volume for volume in found if volume.node_id is None and not volume.deleted]
+
+
+def within_reach(session: Session, context: StepContext, request: PlacementRequest) -> PlacementRequest:
+    """The request, for nodes that can have what others serve, if the server is to have such volumes."""
+    served = context.params.get("apart_volumes") or any(
+        volumes.get(session, row.volume_id, deleted=True).backend == NBD for row in _mine(session, context.instance_id)
+    )
+    return replace(request, reaching=nodes.reaching_served_volumes(session)) if served else request
 
 
 def beside(session: Session, request: PlacementRequest, made: list[Volume]) -> PlacementRequest:
@@ -93,9 +121,9 @@ def claim(session: Session, context: StepContext, node: NodeView, made: list[Vol
 
 
 def attach(session: Session, context: StepContext) -> Outcome:
-    """Wait until all are whole and nobody works on their bytes; then they are the server's disks.
+    """Wait until all are whole and nobody works on their bytes; then they are the server's disks, by exports where needed.
 
-    Raises VolumeNotReady.
+    Raises VolumeNotReady, Conflict.
     """
     rows = _mine(session, context.instance_id)
     for volume_id in context.params.get("made_volumes", ()):
@@ -121,7 +149,37 @@ def attach(session: Session, context: StepContext) -> Outcome:
             node_name=node_name, connector={"host": node_name, "instance": context.instance_id},
         )  # fmt: skip
         volumes.settle(session, row.volume_id, context.now)
+    assign_exports(session, context, node_name)
     return {"volumes": held}
+
+
+def assign_exports(session: Session, context: StepContext, node_name: str) -> None:
+    """To the server's node, of each of its volumes that is served. Raises Conflict."""
+    ports = context.config.storage.ports()
+    for row in _mine(session, context.instance_id):
+        volume = volumes.get(session, row.volume_id)
+        if volume.backend == NBD:
+            volume_exports.assign(session, volume, row.id, node_name, ports, context.now)
+
+
+def release_exports(session: Session, context: StepContext) -> None:
+    """Whoever could open the server's volumes can't any more, or not for long. Harmless when repeated."""
+    for row in _mine(session, context.instance_id):
+        volume_exports.release(session, row.id, asked_by(context), context.now)
+
+
+def export(session: Session, context: StepContext) -> Send | None:
+    """Have the next of the exports made; None: there are no more. Raises NodeSilent."""
+    if not may_be_served(context):
+        return None
+    exports = _exports(session, context.instance_id)
+    made = context.results.get(EXPORT_VOLUMES, {}).get("times", 0)
+    return send_export(session, context, exports[made], EXPORT_VOLUMES) if made < len(exports) else None
+
+
+def _exports(session: Session, instance_id: str) -> list[VolumeExport]:
+    found = [volume_exports.of_attachment(session, row.id) for row in _mine(session, instance_id)]
+    return sorted((each for each in found if each is not None), key=lambda each: each.id)
 
 
 def _not_ready(volume: Volume) -> VolumeNotReady:
@@ -135,6 +193,7 @@ def _not_ready(volume: Volume) -> VolumeNotReady:
 
 def reserve_again(session: Session, context: StepContext) -> None:
     """As before `attach`: spoken for, and no disks of a guest."""
+    release_exports(session, context)
     for row in _mine(session, context.instance_id):
         volumes.let_go(session, row.volume_id, context.operation.id)
         volume_attachments.move(
@@ -171,10 +230,7 @@ def _mine(session: Session, instance_id: str) -> list[VolumeAttachment]:
 def moved(session: Session, instance: Instance, now: Any) -> None:
     """Say of the server's volumes that they are attached on its node."""
     for row in _mine(session, instance.id):
-        served = (
-            volumes.get(session, row.volume_id, deleted=True).backend == NBD
-        )  # to one node, for as long as it has it
-        if not served and row.node_name != (instance.node_name or ""):
+        if row.node_name != (instance.node_name or ""):
             volume_attachments.change(
                 session, row.id, node_name=instance.node_name or "", updated_at=now,
                 connector={"host": instance.node_name, "instance": instance.id},

@@ -8,9 +8,9 @@ from typing import Any, TypedDict
 
 from sqlalchemy.orm import Session
 
-from common import log
+from common import admin_password, log
 from common.context import RequestContext
-from common.db import device_operations, instances, node_life, remains, resizes
+from common.db import device_operations, instances, node_life, nodes, remains, resizes
 from common.db.models import Instance
 from common.db.resizes import OldPlace
 from common.deadlines import SOFT_STOP_S
@@ -101,6 +101,14 @@ def command_fields(context: StepContext, instance: Instance, step: str) -> Comma
         generation=context.generation or instance.generation,
         deadline=context.command_deadline,
     )
+
+
+def sealed_password(session: Session, context: StepContext, instance: Instance) -> str:
+    """The administrator's, as the operation has it, for the instance's node alone; "": it has none. Raises ConfigError."""
+    if admin_password.PARAM not in context.params:
+        return ""
+    node = nodes.get(session, instance.node_id) if instance.node_id else None
+    return admin_password.for_node(context.params, context.config, node.secret_hash if node else "")
 
 
 class DeviceFields(CommandFields):

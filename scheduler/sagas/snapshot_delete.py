@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import node_life, volume_snapshots, volumes
+from common.db import node_life, volume_messages, volume_snapshots, volumes
+from common.db.volume_messages import ResourceType
 from common.deadlines import VOLUME_ABSENT_S, WAIT_FOR_VOLUME_S
 from common.rpc.volume_commands import (
     EnsureVolumeSnapshotAbsent,
@@ -55,12 +56,16 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     return {}
 
 
-def unwound(session: Session, context: StepContext, _error: dict[str, Any], _cancelled: bool) -> None:
+def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
     let_go(session, context)
+    snapshot = volume_snapshots.get(session, context.params["snapshot_id"], deleted=True)
+    if not cancelled:
+        volume_messages.tell(
+            session, context.operation, ResourceType.SNAPSHOT, snapshot.id, error, context.now,
+            project_id=snapshot.project_id,
+        )  # fmt: skip
     deleting = (SnapshotStatus.DELETING,)
-    volume_snapshots.set_status(
-        session, context.params["snapshot_id"], deleting, SnapshotStatus.ERROR_DELETING, context.now
-    )
+    volume_snapshots.set_status(session, snapshot.id, deleting, SnapshotStatus.ERROR_DELETING, context.now)
 
 
 def stuck(session: Session, context: StepContext, error: dict[str, Any]) -> None:

@@ -90,7 +90,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
     volume = volumes.get(session, context.params["volume_id"])
     if volume.node_id is not None:  # written in the transaction of the claim: done before, and it stands
         return {"node": volume.node_name, "node_id": volume.node_id}
-    if context.params.get("for_instance"):
+    if _is_beside_server(context):
         return _await_server(session, context)
     if context.params.get("existing"):
         return _claim_there(session, context, volume)
@@ -216,7 +216,12 @@ def after_failure(context: StepContext, report: Report) -> RetryFrom | CloudErro
 
 def _is_bound(context: StepContext) -> bool:
     """To one node: that of its server, or that of the file that becomes it."""
-    return bool(context.params.get("for_instance") or context.params.get("existing"))
+    return bool(_is_beside_server(context) or context.params.get("existing"))
+
+
+def _is_beside_server(context: StepContext) -> bool:
+    """Of a new server, and to be where that is; what is served to it may be anywhere."""
+    return bool(context.params.get("for_instance") and not context.params.get("apart"))
 
 
 def restore_volume(session: Session, context: StepContext) -> Send | None:

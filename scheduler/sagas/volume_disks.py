@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import instances, node_life, volume_attachments, volume_exports, volume_messages, volumes
-from common.db.models import Instance
+from common.db.models import Instance, VolumeExport
 from common.db.volume_messages import ResourceType
 from common.rpc.volume_commands import ExportVolume, PlugVolume, UnplugVolume, WithdrawExport
 from common.saga.model import Outcome, Send, StepContext, Wait
 from common.volume_capabilities import NBD
 from common.volume_states import AttachStatus
 from scheduler.instance_spec import disk_of, export_of
-from scheduler.sagas.shared import NodeSilent, asked_by, device_fields, node_of
+from scheduler.sagas.shared import NodeSilent, asked_by, device_fields, device_unwound, node_of
 from scheduler.sagas.volume_shared import POLL_S, command_fields
 
 _NOT_WITHDRAWN = "not_withdrawn"
@@ -91,6 +91,16 @@ def leave_unknown(session: Session, context: StepContext, error: dict[str, Any])
         volume_messages.tell(session, context.operation, ResourceType.VOLUME, volume_id, error, context.now)
 
 
+def unwound(session: Session, context: StepContext, error: dict[str, Any], cancelled: bool) -> None:
+    """The disk is where it was; whose volume it is reads why among its messages."""
+    if not cancelled and not is_unknown(context):  # leave_unknown has told it
+        volume = volumes.get(session, context.params["device_id"], deleted=True)
+        volume_messages.tell(
+            session, context.operation, ResourceType.VOLUME, volume.id, error, context.now, project_id=volume.project_id
+        )
+    device_unwound(session, context, error, cancelled)
+
+
 def unplug_volume(session: Session, context: StepContext) -> Send | None:
     """None: the node is cut off, or the server is on none."""
     instance = instances.get(session, context.instance_id, deleted=True)
@@ -104,9 +114,9 @@ def unplug_volume(session: Session, context: StepContext) -> Send | None:
 
 
 def assign_export(session: Session, context: StepContext) -> Outcome:
-    """Choose the export's name and port. Raises Conflict."""
+    """Choose the export's name and port, unless the server's next node is to have one. Raises Conflict."""
     volume = volumes.get(session, context.params["device_id"])
-    if volume.backend != NBD:
+    if volume.backend != NBD or is_nowhere(session, context):
         return {}
     instance = instances.get(session, context.instance_id)
     ports = context.config.storage.ports()
@@ -121,7 +131,7 @@ def forget_export(session: Session, context: StepContext) -> None:
     export = volume_exports.of_attachment(session, _export_of(context))
     if export is None:
         return
-    if context.results.get(_NOT_WITHDRAWN):
+    if is_left(context):
         volume_exports.begin_withdrawal(session, export, asked_by(context), context.now)
     else:
         volume_exports.forget(session, export.id)
@@ -130,13 +140,16 @@ def forget_export(session: Session, context: StepContext) -> None:
 def export_volume(session: Session, context: StepContext) -> Send | None:
     """None: the volume's file is where the server is. Raises NodeSilent."""
     export = volume_exports.of_attachment(session, context.params["attachment_id"])
-    if export is None:
-        return None
+    return None if export is None else send_export(session, context, export, "export_volume")
+
+
+def send_export(session: Session, context: StepContext, export: VolumeExport, step: str) -> Send:
+    """Raises NodeSilent."""
     volume = volumes.get(session, export.volume_id, deleted=True)
     if node_life.is_down(session, export.node_id, context.now):
         raise NodeSilent("The node that has the volume does not answer.", node=volume.node_name)
     attachment = volume_attachments.get(session, export.attachment_id, deleted=True)
-    common, about = command_fields(context, volume, "export_volume")
+    common, about = command_fields(context, volume, step)
     command = ExportVolume(
         disk_format=volume.disk_format, export=export_of(session, export), client_name=export.client_name,
         read_only=attachment.mode == "ro", shareable=volume.multiattach, **common, **about,
@@ -163,6 +176,11 @@ def withdraw_export(session: Session, context: StepContext) -> Send | None:
     volume = volumes.get(session, export.volume_id, deleted=True)
     common, about = command_fields(context, volume, "withdraw_export")
     return Send(volume.node_name or "", WithdrawExport(export_id=export.id, **common, **about))
+
+
+def is_left(context: StepContext) -> bool:
+    """Whether an export could not be withdrawn, because its node is silent."""
+    return bool(context.results.get(_NOT_WITHDRAWN))
 
 
 def _export_of(context: StepContext) -> str:

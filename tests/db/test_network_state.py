@@ -244,12 +244,14 @@ def test_the_number_of_statements_does_not_grow(cloud: Cloud) -> None:
     assert counts[0] == counts[1] <= 17
 
 
-def test_a_nodes_resolver_knows_the_names_of_servers_on_other_nodes(cloud: Cloud) -> None:
+def test_a_node_knows_names_and_places_of_ports_on_other_nodes(cloud: Cloud) -> None:
     here, there = cloud.boot("a"), cloud.boot("b")
     cloud.boot()  # on no node yet: nobody answers for it
     (port,) = cloud.state("b").ports
     (known,) = cloud.state("a").neighbours
     assert (known.network_id, known.hostname) == (cloud.network_id, "h-b")
+    assert [known.behind] == cloud.state("a").networks[0].peers
+    assert known.mac_address == port.mac_address
     assert known.addresses == [port.addresses[0].ip_address]
     assert [each.hostname for each in cloud.state("b").neighbours] == ["h-a"]
 

@@ -1,4 +1,4 @@
-"""Servers that boot from a volume: what one guest writes on it, the next one reads, and an image of it boots, too."""
+"""Servers that boot from a volume: what one guest writes on it, the next one reads, and so does one made of a snapshot."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.fixtures import e2e_guest
 from tests.fixtures.e2e_cloud import Cloud
 from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_openstack import openstack, words
+from tests.fixtures.e2e_wait import until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full]
 SERVER = "--flavor c1.tiny --network shared --key-name demo --security-group volumes --wait"
@@ -56,4 +57,15 @@ def test_what_is_written_on_it_outlives_the_server(cloud: Cloud) -> None:
     again = booted(cloud, "from-volume")
     assert (again.ssh("cat /root/mark"), again.id != guest.id) == ("written", True)
     assert root_volume(cloud, "from-volume") == volume_id
-    openstack(cloud, words("server delete --wait from-volume"), words(f"volume delete {volume_id}"))
+    storage = cloud.sdk().block_storage
+    snapshot = storage.create_snapshot(volume_id=volume_id, name="then", is_forced=True)
+    until(lambda: storage.get_snapshot(snapshot.id).status == "available", "a snapshot", deadline_s=60, every_s=0.3)
+    again.ssh("rm /root/mark; sync")
+    openstack(cloud, words(f"server create --snapshot then {SERVER} from-snapshot"))
+    third = booted(cloud, "from-snapshot")
+    assert third.ssh("cat /root/mark") == "written", "as it was when the snapshot was made"
+    other_id = root_volume(cloud, "from-snapshot")
+    assert other_id != volume_id
+    openstack(cloud, words("server delete --wait from-volume from-snapshot"), words("volume snapshot delete then"))
+    until(lambda: not list(storage.snapshots()), "no snapshot", deadline_s=60, every_s=0.3)
+    openstack(cloud, words(f"volume delete {volume_id} {other_id}"))

@@ -21,6 +21,7 @@ from tests.fixtures.e2e_wait import until
 pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full, pytest.mark.one_node]
 GIB, MIB = 2**30, 2**20
 DONE_S = 60.0
+PATIENCE_S = 120.0  # above what a guest gets to let a disk go (common/deadlines.py)
 PATTERN_MIB = 8
 FIRST_BLOCK = 4096  # of 4 KiB, behind the pattern
 
@@ -256,6 +257,81 @@ def test_an_agent_that_is_killed_attaches_extends_and_detaches_all_the_same(
     assert read(guest, path) == written
     disk.detach(guest)
     cloud.kill("compute-agent")
+    disk.wait_for("available")
+    assert disk.names_in(guest) == []
+    disk.attach(guest)
+    disk.wait_for("in-use")
+    assert read(guest, disk.path_in(guest)) == written
+    disk.detach(guest)
+    disk.wait_for("available")
+    disk.delete()
+
+
+def test_two_guests_have_one_volume(cloud: Cloud, two: tuple[Guest, Guest]) -> None:
+    first, second = two
+    admin = cloud.sdk("cumulet-admin").block_storage
+    kind = admin.create_type(name="for several")
+    admin.update_type_extra_specs(kind, multiattach="<is> True")
+    disk = Disk.make(cloud, volume_type="for several")
+    for guest in two:
+        disk.attach(guest)
+        until(lambda guest=guest: disk.names_in(guest), f"it in {guest.name}", deadline_s=DONE_S, every_s=0.3)  # type: ignore[misc]
+    written = write(first, disk.path_in(first))
+    assert read(second, disk.path_in(second)) == written
+    disk.detach(first)
+    until(lambda: not disk.names_in(first), "its end there", deadline_s=DONE_S, every_s=0.3)
+    assert read(second, disk.path_in(second)) == written
+    disk.wait_for("in-use")
+    disk.detach(second)
+    disk.wait_for("available")
+    disk.delete()
+    until(lambda: not list(cloud.sdk().block_storage.volumes()), "its end", deadline_s=DONE_S, every_s=0.3)
+    admin.delete_type(kind)
+
+
+def test_a_disk_is_as_fast_as_its_type_allows(cloud: Cloud, two: tuple[Guest, Guest]) -> None:
+    guest, admin = two[0], cloud.sdk("cumulet-admin").block_storage
+    kind = admin.create_type(name="slow")
+    headers = {"OpenStack-API-Version": "volume 3.71"}
+    body = {"qos_specs": {"name": "slow", "consumer": "front-end", "total_iops_sec": "60"}}
+    qos = admin.post("/qos-specs", json=body, headers=headers).json()["qos_specs"]
+    assert admin.get(f"/qos-specs/{qos['id']}/associate?vol_type_id={kind.id}").status_code == 202
+    disk = Disk.make(cloud, volume_type="slow")
+    disk.attach(guest)
+    disk.wait_for("in-use")
+    name = disk.path_in(guest).rpartition("/")[2]
+    told = host("virsh", "-c", "qemu:///system", "blkdeviotune", guest.id, name)
+    limits = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in told.splitlines())}
+    assert limits["total_iops_sec"] == "60", told
+    disk.detach(guest)
+    disk.wait_for("available")
+    disk.delete()
+    until(lambda: not list(cloud.sdk().block_storage.volumes()), "its end", deadline_s=DONE_S, every_s=0.3)
+    admin.delete_type(kind)
+    admin.delete(f"/qos-specs/{qos['id']}")
+
+
+def test_a_guest_that_does_not_let_its_disk_go_keeps_it_and_the_owner_is_told(
+    cloud: Cloud, two: tuple[Guest, Guest]
+) -> None:
+    """It stands still, so that it answers no request of its hardware; once it goes on, the disk comes off."""
+    guest, _ = two
+    storage, compute = cloud.sdk().block_storage, cloud.sdk().compute
+    disk = Disk.make(cloud)
+    disk.attach(guest)
+    disk.wait_for("in-use")
+    written = write(guest, disk.path_in(guest))
+    compute.pause_server(guest.id)
+    guest.wait_for_status("PAUSED")
+    disk.detach(guest)
+    disk.wait_for("detaching")
+    until(lambda: disk.show().status == "in-use", "a volume that stays", deadline_s=PATIENCE_S, every_s=1.0)
+    headers = {"OpenStack-API-Version": "volume 3.71"}
+    told = storage.get(f"/messages?resource_uuid={disk.id}", headers=headers).json()["messages"]
+    assert "did not let the device" in told[0]["user_message"]
+    compute.unpause_server(guest.id)
+    guest.wait_for_status("ACTIVE")
+    disk.detach(guest)
     disk.wait_for("available")
     assert disk.names_in(guest) == []
     disk.attach(guest)

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from common import killpoints
 from common.clock import SystemClock
-from common.config import BusConfig, Config, QuotaConfig
+from common.config import BusConfig, Config, QuotaConfig, StorageConfig
 from common.context import RequestContext
 from common.db import instances, node_tokens, nodes
 from common.db.models import Image, Instance, Operation
@@ -37,7 +37,7 @@ from compute_agent import identity
 from tests.faults.processes import Supervisor
 from tests.faults.stores import Postgresql, Rabbitmq
 from tests.fixtures.api import PASSWORD, make_config, project_id, seed
-from tests.fixtures.rabbitmq import free_port
+from tests.fixtures.ports import free_port
 
 NODES = ("n1", "n2", "n3")
 SCHEDULERS = ("s1", "s2")
@@ -59,8 +59,10 @@ class Refused(Exception):
 
 
 class FaultCloud:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shared: bool = True) -> None:
+        """shared: the nodes see one folder of volumes; else each has its own, and they serve volumes to one another."""
         self.folder = folder
+        self._shared = shared
         self.kills = folder / "kills"
         self.kills.mkdir()
         self.node_buses: dict[str, BusConfig] = {}
@@ -96,11 +98,18 @@ class FaultCloud:
             ),
             api=replace(config.api, port=port, public_url=f"http://127.0.0.1:{port}", workers=1),
             network=replace(config.network, networking="none"),
-            storage=replace(config.storage, volumes_dir=str(self.folder / "volumes"), volumes_shared=True),
+            storage=self._storage(config.storage),
             compute=replace(config.compute, reclaim_deleted_after_s=3600),
             scheduler=replace(config.scheduler, lease_s=LEASE_S, sweep_interval_s=0.3, workers=2, health_port=0),
             quota=QuotaConfig(**{each.name: -1 for each in fields(QuotaConfig)}),
         )
+
+    def _storage(self, storage: StorageConfig) -> StorageConfig:
+        if self._shared:
+            return replace(storage, volumes_dir=str(self.folder / "volumes"), volumes_shared=True)
+        return replace(
+            storage, volume_backends="files,nbd", nbd_cert_file="node.pem", nbd_address="127.0.0.1"
+        )  # fmt: skip
 
     def _start(self) -> None:
         with self.db.write() as session:
@@ -184,8 +193,8 @@ class FaultCloud:
             raise Refused(reply)
         return reply.json() if reply.content else None
 
-    def create(self, name: str = "web", *, on_volume: bool = False) -> str:
-        """on_volume: it boots from a volume that is made for it, and goes with it."""
+    def create(self, name: str = "web", *, on_volume: bool = False, with_volume: str = "") -> str:
+        """on_volume: it boots from a volume that is made for it, and goes with it. with_volume: its second disk."""
         server: dict[str, Any] = {
             "name": name, "imageRef": self.image_id, "flavorRef": "c1.tiny", "networks": "auto"
         }  # fmt: skip
@@ -195,6 +204,9 @@ class FaultCloud:
                 "volume_size": 1, "delete_on_termination": True,
             }  # fmt: skip
             server["block_device_mapping_v2"] = [root]
+        if with_volume:
+            second = {"source_type": "volume", "uuid": with_volume, "destination_type": "volume", "boot_index": -1}
+            server["block_device_mapping_v2"] = [second]
         return str(self.call("POST", "/compute/v2.1/servers", {"server": server})["server"]["id"])
 
     def act(self, server_id: str, name: str, value: Any = None) -> None:

@@ -188,6 +188,10 @@ SILENT = {
     ("server_delete", "clear_old_place"),  # that server was not resized
     ("server_rebuild", "ensure_stopped"),  # its root disk is no volume
     ("server_rebuild", "reimage_volume"),
+    ("server_rebuild", "withdraw_export"),
+    ("server_rebuild", "export_volume"),
+    ("server_unshelve", "export_volumes"),
+    ("server_create", "export_volumes"),  # it has no volumes that other nodes serve
     ("server_resize", "snapshot_instance"),  # it stays on its node
     ("server_resize", "upload_snapshot"),
     ("server_resize", "leave_node"),
@@ -245,7 +249,7 @@ def _backward() -> Iterator[Kill]:
     """Undo: a node that fails is left for another one, and a server is deleted while it is being made."""
     for step in SAGAS["server_create"].steps[:-1]:
         yield from (Kill(MOVED, f"scheduler:server_create.{step.name}:undone:{when}") for when in WHEN)
-    remote = next(step for step in SAGAS["server_create"].steps if isinstance(step, Remote))
+    remote = next(step for step in SAGAS["server_create"].steps if step.name == "ensure_instance")
     yield from (Kill(MOVED, f"scheduler:server_create.{remote.name}:failed:{when}") for when in WHEN)
     yield from (Kill(CANCELLED, f"scheduler:server_create.{remote.name}:undo_sent:{when}") for when in WHEN)
     yield from (Kill(CANCELLED, f"scheduler:server_create.{remote.name}:undone:{when}") for when in WHEN)

@@ -433,7 +433,7 @@ NOBODYS = {
     "compute:alias", "network:alias", "compute:class_name", "compute:service_id", "compute:hypervisor_id",
     "network:default_rule_id", "network:rule_type_name",
     "network:metering_label_id", "network:metering_rule_id",
-    "network:router_flavor_id", "network:service_profile_id", "network:segment_range_id",
+    "network:router_flavor_id", "network:service_profile_id", "network:segment_range_id", "network:segment_id",
     "compute:aggregate_id", "network:agent_id", "identity:role_id", "identity:implied_role_id",
     "identity:service_id", "identity:endpoint_id", "identity:policy_id",
     "volume:alias", "volume:class_name", "volume:host", "volume:qos_id", "volume:encryption_id", "volume:group_type_id",
@@ -653,6 +653,7 @@ BODIES: dict[str, Any] = {
     "network:routers:remove_extraroutes": {"router": {"routes": []}},
     "network:segment_ranges:create": {"network_segment_range": {"network_type": "vxlan", "minimum": 5, "maximum": 6}},
     "network:segment_ranges:update": {"network_segment_range": _NAMED},
+    "network:segments:update": {"segment": _NAMED},
     "network:metering_labels:create": {"metering_label": _NAMED},
     "network:metering_label_rules:create": {
         "metering_label_rule": {"metering_label_id": UNKNOWN, "remote_ip_prefix": "10.0.0.0/8"}

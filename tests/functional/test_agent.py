@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from common.rpc.bus import REPORTS, Bus, node_queue
 from common.rpc.compute_v1 import Command, Heartbeat, PowerEvent, PowerState, RebootMode, Report, ReportKind
 from common.rpc.queries_v1 import ConsoleLog
 from common.rpc.transport import Incoming, Transport
+from tests.fixtures.ports import free_port
 from tests.unit.agent.box import CLOUD_UUID, NODE, Orders, settings
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state_dir = folder / "state"
-        self.health_port = _free_port()
+        self.health_port = free_port()
         self._config = folder / "cumulet.conf"
         self._write_config()
         self.process: subprocess.Popen[bytes] | None = None
@@ -281,9 +281,3 @@ def _get(node: Node, path: str) -> tuple[int, bytes]:
         return err.code, b""
     except urllib.error.URLError:
         return 0, b""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

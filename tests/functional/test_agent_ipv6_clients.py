@@ -19,6 +19,7 @@ from common.ids import new_id
 from common.rpc.compute_v1 import FilterRule, FixedAddress, NetworkSpec, NetworkState, PortSpec, SubnetSpec
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.networking import names, namespaces, sysctl
+from compute_agent.networking.base import MetadataPeer
 from compute_agent.networking.linux import LinuxNetworking
 from compute_agent.networking.plan import link_local
 from tests.functional import agent_netlab as lab
@@ -54,11 +55,16 @@ def _client(mode: str, address: str) -> Iterator[Guest]:
         rules=[FilterRule(direction="egress", ethertype="IPv6")],
         addresses=[FixedAddress(subnet_id=NETWORK, ip_address=address)],
     )  # fmt: skip
+
+    def port_id_of(peer: MetadataPeer) -> bytes:
+        asking = made.port_at(peer.network_id, peer.address)
+        return b"nobody" if asking is None else asking.id.encode()
+
     with lab.node_and_outside():
         made = LinuxNetworking(
             state_dir=folder / "state", run_dir=folder / "run", config=NetworkConfig(), clock=clock,
             metadata=lambda network_id, listening: MetadataServer(
-                network_id, listening, lambda peer, method, path: (200, "text/plain", b"here"), clock
+                network_id, listening, lambda peer, method, path: (200, "text/plain", port_id_of(peer)), clock
             ),
         )  # fmt: skip
         try:
@@ -125,6 +131,22 @@ def _ask(guest: Guest, kind: int, *more: bytes) -> tuple[int, dict[int, bytes]]:
     return answer[0], _options(answer[4:])
 
 
+def _metadata(guest: Guest) -> bytes:
+    """What the service answers at its IPv6 address, where it knows guests by their link-local one."""
+
+    def talk() -> bytes:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as asking:
+            asking.settimeout(5.0)
+            asking.connect(("fe80::a9fe:a9fe", 80, 0, socket.if_nametoindex("eth0")))
+            asking.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            parts = []
+            while part := asking.recv(2048):
+                parts.append(part)
+            return b"".join(parts)
+
+    return namespaces.call_in(guest.name, talk)
+
+
 def _resolver(options: dict[int, bytes]) -> str:
     return socket.inet_ntop(socket.AF_INET6, options[RESOLVERS])
 
@@ -143,6 +165,7 @@ def test_a_client_makes_its_address_of_what_is_advertised(mode: str) -> None:
         lab.until(lambda: OWN in _addresses(guest), deadline_s=20)
         assert _mtu(guest) == str(MTU)
         lab.until(lambda: lab.pings(guest.name, "fd07::2"), deadline_s=5)
+        assert _metadata(guest).endswith(guest.port_id.encode())
         if mode == "dhcpv6-stateless":
             kind, options = _ask(guest, INFORMATION)
             assert (kind, _resolver(options)) == (REPLY, RESOLVER)

@@ -697,6 +697,15 @@ def test_nothing_changed_is_quick_and_leaves_the_tables(node: Node) -> None:
     assert subprocess.run(["nft", "-a", "list", "tables"], check=True, capture_output=True).stdout == handles
 
 
+def test_a_subport_is_made_where_the_kernel_has_vlans_and_its_lack_harms_nobody(node: Node) -> None:
+    child = port(TWIN, OUT, network_id=LONELY, trunk_port=A.port_id, vlan_id=5)
+    node.apply(port(A, OUT), port(B, [*OUT, ingress("icmp")]), child)
+    assert (TWIN.tap in links.existing()) == node.networking.tags_frames()
+    assert lab.pings(A.name, B.ipv4)
+    node.apply(port(A, OUT), port(B, OUT))
+    assert TWIN.tap not in links.existing()
+
+
 def test_lower_version_is_ignored(node: Node) -> None:
     node.apply(port(A, OUT), port(B, OUT), port(C, OUT))
     node.networking.apply(NetworkState(version=node.version - 1))

@@ -25,6 +25,7 @@ from common.rpc.compute_v1 import (
     FilterRule,
     FixedAddress,
     GroupMembers,
+    Neighbour,
     NetworkSpec,
     NetworkState,
     PortSpec,
@@ -50,6 +51,7 @@ TWO = Guest(f"{TAG}-f", "ffffffff-0000-4000-8000-000000000001", "fa:16:3e:00:01:
 GUESTS = {NODE1: ONE, NODE2: TWO}
 DHCP, GATEWAY = "10.66.0.2", "10.66.0.1"
 DHCP_MAC = "fa:16:3e:00:01:02"
+SILENT_MAC = "fa:16:3e:00:01:77"  # of a guest that says nothing
 GATEWAY_MAC = names.bridge_mac(NETWORK, is_gateway=True)
 VXLAN_77 = bytes.fromhex("0800000000004d00")
 VERSIONS = iter(range(1, 1000))
@@ -66,7 +68,7 @@ def tcp(port: int, *, group: str | None = None) -> FilterRule:
 
 def state(
     node: str, *rules: FilterRule, peers: list[str] | None = None, groups: list[GroupMembers] | None = None,
-    **port: bool,
+    neighbours: list[Neighbour] | None = None, **port: bool,
 ) -> NetworkState:  # fmt: skip
     """What one node is told: its own port only, with these rules for what comes in."""
     subnet = SubnetSpec(id="s", cidr="10.66.0.0/24", ip_version=4, gateway_ip=GATEWAY, dhcp_ip=DHCP)
@@ -83,7 +85,9 @@ def state(
             addresses=[FixedAddress(subnet_id="s", ip_address=guest.ipv4)], hostname=guest.name, **port,
         )  # fmt: skip
         ports.append(spec)
-    return NetworkState(version=next(VERSIONS), networks=[network], ports=ports, groups=groups or [])
+    return NetworkState(
+        version=next(VERSIONS), networks=[network], ports=ports, groups=groups or [], neighbours=neighbours or []
+    )
 
 
 class NodeProcess:
@@ -246,6 +250,24 @@ def test_dhcp_is_answered_by_the_own_node_and_never_crosses(nodes: dict[str, Nod
 def test_each_namespace_is_where_its_guests_are(nodes: dict[str, NodeProcess]) -> None:
     served = {name for name, node in nodes.items() if names.namespace(NETWORK) in node.namespaces()}
     assert served == set(GUESTS)
+
+
+def test_frames_go_to_the_node_that_is_told_and_to_no_other(nodes: dict[str, NodeProcess]) -> None:
+    """Of a guest that has not been heard of yet every node with the network would get them."""
+    told = [Neighbour(network_id=NETWORK, hostname="", addresses=[], mac_address=SILENT_MAC, behind=NODES[NODE2])]
+    sender = ONE.raw()
+    for neighbours, heard_by in (([], {NODE2, GATEWAY_NODE}), (told, {NODE2}), ([], {NODE2, GATEWAY_NODE})):
+        nodes[NODE1].set(PING, neighbours=neighbours)
+        captures = {name: tunnel_capture(name) for name in (NODE2, GATEWAY_NODE)}
+        for target in (SILENT_MAC, lab.BROADCAST):  # the second, which all get, tells when the first has come
+            sender.send(lab.frame(target, ONE.mac, 0x0806, lab.arp(ONE.mac, ONE.ipv4, "10.66.0.77")))
+        seen = {
+            name: lab.seen_until(capture, lambda frame: frame[:6] == b"\xff" * 6) for name, capture in captures.items()
+        }
+        to_silent = lab.mac_bytes(SILENT_MAC)
+        assert {name for name, frames in seen.items() if any(each[:6] == to_silent for each in frames)} == heard_by
+        for capture in captures.values():
+            capture.close()
 
 
 def test_rules_hold_on_the_receiving_node(nodes: dict[str, NodeProcess]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import actions, boots, footprint, images, main, real_disks, scale, served_volume
+from benchmarks import actions, boots, footprint, images, main, network_ports, real_disks, scale, served_volume
 from benchmarks.cloud import running
 
 pytestmark = [pytest.mark.full, pytest.mark.postgresql, pytest.mark.rabbitmq]
@@ -28,6 +28,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (main, "ONE_AT_A_TIME", 4),
         (main, "MANY", 8),
         (images, "SIZE_MIB", 4),
+        (network_ports, "AT_ONCE", 6),
+        (network_ports, "ONE_BY_ONE", 2),
         (images, "ROUNDS", 1),
         (real_disks, "SERVERS", 1),
         (real_disks, "VOLUMES", 1),

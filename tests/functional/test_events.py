@@ -25,7 +25,8 @@ from common.secret import Secret
 from common.states import VmState
 from scheduler.service import Scheduler
 from tests.fixtures.api import ApiClient
-from tests.fixtures.rabbitmq import RabbitServer, Vhost, free_port
+from tests.fixtures.ports import free_port
+from tests.fixtures.rabbitmq import RabbitServer, Vhost
 from tests.functional.cumulet.rows import add_instance, add_node
 from tests.functional.test_bus import DEADLINE_S, until
 

@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +32,7 @@ from common.rpc.volume_commands import (
 from compute_agent.storage import qemu_img
 from tests.fixtures import certificates
 from tests.fixtures.e2e_wait import until
+from tests.fixtures.ports import free_port
 from tests.fixtures.private_libvirt import PrivateLibvirt, available, private_libvirt
 from tests.unit.agent.box import NODE, Box, Orders, instance_spec
 from tests.unit.storage.image_server import image_server
@@ -106,10 +106,7 @@ class Guest:
 
     def __init__(self, box: Box) -> None:
         self.box, self.orders, self.volume_id = box, Orders(box.clock), new_id()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.export = VolumeExport(id=new_id(), address="127.0.0.1", port=port, server_name=NODE)
+        self.export = VolumeExport(id=new_id(), address="127.0.0.1", port=free_port(), server_name=NODE)
         self.disk = VolumeDisk(id=self.volume_id, disk_format="raw", device="vdc", export=self.export)
         self._generation = 1
 
@@ -135,6 +132,7 @@ class Guest:
         def ended() -> Any:
             self.box.agent.run_pending()
             self.box.clock.advance(0.25)
+            self.box.agent.look_after()
             return self.box.results(command)
 
         return until(ended, command.step or kind.__name__, deadline_s=120)[-1]
@@ -188,6 +186,9 @@ def test_nothing_that_the_guest_wrote_is_lost(box: Box) -> None:
         guest.waits_for("writer: block 12")
         snapshot_id = new_id()
         guest.tell(SnapshotVolume, disk_format="raw", snapshot_id=snapshot_id)
+        guest.kill("exports")  # in the middle of it, or just before: the next copy begins anew if it has to
+        later_id = new_id()
+        guest.tell(SnapshotVolume, disk_format="raw", snapshot_id=later_id)
         guest.kill("guests")  # the daemon between the guest and the network: the guest pauses, and goes on
         guest.waits_for("writer: block 20")
         box.restart()
@@ -206,7 +207,8 @@ def test_nothing_that_the_guest_wrote_is_lost(box: Box) -> None:
         volume = box.agent.volumes.file(guest.volume_id, "raw").path
         with volume.open("rb") as file:
             assert file.read(len(wanted)) == wanted
-        _check_snapshot(box.agent.volumes.snapshot_file(snapshot_id), wanted)
+        for each in (snapshot_id, later_id):
+            _check_snapshot(box.agent.volumes.snapshot_file(each), wanted)
         guest.tell(ResizeVolume, disk_format="raw", size_gib=2)
     finally:
         removed = box.do(guest.orders.remove(generation=99))

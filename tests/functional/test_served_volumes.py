@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import msgspec
 import pytest
 
 from common.clock import ManualClock
+from common.deadlines import UNPLUG_S
 from common.errors import StorageError, ToolFailed
 from common.ids import new_id
 from common.rpc.volume_commands import ExportVolume, VolumeExport
@@ -21,9 +21,11 @@ from compute_agent.hypervisor.base import CopyState
 from compute_agent.volumes import nbd_daemons
 from compute_agent.volumes.base import VolumeFile
 from compute_agent.volumes.nbd import NbdVolumes, TlsFiles
+from compute_agent.volumes.qmp import DaemonSilent
 from tests.fixtures import certificates
 from tests.fixtures.certificates import Certificates
 from tests.fixtures.e2e_wait import until
+from tests.fixtures.ports import free_port
 
 SIZE = 16 * 1024 * 1024
 
@@ -32,13 +34,13 @@ class Node:
     """One node's part: `again()` is what a restarted agent has."""
 
     def __init__(self, name: str, folder: Path, files: Certificates) -> None:
-        self.name, self.folder, self._files = name, folder / name, files
+        self.name, self.folder, self._files, self.clock = name, folder / name, files, ManualClock()
         self.served = self.again()
 
     def again(self) -> NbdVolumes:
         files = TlsFiles(self._files.ca_file, self._files.cert_file, self._files.key_file)
         self.served = NbdVolumes(
-            self.folder, self.folder / "run", files, address="127.0.0.1", writethrough=True, clock=ManualClock()
+            self.folder, self.folder / "run", files, address="127.0.0.1", writethrough=True, clock=self.clock
         )
         return self.served
 
@@ -76,10 +78,7 @@ def volume(tmp_path: Path) -> Path:
 
 
 def order(volume: Path, client: str, *, shareable: bool = False) -> ExportVolume:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    export = VolumeExport(id=new_id(), address="127.0.0.1", port=port, server_name="store")
+    export = VolumeExport(id=new_id(), address="127.0.0.1", port=free_port(), server_name="store")
     return ExportVolume(
         id="c", operation_id="o", step="export_volume", request_id="r", instance_id="", epoch=0, generation=1,
         deadline=ManualClock().now(), volume_id=volume.stem, disk_format="raw", export=export, client_name=client,
@@ -183,6 +182,35 @@ def test_a_served_volume_is_copied_as_it_is_at_one_moment(nodes: dict[str, Node]
         store.export(each, volume)
     with pytest.raises(StorageError, match="served to 2 servers"):
         store.begin_copy(volume.stem, copy, SIZE)
+
+
+def test_a_daemon_that_dies_takes_a_copy_along_and_another_can_be_begun(
+    nodes: dict[str, Node], volume: Path, tmp_path: Path
+) -> None:
+    ordered, copy, store = order(volume, "node1"), tmp_path / "copy.qcow2", nodes["store"]
+    store.served.export(ordered, volume)
+    store.served.begin_copy(volume.stem, copy, SIZE)
+    store.kill(ordered.export.id)
+    with pytest.raises(DaemonSilent):
+        store.served.copy_state(volume.stem)
+    with pytest.raises(DaemonSilent):
+        store.served.begin_copy(volume.stem, copy, SIZE)
+    assert store.served.heal() == 1
+    assert store.served.copy_state(volume.stem) is CopyState.FAILED
+    store.served.begin_copy(volume.stem, copy, SIZE)
+    until(lambda: _ended(store.served.copy_state(volume.stem)), "the copy", deadline_s=30)
+
+
+def test_a_connection_that_nobody_wants_is_kept_for_as_long_as_a_guest_may_take_to_let_it_go(
+    nodes: dict[str, Node], volume: Path
+) -> None:
+    ordered, node = order(volume, "node1"), nodes["node1"]
+    nodes["store"].served.export(ordered, volume)
+    node.served.connect(ordered.export, read_only=False)
+    for seconds, left in ((700, 1), (UNPLUG_S - 1, 1), (1, 0)):
+        node.clock.advance(seconds)
+        node.served.disconnect_others(set())
+        assert len(node.daemons()) == left
 
 
 def test_another_node_reads_all_of_a_volume_that_moves_to_it(

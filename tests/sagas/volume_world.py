@@ -37,11 +37,12 @@ LIMITS = {"volumes": 10, "snapshots": 10, "gigabytes": 100, "backups": 10, "back
 class VolumeWorld(World):
     """Volumes as the API leaves them before their first action: quota taken, status `creating`."""
 
-    def new_volume(self, **params: Any) -> tuple[str, str]:
+    def new_volume(self, type_id: str | None = None, **params: Any) -> tuple[str, str]:
         """(id, operation id) of a volume of 2 GiB that is to be made."""
         with self.db.write() as session:
-            quotas.take(session, PROJECT, {"volumes": 1, "gigabytes": 2}, LIMITS)
-            row = {"id": new_id(), "project_id": PROJECT, "user_id": USER, "size_gib": 2}
+            taken = volume_quota.with_type({"volumes": 1, "gigabytes": 2}, type_id)
+            quotas.take(session, PROJECT, taken, dict.fromkeys(taken, -1) | LIMITS)
+            row = {"id": new_id(), "project_id": PROJECT, "user_id": USER, "size_gib": 2, "volume_type_id": type_id}
             operation_id = volumes.create(session, row, self.context(), self.clock.now(), params)
             return row["id"], operation_id  # type: ignore[return-value]
 
@@ -362,10 +363,18 @@ def _detach(world: VolumeWorld, made: dict[str, str]) -> Started:
     return Started(begin(made["server"], made["volume"], made["attachment"], Action.DETACH_VOLUME), made["volume"])
 
 
+def _served(world: VolumeWorld) -> dict[str, str]:
+    """A volume that is served, and the type of such ones."""
+    with world.db.write() as session:
+        wanted = {"name": "t", "extra_specs": {"volume_backend_name": NBD}}
+        type_id = volume_types.create(session, wanted, world.clock.now()).id
+    return {"volume": world.served_volume(), "type": type_id}
+
+
 def _with_volumes(world: VolumeWorld, made: dict[str, str]) -> Started:
     """A new server that boots from a volume that is there, and has another that is made for it."""
     instance_id = world.new_instance(image_id=None, image={"volume_backed": True, "properties": {}})
-    second_id, _ = world.new_volume(for_instance=instance_id)
+    second_id, _ = world.new_volume(made.get("type"), for_instance=instance_id, apart="type" in made)
     with world.db.write() as session:
         now = world.clock.now()
         assert volumes.set_status(session, made["volume"], (VolumeStatus.AVAILABLE,), VolumeStatus.RESERVED, now)
@@ -376,14 +385,18 @@ def _with_volumes(world: VolumeWorld, made: dict[str, str]) -> Started:
                 "node_name": "",
             }  # fmt: skip
             volume_attachments.add(session, row, now)
-    operation_id = world.begin(instance_id, Action.CREATE, volumes=True, made_volumes=[second_id])
+    apart = [second_id] if "type" in made else []
+    operation_id = world.begin(
+        instance_id, Action.CREATE, volumes=True, made_volumes=[second_id], apart_volumes=apart
+    )  # fmt: skip
     return Started(operation_id, made["volume"])
 
 
-WITH_VOLUMES = "server_create with volumes"
+WITH_VOLUMES, WITH_SERVED = "server_create with volumes", "server_create with served volumes"
 #: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
 STARTED_BY: dict[str, Case] = {
     WITH_VOLUMES: Case(_volume, _with_volumes, "in-use", "available", (2, 0, 4), (1, 0, 2)),
+    WITH_SERVED: Case(_served, _with_volumes, "in-use", "available", (2, 0, 4), (1, 0, 2)),
     "backup_create": Case(_volume, _back_up, "available", "error", (1, 0, 2), (1, 0, 2), backups=(1, 0)),
     "backup_delete": Case(
         _volume_and_backup, _backup_delete, "", "error_deleting", (1, 0, 2), (1, 0, 2), backups=(0, 1)

@@ -11,6 +11,7 @@ from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from api.schema import validate
 from common.errors import InvalidRequest
+from common.secret import Secret
 from common.states import Action, VmState
 
 MAX_CONSOLE_LINES = 100_000
@@ -117,7 +118,7 @@ def reset_network(request: ApiRequest, server_id: str) -> Reply:
 
 def change_password(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.CHANGE_PASSWORD)
-    password = request.body["changePassword"]["adminPass"]
+    password = Secret(request.body["changePassword"]["adminPass"])
     server_guest.change_password(request.services, request.context, server_id, password)
     return Reply(status=202)
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from api.compute.operations import server_references
 from api.compute.operations.server_disks import INVALID, Device, Disks
-from api.compute.operations.server_volumes import reserve
+from api.compute.operations.server_volumes import check_certificate, reserve
 from api.request import Services
 from api.volume.operations.volume_create import NewVolume, create_in
 from common.context import RequestContext
@@ -25,7 +25,7 @@ from common.db.models import Flavor, Image, Volume
 from common.errors import InvalidRequest, NotFound, QuotaExceeded
 from common.hardware import reading
 from common.ids import new_id
-from common.volume_capabilities import NBD
+from common.volume_capabilities import NBD, served_only
 from common.volume_states import AttachStatus, VolumeStatus
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -35,14 +35,17 @@ _OF_THE_IMAGE = (
     "image_id", "image_name", "checksum", "container_format", "disk_format", "min_disk", "min_ram", "size",
     "signature_verified",
 )  # fmt: skip
-_SERVED = "is served over NBD: no server can be created with it. Attach it to the server when that runs."
 
 
 @dataclass(frozen=True)
 class Made:
-    """volume_ids: of volumes that are made for the server. operation_ids: to be hinted after the commit."""
+    """volume_ids: of volumes that are made for the server. apart: those of them that need not be on its node.
+
+    operation_ids: to be hinted after the commit.
+    """
 
     volume_ids: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
     operation_ids: tuple[str, ...] = ()
 
 
@@ -106,13 +109,19 @@ def _volume(session: Session, context: RequestContext, volume_id: str) -> Volume
 
 
 def check_places(session: Session, context: RequestContext, disks: Disks, zone: str | None) -> None:
-    """Volumes that are there are all within reach of one node, in the zone that is asked for. Raises InvalidRequest."""
+    """Volumes that are there are all within reach of one node, in the zone that is asked for, or served to any node.
+
+    Raises InvalidRequest, Conflict.
+    """
     homes: dict[str, str] = {}
     for device in disks.volumes:
         if device.source != "volume":
             continue
         volume = _volume(session, context, device.source_id)
         node = nodes.get(session, volume.node_id) if volume.node_id else None
+        if volume.backend == NBD and node is not None:
+            check_certificate(volume, node)
+            continue
         if node is None or node.inventory.get("shared_volumes"):
             continue
         homes[volume.id] = node.id
@@ -137,7 +146,7 @@ def add(
 
     Raises InvalidRequest, QuotaExceeded.
     """
-    made, begun = [], []
+    made, apart, begun = [], [], []
     for device, name in zip(disks.volumes, _names(disks, row), strict=True):
         if device.source == "volume":
             volume = _reserved(session, context, device, multiattach=multiattach, now=now)
@@ -145,6 +154,8 @@ def add(
             operation_id, volume = _begun(session, services, context, device, zone, row["id"])
             made.append(volume.id)
             begun.append(operation_id)
+            if served_only(volume_types.specs_of(session, volume.volume_type_id)):
+                apart.append(volume.id)
         attachment = {
             "id": new_id(), "volume_id": volume.id, "project_id": volume.project_id, "instance_id": row["id"],
             "status": AttachStatus.RESERVED, "mode": "ro" if volume.read_only else "rw", "device": name[0],
@@ -153,15 +164,13 @@ def add(
             "delete_on_termination": device.delete_on_termination, "connector": {"instance": row["id"]},
         }  # fmt: skip
         volume_attachments.add(session, attachment, now)
-    return Made(tuple(made), tuple(begun))
+    return Made(tuple(made), tuple(apart), tuple(begun))
 
 
 def _reserved(session: Session, context: RequestContext, device: Device, *, multiattach: bool, now: datetime) -> Volume:
     volume = _volume(session, context, device.source_id)
     if volume.multiattach and not multiattach:
         raise InvalidRequest("Multiattach volumes are only supported starting with compute API version 2.60.")
-    if volume.backend == NBD:
-        raise InvalidRequest(f"Invalid volume: volume {volume.id} {_SERVED}")
     reserve(session, volume, VolumeStatus.RESERVED, now)
     return volume
 
@@ -182,10 +191,7 @@ def _begun(
         raise InvalidRequest(f"{INVALID}{err.message}") from err
     except QuotaExceeded as err:  # the compute service's status for it
         raise QuotaExceeded(err.message, detail=err.detail) from err
-    volume = page.volumes[0]
-    if volume_types.specs_of(session, volume.volume_type_id).get("volume_backend_name") == NBD:
-        raise InvalidRequest(f"{INVALID}a volume of type {device.volume_type} {_SERVED}")
-    return operation_id, volume
+    return operation_id, page.volumes[0]
 
 
 def _names(disks: Disks, row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -165,7 +165,9 @@ def _with_volumes(
         made = server_boot_volumes.add(
             session, services, context, disks, row, new.zone, multiattach=new.disks.multiattach, now=now
         )
-        own[row["id"]] = {"volumes": True, "made_volumes": list(made.volume_ids)}
+        own[row["id"]] = {
+            "volumes": True, "made_volumes": list(made.volume_ids), "apart_volumes": list(made.apart),
+        }  # fmt: skip
         begun += made.operation_ids
     return own, begun
 

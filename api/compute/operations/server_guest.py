@@ -8,21 +8,27 @@ from __future__ import annotations
 from api.compute.operations.servers import check_not_locked, check_state
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances
+from common.db import instances, nodes
 from common.db.models import Instance
 from common.errors import Conflict
+from common.node_seal import NodeSeal
 from common.rpc import queries_v1
 from common.rpc.queries_v1 import Query
+from common.secret import Secret
 
 
-def change_password(services: Services, context: RequestContext, server_id: str, password: str) -> None:
+def change_password(services: Services, context: RequestContext, server_id: str, password: Secret) -> None:
     """Have the guest's agent set the password of its administrator (the image's os_admin_user, else root).
 
     Raises NotFound, Conflict when no agent answers or takes it, StateConflict.
     """
     instance = _ready(services, context, server_id, "changePassword")
     user = instance.image.get("properties", {}).get("os_admin_user", "root")
-    _ask(services, instance, queries_v1.SetPassword(instance_id=server_id, user=user, password=password))
+    with services.db.read() as session:
+        node = nodes.by_name(session, str(instance.node_name))
+        seal = NodeSeal(node.secret_hash if node else "")
+    query = queries_v1.SetPassword(instance_id=server_id, user=user, sealed_password=seal.seal(password))
+    _ask(services, instance, query)
 
 
 def dump(services: Services, context: RequestContext, server_id: str) -> None:

@@ -113,7 +113,7 @@ def _of_volume(session: Session, context: RequestContext, instance: Instance, wa
         raise InvalidRequest(f"Image {image.id} needs more room than volume {volume.id} has, {volume.size_gib} GiB.")
     volume.image_id, volume.bootable = image.id, True
     volume.image_properties = image_properties(image)
-    return {"reimage": volume.id, "image": server_references.image_copy(image)}
+    return {"reimage": volume.id, "attachment_id": root.id, "image": server_references.image_copy(image)}
 
 
 def _check_hardware(instance: Instance, image: Mapping[str, Any]) -> None:

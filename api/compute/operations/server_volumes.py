@@ -17,7 +17,7 @@ from api.compute.operations.servers import check_not_locked
 from api.request import Services
 from common.context import RequestContext
 from common.db import device_operations, instances, nodes, servers, volume_attachments, volumes
-from common.db.models import Instance, Volume, VolumeAttachment
+from common.db.models import Instance, Node, Volume, VolumeAttachment
 from common.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from common.ids import new_id
 from common.states import Action, VmState
@@ -165,18 +165,20 @@ def _check_reachable(session: Session, instance: Instance, volume: Volume, there
 
 
 def _check_serves(session: Session, instance: Instance, volume: Volume) -> None:
-    """Both ends need a certificate, and the server a node that it is served to. Raises Conflict."""
-    if instance.node_id is None:
-        raise Conflict(
-            f"Volume {volume.id} is served over NBD to one node, and server {instance.id} is on none: unshelve it first."
-        )
+    """Both ends need a certificate; a server that is on no node goes to one that has. Raises Conflict."""
     for node_id in (volume.node_id, instance.node_id):
         node = nodes.get(session, node_id) if node_id else None
-        if node is not None and not node.inventory.get("nbd_address"):
-            raise Conflict(
-                f"Volume {volume.id} is served over NBD, and node {node.name} has no certificate for that: set [storage]"
-                " nbd_cert_file there."
-            )
+        if node is not None:
+            check_certificate(volume, node)
+
+
+def check_certificate(volume: Volume, node: Node) -> None:
+    """The node can serve the volume, or have it served. Raises Conflict."""
+    if not node.inventory.get("nbd_address"):
+        raise Conflict(
+            f"Volume {volume.id} is served over NBD, and node {node.name} has no certificate for that: set [storage]"
+            " nbd_cert_file there."
+        )
 
 
 def reserve(session: Session, volume: Volume, to: VolumeStatus, now: datetime) -> None:

@@ -15,7 +15,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 #: where clients' ports begin: the other end of a connection whose own port nobody named
 EPHEMERAL_PORT = 49152
-METADATA = ipaddress.ip_address("169.254.169.254")
+METADATA = frozenset(ipaddress.ip_address(each) for each in ("169.254.169.254", "fe80::a9fe:a9fe"))
 ECHO = {4: (ICMP, 8, 0), 6: (ICMPV6, 128, 129)}  # protocol, request, reply
 
 

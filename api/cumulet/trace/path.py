@@ -148,7 +148,7 @@ class _Walk:
             )
         self._pass("server", f"{packet.source} sends to {packet.target}", device=tap, node_id=node_id, id=port.id)
         route = (
-            (32, packet.target, "") if packet.target == METADATA else _next_hop(network, packet.source, packet.target)
+            (32, packet.target, "") if packet.target in METADATA else _next_hop(network, packet.source, packet.target)
         )
         if route is None:
             raise self._stop("server", f"the subnet of {packet.source} has no route to {packet.target}", id=port.id)
@@ -266,7 +266,7 @@ class _Walk:
         return _Arrival("port" if own else "handed", packet, network.id, owner.node_id, port=port)
 
     def _is_service(self, network: NetworkSpec, hop: Address) -> bool:
-        return hop == METADATA or any(
+        return hop in METADATA or any(
             each.dhcp_ip and ipaddress.ip_address(each.dhcp_ip) == hop for each in network.subnets
         )
 
@@ -276,7 +276,7 @@ class _Walk:
         asked = (packet.protocol, packet.low or 0)
         good = (
             asked == (TCP, 80)
-            if packet.target == METADATA
+            if packet.target in METADATA
             else asked in _SERVICE_PORTS or packet.protocol in (ICMP, ICMPV6)
         )
         near = any(packet.source in ipaddress.ip_network(each.cidr) for each in network.subnets)

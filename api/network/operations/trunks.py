@@ -1,4 +1,4 @@
-"""What requests about trunks mean. No node here can carry VLANs to guests yet, so a trunk's status stays DOWN."""
+"""What requests about trunks mean. Their subports are where the parent port is (common/db/trunk_bindings.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 from api.network.operations import shareable
 from api.network.problems import check_revision, invalid, neutron_quota
 from api.request import ApiRequest
-from common.db import network_quota, network_tags, networks, port_lists, quotas, trunks
+from common.db import (
+    network_quota,
+    network_state,
+    network_tags,
+    networks,
+    port_lists,
+    quotas,
+    trunk_bindings,
+    trunks,
+)
 from common.db.filters import Filters
 from common.db.models import Port, Subport, Trunk
 from common.db.paging import Page
@@ -105,8 +114,18 @@ def _inherited(session: Session, request: ApiRequest, port_id: str) -> int:
 
 def _carry(session: Session, request: ApiRequest, trunk: Trunk, parent: Port, carried: Sequence[Carried]) -> None:
     """Raises NotFound, Conflict (a port in use, or whose network's packets are too large for the parent's)."""
-    if not carried:
-        return
+    if carried:
+        _check(session, request, trunk, parent, carried)
+        trunks.add(session, trunk, carried)
+    _follow(session, request, trunk)
+
+
+def _follow(session: Session, request: ApiRequest, trunk: Trunk) -> None:
+    concerned = trunk_bindings.follow(session, [trunk.port_id], request.services.clock.now())
+    network_state.touch_for_networks(session, concerned.network_ids, also=concerned.node_ids)
+
+
+def _check(session: Session, request: ApiRequest, trunk: Trunk, parent: Port, carried: Sequence[Carried]) -> None:
     ports = [port_lists.get_visible(session, each.port_id, request.context, lock=True) for each in carried]
     trunks.check_free(session, [port.id for port in ports])
     room = networks.hold(session, parent.network_id).mtu
@@ -119,7 +138,6 @@ def _carry(session: Session, request: ApiRequest, trunk: Trunk, parent: Port, ca
                 f"MTU {mtu} of subport {port.id} cannot be greater than MTU {room} of trunk {trunk.id}.",
                 neutron_type="SubPortMtuGreaterThanTrunkPortMtu",
             )
-    trunks.add(session, trunk, carried)
 
 
 def list_(request: ApiRequest, filters: Filters, page: Page) -> list[ShownTrunk]:
@@ -141,7 +159,9 @@ def update(request: ApiRequest, trunk_id: str, changes: dict[str, Any]) -> Shown
     def work(session: Session) -> ShownTrunk:
         trunk = _held(session, request, trunk_id)
         shareable.change(session, request, trunk, changes)
-        return _shown(session, [trunk])[0]
+        if "admin_state_up" in changes:
+            _follow(session, request, trunk)
+        return _shown(session, [trunks.get_visible(session, trunk_id, request.context)])[0]
 
     return request.services.db.run(work)
 
@@ -166,7 +186,7 @@ def add_subports(request: ApiRequest, trunk_id: str, sub_ports: Sequence[Mapping
         parent = port_lists.get_visible(session, trunk.port_id, request.context)
         _carry(session, request, trunk, parent, _asked(session, request, sub_ports))
         shareable.change(session, request, trunk, {})
-        return _shown(session, [trunk])[0]
+        return _shown(session, [trunks.get_visible(session, trunk_id, request.context)])[0]
 
     return request.services.db.run(work)
 
@@ -174,11 +194,18 @@ def add_subports(request: ApiRequest, trunk_id: str, sub_ports: Sequence[Mapping
 def remove_subports(request: ApiRequest, trunk_id: str, sub_ports: Sequence[Mapping[str, Any]]) -> ShownTrunk:
     def work(session: Session) -> ShownTrunk:
         trunk = _enabled(session, request, trunk_id)
-        trunks.remove(session, trunk, [each["port_id"] for each in sub_ports])
+        port_ids = [each["port_id"] for each in sub_ports]
+        trunks.remove(session, trunk, port_ids)
+        _drop(session, request, port_ids)
         shareable.change(session, request, trunk, {})
         return _shown(session, [trunk])[0]
 
     return request.services.db.run(work)
+
+
+def _drop(session: Session, request: ApiRequest, port_ids: Sequence[str]) -> None:
+    concerned = trunk_bindings.drop(session, port_ids, request.services.clock.now())
+    network_state.touch_for_networks(session, concerned.network_ids, also=concerned.node_ids)
 
 
 def delete(request: ApiRequest, trunk_id: str) -> None:
@@ -187,6 +214,7 @@ def delete(request: ApiRequest, trunk_id: str) -> None:
         parent = port_lists.get_visible(session, trunk.port_id, request.context)
         if parent.binding_node_id is not None:
             raise Conflict(f"Trunk {trunk_id} is currently in use.", neutron_type="TrunkInUse")
+        _drop(session, request, [each.port_id for each in trunks.subports_of(session, [trunk_id])[trunk_id]])
         network_tags.forget(session, [trunk_id])
         quotas.release(session, trunk.project_id, {"trunk": 1})
         session.delete(trunk)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.orm import Session
 
 from api.request import Services
+from common import volume_tuning
 from common.db import volume_qos, volume_types
 from common.db.models import VolumeQosSpecs, VolumeType
 from common.db.paging import Page
@@ -25,27 +26,31 @@ def show(services: Services, specs_id: str) -> VolumeQosSpecs:
 
 
 def create(services: Services, name: str, consumer: str, specs: Mapping[str, str]) -> VolumeQosSpecs:
-    """Raises AlreadyExists."""
+    """Raises AlreadyExists, InvalidRequest."""
+    _check(consumer, specs)
     return services.db.run(lambda session: volume_qos.create(session, name, consumer, specs, services.clock.now()))
 
 
 def set_keys(services: Services, specs_id: str, consumer: str | None, specs: Mapping[str, str]) -> None:
-    """Merge keys in. Raises NotFound."""
+    """Merge keys in. Raises NotFound, InvalidRequest."""
 
     def work(session: Session) -> None:
         found = volume_qos.get(session, specs_id, lock=True)
         found.specs = {**found.specs, **specs}
         found.consumer = consumer or found.consumer
+        _check(found.consumer, found.specs)
         found.updated_at = services.clock.now()
 
     services.db.run(work)
 
 
 def unset_keys(services: Services, specs_id: str, keys: Sequence[str]) -> None:
-    """Raises NotFound, InvalidRequest for a key that isn't there."""
+    """Raises NotFound, InvalidRequest for a key that isn't there, or that others need."""
 
     def work(session: Session) -> None:
-        volume_qos.unset_keys(volume_qos.get(session, specs_id, lock=True), keys, services.clock.now())
+        found = volume_qos.get(session, specs_id, lock=True)
+        volume_qos.unset_keys(found, keys, services.clock.now())
+        _check(found.consumer, found.specs)
 
     services.db.run(work)
 
@@ -99,3 +104,9 @@ def disassociate_all(services: Services, specs_id: str) -> None:
         volume_qos.disassociate_all(session, specs_id)
 
     services.db.run(work)
+
+
+def _check(consumer: str, specs: Mapping[str, str]) -> None:
+    """What is for hypervisors they must be able to do. Raises InvalidRequest."""
+    if consumer != volume_tuning.BACK_END:
+        volume_tuning.of_specs(specs, size_gib=1)

@@ -77,6 +77,7 @@ from common.db.models.network_admin import (
 from common.db.models.network_logging import NetworkLog
 from common.db.models.network_metering import MeteringLabel, MeteringRule
 from common.db.models.network_routing import ConntrackHelper, NdpProxy
+from common.db.models.network_segments import NetworkSegment
 from common.db.models.network_shared import (
     AddressGroup,
     AddressScope,
@@ -150,6 +151,7 @@ __all__ = [
     "NdpProxy",
     "Network",
     "NetworkLog",
+    "NetworkSegment",
     "NetworkTag",
     "Node",
     "NodeCell",

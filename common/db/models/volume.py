@@ -132,7 +132,7 @@ class VolumeAttachment(Base):
 class VolumeExport(Base):
     """A volume as its node serves it over NBD for one attachment: to one node, on a port of its own.
 
-    attachment_id: or of the operation that moves the volume, whose bytes the other node reads by it.
+    attachment_id: or of the operation that moves the volume, whose bytes the other node reads by it, or that withdraws it.
     id: the export's name, which nobody can guess. node_id: where the volume's file is. client_name: the node that may
     open it. The row goes when the node has withdrawn the export, so that no port is given out twice.
     """

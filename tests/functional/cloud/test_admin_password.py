@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
 from common.db.models import Operation
-from common.rpc.compute_v1 import EnsureInstance, RebuildInstance
 from compute_agent.instances import Instances
+from compute_agent.storage.none import NoStorage
 from tests.fixtures.cloud import Cloud
 
 SECRET = "a secret of mine"
@@ -17,16 +18,20 @@ SECRET = "a secret of mine"
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The passwords of the commands that a node works on."""
+    """The passwords that config drives are made with; no command shows one."""
     found: list[str] = []
-    make = Instances._make
+    make, ensure = Instances._make, NoStorage.ensure
 
     def spying(self: Instances, task: Any, command: Any, undo: Any) -> Any:
-        if isinstance(command, EnsureInstance | RebuildInstance):
-            found.append(command.admin_password)
+        assert SECRET not in msgspec.json.encode(command).decode()
         return make(self, task, command, undo)
 
+    def storing(self: NoStorage, spec: Any, measure: Any, *, admin_password: str = "") -> Any:
+        found.append(admin_password)
+        return ensure(self, spec, measure, admin_password=admin_password)
+
     monkeypatch.setattr(Instances, "_make", spying)
+    monkeypatch.setattr(NoStorage, "ensure", storing)
     return found
 
 

@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from common.db.models import VolumeExport
-from tests.fixtures.cloud import Cloud, CloudNode
-from tests.functional.cloud.test_volumes import NEWEST, VOLUME, act, attach, devices, make, show
+from tests.fixtures.cloud import COMPUTE, Cloud, CloudNode
+from tests.functional.cloud.test_boot_from_volume import attached, disk, on_volume, root, root_of
+from tests.functional.cloud.test_volumes import NEWEST, VOLUME, act, attach, devices, make, show, used
 
 DETACH = "/compute/v2.1/servers/{}/os-volume_attachments/{}"
 
@@ -83,6 +84,75 @@ def test_a_volume_is_served_to_the_node_of_its_server(cloud: Cloud) -> None:
     cloud.assert_sound()
 
 
+def test_a_server_boots_from_what_another_node_serves(cloud: Cloud) -> None:
+    """And has a second disk that is made for it, wherever there is room."""
+    serve(cloud)
+    server_id, root_id, store = elsewhere(cloud)
+    (node,) = (each for each in cloud.nodes.values() if each is not store)
+    cloud.delete(server_id)
+    cloud.run_until_idle()
+    assert act(cloud, root_id, "os-set_bootable", bootable=True).status_code == 200
+    second = disk("blank", volume_size=1, volume_type="anywhere", delete_on_termination=True)
+    body = {"binary": "nova-compute", "host": store.name}
+    cloud.ok(cloud.api.put(f"{COMPUTE}/os-services/disable", "admin", json=body))
+    server_id = on_volume(cloud, root("volume", root_id), second)
+    assert cloud.node_of(server_id) is node
+    ids = attached(cloud, server_id)
+    assert [show(cloud, each, "admin")["status"] for each in ids] == ["in-use", "in-use"]
+    assert devices(cloud, server_id) == ["vda", "vdb"]
+    assert (set(exports(cloud).values()), connections(node)) == ({node.name}, 2)
+    for action, value in (("os-stop", None), ("os-start", None), ("rebuild", {"imageRef": cloud.image_id})):
+        cloud.do(server_id, action, value)
+        assert cloud.operations(server_id)[-1].state == "done", (action, cloud.operations(server_id)[-1].error)
+    assert (root_of(cloud, server_id), connections(node), len(exports(cloud))) == (root_id, 2, 2)
+    cloud.delete(server_id)
+    cloud.run_until_idle()
+    assert (show(cloud, root_id)["status"], exports(cloud), connections(node)) == ("available", {}, 0)
+    assert cloud.api.get(f"{VOLUME}/volumes/{ids[1]}").status_code == 404, "it was to go with the server"
+    cloud.assert_sound()
+
+
+def test_a_shelved_server_gets_its_volumes_on_whichever_node_it_comes_back(cloud: Cloud) -> None:
+    serve(cloud)
+    server_id, volume_id, store = elsewhere(cloud)
+    cloud.ok(attach(cloud, server_id, volume_id))
+    cloud.run_until_idle()
+    former = cloud.node_of(server_id)
+    cloud.do(server_id, "shelve")
+    assert cloud.status(server_id) == "SHELVED_OFFLOADED"
+    assert (show(cloud, volume_id)["status"], exports(cloud), connections(former)) == ("in-use", {}, 0)
+    later_id = make(cloud, volume_type="anywhere")
+    cloud.ok(attach(cloud, server_id, later_id))
+    cloud.run_until_idle()
+    body = {"binary": "nova-compute", "host": former.name}
+    cloud.ok(cloud.api.put(f"{COMPUTE}/os-services/disable", "admin", json=body))
+    cloud.do(server_id, "unshelve")
+    assert (cloud.status(server_id), cloud.node_of(server_id)) == ("ACTIVE", store)
+    assert (set(exports(cloud).values()), len(exports(cloud)), connections(store)) == ({store.name}, 2, 2)
+    assert devices(cloud, server_id) == ["vdb", "vdc"]
+    for each in (volume_id, later_id):
+        cloud.ok(cloud.api.delete(DETACH.format(server_id, each)))
+        cloud.run_until_idle()
+        assert show(cloud, each)["status"] == "available"
+    assert (exports(cloud), connections(store)) == ({}, 0)
+    cloud.assert_sound()
+
+
+def test_a_server_that_fails_is_served_nothing_any_more(cloud: Cloud) -> None:
+    serve(cloud)
+    kept_id = make(cloud, volume_type="anywhere")
+    before = used(cloud)
+    for node in cloud.nodes.values():
+        node.fault(ensure_running={"code": "hypervisor_error"})
+    mapping = [root("image", cloud.image_id, destination_type="local"), disk("volume", kept_id)]
+    mapping.append(disk("blank", volume_size=1, volume_type="anywhere"))
+    server_id = cloud.create(block_device_mapping_v2=mapping)
+    cloud.run_until_idle()
+    assert cloud.status(server_id) == "ERROR"
+    assert (show(cloud, kept_id)["status"], used(cloud), exports(cloud)) == ("available", before, {})
+    cloud.assert_sound()
+
+
 def test_each_back_end_is_a_service_and_a_pool(cloud: Cloud) -> None:
     serve(cloud)
     found = cloud.ok(cloud.api.get(f"{VOLUME}/os-services", "admin", headers=NEWEST))["services"]
@@ -103,9 +173,9 @@ def test_each_back_end_is_a_service_and_a_pool(cloud: Cloud) -> None:
 def test_both_ends_need_a_certificate(cloud: Cloud) -> None:
     serve(cloud, certificates=False)
     server_id, volume_id, _ = elsewhere(cloud)
-    refused = attach(cloud, server_id, volume_id)
-    assert refused.status_code == 409
-    assert "nbd_cert_file" in str(refused.json)
+    mapping = [root("image", cloud.image_id, destination_type="local"), disk("volume", volume_id)]
+    for refused in (attach(cloud, server_id, volume_id), cloud.ask_for(block_device_mapping_v2=mapping)):
+        assert (refused.status_code, "nbd_cert_file" in refused.text) == (409, True)
 
 
 @pytest.mark.parametrize("silent", [False, pytest.param(True, marks=pytest.mark.full)])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from common.db import quotas
+from common.rpc.hardware_v1 import DiskTuning
 from tests.fixtures.cloud import COMPUTE, Cloud
 
 VOLUME = "/volume/v3"
@@ -169,7 +170,26 @@ def test_a_guest_that_keeps_its_disk_keeps_the_volume(cloud: Cloud) -> None:
     cloud.run_until_idle()
     assert show(cloud, volume_id)["status"] == "in-use"
     assert "did not let the device" in str([each.error for each in cloud.operations(server_id)])
+    told = cloud.ok(cloud.api.get(f"{VOLUME}/messages?resource_uuid={volume_id}", headers=NEWEST))["messages"]
+    assert "did not let the device" in told[0]["user_message"]
+    cloud.node_of(server_id).fault()
+    assert cloud.api.delete(path).status_code == 202
+    cloud.run_until_idle()
+    assert show(cloud, volume_id)["status"] == "available", "asked again, it is gone"
     cloud.assert_sound()
+
+
+def test_the_hypervisor_is_told_how_fast_a_volume_may_be(cloud: Cloud) -> None:
+    limits = {"name": "slow", "consumer": "front-end", "total_iops_sec_per_gb": "50"}
+    qos = cloud.ok(cloud.api.post(f"{VOLUME}/qos-specs", "admin", json={"qos_specs": limits}))["qos_specs"]
+    kind = cloud.ok(cloud.api.post(f"{VOLUME}/types", "admin", json={"volume_type": {"name": "slow"}}))["volume_type"]
+    associate = f"{VOLUME}/qos-specs/{qos['id']}/associate?vol_type_id={kind['id']}"
+    assert cloud.api.get(associate, "admin").status_code == 202
+    server_id, volume_id = beside(cloud, size=2, volume_type="slow")
+    cloud.ok(attach(cloud, server_id, volume_id))
+    cloud.run_until_idle()
+    (disk,) = cloud.node_of(server_id).agent.specs.spec(server_id).volumes  # type: ignore[union-attr]
+    assert disk.tuning == DiskTuning(total_iops_sec=100)
 
 
 def test_refusals_say_why(cloud: Cloud) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from api.console.server import ConsoleServer
 from common import console_urls
 from tests.fixtures.cloud import COMPUTE, NEWEST, Cloud, MakeCloud, make_cloud  # noqa: F401 - a fixture
+from tests.fixtures.ports import free_port
 
 WAIT_S = 15.0
 _SILENT = logging.getLogger("tests.browser")  # of the browser, not of the cloud: it may know its token
@@ -51,9 +51,7 @@ class Consoles:
 @pytest.fixture
 def consoles(make_cloud: MakeCloud) -> Iterator[Consoles]:  # noqa: F811
     cloud = make_cloud(node_count=1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = replace(cloud.config, console=replace(cloud.config.console, port=port))
     server = ConsoleServer(config, cloud.db, cloud.bus, cloud.clock)  # type: ignore[arg-type]
     ready, loop = threading.Event(), asyncio.new_event_loop()

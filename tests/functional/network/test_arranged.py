@@ -83,6 +83,23 @@ def test_ranges_keep_apart_and_within_their_kind(net: NetworkClient) -> None:
     net.get("/network_segment_ranges", expect=403)
 
 
+def test_each_network_is_a_segment_that_can_be_named(net: NetworkClient) -> None:
+    made, other = net.network(), net.network()
+    (segment,) = net.get(f"/segments?network_id={made['id']}", "admin")["segments"]
+    assert (segment["network_type"], segment["name"], segment["revision_number"]) == ("vxlan", "", 0)
+    vni = net.get(f"/networks/{made['id']}", "admin")["network"]["provider:segmentation_id"]
+    assert segment["segmentation_id"] == vni
+    path = f"/segments/{segment['id']}"
+    named = net.put(path, {"segment": {"name": "west", "description": "behind it"}}, "admin")["segment"]
+    assert (named["name"], named["description"], named["revision_number"]) == ("west", "behind it", 1)
+    assert net.get(path, "admin")["segment"] == named
+    assert [each["id"] for each in net.get("/segments?name=west", "admin")["segments"]] == [segment["id"]]
+    assert other["id"] in [each["network_id"] for each in net.get("/segments", "admin")["segments"]]
+    net.call("GET", path, "demo", 403)
+    net.delete(f"/networks/{made['id']}")
+    net.refused("GET", path, None, 404, "SegmentNotFound", "admin")
+
+
 def test_a_node_answers_dhcp_where_it_is_told_to(net: NetworkClient, add_node: Callable[[str], str]) -> None:
     network, nodes = net.network(), [add_node("node1"), add_node("node2")]
     net.subnet(network["id"])

@@ -175,12 +175,19 @@ def test_life_of_qos_specs(call: Caller) -> None:
     assert [link["rel"] for link in made["links"]] == ["self", "bookmark"]
     call.post("/qos-specs", body, "admin", 409)
     call.post("/qos-specs", {"qos_specs": {"name": "x", "consumer": "somebody"}}, "admin", 400)
+    for limits in (
+        {"read_iops_sec": "many"},
+        {"read_iops_sec": "1", "total_iops_sec": "2"},
+        {"total_iops_sec_max": "2"},
+    ):
+        call.post("/qos-specs", {"qos_specs": {"name": "x", "consumer": "both", **limits}}, "admin", 400)
     assert call.get("/qos-specs", "admin")["qos_specs"] == [specs]
     where = f"/qos-specs/{specs['id']}"
     assert call.put(where, {"qos_specs": {"write_iops_sec": "500"}}, "admin") == {
         "qos_specs": {"write_iops_sec": "500"}
     }
     assert call.get(where, "admin")["qos_specs"]["specs"] == {"read_iops_sec": "2000", "write_iops_sec": "500"}
+    call.put(where, {"qos_specs": {"total_iops_sec": "500"}}, "admin", 400)
     call.put(f"{where}/delete_keys", {"keys": ["read_iops_sec"]}, "admin", 202)
     call.put(f"{where}/delete_keys", {"keys": ["read_iops_sec"]}, "admin", 400)
     assert call.get(where, "admin")["qos_specs"]["specs"] == {"write_iops_sec": "500"}

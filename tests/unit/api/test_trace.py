@@ -150,9 +150,11 @@ def test_a_host_route_goes_before_the_gateway_and_a_server_may_route_on() -> Non
 
 def test_metadata_and_dns_answer_on_the_node_whatever_the_groups_say() -> None:
     made = world()
-    shut = [msgspec.structs.replace(each, rules=[]) for each in made.states["n1"].ports]
+    both = [FixedAddress(subnet_id=name, ip_address=each) for name, each in (("4", "10.0.0.5"), ("6", "fd00::5"))]
+    shut = [msgspec.structs.replace(each, rules=[], addresses=both) for each in made.states["n1"].ports]
     made = replace(made, states={**made.states, "n1": msgspec.structs.replace(made.states["n1"], ports=shut)})
     assert asked(made, "169.254.169.254", TCP, 80).verdict is Verdict.PASSES
+    assert asked(made, "fe80::a9fe:a9fe", TCP, 80).verdict is Verdict.PASSES
     assert asked(made, "10.0.0.2", TCP, 53).verdict is Verdict.PASSES
     assert asked(made, "10.0.0.2", TCP, 22).verdict is Verdict.STOPPED
 

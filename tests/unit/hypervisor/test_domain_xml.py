@@ -117,7 +117,12 @@ SERVED = replace(
     disks=(
         *SMALL.disks,
         Disk(
-            Path("/run/cumulet/nbd/node1/guests/0e0e.sock"), "raw", "vdb", serial="11112222-3333-4444-5", export="0e0e"
+            Path("/run/cumulet/nbd/node1/guests/0e0e.sock"),
+            "raw",
+            "vdb",
+            serial="11112222-3333-4444-5",
+            export="0e0e",
+            tuning=DiskTuning(total_iops_sec=200, total_iops_sec_max=400),
         ),
     ),
 )

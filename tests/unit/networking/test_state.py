@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import NetworkingError
 from common.rpc.compute_v1 import GroupMembers, NetworkState
-from compute_agent.networking import names, state, store
+from compute_agent.networking import links, names, state, store, subports
 from compute_agent.networking.none import NoNetworking
 from tests.unit.networking.samples import ISOLATED, NETWORK, ingress, network, port
 
@@ -96,3 +96,15 @@ def test_networking_of_records_survives_its_agent(tmp_path: Path) -> None:
         again.ensure_ports([], [port(5, network_id=ISOLATED)], [])
     again.teardown()
     assert NoNetworking(tmp_path).applied_version() == 0
+
+
+def test_a_subport_becomes_a_tagging_device_above_its_parents_tap() -> None:
+    other = network(id=ISOLATED, mtu=1400)
+    child = port(8, network_id=ISOLATED, trunk_port=port(7).id, vlan_id=12)
+    off = port(9, network_id=ISOLATED, trunk_port=port(7).id, vlan_id=13, admin_up=False)
+    (made,) = subports.planned([port(7), child, off], [network(), other])
+    assert made == subports.Subport(
+        child.id, device="cmltap00000008", tap="cmltap00000007", tag=12, bridge="cmlbr-b1b2c3d4", mtu=1400
+    )
+    assert links.vlan_facts(3, made.tag) == {"kind": "vlan", "link": 3, "vlan_id": 12}
+    assert subports.planned([child], [network()]) == []
