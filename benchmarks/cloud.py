@@ -167,6 +167,12 @@ class BenchCloud:
         with self.db.engine.connect() as connection:
             return connection.execute(sa.text(statement), values).scalar()
 
+    def rows(self, statement: str, **values: Any) -> Sequence[Any]:
+        import sqlalchemy as sa
+
+        with self.db.engine.connect() as connection:
+            return connection.execute(sa.text(statement), values).all()
+
     def stop_all_but_api(self) -> None:
         """For rows that no node has: the schedulers would take their servers for lost, all through the measurement."""
         self._stop([process for process in self._started if process.pid not in self.groups["api"]])

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import boots, footprint, images, network_ports, real_disks, scale, served_volume
+from benchmarks import actions, boots, footprint, images, network_ports, real_disks, scale, served_volume
 from benchmarks.cloud import BenchCloud, running
 from benchmarks.figures import Figure
 
@@ -61,6 +61,8 @@ def _start(cloud: BenchCloud, *, workers: int, agents: int) -> None:
 MEASURES = (
     Measure(("accept_p50_ms", "overhead_p50_ms"), _boots_one),
     Measure(("boots_per_s",), _boots_many),
+    Measure(("action_overhead_ms",), actions.on_fake),
+    Measure(("action_on_qemu_ms",), actions.on_qemu),
     Measure(("schedule_p50_ms", "claim_p50_ms"), scale.placement),
     Measure(("list_1000_ms",), _list),
     Measure(("idle_pss_mib",), _idle),

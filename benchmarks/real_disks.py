@@ -32,17 +32,17 @@ def against_tools(cloud: BenchCloud) -> list[Figure]:
         cloud.start_scheduler("s1")
         cloud.start_agents(1)
         client = cloud.client()
-        cloud.furnish(_upload(cloud, client))
+        cloud.furnish(upload(cloud, client))
         try:
             server = _servers(cloud, client, libvirt.uri)
             return [server, _volumes(cloud)]
         finally:
-            for name in _virsh(libvirt.uri, "list", "--name").split():
-                _virsh(libvirt.uri, "destroy", name)
+            for name in virsh(libvirt.uri, "list", "--name").split():
+                virsh(libvirt.uri, "destroy", name)
             client.close()
 
 
-def _upload(cloud: BenchCloud, client: Client) -> str:
+def upload(cloud: BenchCloud, client: Client) -> str:
     """A qcow2 of random bytes; its id."""
     raw, source = cloud.folder / "source.raw", cloud.folder / "source.qcow2"
     random_file(raw, SIZE_MIB)
@@ -65,7 +65,7 @@ def _servers(cloud: BenchCloud, client: Client, uri: str) -> Figure:
         took.append(time.perf_counter() - began)
         by_hand.append(_by_hand(cloud, uri, reply["server"]["id"]))
         client.request("DELETE", path)
-        wait_for("its end", lambda: not _virsh(uri, "list", "--all", "--name").split())
+        wait_for("its end", lambda: not virsh(uri, "list", "--all", "--name").split())
     own, tools = median(took[1:]), median(by_hand[1:])
     more = {
         "server_ms": round(own * 1000), "tools_ms": round(tools * 1000), "p90_ms": p(90, [each * 1000 for each in took[1:]])
@@ -75,7 +75,7 @@ def _servers(cloud: BenchCloud, client: Client, uri: str) -> Figure:
 
 def _by_hand(cloud: BenchCloud, uri: str, server_id: str) -> float:
     """Seconds for an overlay on the same image and a guest with the same XML, under another name, without its mark."""
-    tree = ElementTree.fromstring(_virsh(uri, "dumpxml", "--inactive", server_id))
+    tree = ElementTree.fromstring(virsh(uri, "dumpxml", "--inactive", server_id))
     source = tree.find("devices/disk/source")
     assert source is not None
     root = Path(source.attrib["file"])
@@ -101,10 +101,10 @@ def _by_hand(cloud: BenchCloud, uri: str, server_id: str) -> float:
     def make() -> None:
         words = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base.path), "-F", base.format, str(overlay), "1G"]
         subprocess.run(words, check=True)
-        _virsh(uri, "create", str(xml))
+        virsh(uri, "create", str(xml))
 
     took = timed(make)
-    _virsh(uri, "destroy", "by-hand")
+    virsh(uri, "destroy", "by-hand")
     overlay.unlink()
     return took
 
@@ -140,7 +140,7 @@ def _wait(client: Client, path: str, noun: str, status: str) -> None:
     wait_for(f"{noun} {status}", there, timeout_s=120, pause_s=0.005)
 
 
-def _virsh(uri: str, *words: str) -> str:
+def virsh(uri: str, *words: str) -> str:
     done = subprocess.run(["virsh", "-q", "-c", uri, *words], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise RuntimeError(f"virsh {' '.join(words)}: {done.stderr}")

@@ -35,7 +35,8 @@ WAIT_FOR_VOLUME_S: Final = 3600.0  # another operation works on the volume's byt
 WAIT_FOR_CANCELLED_S: Final = 900.0
 WAIT_FOR_NODES_S: Final = 180.0  # no node at all is heard of: the broker is away; new servers wait so long
 SYNC_NETWORK_S: Final = 30.0
-SOFT_STOP_S: Final = 60  # what a guest gets to power itself off
+SOFT_STOP_S: Final = 60  # what a guest gets to power itself off, unless its image says os_shutdown_timeout …
+SOFT_STOP_MOST_S: Final = 150  # … which can't be more than this; below ENSURE_STOPPED_S
 
 # Nodes
 HEARTBEAT_S: Final = 5.0

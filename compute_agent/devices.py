@@ -31,7 +31,6 @@ from compute_agent.instances import Instances, Parts
 from compute_agent.specs import Known
 from compute_agent.task import Again, Outcome, Task
 
-LOOK_S = 0.2
 ASK_EVERY_S = 6.0  # QEMU refuses a request within five seconds of the last one for the same device
 _ON = (PowerState.RUNNING, PowerState.PAUSED)
 
@@ -138,7 +137,7 @@ class Devices:
             task.pressed_at = now
             with task.measure("domain", parts.clock):
                 parts.hypervisor.request_unplug(instance_id, address)
-        return Again(LOOK_S)
+        return task.look_again(UNPLUG_PATIENCE_S - (now - task.begun_at))
 
 
 def _with_port(

@@ -32,6 +32,7 @@ class _Entry(Generic[T]):
 class _Lane(Generic[T]):
     entries: deque[_Entry[T]] = field(default_factory=deque)
     running: bool = False
+    hurried: bool = False
 
 
 class Lanes(Generic[T]):
@@ -60,6 +61,17 @@ class Lanes(Generic[T]):
                 lane.entries.append(entry)
             self._touch(key)
             self._make_ready(key, lane)
+
+    def look_now(self, key: str) -> None:
+        """Let what waits in a lane to be looked at again be looked at at once; a lane that is idle stays so."""
+        with self._changed:
+            lane = self._lanes.get(key)
+            if lane is None:
+                return
+            lane.hurried = lane.running  # it may have looked before whatever there is to see
+            if lane.entries and not lane.running:
+                lane.entries[0].not_before = self._clock.monotonic()
+                self._make_ready(key, lane)
 
     def waiting(self, key: str) -> list[T]:
         """What is queued in a lane, without what is being worked on."""
@@ -123,7 +135,7 @@ class Lanes(Generic[T]):
             if lane.entries[0].not_before > now:
                 self._make_ready(key, lane)
                 continue
-            lane.running = True
+            lane.running, lane.hurried = True, False
             return key
         return None
 
@@ -141,7 +153,7 @@ class Lanes(Generic[T]):
             with self._changed:
                 lane.running = False
                 if again_s is not None:
-                    entry.not_before = self._clock.monotonic() + again_s
+                    entry.not_before = self._clock.monotonic() + (0.0 if lane.hurried else again_s)
                     place = sum(1 for each in lane.entries if each.urgent and not entry.urgent)
                     lane.entries.insert(place, entry)
                 self._touch(key)

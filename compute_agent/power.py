@@ -19,7 +19,6 @@ from compute_agent.specs import Specs
 from compute_agent.task import Again, Outcome, Phase, Task
 
 logger = logging.getLogger(__name__)
-LOOK_S = 0.2
 PRESS_EVERY_S = 5.0
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.ABSENT)
 
@@ -59,7 +58,7 @@ class Power:
             return self._stopped(command)
         self._give_way(task)
         self._press(task)
-        return self._stopped(command) if self._is_off_now(command.instance_id) else Again(LOOK_S)
+        return self._stopped(command) if self._is_off_now(command.instance_id) else task.look_again()
 
     def reboot(self, task: Task, command: RebootInstance, state: DomainState | None) -> Outcome | Again:
         if task.phase is Phase.NEW:
@@ -69,12 +68,13 @@ class Power:
             if self._waited_s(task) < command.timeout_s:
                 self._press(task)
                 if not self._is_off_now(command.instance_id):
-                    return Again(LOOK_S)
+                    return task.look_again()
             else:
                 log.event(logger, "reboot.guest_does_not_listen", waited_s=command.timeout_s)
                 self._note_phase(task, Phase.CUTTING)
         if task.phase is Phase.CUTTING:
-            self._hypervisor.ensure_stopped(command.instance_id)
+            with task.measure("domain", self._clock):
+                self._hypervisor.ensure_stopped(command.instance_id)
         if task.phase is not Phase.STARTING:
             self._note_phase(task, Phase.STARTING)
         return self._instances.start(task, command, self._hypervisor.state(command.instance_id))

@@ -1,7 +1,7 @@
 """Tells the control plane at once of what guests do by themselves, such as powering off.
 
 Not stored and not repeated: the next heartbeat's digest makes up for a lost one. What a command causes is left to that
-command's report.
+command's report, which comes the sooner for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class PowerEvents:
 
     def on_event(self, state: DomainState) -> None:
         """For Hypervisor.subscribe: called in the driver's thread, so it only takes note."""
-        if not self._lanes.busy(state.instance_id):
+        if self._lanes.busy(state.instance_id):
+            self._lanes.look_now(state.instance_id)  # it may be what a command waits for
+        else:
             self._queue.put(state.instance_id)
 
     def drain(self) -> None:

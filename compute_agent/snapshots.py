@@ -21,7 +21,6 @@ from compute_agent.storage.base import Storage
 from compute_agent.task import Again, Outcome, Task
 
 logger = logging.getLogger(__name__)
-LOOK_S = 0.2
 _ON = (PowerState.RUNNING, PowerState.PAUSED)
 
 
@@ -94,7 +93,7 @@ class Snapshots:
                 self._hypervisor.begin_copy(instance_id, self._root_device(spec), part, quiesce=command.quiesce)
         match self._hypervisor.copy_state(instance_id):
             case CopyState.RUNNING:
-                return Again(LOOK_S)
+                return task.look_again()
             case CopyState.DONE:
                 return None
         if self._instances.power(instance_id) in _ON:

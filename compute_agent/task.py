@@ -27,6 +27,7 @@ from common.rpc.volume_commands import (
 )
 
 NETWORK_LANE = "network"
+LOOK_FIRST_S, LOOK_MOST_S = 0.02, 0.2
 
 
 class Phase(StrEnum):
@@ -51,6 +52,7 @@ class Task:
     begun_at: float | None = None
     copies_lost: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
+    pause_s: float = LOOK_FIRST_S / 2
 
     @property
     def lane(self) -> str:
@@ -69,6 +71,14 @@ class Task:
     @property
     def pair(self) -> tuple[int, int]:
         return (self.command.epoch, self.command.generation)
+
+    def look_again(self, left_s: float = LOOK_MOST_S) -> Again:
+        """What goes on outside is looked at soon, and after ever longer: who waits for something short waits no longer.
+
+        left_s: until its patience ends.
+        """
+        self.pause_s = min(2 * self.pause_s, LOOK_MOST_S)
+        return Again(min(self.pause_s, left_s))
 
     @contextmanager
     def measure(self, name: str, clock: Clock) -> Iterator[None]:

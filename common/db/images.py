@@ -329,8 +329,8 @@ def mark_deleted(session: Session, image_id: str, now: datetime) -> bool:
 
 
 _KEPT_PREFIXES = (
-    "hw_", "os_type", "os_distro", "os_version", "os_admin_user", "os_require_quiesce", "os_secure_boot", "architecture",
-    "trait:", "img_hv_type", "img_hide_hypervisor_id", "img_signature", "hypervisor_type",
+    "hw_", "os_type", "os_distro", "os_version", "os_admin_user", "os_require_quiesce", "os_secure_boot", "os_shutdown_timeout",
+    "architecture", "trait:", "img_hv_type", "img_hide_hypervisor_id", "img_signature", "hypervisor_type",
 )  # fmt: skip
 
 

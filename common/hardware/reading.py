@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.deadlines import SOFT_STOP_MOST_S, SOFT_STOP_S
 from common.errors import InvalidRequest
 from common.hardware import cpu, devices, numa, refused, trait_wishes, tuning
 from common.hardware.numa import NumaWish, Pages
@@ -19,11 +20,15 @@ SECURE_BOOT_TRAIT = "COMPUTE_SECURITY_UEFI_SECURE_BOOT"
 
 @dataclass(frozen=True)
 class Hardware:
-    """guest: all that is the same wherever the guest runs. numa: what it asks of a node's cells; None: nothing."""
+    """guest: all that is the same wherever the guest runs. numa: what it asks of a node's cells; None: nothing.
+
+    stop_s: how long it gets to power itself off.
+    """
 
     guest: GuestHardware
     numa: NumaWish | None = None
     traits: TraitWishes = NO_TRAITS
+    stop_s: int = SOFT_STOP_S
 
 
 PLAIN = Hardware(GuestHardware())
@@ -32,6 +37,7 @@ _PREFIXES = (
     "hw_",
     "os:",
     "os_secure_boot",
+    "os_shutdown_timeout",
     "quota:",
     "trait",
     "resources",
@@ -58,7 +64,15 @@ def of(specs: Mapping[str, str], properties: Mapping[str, str], vcpus: int, memo
     cells = numa.read(wishes, int(vcpus), int(memory_mib))
     if guest.locked_memory and (cells is None or cells.pages is Pages.ORDINARY):
         raise InvalidRequest("hw:locked_memory needs hw:mem_page_size beside it.")
-    return Hardware(guest, cells, _traits(wishes, guest))
+    return Hardware(guest, cells, _traits(wishes, guest), _stop_s(wishes))
+
+
+def _stop_s(wishes: Wishes) -> int:
+    """os_shutdown_timeout, in seconds; 0: its power is cut at once."""
+    asked = wishes.number(Wish(prop="os_shutdown_timeout"))
+    if asked is not None and asked > SOFT_STOP_MOST_S:
+        raise InvalidRequest(f"os_shutdown_timeout is {asked}; at most {SOFT_STOP_MOST_S} seconds are possible.")
+    return SOFT_STOP_S if asked is None else asked
 
 
 def _guest(wishes: Wishes, vcpus: int) -> GuestHardware:

@@ -24,7 +24,7 @@ from common.errors import BusUnavailable, CloudError, DatabaseUnavailable, Lease
 from common.killpoints import armed, reach
 from common.rpc.bus import Bus
 from common.rpc.compute_v1 import Report
-from common.saga.model import Saga
+from common.saga.model import FOLLOWED_BY, Saga
 from common.saga.turns import Turn, Turns
 from common.states import OperationState
 
@@ -167,8 +167,13 @@ class Engine:
         return turn
 
     def _committed(self, operation: Operation, fresh: dict[str, Any]) -> None:
+        """An operation that a step has begun, and told as FOLLOWED_BY in its result, is hinted: it need not be found."""
         _reach(operation, fresh, "after_commit")
+        known = set(operation.results)
         operations.adopt(operation, fresh)
+        for name, result in operation.results.items():
+            if name not in known and (follower := (result or {}).get(FOLLOWED_BY)):
+                self._bus.hint(follower)
 
     def _turn_to_commit(
         self, session: Session, held: Operation, *, just_read: bool = False

@@ -19,6 +19,8 @@ from common.db.models import Operation
 from common.errors import CloudError
 from common.rpc.compute_v1 import Command, Report
 
+FOLLOWED_BY = "followed_by"  # in a step's result: the id of an operation that it has begun
+
 
 @dataclass(frozen=True)
 class Wait:

@@ -414,6 +414,8 @@ class LibvirtHost:
             connection.domainEventRegisterAny(None, lifecycle, self._lifecycle_event, None)
             with contextlib.suppress(libvirt.libvirtError):  # libvirt's test driver has no such event
                 connection.domainEventRegisterAny(None, reboot, self._reboot_event, None)
+                removed = libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED
+                connection.domainEventRegisterAny(None, removed, self._removed_event, None)
             self._connection = connection
             log.event(logger, "libvirt.connected", uri=self._uri)
             return connection
@@ -478,6 +480,10 @@ class LibvirtHost:
     def _reboot_event(self, _connection: Any, domain: Any, _opaque: object) -> None:
         if self._on_event is not None:
             self._on_event(domain.UUIDString(), PowerState.RUNNING)
+
+    def _removed_event(self, connection: Any, domain: Any, _alias: str, opaque: object) -> None:
+        """A device that the guest has let go: somebody waits for it."""
+        self._reboot_event(connection, domain, opaque)
 
 
 def _power(state: int, reason: int) -> PowerState:

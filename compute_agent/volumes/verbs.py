@@ -45,7 +45,6 @@ from compute_agent.volumes.qmp import DaemonSilent
 from compute_agent.volumes.unmanaged import Kind
 
 logger = logging.getLogger(__name__)
-LOOK_S = 0.2
 COPIES = 4  # of a served volume that are begun, before it is given up
 DAEMON_RESTART_S = 2.0
 _GIB = 1024**3
@@ -283,7 +282,7 @@ class Volumes:
                 self._hypervisor.begin_copy(instance_id, device, part, quiesce=False)
         match self._hypervisor.copy_state(instance_id):
             case CopyState.RUNNING:
-                return Again(LOOK_S)
+                return task.look_again()
             case CopyState.DONE:
                 return None
         if self._runs(instance_id):
@@ -306,7 +305,7 @@ class Volumes:
             state = CopyState.FAILED
         match state:
             case CopyState.RUNNING:
-                return Again(LOOK_S)
+                return task.look_again()
             case CopyState.DONE:
                 return None
         task.phase_at = None

@@ -7,12 +7,20 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import instances, operations
-from common.deadlines import REBOOT_S, SOFT_STOP_S, WAIT_FOR_CANCELLED_S
+from common.deadlines import REBOOT_S, WAIT_FOR_CANCELLED_S
 from common.rpc.compute_v1 import PowerState, RebootInstance, RebootMode
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext, Wait
 from common.states import Action
 from scheduler import instance_spec
-from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
+from scheduler.sagas.shared import (
+    action_stuck,
+    action_unwound,
+    command_fields,
+    end_action,
+    node_of,
+    report_error,
+    soft_stop_s,
+)
 
 
 def saga() -> Saga:
@@ -47,7 +55,9 @@ def reboot(session: Session, context: StepContext) -> Send:
     node = node_of(instance)
     mode = RebootMode.HARD if context.params["action"] == Action.REBOOT_HARD else RebootMode.SOFT
     spec = instance_spec.build(session, instance, context.config)
-    command = RebootInstance(spec=spec, mode=mode, timeout_s=SOFT_STOP_S, **command_fields(context, instance, "reboot"))
+    command = RebootInstance(
+        spec=spec, mode=mode, timeout_s=soft_stop_s(instance), **command_fields(context, instance, "reboot")
+    )
     return Send(node, command)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from common.db import instances
 from common.db.models import Instance
-from common.deadlines import ENSURE_INSTANCE_S, ENSURE_STOPPED_S, SOFT_STOP_S
+from common.deadlines import ENSURE_INSTANCE_S, ENSURE_STOPPED_S
 from common.rpc.compute_v1 import EnsureInstance, EnsureStopped, PowerState, WantedPower
 from common.saga.model import Local, Remote, Saga, Send, StepContext
 from common.states import Action, VmState
@@ -25,6 +25,7 @@ from scheduler.sagas.shared import (
     node_of,
     report_error,
     sealed_password,
+    soft_stop_s,
 )
 
 
@@ -68,7 +69,7 @@ def _boot_from(session: Session, context: StepContext, rescue: dict[str, Any] | 
 
 def ensure_stopped(session: Session, context: StepContext) -> Send:
     instance = instances.get(session, context.instance_id)
-    timeout_s = SOFT_STOP_S if context.params["from_vm_state"] in (VmState.ACTIVE, VmState.RESCUED) else 0
+    timeout_s = soft_stop_s(instance) if context.params["from_vm_state"] in (VmState.ACTIVE, VmState.RESCUED) else 0
     fields = command_fields(context, instance, "ensure_stopped")
     return Send(node_of(instance), EnsureStopped(timeout_s=timeout_s, **fields))
 

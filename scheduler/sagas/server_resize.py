@@ -25,7 +25,7 @@ from common.db import (
 )
 from common.db.models import Image, Instance
 from common.db.server_migrations import MigrationStatus
-from common.deadlines import ENSURE_ABSENT_S, ENSURE_STOPPED_S, RESIZE_S, SNAPSHOT_S, SOFT_STOP_S, UPLOAD_S
+from common.deadlines import ENSURE_ABSENT_S, ENSURE_STOPPED_S, RESIZE_S, SNAPSHOT_S, UPLOAD_S
 from common.errors import NoValidNode
 from common.image_spec import image_url
 from common.placement import abilities, neighbours, policy
@@ -56,6 +56,7 @@ from scheduler.sagas.shared import (
     hand_over,
     node_of,
     report_error,
+    soft_stop_s,
 )
 
 _rng = random.Random()
@@ -172,7 +173,7 @@ def ensure_stopped(session: Session, context: StepContext) -> Send:
     """Also one that is off: from here on its node holds it so."""
     instance = instances.get(session, context.instance_id)
     _task(session, context, TaskState.RESIZE_MIGRATING)
-    timeout_s = SOFT_STOP_S if _ran(context) else 0
+    timeout_s = soft_stop_s(instance) if _ran(context) else 0
     fields = command_fields(context, instance, "ensure_stopped")
     return Send(node_of(instance), EnsureStopped(timeout_s=timeout_s, **fields))
 

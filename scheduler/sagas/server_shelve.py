@@ -11,12 +11,20 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import images, instances
-from common.deadlines import ENSURE_STOPPED_S, SNAPSHOT_S, SOFT_STOP_S, UPLOAD_S
+from common.deadlines import ENSURE_STOPPED_S, SNAPSHOT_S, UPLOAD_S
 from common.rpc.compute_v1 import EnsureStopped, PowerState
-from common.saga.model import Local, Remote, Saga, Send, StepContext
+from common.saga.model import FOLLOWED_BY, Local, Remote, Saga, Send, StepContext
 from common.states import Action, VmState
 from scheduler.sagas import server_snapshot
-from scheduler.sagas.shared import action_stuck, asked_by, command_fields, end_action, node_of, report_error
+from scheduler.sagas.shared import (
+    action_stuck,
+    asked_by,
+    command_fields,
+    end_action,
+    node_of,
+    report_error,
+    soft_stop_s,
+)
 
 
 def saga() -> Saga:
@@ -42,7 +50,7 @@ def saga() -> Saga:
 def ensure_stopped(session: Session, context: StepContext) -> Send:
     """A guest that runs gets its time to power off; one that is paused could not use it."""
     instance = instances.get(session, context.instance_id)
-    timeout_s = SOFT_STOP_S if context.params["from_vm_state"] == VmState.ACTIVE else 0
+    timeout_s = soft_stop_s(instance) if context.params["from_vm_state"] == VmState.ACTIVE else 0
     return Send(
         node_of(instance), EnsureStopped(timeout_s=timeout_s, **command_fields(context, instance, "ensure_stopped"))
     )
@@ -58,5 +66,6 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
     if context.config.compute.shelved_offload_time_s == 0 or on_volume:
         instance = instances.get(session, context.instance_id)
         if instance.vm_state == VmState.SHELVED and instance.task_state is None:
-            instances.begin(session, instance, Action.SHELVE_OFFLOAD, asked_by(context), context.now)
+            begun = instances.begin(session, instance, Action.SHELVE_OFFLOAD, asked_by(context), context.now)
+            return {FOLLOWED_BY: begun.id}
     return {}

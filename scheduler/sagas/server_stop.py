@@ -7,10 +7,18 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import instances
-from common.deadlines import ENSURE_STOPPED_S, SOFT_STOP_S
+from common.deadlines import ENSURE_STOPPED_S
 from common.rpc.compute_v1 import EnsureStopped, PowerState
 from common.saga.model import Local, Remote, Saga, Send, StepContext
-from scheduler.sagas.shared import action_stuck, action_unwound, command_fields, end_action, node_of, report_error
+from scheduler.sagas.shared import (
+    action_stuck,
+    action_unwound,
+    command_fields,
+    end_action,
+    node_of,
+    report_error,
+    soft_stop_s,
+)
 
 
 def saga() -> Saga:
@@ -29,7 +37,7 @@ def ensure_stopped(session: Session, context: StepContext) -> Send:
     instance = instances.get(session, context.instance_id)
     return Send(
         node_of(instance),
-        EnsureStopped(timeout_s=SOFT_STOP_S, **command_fields(context, instance, "ensure_stopped")),
+        EnsureStopped(timeout_s=soft_stop_s(instance), **command_fields(context, instance, "ensure_stopped")),
     )
 
 

@@ -13,7 +13,9 @@ from common.context import RequestContext
 from common.db import device_operations, instances, node_life, nodes, remains, resizes
 from common.db.models import Instance
 from common.db.resizes import OldPlace
-from common.errors import CloudError, HypervisorError, StateConflict
+from common.deadlines import SOFT_STOP_S
+from common.errors import CloudError, HypervisorError, InvalidRequest, StateConflict
+from common.hardware import reading
 from common.rpc.compute_v1 import EnsureAbsent, PowerState, Report
 from common.rpc.disks_v1 import DiscardKeptDisks
 from common.saga.model import Send, StepContext
@@ -135,6 +137,14 @@ def device_stuck(_session: Session, context: StepContext, error: dict[str, Any])
         logger, "device.operation_stuck", logging.ERROR, device_id=context.params["device_id"],
         code=str(error.get("code", "")),
     )  # fmt: skip
+
+
+def soft_stop_s(instance: Instance) -> int:
+    """How many seconds its guest gets to power itself off: as its image says. Stopping never fails for its hardware."""
+    try:
+        return reading.read(instance.flavor, instance.image).stop_s
+    except InvalidRequest:
+        return SOFT_STOP_S
 
 
 def node_of(instance: Instance) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import boots, footprint, images, main, network_ports, real_disks, scale, served_volume
+from benchmarks import actions, boots, footprint, images, main, network_ports, real_disks, scale, served_volume
 from benchmarks.cloud import running
 
 pytestmark = [pytest.mark.full, pytest.mark.postgresql, pytest.mark.rabbitmq]
@@ -21,6 +21,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (scale, "LISTS", 2),
         (scale, "CLAIMS", 3),
         (boots, "WARM_UP", 2),
+        (actions, "ROUNDS", 1),
+        (actions, "QEMU_ROUNDS", 1),
         (footprint, "BOOTS", 4),
         (footprint, "STARTS", 1),
         (main, "ONE_AT_A_TIME", 4),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from api.compute.handlers.server_create import fixed_address
-from api.compute.operations import server_interfaces, servers
+from api.compute.operations import server_interfaces, server_topology, servers
 from api.compute.operations.server_networks import Nic
 from api.compute.schemas import interfaces as schemas
 from api.compute.views import interfaces as views
 from api.compute.views import servers as server_views
+from api.compute.views import topology as topology_views
 from api.compute.views.fields import reader
 from api.request import ApiRequest, Reply
 from api.schema import validate
@@ -57,9 +58,8 @@ def detach(request: ApiRequest, server_id: str, port_id: str) -> Reply:
 
 
 def topology(request: ApiRequest, server_id: str) -> Reply:
-    """A guest without NUMA cells of its own, which is what all are so far, has no nodes to tell of."""
-    servers.show(request.services, request.context, server_id)
-    return Reply({"nodes": [], "pagesize_kb": None})
+    found = server_topology.of_server(request.services, request.context, server_id)
+    return Reply(topology_views.show(found, reader(request)))
 
 
 def show_password(request: ApiRequest, server_id: str) -> Reply:

@@ -14,11 +14,16 @@ from common.errors import Forbidden, InvalidRequest
 from common.states import TaskState, VmState, server_status
 
 STATUSES = frozenset(server_status(vm_state, task) for vm_state in VmState for task in (None, *TaskState))
-IGNORED_SORT_KEYS = (
+_SAME_FOR_ALL_SORT_KEYS = (
+    "kernel_id",
+    "locked_by",
+    "ramdisk_id",
+    "root_device_name",
+)  # sort keys without an order here
+_SORT_KEYS_UNTIL_275 = (
     "architecture", "cell_name", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted", "deleted_at",
-    "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "kernel_id", "key_data", "launched_on",
-    "locked_by", "memory_mb", "os_type", "ramdisk_id", "reservation_id", "root_device_name", "root_gb",
-    "shutdown_terminate", "user_data", "vcpus", "vm_mode",
+    "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "key_data", "launched_on", "memory_mb", "os_type",
+    "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode",
 )  # fmt: skip
 ADMIN_SORT_KEYS = ("host", "node")
 _FOR_ALL = frozenset({"flavor", "image", "reservation_id"})
@@ -45,6 +50,14 @@ _OTHERS = frozenset({
     "sort_dir", "sort_key", "status", "terminated_at",
 })  # fmt: skip
 _KNOWN = frozenset(EQUALS) | frozenset(PATTERNS) | frozenset(_ALIASES) | frozenset(_SINCE) | _OTHERS
+
+
+def ignored_sort_keys(version: Microversion) -> tuple[str, ...]:
+    """Those that are taken without having any effect; since 2.75 most of them are a 400."""
+    found: tuple[str, ...] = _SAME_FOR_ALL_SORT_KEYS
+    if version < Microversion(2, 75):
+        found += _SORT_KEYS_UNTIL_275
+    return (*found, "locked") if version < Microversion(2, 73) else found
 
 
 def read(request: ApiRequest) -> ServerFilter | None:

@@ -64,10 +64,8 @@ def delete(request: ApiRequest, server_id: str) -> Reply:
 
 
 def _page(request: ApiRequest) -> Any:
-    locked = () if request.version >= Microversion(2, 73) else ("locked",)
-    return query.page(
-        request, ignored=(*server_filters.IGNORED_SORT_KEYS, *locked), admin_only=server_filters.ADMIN_SORT_KEYS
-    )
+    ignored = server_filters.ignored_sort_keys(request.version)
+    return query.page(request, ignored=ignored, admin_only=server_filters.ADMIN_SORT_KEYS)
 
 
 def _listed(request: ApiRequest, found: ServerPage, bodies: list[Body], noun: str) -> Reply:

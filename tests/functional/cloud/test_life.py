@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from common.db.models import Image
 from tests.fixtures.cloud import COMPUTE, NEWEST, Cloud
 
 
@@ -61,6 +62,17 @@ def test_a_guest_that_ignores_the_button(cloud: Cloud) -> None:
     assert cloud.status(server_id) == "ACTIVE"
     cloud.do(server_id, "os-stop")
     assert cloud.status(server_id) == "SHUTOFF"
+
+
+def test_an_image_says_how_long_a_guest_may_ignore_the_button(cloud: Cloud) -> None:
+    with cloud.db.write() as session:
+        session.get_one(Image, cloud.image_id).properties = {"os_shutdown_timeout": "7"}
+    server_id = cloud.active()
+    cloud.node_of(server_id).fault(request_shutdown={"ignore": True})
+    begun = cloud.clock.now()
+    cloud.do(server_id, "os-stop")
+    assert cloud.status(server_id) == "SHUTOFF"
+    assert 7 <= (cloud.clock.now() - begun).total_seconds() < 20
 
 
 def test_a_hard_reboot_ends_a_soft_one_that_hangs(cloud: Cloud) -> None:

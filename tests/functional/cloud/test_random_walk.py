@@ -18,7 +18,7 @@ from api.app import create_app
 from common.db.models import Instance
 from common.states import ACTIONS, RESETS, Action, VmState
 from tests.fixtures.api import ApiClient
-from tests.fixtures.cloud import Cloud
+from tests.fixtures.cloud import COMPUTE, Cloud
 from tests.functional.cloud.test_resize import configure
 
 #: (the API's name, who asks, the table's row)
@@ -36,7 +36,7 @@ ASKED: dict[str, tuple[str, str, Action]] = {
 }  # fmt: skip
 #: what may find no room, and then leaves the server where it was
 NEEDS_ROOM = (Action.RESIZE, Action.MIGRATE, Action.UNSHELVE)
-MOST_SERVERS = 3
+MOST_SERVERS, MOST_CARDS = 3, 3
 
 
 class Walk(RuleBasedStateMachine):
@@ -49,7 +49,7 @@ class Walk(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for server_id in self.servers:
-            self.cloud.ok(self.cloud.act(server_id, "forceDelete"))
+            self.cloud.ok(self.cloud.act(server_id, "forceDelete", None, "admin"))
         self.cloud.run_until_idle()
         self.cloud.assert_sound()
         assert self.cloud.used() == {"Instances": 0, "Cores": 0, "RAM": 0}
@@ -70,7 +70,7 @@ class Walk(RuleBasedStateMachine):
         reply = self.cloud.act(server_id, name, body_of(what, before, self.cloud), persona)
         self.cloud.run_until_idle()
         after = VmState(self.cloud.row(server_id).vm_state)
-        if not allows(before, action):
+        if not allows(before, action) or (before.locked and persona == "demo"):
             assert (reply.status_code, after) == (409, before.vm_state), f"{what} in {before.vm_state}: {reply.text}"
             return
         assert reply.status_code < 300, f"{what} in {before.vm_state}: {reply.text}"
@@ -78,6 +78,30 @@ class Walk(RuleBasedStateMachine):
         if action == Action.SHELVE:
             ends = {VmState.SHELVED_OFFLOADED}
         assert after in (*ends, *([before.vm_state] if action in NEEDS_ROOM else [])), f"{what} in {before.vm_state}"
+
+    @rule(number=st.integers(0, MOST_SERVERS - 1), comes=st.booleans())
+    def card(self, number: int, comes: bool) -> None:
+        """One more card in the network, or the newest one away."""
+        if number >= len(self.servers):
+            return
+        before = self.cloud.row(self.servers[number])
+        path = f"{COMPUTE}/servers/{before.id}/os-interface"
+        cards = [each["port_id"] for each in self.cloud.ok(self.cloud.api.get(path))["interfaceAttachments"]]
+        if len(cards) == (MOST_CARDS if comes else 0):
+            return
+        body = {"interfaceAttachment": {"net_id": self.cloud.network_id}}
+        reply = self.cloud.api.post(path, json=body) if comes else self.cloud.api.delete(f"{path}/{cards[-1]}")
+        self.cloud.run_until_idle()
+        left = len(self.cloud.ok(self.cloud.api.get(path))["interfaceAttachments"])
+        allowed = VmState(before.vm_state) in ACTIONS[Action.ATTACH_INTERFACE].allowed and not before.locked
+        assert (reply.status_code < 300) == allowed, f"a card in {before.vm_state}: {reply.text}"
+        assert left == len(cards) + ((1 if comes else -1) if allowed else 0)
+
+    @rule(number=st.integers(0, MOST_SERVERS - 1), what=st.sampled_from(["lock", "unlock"]))
+    def lock(self, number: int, what: str) -> None:
+        if number < len(self.servers):
+            assert self.cloud.act(self.servers[number], what).status_code == 202
+            assert self.cloud.row(self.servers[number]).locked == (what == "lock")
 
     @rule(number=st.integers(0, MOST_SERVERS - 1), to=st.sampled_from(["active", "error"]))
     def reset(self, number: int, to: str) -> None:
@@ -96,9 +120,14 @@ class Walk(RuleBasedStateMachine):
         if number >= len(self.servers):
             return
         server_id = self.servers[number]
-        self.cloud.delete(server_id)
+        before = self.cloud.row(server_id)
+        reply = self.cloud.api.delete(f"{COMPUTE}/servers/{server_id}")
         self.cloud.run_until_idle()
         row = self.cloud.row(server_id)
+        if before.locked:
+            assert (reply.status_code, row.vm_state) == (409, before.vm_state)
+            return
+        assert reply.status_code == 204, reply.text
         assert row.vm_state in (VmState.SOFT_DELETED, VmState.DELETED)
         if row.vm_state == VmState.DELETED:
             self.servers.remove(server_id)

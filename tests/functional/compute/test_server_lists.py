@@ -72,7 +72,8 @@ def test_order_and_pages(database_url: str, cloud: Cloud, three: dict[str, str])
     for bad in ({"limit": "x"}, {"limit": "-1"}, {"sort_key": "user_datum"}, {"sort_key": "name", "sort_dir": "up"}):
         assert status(cloud, **bad) == 400
     assert status(cloud, sort_key="host") == 403
-    assert status(cloud, sort_key="vcpus") == 200  # ignored, as Nova does
+    assert (status(cloud, sort_key="vcpus"), status(cloud, text="2.74", sort_key="vcpus")) == (400, 200)
+    assert status(cloud, sort_key="kernel_id") == 200  # ignored
     assert status(cloud, sort_key="1; DROP TABLE instances") == 400
 
 

@@ -10,10 +10,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 from sqlalchemy import select
 
+from common.db import node_cells, nodes
 from common.db.models import Node
+from common.hardware import reading
 from common.ids import new_id
-from tests.functional.compute.conftest import NEWEST, URL, Cloud, version
+from tests.functional.compute.conftest import NEWEST, URL, Cloud, add_flavor, version
 
+CELLS: list[dict[str, Any]] = [
+    {
+        "id": 0, "cpus": [0, 1, 2, 3], "dedicated": [2, 3], "siblings": [[0, 1], [2, 3]], "memory_mib": 4096,
+        "pages": [{"size_kib": 2048, "total": 512}],
+    },
+    {
+        "id": 1, "cpus": [6, 7, 8, 9], "dedicated": [6, 7, 8, 9], "siblings": [[6, 7], [8, 9]], "memory_mib": 2048,
+        "pages": [{"size_kib": 2048, "total": 256}],
+    },
+]  # fmt: skip
 EVENTS, CLASSES, SPECS = (
     f"{URL}/os-server-external-events",
     f"{URL}/os-quota-class-sets",
@@ -71,6 +83,37 @@ def test_passwords_topology_and_migrations_of_a_server(cloud: Cloud) -> None:
     assert api.get(f"{URL}/os-migrations").status_code == 403
     for bad in ("marker=x", "limit=x", "changes-since=x", "shape=round"):
         assert api.get(f"{URL}/os-migrations?{bad}", "admin", headers=NEWEST).status_code == 400, bad
+
+
+def test_the_topology_of_a_guest_with_cells_is_told_and_its_hosts_to_administrators(cloud: Cloud) -> None:
+    specs = {
+        "hw:numa_nodes": "2", "hw:cpu_policy": "dedicated", "hw:mem_page_size": "2MB", "hw:cpu_threads": "2",
+        "hw:cpu_sockets": "1",
+    }  # fmt: skip
+    with cloud.services.db.write() as session:
+        now = cloud.services.clock.now()
+        add_flavor(session, now, id="cells", name="cells", vcpus=4, memory_mib=128, extra_specs=specs)
+        session.get_one(Node, cloud.node_id).pcpus = node_cells.report(session, cloud.node_id, CELLS)
+    server_id = cloud.active(flavorRef="cells")
+
+    def told(as_: str = "demo") -> Any:
+        return cloud.api.get(f"{URL}/servers/{server_id}/topology", as_, headers=NEWEST).json
+
+    def cell(*cpus: int) -> dict[str, Any]:
+        return {"vcpu_set": list(cpus), "siblings": [list(cpus)], "memory_mb": 64}
+
+    assert told() == told("admin") == {"nodes": [cell(0, 1), cell(2, 3)], "pagesize_kb": 2048}
+    with cloud.services.db.write() as session:
+        wish = reading.of(specs, {}, 4, 128).numa
+        amounts = nodes.Amounts(0, 128, 1, pcpus=4, numa=wish)
+        assert nodes.claim(
+            session, consumer_id=server_id, node_id=cloud.node_id, amounts=amounts, project_id="p", user_id="u", now=now
+        )
+    assert told() == {"nodes": [cell(0, 1), cell(2, 3)], "pagesize_kb": 2048}
+    hosts = [{name: each[name] for name in ("host_node", "cpu_pinning")} for each in told("admin")["nodes"]]
+    assert [each["host_node"] for each in hosts] == [0, 1]
+    assert [sorted(each["cpu_pinning"]) for each in hosts] == [["0", "1"], ["2", "3"]]
+    assert {cpu for each in hosts for cpu in each["cpu_pinning"].values()} <= {2, 3, 4, 5, 6, 7, 8, 9}
 
 
 def test_the_default_class_holds_where_a_project_has_no_limit(cloud: Cloud) -> None:

@@ -130,3 +130,32 @@ def _until_idle(lanes: Lanes[str], keys: Iterable[str]) -> None:
     while any(lanes.busy(key) for key in keys):
         assert clock.monotonic() < until
         clock.sleep(0.005)
+
+
+def test_what_waits_is_looked_at_at_once_when_something_has_happened() -> None:
+    """Whether it happens while it waits, or during a look that came too early to see it."""
+    clock, looks, happened, looked = ManualClock(), list[float](), set[str](), threading.Event()
+
+    def run(item: str) -> float | None:
+        looks.append(clock.monotonic())
+        if item == "during" and item not in happened:
+            happened.add(item)
+            lanes.look_now("lane")
+        elif item in happened:
+            return None
+        looked.set()
+        return 60.0
+
+    lanes: Lanes[str] = Lanes(run, clock)
+    lanes.look_now("lane")  # nobody is there
+    lanes.put("lane", "during")
+    lanes.run_pending()
+    assert looks == [looks[0]] * 2
+    looked.clear()
+    with working(lanes, 1):
+        lanes.put("lane", "between")
+        assert looked.wait(PATIENCE_S)
+        happened.add("between")
+        lanes.look_now("lane")
+        _until_idle(lanes, ["lane"])
+    assert looks == [looks[0]] * 4

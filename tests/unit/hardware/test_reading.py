@@ -147,6 +147,8 @@ def test_what_is_asked_for_is_what_the_guest_gets(
         ({"trait:HW_CPU_X86_AVX": "perhaps"}, {}, "must be required or forbidden"),
         ({"trait:HW_CPU_X86_AVX": "required"}, {"trait:HW_CPU_X86_AVX": "forbidden"}, "both required and forbidden"),
         ({"hw:locked_memory": "true"}, {}, "needs hw:mem_page_size"),
+        ({}, {"os_shutdown_timeout": "soon"}, "os_shutdown_timeout must be a whole number"),
+        ({}, {"os_shutdown_timeout": "151"}, "at most 150 seconds"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_words(
@@ -158,6 +160,10 @@ def test_what_cannot_be_is_refused_in_words(
     with pytest.raises(InvalidRequest) as caught:
         read(specs, properties)
     assert said in caught.value.message
+
+
+def test_an_image_says_how_long_its_guest_may_take_to_switch_itself_off() -> None:
+    assert [read({}, properties).stop_s for properties in ({}, {"os_shutdown_timeout": "0"})] == [60, 0]
 
 
 def test_numa_cells_are_equal_unless_they_are_described() -> None:
