@@ -171,9 +171,9 @@ class Engine:
         _reach(operation, fresh, "after_commit")
         known = set(operation.results)
         operations.adopt(operation, fresh)
-        for name, result in operation.results.items():
-            if name not in known and (follower := (result or {}).get(FOLLOWED_BY)):
-                self._bus.hint(follower)
+        for name, result in operation.results.items():  # steps keep marks there, too, which are no dictionaries
+            if name not in known and isinstance(result, dict) and FOLLOWED_BY in result:
+                self._bus.hint(result[FOLLOWED_BY])
 
     def _turn_to_commit(
         self, session: Session, held: Operation, *, just_read: bool = False
