@@ -10,14 +10,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from benchmarks import real_disks
 from benchmarks.cloud import BenchCloud, wait_for
 from benchmarks.figures import Figure, p
 from benchmarks.http import Client
-from benchmarks.real_disks import upload, virsh
-from tests.fixtures.private_libvirt import private_libvirt
 
 ROUNDS, QEMU_ROUNDS, TARGET_MS = 10, 5, 100
 BIGGER = "c1.bigger"
@@ -62,21 +61,10 @@ def on_fake(cloud: BenchCloud) -> list[Figure]:
 
 
 def on_qemu(cloud: BenchCloud) -> list[Figure]:
-    with private_libvirt(cloud.folder / "libvirt") as libvirt:
-        cloud.config = replace(cloud.config, agent=replace(cloud.config.agent, driver="qemu", libvirt_uri=libvirt.uri))
-        cloud.start_api(1)
-        cloud.start_scheduler("s1")
-        cloud.start_agents(1)
-        client = cloud.client()
-        cloud.furnish(upload(cloud, client))
-        try:
-            server_id = _server(cloud, client)
-            rebuild = _act("rebuild", "active", {"imageRef": cloud.image_id})
-            return [_figure("action_on_qemu_ms", _walk(cloud, client, server_id, (*_OF_MEMORY, rebuild), QEMU_ROUNDS))]
-        finally:
-            for name in virsh(libvirt.uri, "list", "--name").split():
-                virsh(libvirt.uri, "destroy", name)
-            client.close()
+    with real_disks.on_qemu(cloud) as (client, _):
+        server_id = _server(cloud, client)
+        rebuild = _act("rebuild", "active", {"imageRef": cloud.image_id})
+        return [_figure("action_on_qemu_ms", _walk(cloud, client, server_id, (*_OF_MEMORY, rebuild), QEMU_ROUNDS))]
 
 
 def _with_the_guests_help(cloud: BenchCloud, port_id: str, volume_id: str) -> tuple[Step, ...]:

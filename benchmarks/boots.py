@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from typing import Any
 
 from benchmarks.cloud import BenchCloud, wait_for
 from benchmarks.figures import Figure, p
+from benchmarks.many import ask_for_all
 from benchmarks.processes import Meter
 
 CLIENTS, WARM_UP = 8, 20
@@ -38,32 +37,10 @@ def one_at_a_time(cloud: BenchCloud, count: int) -> list[Figure]:
 def many_at_once(cloud: BenchCloud, count: int) -> Figure:
     """`count` servers without networks from CLIENTS clients; from the first POST to the last ACTIVE."""
     clients = [cloud.client() for _ in range(CLIENTS)]
-    failures: list[Exception] = []
-    names = iter([f"many{number}" for number in range(count)])
-    lock = threading.Lock()
-
-    def work(client: Any) -> None:
-        while True:
-            with lock:
-                name = next(names, None)
-            if name is None:
-                return
-            try:
-                client.request("POST", "/compute/v2.1/servers", cloud.server(name))
-            except Exception as err:  # noqa: BLE001 - told below, by the thread that measures
-                failures.append(err)
-                return
-
     before = _active(cloud)
     meter = Meter(cloud.groups)
     began = time.perf_counter()
-    threads = [threading.Thread(target=work, args=(client,)) for client in clients]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise RuntimeError(f"a server was refused: {failures[0]}")
+    ask_for_all(clients, (cloud.server(f"many{number}") for number in range(count)))
     accepted_s = time.perf_counter() - began
     wait_for(f"{count} servers", lambda: _active(cloud) - before >= count, timeout_s=300, pause_s=0.1)
     took_s = time.perf_counter() - began

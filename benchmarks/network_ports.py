@@ -10,15 +10,15 @@ from __future__ import annotations
 import http.client
 import re
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.cloud import BenchCloud, wait_for
 from benchmarks.figures import Figure, p
-from benchmarks.http import Client
+from benchmarks.many import ask_for_all
 from benchmarks.processes import Meter
 from common.secret import Secret
 from compute_agent.identity import image_secret
@@ -49,25 +49,10 @@ def across_nodes(cloud: BenchCloud) -> list[Figure]:
 
 def _at_once(cloud: BenchCloud) -> Figure:
     before, meter, began = _messages(), Meter(cloud.groups), time.perf_counter()
-    left = iter(range(AT_ONCE))
-    failures: list[Exception] = []
-
-    def work() -> None:
-        client = cloud.client()
-        try:
-            while (number := next(left, None)) is not None:
-                _create(cloud, client, f"together{number}")
-        except Exception as err:  # noqa: BLE001 - told below, by the thread that measures
-            failures.append(err)
+    clients = [cloud.client() for _ in range(CLIENTS)]
+    ask_for_all(clients, (_server(cloud, f"together{number}") for number in range(AT_ONCE)))
+    for client in clients:
         client.close()
-
-    threads = [threading.Thread(target=work) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise RuntimeError(f"a server was refused: {failures[0]}")
     wait_for(f"{AT_ONCE} servers on nodes that know", lambda: _all_known(cloud, AT_ONCE), timeout_s=300, pause_s=0.05)
     took_s = time.perf_counter() - began
     used = {name: round(ms / AT_ONCE, 1) for name, ms in meter.used_ms().items()}
@@ -81,7 +66,7 @@ def _one_by_one(cloud: BenchCloud) -> Figure:
     before = _messages()
     for number in range(ONE_BY_ONE):
         began, there = time.perf_counter(), AT_ONCE + number + 1
-        _create(cloud, client, f"alone{number}")
+        client.request("POST", "/compute/v2.1/servers", _server(cloud, f"alone{number}"))
         wait_for("the server", lambda: _active(cloud) == there, pause_s=0.005)  # noqa: B023
         active.append((time.perf_counter() - began) * 1000)
         wait_for("every node", lambda: _all_known(cloud, there), pause_s=0.005)  # noqa: B023
@@ -91,8 +76,8 @@ def _one_by_one(cloud: BenchCloud) -> Figure:
     return Figure("port_p50_ms", p(50, known), None, more=more)
 
 
-def _create(cloud: BenchCloud, client: Client, name: str) -> None:
-    client.request("POST", "/compute/v2.1/servers", cloud.server(name, [{"uuid": cloud.network_id}]))
+def _server(cloud: BenchCloud, name: str) -> dict[str, Any]:
+    return cloud.server(name, [{"uuid": cloud.network_id}])
 
 
 def _active(cloud: BenchCloud) -> int:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -25,6 +27,14 @@ SERVERS, VOLUMES, SIZE_MIB = 10, 3, 256
 
 def against_tools(cloud: BenchCloud) -> list[Figure]:
     """Ratios to `qemu-img create` with `virsh create`, and to `qemu-img convert`; above 1 is slower than they are."""
+    with on_qemu(cloud) as (client, uri):
+        server = _servers(cloud, client, uri)
+        return [server, _volumes(cloud)]
+
+
+@contextmanager
+def on_qemu(cloud: BenchCloud) -> Iterator[tuple[Client, str]]:
+    """The cloud with a node of real guests, of whom none is left afterwards: a client, and the node's libvirt."""
     with private_libvirt(cloud.folder / "libvirt") as libvirt:
         agent = replace(cloud.config.agent, driver="qemu", libvirt_uri=libvirt.uri)
         cloud.config = replace(cloud.config, agent=agent)
@@ -34,8 +44,7 @@ def against_tools(cloud: BenchCloud) -> list[Figure]:
         client = cloud.client()
         cloud.furnish(upload(cloud, client))
         try:
-            server = _servers(cloud, client, libvirt.uri)
-            return [server, _volumes(cloud)]
+            yield client, libvirt.uri
         finally:
             for name in virsh(libvirt.uri, "list", "--name").split():
                 virsh(libvirt.uri, "destroy", name)
