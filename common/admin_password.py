@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from common import node_seal
 from common.config import Config
-from common.node_seal import NodeSeal
 from common.secret import Secret
 from common.vault import SEALED, vault_at
 
@@ -24,4 +24,4 @@ def sealed(password: Secret, config: Config) -> dict[str, Any]:
 
 def for_node(params: Mapping[str, Any], config: Config, secret_hash: str) -> str:
     """For the command that makes the drive. Raises ConfigError when a key is gone."""
-    return NodeSeal(secret_hash).seal(vault_at(config.identity.fernet_dir).open(params[PARAM]))
+    return node_seal.of_hash(secret_hash).seal(vault_at(config.identity.fernet_dir).open(params[PARAM]))

@@ -9,38 +9,26 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from common.errors import ConfigError
 from common.secret import Secret
+from common.vault import Seal
 
 _INFO = b"cumulet: secrets in messages to a node"
 _KEY_BYTES = 32
 
 
-class NodeSeal:
+def of_hash(secret_hash: str) -> Seal:
     """secret_hash: sha256 of the node's image secret, 64 hex digits. Raises ConfigError when it is none."""
+    if len(secret_hash) != hashlib.sha256().digest_size * 2:
+        raise ConfigError("a node whose secret is not known can't be told a password; join it again")
+    derived = HKDF(SHA256(), _KEY_BYTES, salt=None, info=_INFO).derive(bytes.fromhex(secret_hash))
+    gone = "a message's password is sealed for another secret than this node's; join it again"
+    return Seal([base64.urlsafe_b64encode(derived)], gone)
 
-    def __init__(self, secret_hash: str) -> None:
-        if len(secret_hash) != hashlib.sha256().digest_size * 2:
-            raise ConfigError("a node whose secret is not known can't be told a password; join it again")
-        derived = HKDF(SHA256(), _KEY_BYTES, salt=None, info=_INFO).derive(bytes.fromhex(secret_hash))
-        self._fernet = Fernet(base64.urlsafe_b64encode(derived))
 
-    @classmethod
-    def of_secret(cls, image_secret: Secret) -> NodeSeal:
-        return cls(hashlib.sha256(image_secret.reveal().encode()).hexdigest())
-
-    def seal(self, secret: Secret) -> str:
-        return self._fernet.encrypt(secret.reveal().encode("utf-8", "surrogatepass")).decode()
-
-    def open(self, sealed: str) -> Secret:
-        """Raises ConfigError when it is not for this node's secret."""
-        try:
-            return Secret(self._fernet.decrypt(sealed.encode()).decode("utf-8", "surrogatepass"))
-        except InvalidToken as err:
-            raise ConfigError(
-                "a message's password is sealed for another secret than this node's; join it again"
-            ) from err
+def of_secret(image_secret: Secret) -> Seal:
+    """The node's own end."""
+    return of_hash(hashlib.sha256(image_secret.reveal().encode()).hexdigest())

@@ -6,7 +6,7 @@ expired, a credential lives until its user takes it back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,12 @@ from common.tokens import CREDENTIAL_KEYS, read_keys
 SEALED = "sealed_"
 
 
-class Vault:
-    def __init__(self, folder: Path) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in read_keys(folder)])
+class Seal:
+    """gone: what has happened, in words, when something can't be opened."""
+
+    def __init__(self, keys: Sequence[bytes], gone: str) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._gone = gone
 
     def seal(self, secret: Secret) -> str:
         return self._fernet.encrypt(secret.reveal().encode("utf-8", "surrogatepass")).decode()
@@ -33,13 +36,14 @@ class Vault:
         try:
             return Secret(self._fernet.decrypt(sealed.encode()).decode("utf-8", "surrogatepass"))
         except InvalidToken as err:
-            raise ConfigError("a stored credential can't be decrypted: its key is not in the folder of keys") from err
+            raise ConfigError(self._gone) from err
 
 
 @lru_cache(maxsize=8)
-def vault_at(fernet_dir: str) -> Vault:
+def vault_at(fernet_dir: str) -> Seal:
     """The one that belongs to these token keys. Raises ConfigError when it has no keys."""
-    return Vault(Path(fernet_dir) / CREDENTIAL_KEYS)
+    keys = read_keys(Path(fernet_dir) / CREDENTIAL_KEYS)
+    return Seal(keys, "a stored credential can't be decrypted: its key is not in the folder of keys")
 
 
 def is_any_sealed(params: Mapping[str, Any]) -> bool:

@@ -12,11 +12,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from common import log
+from common import log, node_seal
 from common.clock import Clock
 from common.config import Config
 from common.errors import BusUnavailable
-from common.node_seal import NodeSeal
 from common.rpc.backup_commands import EnsureBackupAbsent
 from common.rpc.bus import Bus, node_queue, query_queue
 from common.rpc.compute_v1 import (
@@ -109,7 +108,7 @@ class Agent:
         self.inbox = Inbox(
             state_dir, node=node, clock=clock, outbox=self.outbox, submit=self._submit, on_lease=self._renew_lease
         )
-        self._seal = NodeSeal.of_secret(identity.image_secret(Path(config.agent.image_secret_file)))
+        self._seal = node_seal.of_secret(identity.image_secret(Path(config.agent.image_secret_file)))
         self._build_verbs(boot_id, state_dir)
         self._build_watchers(boot_id, state_dir)
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from common import log
 from common.clock import Clock
 from common.errors import CloudError, CommandExpired, NetworkingError, StaleCommand
-from common.node_seal import NodeSeal
 from common.rpc.compute_v1 import (
     EnsureAbsent,
     EnsureInstance,
@@ -30,6 +29,7 @@ from common.rpc.compute_v1 import (
     WantedPower,
 )
 from common.rpc.disks_v1 import DiscardKeptDisks, RestoreKeptDisks
+from common.vault import Seal
 from compute_agent import guest_domain
 from compute_agent.hypervisor.base import Disk, Domain, DomainState, Hypervisor, Nic
 from compute_agent.networking.base import Networking
@@ -70,7 +70,7 @@ class Parts:
     volumes: VolumeStore
     specs: Specs
     shared_cpus: frozenset[int]
-    seal: NodeSeal
+    seal: Seal
     stopping: threading.Event
     superseded: Callable[[Task], bool]
 

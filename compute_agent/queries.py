@@ -7,7 +7,6 @@ from pathlib import Path
 
 from common.errors import CloudError, HypervisorError, NotFound
 from common.ids import is_uuid
-from common.node_seal import NodeSeal
 from common.rpc import queries_v1
 from common.rpc.compute_v1 import DomainDigest
 from common.rpc.queries_v1 import (
@@ -24,6 +23,7 @@ from common.rpc.queries_v1 import (
     SetPassword,
     UnmanagedFiles,
 )
+from common.vault import Seal
 from compute_agent.console import log as console_log
 from compute_agent.console.sessions import Consoles
 from compute_agent.hypervisor.base import Hypervisor
@@ -49,7 +49,7 @@ class Queries:
         consoles: Consoles,
         storage: Storage,
         volumes: VolumeStore,
-        seal: NodeSeal,
+        seal: Seal,
     ) -> None:
         self._hypervisor = hypervisor
         self._lives = lives

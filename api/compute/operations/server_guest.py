@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from api.compute.operations.servers import check_not_locked, check_state
 from api.request import Services
+from common import node_seal
 from common.context import RequestContext
 from common.db import instances, nodes
 from common.db.models import Instance
 from common.errors import Conflict
-from common.node_seal import NodeSeal
 from common.rpc import queries_v1
 from common.rpc.queries_v1 import Query
 from common.secret import Secret
@@ -26,7 +26,7 @@ def change_password(services: Services, context: RequestContext, server_id: str,
     user = instance.image.get("properties", {}).get("os_admin_user", "root")
     with services.db.read() as session:
         node = nodes.by_name(session, str(instance.node_name))
-        seal = NodeSeal(node.secret_hash if node else "")
+        seal = node_seal.of_hash(node.secret_hash if node else "")
     query = queries_v1.SetPassword(instance_id=server_id, user=user, sealed_password=seal.seal(password))
     _ask(services, instance, query)
 

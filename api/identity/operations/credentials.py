@@ -28,7 +28,7 @@ from common.db.paging import Page
 from common.errors import Forbidden, InvalidRequest, NotFound
 from common.ids import new_hex_id
 from common.secret import Secret
-from common.vault import Vault, vault_at
+from common.vault import Seal, vault_at
 
 logger = logging.getLogger(__name__)
 EC2 = "ec2"
@@ -203,5 +203,5 @@ def _opened(services: Services, row: Credential) -> Shown:
     return Shown(row, _vault(services).open(row.secret))
 
 
-def _vault(services: Services) -> Vault:
+def _vault(services: Services) -> Seal:
     return vault_at(services.config.identity.fernet_dir)
