@@ -35,11 +35,15 @@ class RequestedAddress:
 
 @dataclass(frozen=True)
 class Holder:
-    """The port that addresses are for."""
+    """The port that addresses are for.
+
+    is_router: it may have any address, also where hosts make their own from their MAC.
+    """
 
     port_id: str
     network_id: str
     mac_address: str
+    is_router: bool = False
 
 
 def eui64(cidr: str, mac: str) -> str:
@@ -201,7 +205,7 @@ def _check_usable(holder: Holder, subnet: Subnet, address: str) -> None:
         raise InvalidRequest(
             f"IP address {address} is not a valid IP for the specified subnet.", neutron_type="InvalidIpForSubnet"
         )
-    if is_auto(subnet) and address != eui64(subnet.cidr, holder.mac_address):
+    if is_auto(subnet) and not holder.is_router and address != eui64(subnet.cidr, holder.mac_address):
         raise InvalidRequest(
             f"IPv6 address {address} can not be directly assigned to a port on subnet {subnet.id} as the subnet is "
             f"configured for automatic addresses",

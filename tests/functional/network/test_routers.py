@@ -91,6 +91,18 @@ def test_an_interface_by_subnet_has_the_gateway_address(net: NetworkClient, gate
     assert state(net, gateway).routers == []
 
 
+@pytest.mark.parametrize("mode", ["slaac", "dhcpv6-stateless"])
+def test_a_router_has_the_gateway_address_where_hosts_make_their_own(net: NetworkClient, mode: str) -> None:
+    network = net.network()
+    subnet = net.subnet(network["id"], "2001:db8:6::/64", ipv6_ra_mode=mode, ipv6_address_mode=mode)
+    made = router(net)
+    port_id = add(net, made["id"], subnet_id=subnet["id"])["port_id"]
+    held = [{"subnet_id": subnet["id"], "ip_address": "2001:db8:6::1"}]
+    assert net.get(f"/ports/{port_id}")["port"]["fixed_ips"] == held
+    guest = {"network_id": network["id"], "fixed_ips": [{"ip_address": "2001:db8:6::9"}]}
+    net.refused("POST", "/ports", {"port": guest}, 400, "AllocationOnAutoAddressSubnet")
+
+
 def test_an_interface_by_port_keeps_the_ports_address(net: NetworkClient) -> None:
     network, made = net.network(), router(net)
     subnet = net.subnet(network["id"])
