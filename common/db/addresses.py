@@ -69,7 +69,7 @@ def canonical(text: str) -> str:
 def assign(
     session: Session, holder: Holder, subnets: Sequence[Subnet], requested: Sequence[RequestedAddress] | None
 ) -> None:
-    """Give addresses to a port: those requested, else one per IP version, always one in every auto subnet.
+    """Give addresses to a port: those requested, else one per IP version; a host's always one in every auto subnet, too.
 
     An empty request means none at all. Raises NoAddressLeft, Conflict (address in use), InvalidRequest.
     """
@@ -79,6 +79,9 @@ def assign(
         chosen = [_requested(session, holder, subnets, wish) for wish in requested]
     else:
         chosen = _one_per_version(session, holder, subnets)
+    if requested is not None and holder.is_router:
+        _number(session, chosen)
+        return
     taken = {subnet_id for subnet_id, _ in chosen}
     for subnet in subnets:
         if is_auto(subnet) and subnet.id not in taken:
