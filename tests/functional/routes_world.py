@@ -373,6 +373,8 @@ class World:
         ids["floatingip_id"] = made["floatingip"]["id"]
         router = {"router": {"name": "twin's"}}
         ids["router_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/routers", json=router))["router"]["id"]
+        local = {"local_ip": {"name": "twin's", "network_id": self.ids["network_id"]}}
+        ids["local_ip_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/local_ips", json=local))["local_ip"]["id"]
         policy = {"policy": {"name": "twin's", "project_id": self.ids["project_id"]}}
         ids["policy_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/qos/policies", "admin", json=policy))[
             "policy"
