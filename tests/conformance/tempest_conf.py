@@ -202,6 +202,9 @@ def _network(conf: Sections, cloud: Any, choices: Choices) -> None:
         conf["validation"]["network_for_ssh"] = choices.fixed_network
         conf["network-feature-enabled"]["floating_ips"] = "false"
         return
+    shared = next((each for each in cloud.network.networks(is_shared=True) if not each.is_router_external), None)
+    if shared is not None:  # projects have networks of their own; a test of lists wants one that it knows
+        conf["compute"]["fixed_network_name"] = shared.name
     outside = next((each for each in cloud.network.networks(is_router_external=True) if each.subnet_ids), None)
     if outside is not None:
         conf["network"] = {
