@@ -5,13 +5,14 @@ State is written by common/db/instances.py only; here are also the plain edits o
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict, namedtuple
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -128,10 +129,14 @@ TIMES: dict[str, InstrumentedAttribute[Any]] = {
     "terminated_at": Instance.terminated_at,
 }
 
-#: no user data, keys and files: nobody wants a thousand of them; hints and image copies are shown since 2.98
-_BULKY = ("user_data", "public_key", "injected_files")
-_WHOLE = [column for column in cast(sa.Table, Instance.__table__).columns if column.name not in _BULKY]
-_LISTED = [column for column in _WHOLE if column.name not in ("scheduler_hints", "image")]
+#: what lists show; no user data, keys and files: nobody wants a thousand of them
+_LISTED = (
+    "id", "project_id", "user_id", "name", "description", "hostname", "vm_state", "task_state", "power_state", "node_id",
+    "node_name", "flavor", "image_id", "key_name", "config_drive", "properties", "tags", "availability_zone", "disk_config",
+    "access_ip_v4", "access_ip_v6", "locked", "locked_reason", "progress", "reservation_id", "launch_index", "fault",
+    "created_at", "updated_at", "launched_at", "terminated_at",
+)  # fmt: skip
+_WHOLE = (*_LISTED, "scheduler_hints", "image")  # shown since 2.98
 
 
 def list_page(session: Session, wanted: ServerFilter, page: paging.Page, *, whole: bool = False) -> Sequence[Instance]:
@@ -139,11 +144,31 @@ def list_page(session: Session, wanted: ServerFilter, page: paging.Page, *, whol
 
     Raises InvalidRequest for an unknown marker or sort key, or a pattern that isn't understood.
     """
-    query = sa.select(*(_WHOLE if whole else _LISTED)).where(*_conditions(session, wanted))
+    columns, record, as_json = _listed(_WHOLE if whole else _LISTED)
+    query = sa.select(*columns).where(*_conditions(session, wanted))
     rows = paging.fetch_rows(
         session, query, page, columns=SORT_COLUMNS, default=(("created_at", True),), key=Instance.id
     )
-    return cast("Sequence[Instance]", rows)
+    decode = lru_cache(maxsize=len(rows))(msgspec.json.decode)
+    found = []
+    for row in rows:
+        values = list(row)
+        for number in as_json:
+            values[number] = values[number] and decode(values[number])
+        found.append(record(*values))
+    return cast("Sequence[Instance]", found)
+
+
+@cache
+def _listed(names: tuple[str, ...]) -> tuple[Sequence[sa.ColumnElement[Any]], Callable[..., Any], list[int]]:
+    """The columns to read, what a row becomes, and which columns are JSON.
+
+    That is read as text and decoded here: the many servers of a list have few flavors, images and tags between them.
+    """
+    table = cast(sa.Table, Instance.__table__).columns
+    as_json = [number for number, name in enumerate(names) if isinstance(table[name].type, sa.JSON)]
+    columns = [sa.cast(table[name], sa.Text) if n in as_json else table[name] for n, name in enumerate(names)]
+    return columns, namedtuple("ListedServer", names), as_json
 
 
 def _conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement[bool]]:
@@ -241,11 +266,12 @@ def security_group_names(session: Session, plugged: Mapping[str, Sequence[Instan
         sa.select(PortSecurityGroup.port_id, SecurityGroup.id, SecurityGroup.name)
         .join(SecurityGroup, SecurityGroup.id == PortSecurityGroup.security_group_id)
         .where(among(session, PortSecurityGroup.port_id, list(owners)))
+        .order_by(SecurityGroup.name, SecurityGroup.id)
     )
-    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    found: dict[str, dict[str, str]] = defaultdict(dict)
     for port_id, group_id, name in rows.all():
-        found[owners[port_id]].add((name, group_id))
-    return {instance_id: [name for name, _ in sorted(groups)] for instance_id, groups in found.items()}
+        found[owners[port_id]][group_id] = name
+    return {instance_id: list(groups.values()) for instance_id, groups in found.items()}
 
 
 def security_groups(session: Session, instance_ids: Sequence[str]) -> list[SecurityGroup]:
