@@ -81,7 +81,7 @@ def test_a_volume_is_served_to_the_node_of_its_server(cloud: Cloud) -> None:
     cloud.run_until_idle()
     assert show(cloud, volume_id)["status"] == "available"
     assert (exports(cloud), connections(node), devices(cloud, server_id)) == ({}, 0, [])
-    assert act(cloud, volume_id, "os-extend", new_size=2).status_code == 202
+    assert act(cloud, volume_id, "os-extend", new_size=3).status_code == 202
     cloud.run_until_idle()
     cloud.assert_sound()
 
