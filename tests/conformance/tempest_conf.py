@@ -139,10 +139,11 @@ def _images(conf: Sections, cloud: Any, workspace: Path) -> None:
     guest = known.get(GUEST) or next(plain, None)
     if guest is None:
         guest = _upload(cloud, GUEST, "raw", b"\0" * 2**20)
-    data = cloud.image.download_image(guest).content
-    other = known.get(OTHER_GUEST) or _upload(cloud, OTHER_GUEST, guest.disk_format, data)
-    (workspace / "etc/guest.img").write_bytes(data)
-    conf["scenario"] = {"img_file": str(workspace / "etc/guest.img"), "img_disk_format": guest.disk_format}
+    file = workspace / "etc/guest.img"
+    with file.open("wb") as out:
+        cloud.image.download_image(guest, stream=True, output=out)
+    other = known.get(OTHER_GUEST) or _upload(cloud, OTHER_GUEST, guest.disk_format, file.read_bytes())
+    conf["scenario"] = {"img_file": str(file), "img_disk_format": str(guest.disk_format)}
     conf.setdefault("compute", {}).update(image_ref=guest.id, image_ref_alt=other.id)
     conf.setdefault("image", {}).update(http_image="", http_qcow2_image="")
 
@@ -228,6 +229,9 @@ def _network(conf: Sections, cloud: Any, choices: Choices) -> None:
         conf["validation"]["network_for_ssh"] = choices.fixed_network
         conf["network-feature-enabled"]["floating_ips"] = "false"
         return
+    shared = next((each for each in cloud.network.networks(is_shared=True) if not each.is_router_external), None)
+    if shared is not None:  # projects have networks of their own; a test of lists wants one that it knows
+        conf["compute"]["fixed_network_name"] = shared.name
     outside = next((each for each in cloud.network.networks(is_router_external=True) if each.subnet_ids), None)
     if outside is not None:
         conf["network"] = {
