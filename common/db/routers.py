@@ -287,7 +287,7 @@ def add_by_subnet(session: Session, router: Router, subnet: Subnet, now: datetim
         raise bad_request(f"Router already has a port on subnet {subnet.id}")
     carrier = _ipv6_port(session, router.id, subnet.network_id) if subnet.ip_version == IPV6 else None
     if carrier is not None:
-        _readdress(session, router, carrier, now, gone=None, more=new.fixed_ips)
+        _readdress(session, router, carrier, now, gone=None, more=[RequestedAddress(subnet.id, subnet.gateway_ip)])
         return carrier
     port = ports.create(session, new, now, mac_prefix=ask.mac_prefix, quota=ask.limits)
     _attached(session, router, now)
