@@ -122,21 +122,22 @@ def create(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, qu
     return get(session, new.id)
 
 
-def add(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota: Mapping[str, int]) -> None:
-    """Make a port with MAC, addresses and groups. `quota`: limits by resource (common.db.network_quota.defaults).
+def add(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota: Mapping[str, int] | None) -> None:
+    """Make a port with MAC, addresses and groups.
+
+    quota: limits by resource (common.db.network_quota.defaults); None: the caller has counted the port.
 
     Raises QuotaExceeded, NotFound (network or group is gone), NoAddressLeft, Conflict (MAC or address in use),
     InvalidRequest (an address that doesn't belong here).
     """
     if new.device_owner == network_state.DHCP_OWNER or not new.project_id:
         quotas.count(session, new.project_id, {"port": 1})
-    else:
+    elif quota is not None:
         quotas.take(session, new.project_id, {"port": 1}, quota)
-    network = networks.hold(session, new.network_id)
-    filtered = network.port_security_enabled if new.port_security_enabled is None else new.port_security_enabled
+    by_network, subnets = _hold_network(session, new.network_id)
+    filtered = by_network if new.port_security_enabled is None else new.port_security_enabled
     groups = _groups_for_new(session, new, filtered, now)
     mac = _insert(session, new, filtered, mac_prefix, now)
-    subnets = _hold_subnets(session, new.network_id)
     if new.fixed_ips is None:
         subnets = _serving(subnets, new.device_owner)
     addresses.assign(session, Holder(new.id, new.network_id, mac), subnets, new.fixed_ips)
@@ -222,14 +223,21 @@ def random_mac(prefix: str) -> str:
     return ":".join([prefix.lower(), *(f"{random.randrange(256):02x}" for _ in range(3))])
 
 
-def _hold_subnets(session: Session, network_id: str) -> list[Subnet]:
-    """The network's subnets, kept from being deleted until the transaction ends."""
-    return list(session.scalars(_HOLD_SUBNETS, {"network": network_id}))
+def _hold_network(session: Session, network_id: str) -> tuple[bool, list[Subnet]]:
+    """Whether the network filters its ports, and its subnets, all kept from being deleted until the transaction ends.
+
+    Raises NotFound.
+    """
+    rows = session.execute(_HOLD, {"network": network_id}).all()
+    if not rows:  # a lock can't be had on the optional side of a join
+        return networks.hold(session, network_id).port_security_enabled, []
+    return rows[0][0], [subnet for _, subnet in rows]
 
 
-_HOLD_SUBNETS = (
-    sa.select(Subnet)
-    .where(Subnet.network_id == sa.bindparam("network"))
+_HOLD = (
+    sa.select(Network.port_security_enabled, Subnet)
+    .join(Subnet, Subnet.network_id == Network.id)
+    .where(Network.id == sa.bindparam("network"))
     .order_by(Subnet.created_at, Subnet.id)
     .with_for_update(read=True, key_share=True)
     .execution_options(populate_existing=True)
