@@ -201,8 +201,8 @@ def _insert(session: Session, new: NewPort, filtered: bool, mac_prefix: str, now
         "created_at": now,
         "updated_at": now,
     }
-    tries = [new.mac_address] if new.mac_address else [random_mac(mac_prefix) for _ in range(MAC_TRIES)]
-    for mac in tries:
+    for _ in range(1 if new.mac_address else MAC_TRIES):
+        mac = new.mac_address or random_mac(mac_prefix)
         if insert_ignore(session, Port, [{**row, "mac_address": mac}]):
             return mac
     if new.mac_address:
