@@ -159,11 +159,7 @@ def _raise_wanted(session: Session, condition: sa.ColumnElement[bool]) -> None:
 
 def _wanted(condition: sa.ColumnElement[bool]) -> sa.Update:
     ordered = sa.select(Node.id).where(condition).order_by(Node.id).with_for_update(key_share=True)  # against deadlocks
-    return (
-        sa.update(Node)
-        .where(Node.id.in_(ordered))
-        .values(network_wanted=Node.network_wanted + 1)
-    )
+    return sa.update(Node).where(Node.id.in_(ordered)).values(network_wanted=Node.network_wanted + 1)
 
 
 _WANTED_FOR_GROUPS = _wanted(

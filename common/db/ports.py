@@ -345,8 +345,8 @@ def bind(
     session: Session, instance_id: str, node_id: str, epoch: int, now: datetime, *, port_id: str | None = None
 ) -> Bound:
     """Plug the instance's ports (or one of them) into a node for this epoch; a lower epoch than before changes nothing."""
-    mine = sa.and_(_mine(instance_id, port_id), Port.binding_epoch <= epoch)
-    rows = session.execute(_WITH_TRUNK.where(mine)).all()
+    its = {"instance": instance_id, "epoch": epoch, "port": port_id or ""}
+    rows = session.connection().execute(_TO_BIND, its).all()
     if not rows:
         return Bound(0)
     network_ids = {network_id for _, network_id, *_ in rows}
@@ -356,7 +356,7 @@ def bind(
     moved = {network_id for _, network_id, bound, _ in rows if bound not in (None, node_id)}
     done = session.execute(
         sa.update(Port)
-        .where(mine)
+        .where(_mine(instance_id, port_id), Port.binding_epoch <= epoch)
         .values(
             binding_node_id=node_id,
             binding_epoch=epoch,
@@ -377,6 +377,12 @@ def bind(
 #: id, network, node and trunk (None: it has none)
 _WITH_TRUNK = sa.select(Port.id, Port.network_id, Port.binding_node_id, Trunk.id).outerjoin(
     Trunk, Trunk.port_id == Port.id
+)
+_TO_BIND = _WITH_TRUNK.where(
+    Port.device_id == sa.bindparam("instance"),
+    Port.device_owner.like("compute:%"),
+    sa.or_(sa.bindparam("port", type_=sa.String) == "", Port.id == sa.bindparam("port")),
+    Port.binding_epoch <= sa.bindparam("epoch"),
 )
 
 
