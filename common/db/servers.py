@@ -29,6 +29,7 @@ from common.db.models import (
     PortSecurityGroup,
     SecurityGroup,
     Service,
+    VolumeAttachment,
 )
 from common.db.patterns import matches
 from common.db.ports import InstanceAddress
@@ -73,6 +74,8 @@ class ServerFilter:
     deleted: bool | None = False  # None: both
     equals: tuple[tuple[str, Any], ...] = ()  # (key of EQUALS, value)
     patterns: tuple[tuple[str, str], ...] = ()  # (key of PATTERNS, expression)
+    times: tuple[tuple[str, datetime, datetime], ...] = ()  # (key of TIMES, from, up to and without)
+    soft_deleted: bool | None = None  # with those that can be restored; None: with deleted ones, but not with others
     statuses: tuple[str, ...] | None = None
     address_v4: str | None = None
     address_v6: str | None = None
@@ -84,19 +87,32 @@ class ServerFilter:
     not_tags_any: tuple[str, ...] = ()
 
 
-EQUALS: dict[str, InstrumentedAttribute[Any]] = {
+def _root_device() -> sa.ColumnElement[str]:
+    """As views show it: a disk of its own is the first one."""
+    first = (VolumeAttachment.boot_index == 0, VolumeAttachment.deleted.is_(False))
+    mine = sa.select(sa.func.min(VolumeAttachment.device)).where(VolumeAttachment.instance_id == Instance.id, *first)
+    found = mine.correlate(Instance).scalar_subquery()
+    return sa.literal("/dev/") + sa.func.coalesce(found, "vda")
+
+
+EQUALS: dict[str, sa.ColumnElement[Any] | InstrumentedAttribute[Any]] = {
+    "auto_disk_config": Instance.disk_config,
     "availability_zone": Instance.availability_zone,
     "config_drive": Instance.config_drive,
     "flavor": Instance.flavor_id,
     "host": Instance.node_name,
     "image": Instance.image_id,
+    "kernel_id": sa.literal(""),  # nobody's image has a kernel of its own
     "key_name": Instance.key_name,
     "launch_index": Instance.launch_index,
     "locked": Instance.locked,
+    "locked_by": Instance.locked_by,
     "node": Instance.node_name,
     "power_state": Instance.power_state,
     "progress": Instance.progress,
+    "ramdisk_id": sa.literal(""),
     "reservation_id": Instance.reservation_id,
+    "root_device_name": _root_device(),
     "task_state": Instance.task_state,
     "user_id": Instance.user_id,
     "uuid": Instance.id,
@@ -109,7 +125,11 @@ PATTERNS: dict[str, InstrumentedAttribute[Any]] = {
     "hostname": Instance.hostname,
     "name": Instance.name,
 }
-
+TIMES: dict[str, InstrumentedAttribute[Any]] = {
+    "created_at": Instance.created_at,
+    "launched_at": Instance.launched_at,
+    "terminated_at": Instance.terminated_at,
+}
 
 #: what lists show; no user data, keys and files: nobody wants a thousand of them
 _LISTED = (
@@ -157,12 +177,17 @@ def _conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement
     found: list[sa.ColumnElement[bool]] = []
     if wanted.project_id is not None:
         found.append(Instance.project_id == wanted.project_id)
-    if wanted.deleted is not None:
-        found.append(Instance.deleted.is_(wanted.deleted))
-    if wanted.deleted is False and not _asks_for_deleted(wanted):
-        found.append(Instance.vm_state != VmState.SOFT_DELETED)
+    soft_deleted = Instance.vm_state == VmState.SOFT_DELETED
+    if wanted.deleted:
+        with_those = wanted.soft_deleted is not False
+        found.append(sa.or_(Instance.deleted.is_(True), soft_deleted) if with_those else Instance.deleted.is_(True))
+    elif wanted.deleted is False:
+        found.append(Instance.deleted.is_(False))
+        if not wanted.soft_deleted and not _asks_for_deleted(wanted):
+            found.append(sa.not_(soft_deleted))
     found += [EQUALS[key] == value for key, value in wanted.equals]
     found += [matches(PATTERNS[key], value) for key, value in wanted.patterns]
+    found += [sa.and_(TIMES[key] >= begin, TIMES[key] < end) for key, begin, end in wanted.times]
     if wanted.statuses is not None:
         found.append(_has_status(wanted.statuses))
     found += [_has_address(text, 4) for text in (wanted.address_v4,) if text]
