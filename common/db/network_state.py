@@ -120,7 +120,8 @@ def touch_for_groups(session: Session, group_ids: Iterable[str]) -> None:
     """The members of these groups changed: nodes with a port whose rules name one of them as remote are concerned."""
     wanted = sorted(set(group_ids))
     if wanted:
-        session.execute(_WANTED_FOR_GROUPS, {"groups": wanted})
+        session.flush()
+        session.connection().execute(_WANTED_FOR_GROUPS, {"groups": wanted})
 
 
 def touch_for_rules(session: Session, group_ids: Iterable[str]) -> None:
@@ -152,17 +153,13 @@ def rules_naming_address_group(session: Session, address_group_id: str) -> bool:
 
 
 def _raise_wanted(session: Session, condition: sa.ColumnElement[bool]) -> None:
-    session.execute(_wanted(condition))  # not on the connection: what the session has pending must be written before
+    session.flush()  # what the session has pending must be written before
+    session.connection().execute(_wanted(condition))
 
 
 def _wanted(condition: sa.ColumnElement[bool]) -> sa.Update:
     ordered = sa.select(Node.id).where(condition).order_by(Node.id).with_for_update(key_share=True)  # against deadlocks
-    return (
-        sa.update(Node)
-        .where(Node.id.in_(ordered))
-        .values(network_wanted=Node.network_wanted + 1)
-        .execution_options(synchronize_session=False)
-    )
+    return sa.update(Node).where(Node.id.in_(ordered)).values(network_wanted=Node.network_wanted + 1)
 
 
 _WANTED_FOR_GROUPS = _wanted(
