@@ -11,10 +11,11 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: the back ends that a node may have, each with one pool of its name: opened by guests of the node; served to any node
-FILES, NBD = "files", "nbd"
+#: the back ends that a node may have, each with one pool of its name: opened by guests of the node; served to any node;
+#: in a Ceph pool, which all nodes that have this back end reach
+FILES, NBD, RBD = "files", "nbd", "rbd"
 VENDOR, DRIVER_VERSION = "Cumulet", "1.0"
-PROTOCOLS = {FILES: "file", NBD: "nbd"}
+PROTOCOLS = {FILES: "file", NBD: "nbd", RBD: "ceph"}
 _SCOPE = "capabilities"
 _NUMBERS: dict[str, Callable[[float, float], bool]] = {
     "=": operator.ge, "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le,
