@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.clock import ManualClock
-from common.errors import StorageError
+from common.errors import StorageError, ToolFailed
 from common.ids import new_id
 from compute_agent.storage import qemu_img
 from compute_agent.storage.rbd import RbdPool
@@ -133,14 +135,23 @@ def test_every_copy_has_the_bytes_and_stands_alone(
         volumes.snapshot(volume_id, snapshot_id)
 
 
-def test_half_of_a_volume_is_begun_anew(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    new, source = NewVolume(new_id(), "raw", 1), node.file(ONE)
+@contextlib.contextmanager
+def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The agent is killed when it has copied all and done nothing else yet."""
+    into = qemu_img.convert_into
 
-    def killed(*_: object) -> None:
+    def copied(source: qemu_img.Source, target: qemu_img.Source) -> None:
+        into(source, target)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(qemu_img, "convert_into", killed)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the block is the caller's
+        patched.setattr(qemu_img, "convert_into", copied)
+        yield
+
+
+def test_half_of_a_volume_is_begun_anew(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    new, source = NewVolume(new_id(), "raw", 1), node.file(ONE)
+    with killed(monkeypatch):
         node.volumes.make_from(new, source)
     assert not node.volumes.exists(new.id)
     node.volumes.make_from(new, source)
@@ -148,25 +159,19 @@ def test_half_of_a_volume_is_begun_anew(node: Node, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_volume_that_could_not_be_given_other_bytes_has_its_own(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    volume_id, into = node.made(ONE), qemu_img.convert_into
+    volume_id = node.made(ONE)
     image = node.volumes.file(volume_id, "raw")
     node.volumes.obeyed(volume_id, 1)
     with pytest.raises(StorageError):
         node.volumes.replace(volume_id, "raw", 1, VolumeFile(Path("/nowhere"), "raw"))
     assert node.read(image) == ONE
 
-    def killed(source: qemu_img.Source, target: qemu_img.Source) -> None:
-        into(source, target)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(qemu_img, "convert_into", killed)
+    with killed(monkeypatch):
         node.volumes.replace(volume_id, "raw", 1, node.file(OTHER))
     with pytest.raises(StorageError):  # the same command again, and then it fails: what was before both is there
         node.volumes.replace(volume_id, "raw", 1, VolumeFile(Path("/nowhere"), "raw"))
     assert node.read(image) == ONE
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(qemu_img, "convert_into", killed)
+    with killed(monkeypatch):
         node.volumes.replace(volume_id, "raw", 1, node.file(OTHER))
     node.volumes.obeyed(volume_id, 2)
     with pytest.raises(StorageError):  # a later command: what the guest has had since is what it goes back to
@@ -221,10 +226,6 @@ def test_names_that_are_no_ids_and_formats_that_are_not_raw_are_refused(node: No
 
 
 def test_without_the_key_nobody_reaches_the_pool(cluster: Ceph, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from common.errors import ToolFailed
-
     wrong = tmp_path / "wrong.key"
     wrong.write_text(cluster.tell("auth", "get-key", "client.admin"))
     image = RbdImage(cluster.pool, "volume-x")
