@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -217,6 +219,52 @@ def test_all_nodes_know_which_command_was_the_last(
     clock.advance(KEEP_S + 1)
     other.upkeep()
     assert (node.volumes.generation(volume_id), node.volumes.generation(gone_id)) == (7, 0)
+
+
+class Writer:
+    """A client that has an image open and writes when it is told to, as a guest's QEMU does."""
+
+    def __init__(self, image: RbdImage) -> None:
+        source = image.source()
+        self._words = ["qemu-io", *source.objects, "--image-opts", source.options]
+        self.process = subprocess.Popen(
+            self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def begin(self, pattern: int) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"write -P {pattern} 0 64k\n")
+        self.process.stdin.flush()
+
+    def write(self, pattern: int) -> str:
+        """What came of it; waits for at most as long as Ceph takes to believe that another one is dead."""
+        self.begin(pattern)
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if "wrote" in line or "failed" in line:
+                return line
+        raise AssertionError(f"it has ended with status {self.process.wait(timeout=20)}")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=20)
+
+
+def test_who_is_thought_dead_writes_no_more(node: Node, cluster: Ceph) -> None:
+    volume_id = node.made(bytes(MIB))
+    image = node.volumes.file(volume_id, "raw")
+    first, second = Writer(image), Writer(image)
+    try:
+        assert "wrote" in first.write(1)
+        first.process.send_signal(signal.SIGSTOP)  # as on a host that hangs
+        assert "wrote" in second.write(2)
+        first.process.send_signal(signal.SIGCONT)
+        assert "failed" in first.write(3)
+        assert "127.0.0.1" in cluster.tell("osd", "blocklist", "ls")
+    finally:
+        first.end()
+        second.end()
+    assert node.read(image)[:65536] == bytes([2]) * 65536
 
 
 def test_names_that_are_no_ids_and_formats_that_are_not_raw_are_refused(node: Node) -> None:
