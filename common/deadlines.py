@@ -64,6 +64,7 @@ STALLED_LOOK_S: Final = 5.0  # a guest that paused because of that is let go on,
 
 # Ceph (volumes that are images of a pool)
 RBD_S: Final = 60.0  # a look, a mark, a snapshot: the cluster may be finding out that a part of it has died
+RBD_BUSY_S: Final = 45.0  # Ceph believes for 30 s that a client that was killed has its image open
 RBD_COPY_S: Final = 3600.0  # what takes longer the larger the image is: removal, going back to a snapshot
 
 # Questions asked while a client waits

@@ -119,7 +119,7 @@ def _pool(
             raise ConfigError(f"[storage] rbd_conf_file, rbd_key_file: there is no file {each}")
     pool = RbdPool(Pool(storage.rbd_pool, storage.rbd_user, Path(storage.rbd_conf_file), key_file))
     notes = PoolNotes(pool, clock)
-    return RbdVolumes(pool, folder, cache=cache, images_in_use=disks.images_in_use, notes=notes)
+    return RbdVolumes(pool, folder, cache=cache, images_in_use=disks.images_in_use, notes=notes, clock=clock)
 
 
 def _pretended_volumes(config: Config, folder: Path, uploader: Uploader, clock: Clock) -> VolumeStores:

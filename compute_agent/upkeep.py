@@ -69,5 +69,5 @@ class Upkeep:
         self._purged_at = now
         log.event(logger, "upkeep.purged", tombstones=self._specs.purge(), reports=self._outbox.purge())
         self._storage.upkeep()
-        self._volumes.upkeep()
         self._volume_watch.forget()
+        self._volumes.upkeep()

@@ -12,9 +12,12 @@ Names are ids of ours. Every volume stands alone: what is made from another has 
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from common.clock import Clock
+from common.deadlines import RBD_BUSY_S
 from common.errors import StorageError, ToolFailed
 from common.rpc.command_base import ImageSpec
 from compute_agent.storage import qemu_img
@@ -30,6 +33,7 @@ from compute_agent.volumes.unmanaged import UnmanagedFiles
 
 RAW = "raw"
 GIB = 1024**3
+_BUSY_LOOK_S = 2.0
 _WHOLE, _TAKEN_OVER = "cumulet.whole", "cumulet.taken-over"
 _BEFORE, _MOMENT, _SNAPSHOT = "before-", "moment-", "snapshot-"
 
@@ -42,10 +46,10 @@ class RbdVolumes:
 
     def __init__(
         self, pool: RbdPool, folder: VolumeStore, *, cache: ImageCache, images_in_use: Callable[[], set[str]],
-        notes: PoolNotes,
+        notes: PoolNotes, clock: Clock,
     ) -> None:  # fmt: skip
         self._pool, self._folder, self._cache, self._images_in_use = pool, folder, cache, images_in_use
-        self._notes = notes
+        self._notes, self._clock = notes, clock
         self.moments = RbdMoments(pool)
 
     @property
@@ -144,13 +148,13 @@ class RbdVolumes:
         with _explained("volume", volume_id):
             if not taken_over or self._pool.has_mark(image, _TAKEN_OVER) or not self._pool.has_mark(image, _WHOLE):
                 self._clear(image)
-                self._pool.remove(image)
+                self._remove(image)
 
     def remove(self, volume_id: str) -> None:
         image = self._image(volume_id)
         with _explained("volume", volume_id):
             self._clear(image)
-            self._pool.remove(image)
+            self._remove(image)
 
     def snapshot_file(self, snapshot_id: str) -> Path:
         raise StorageError(f"snapshot {snapshot_id} is no file", snapshot_id=snapshot_id)
@@ -212,7 +216,7 @@ class RbdVolumes:
     def _begin(self, image: RbdImage, new: NewVolume) -> None:
         """Half of one goes, for nobody knows how much of it is there."""
         self._clear(image)
-        self._pool.remove(image)
+        self._remove(image)
         self._pool.create(image, new.size_gib, shared=new.shareable)
 
     @contextlib.contextmanager
@@ -230,6 +234,17 @@ class RbdVolumes:
             self._pool.remove_snapshot(before)
             raise
         self._pool.remove_snapshot(before)
+
+    def _remove(self, image: RbdImage) -> None:
+        """Not one that a guest has open, but one that a guest or tool had that was killed."""
+        until = self._clock.monotonic() + RBD_BUSY_S
+        while True:
+            try:
+                return self._pool.remove(image)
+            except ToolFailed as err:
+                if err.facts.get("status") != errno.EBUSY or self._clock.monotonic() >= until:
+                    raise
+            self._clock.sleep(_BUSY_LOOK_S)
 
     def _clear(self, image: RbdImage) -> None:
         """What commands that were given up have left; snapshots of the volume's own stay, and keep it."""

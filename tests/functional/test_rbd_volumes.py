@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from common.clock import ManualClock
+from common.clock import ManualClock, SystemClock
 from common.errors import StorageError, ToolFailed
 from common.ids import new_id
 from compute_agent.storage import qemu_img
@@ -48,7 +48,9 @@ class Node:
         )  # fmt: skip
         self.pool = RbdPool(cluster.pool)
         notes = PoolNotes(self.pool, clock)
-        self.volumes = RbdVolumes(self.pool, self.files, cache=nothing, images_in_use=set, notes=notes)  # type: ignore[arg-type]
+        self.volumes = RbdVolumes(
+            self.pool, self.files, cache=nothing, images_in_use=set, notes=notes, clock=SystemClock()
+        )  # type: ignore[arg-type]
         self._folder = folder
 
     def read(self, source: VolumeBytes) -> bytes:
@@ -265,6 +267,17 @@ def test_who_is_thought_dead_writes_no_more(node: Node, cluster: Ceph) -> None:
         first.end()
         second.end()
     assert node.read(image)[:65536] == bytes([2]) * 65536
+
+
+def test_what_a_killed_guest_had_open_is_removed_when_ceph_believes_it(node: Node) -> None:
+    volume_id = node.made(ONE)
+    writer = Writer(node.volumes.file(volume_id, "raw"))
+    try:
+        assert "wrote" in writer.write(1)
+    finally:
+        writer.end()
+    node.volumes.remove(volume_id)
+    assert not node.volumes.exists(volume_id)
 
 
 def test_names_that_are_no_ids_and_formats_that_are_not_raw_are_refused(node: Node) -> None:

@@ -118,6 +118,7 @@ def test_only_nodes_that_reach_the_pool_get_servers_with_its_volumes(cloud: Clou
     cloud.assert_sound()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["migrate", "shelve"])
 def test_a_server_moves_and_keeps_its_volumes(pool: Cloud, how: str) -> None:
     server_id = on_volume(pool, root("image", pool.image_id, volume_size=1, volume_type="ceph"))
@@ -176,6 +177,7 @@ def test_volumes_come_from_files_and_go_back(pool: Cloud) -> None:
     pool.assert_sound()
 
 
+@pytest.mark.full
 def test_when_its_node_is_off_another_works_on_a_volume(pool: Cloud) -> None:
     server_id, volume_id = elsewhere(pool)
     snapshot = pool.api.post(f"{VOLUME}/snapshots", json={"snapshot": {"volume_id": volume_id}})
