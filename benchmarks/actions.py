@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import real_disks
 from benchmarks.cloud import BenchCloud, wait_for
+from benchmarks.ends import Ends, told
 from benchmarks.figures import Figure, p
 from benchmarks.http import Client
 
@@ -52,19 +53,20 @@ def on_fake(cloud: BenchCloud) -> list[Figure]:
     cloud.start_agents(1)
     cloud.furnish()
     client = cloud.client()
-    server_id = _server(cloud, client)
-    port, volume_id = _parts(cloud, client)
-    steps = (*_OF_MEMORY, *_with_the_guests_help(cloud, port, volume_id))
-    figure = _figure("action_overhead_ms", _walk(cloud, client, server_id, steps, ROUNDS))
+    with told(cloud) as ends:
+        server_id = _server(cloud, client, ends)
+        port, volume_id = _parts(cloud, client)
+        steps = (*_OF_MEMORY, *_with_the_guests_help(cloud, port, volume_id))
+        figure = _figure("action_overhead_ms", _walk(cloud, client, ends, server_id, steps, ROUNDS))
     client.close()
     return [figure]
 
 
 def on_qemu(cloud: BenchCloud) -> list[Figure]:
-    with real_disks.on_qemu(cloud) as (client, _):
-        server_id = _server(cloud, client)
-        rebuild = _act("rebuild", "active", {"imageRef": cloud.image_id})
-        return [_figure("action_on_qemu_ms", _walk(cloud, client, server_id, (*_OF_MEMORY, rebuild), QEMU_ROUNDS))]
+    with real_disks.on_qemu(cloud) as (client, _), told(cloud) as ends:
+        server_id = _server(cloud, client, ends)
+        steps = (*_OF_MEMORY, _act("rebuild", "active", {"imageRef": cloud.image_id}))
+        return [_figure("action_on_qemu_ms", _walk(cloud, client, ends, server_id, steps, QEMU_ROUNDS))]
 
 
 def _with_the_guests_help(cloud: BenchCloud, port_id: str, volume_id: str) -> tuple[Step, ...]:
@@ -85,13 +87,13 @@ def _with_the_guests_help(cloud: BenchCloud, port_id: str, volume_id: str) -> tu
     )  # fmt: skip
 
 
-def _server(cloud: BenchCloud, client: Client) -> str:
+def _server(cloud: BenchCloud, client: Client, ends: Ends) -> str:
     admin = cloud.client("admin", "admin")
     flavor = {"id": BIGGER, "name": BIGGER, "vcpus": 1, "ram": 256, "disk": 1}  # a disk would not shrink again
     admin.request("POST", "/compute/v2.1/flavors", {"flavor": flavor})
     admin.close()
     server_id = str(client.request("POST", "/compute/v2.1/servers", cloud.server("walker"))["server"]["id"])
-    _wait_for_end(cloud, server_id)
+    ends.wait(server_id, _DEADLINE_S)
     return server_id
 
 
@@ -105,24 +107,24 @@ def _parts(cloud: BenchCloud, client: Client) -> tuple[str, str]:
 
 
 def _walk(
-    cloud: BenchCloud, client: Client, server_id: str, steps: Sequence[Step], rounds: int
+    cloud: BenchCloud, client: Client, ends: Ends, server_id: str, steps: Sequence[Step], rounds: int
 ) -> Mapping[str, list[float]]:
     """The milliseconds of each action in each round; the first round, in which everything is new, is not among them."""
     found: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds + 1):
         for step in steps:
-            took_ms = _take(cloud, client, server_id, step)
+            took_ms = _take(cloud, client, ends, server_id, step)
             if number:
                 found[step.name].append(took_ms)
     return found
 
 
-def _take(cloud: BenchCloud, client: Client, server_id: str, step: Step) -> float:
+def _take(cloud: BenchCloud, client: Client, ends: Ends, server_id: str, step: Step) -> float:
     known = _operations(cloud, server_id)
     began = time.perf_counter()
     client.request(step.method, f"/compute/v2.1/servers/{server_id}/{step.path}", step.body)
     if step.ends:
-        _wait_for_end(cloud, server_id)
+        ends.wait(server_id, _DEADLINE_S)
     took_ms = (time.perf_counter() - began) * 1000
     state = cloud.scalar("SELECT vm_state FROM instances WHERE id = :id", id=server_id)
     if step.ends and state != step.ends:
@@ -138,12 +140,6 @@ def _operations(cloud: BenchCloud, server_id: str) -> dict[str, Any]:
 
 def _inside_tools_ms(results: Mapping[str, Any]) -> float:
     return float(sum(sum((step or {}).get("timings_ms", {}).values()) for step in results.values()))
-
-
-def _wait_for_end(cloud: BenchCloud, server_id: str) -> None:
-    """Of the operation, and of what it is followed by."""
-    open_ = "SELECT count(*) FROM operations WHERE resource_id = :id AND state IN ('pending', 'running', 'unwinding')"
-    wait_for("the end of an action", lambda: not cloud.scalar(open_, id=server_id), _DEADLINE_S, pause_s=0.002)
 
 
 def _figure(key: str, found: Mapping[str, list[float]]) -> Figure:

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from benchmarks.http import Client, login
 from cli.db import migrate
 from common.bootstrap import bootstrap, derived_id
@@ -162,16 +164,16 @@ class BenchCloud:
         return {"server": {"name": name, "flavorRef": FLAVOR, "imageRef": self.image_id, "networks": networks}}
 
     def scalar(self, statement: str, **values: Any) -> Any:
-        import sqlalchemy as sa
-
-        with self.db.engine.connect() as connection:
+        with self._looking() as connection:
             return connection.execute(sa.text(statement), values).scalar()
 
     def rows(self, statement: str, **values: Any) -> Sequence[Any]:
-        import sqlalchemy as sa
-
-        with self.db.engine.connect() as connection:
+        with self._looking() as connection:
             return connection.execute(sa.text(statement), values).all()
+
+    def _looking(self) -> sa.Connection:
+        """One round trip a look, without a transaction round it: looking often must not slow down what is measured."""
+        return self.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def stop_all_but_api(self) -> None:
         """For rows that no node has: the schedulers would take their servers for lost, all through the measurement."""

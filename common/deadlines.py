@@ -29,6 +29,7 @@ MOVE_VOLUME_S: Final = 2 * ENSURE_VOLUME_S  # a copy of a whole volume, and the 
 BACKUP_S: Final = 12 * 3600.0  # a whole volume to, or from, the store of backups
 BACKUP_ABSENT_S: Final = 900.0
 RESIZE_VOLUME_S: Final = 300.0
+SHOW_SIZE_S: Final = 60.0  # of a served volume that has grown, to the guest that has it
 EXPORT_S: Final = 60.0  # a storage daemon starts, or ends, on the node that has a volume
 VOLUME_ABSENT_S: Final = 180.0
 WAIT_FOR_VOLUME_S: Final = 3600.0  # another operation works on the volume's bytes

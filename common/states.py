@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import cache
 
 
 class VmState(StrEnum):
@@ -426,6 +427,7 @@ def allowed_moves() -> dict[VmState, frozenset[VmState]]:
 MOVES = allowed_moves()
 
 
+@cache
 def server_status(vm_state: str, task_state: str | None) -> str:
     """The API's `status`, computed from the two (compute API reference, "Server status")."""
     if vm_state == VmState.ACTIVE and task_state == TaskState.REBOOTING:

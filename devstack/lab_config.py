@@ -97,7 +97,7 @@ def node(node: Node, virt_type: str) -> Sections:
             "disk_gib": NODE_DISK_GIB,
         },
         "storage": {
-            "volume_backends": "files,nbd",
+            "volume_backends": "nbd,files",
             "nbd_ca_file": node.inside / "etc/nbd" / lab_certificates.CA,
             "nbd_cert_file": node.inside / "etc/nbd" / lab_certificates.CERTIFICATE,
             "nbd_key_file": node.inside / "etc/nbd" / lab_certificates.KEY,

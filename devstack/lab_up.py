@@ -51,7 +51,7 @@ class LabUp:
         step("Gateway and nodes join", self.join_all)
         step("Image and flavors", self.registration.register_image)
         step("Network, security group, keypair", self.registration.register_network)
-        step("Type of volumes", self.registration.register_volume_type)
+        step("Types of volumes", self.registration.register_volume_types)
         step("They report", self.wait_for_all)
 
     def add(self, node: Node) -> None:

@@ -15,7 +15,10 @@ from layout import Layout
 from services import BINARIES
 
 IMAGE, NETWORK, KEYPAIR = "cumulet-guest", "shared", "demo"
-SERVED = "served"
+VOLUME_TYPES = (  # name, back end, description
+    ("served", "nbd", "served over NBD to any node"),
+    ("local", "files", "files of one node, for its servers alone"),
+)
 CIDR, GATEWAY = "10.88.0.0/24", "10.88.0.1"
 PUBLIC, PHYSICAL = "public", "physnet1"
 PUBLIC_CIDR, PUBLIC_GATEWAY, PUBLIC_POOL = "172.24.4.0/24", "172.24.4.1", ("172.24.4.2", "172.24.4.254")
@@ -112,13 +115,14 @@ class Registration:
             demo.compute.create_keypair(name=KEYPAIR, public_key=public_key)
         return f"{NETWORK} {CIDR}, {PUBLIC} {PUBLIC_CIDR}; default group lets in SSH and ping; keypair {KEYPAIR}"
 
-    def register_volume_type(self) -> str:
-        """Of volumes that any node can have, for clouds of several nodes; the default is files of one node."""
+    def register_volume_types(self) -> str:
+        """For clouds of several nodes; what names no type is of the back end that the nodes name first."""
         volume = self.cloud("cumulet-admin").block_storage
         known = {kind.name: kind for kind in volume.types()}
-        kind = known.get(SERVED) or volume.create_type(name=SERVED, description="served over NBD to any node")
-        volume.update_type_extra_specs(kind, volume_backend_name="nbd")
-        return f"{SERVED} {'kept' if SERVED in known else 'made'}"
+        for name, backend, description in VOLUME_TYPES:
+            kind = known.get(name) or volume.create_type(name=name, description=description)
+            volume.update_type_extra_specs(kind, volume_backend_name=backend)
+        return ", ".join(name for name, _, _ in VOLUME_TYPES)
 
     def _register_public(self, admin: Any) -> None:
         """What floating IPs are of. There is no wire behind it: the gateway node is its way out, and answers from here."""

@@ -32,10 +32,14 @@ def apply(
 
 
 def among(session: Session, column: InstrumentedAttribute[str], ids: Sequence[str]) -> sa.ColumnElement[bool]:
-    """column IN ids, as one parameter: a thousand of them cost the driver and PostgreSQL's planner more than the query."""
+    """column IN ids (which have no commas), as one parameter that is one text.
+
+    A thousand parameters cost the driver and PostgreSQL's planner more than the query, a list half as much.
+    """
     if session.get_bind().dialect.name == "sqlite":
         return column.in_(sa.select(sa.func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
-    return column == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.String)))
+    listed = sa.func.string_to_array(sa.literal(",".join(ids)), ",", type_=sa.ARRAY(sa.String))
+    return column == sa.any_(listed)
 
 
 def _any_of(column: InstrumentedAttribute[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:

@@ -5,13 +5,14 @@ State is written by common/db/instances.py only; here are also the plain edits o
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict, namedtuple
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -26,6 +27,7 @@ from common.db.models import (
     PortSecurityGroup,
     SecurityGroup,
     Service,
+    VolumeAttachment,
 )
 from common.db.patterns import matches
 from common.db.ports import InstanceAddress
@@ -70,6 +72,8 @@ class ServerFilter:
     deleted: bool | None = False  # None: both
     equals: tuple[tuple[str, Any], ...] = ()  # (key of EQUALS, value)
     patterns: tuple[tuple[str, str], ...] = ()  # (key of PATTERNS, expression)
+    times: tuple[tuple[str, datetime, datetime], ...] = ()  # (key of TIMES, from, up to and without)
+    soft_deleted: bool | None = None  # with those that can be restored; None: with deleted ones, but not with others
     statuses: tuple[str, ...] | None = None
     address_v4: str | None = None
     address_v6: str | None = None
@@ -81,19 +85,32 @@ class ServerFilter:
     not_tags_any: tuple[str, ...] = ()
 
 
-EQUALS: dict[str, InstrumentedAttribute[Any]] = {
+def _root_device() -> sa.ColumnElement[str]:
+    """As views show it: a disk of its own is the first one."""
+    first = (VolumeAttachment.boot_index == 0, VolumeAttachment.deleted.is_(False))
+    mine = sa.select(sa.func.min(VolumeAttachment.device)).where(VolumeAttachment.instance_id == Instance.id, *first)
+    found = mine.correlate(Instance).scalar_subquery()
+    return sa.literal("/dev/") + sa.func.coalesce(found, "vda")
+
+
+EQUALS: dict[str, sa.ColumnElement[Any] | InstrumentedAttribute[Any]] = {
+    "auto_disk_config": Instance.disk_config,
     "availability_zone": Instance.availability_zone,
     "config_drive": Instance.config_drive,
     "flavor": Instance.flavor_id,
     "host": Instance.node_name,
     "image": Instance.image_id,
+    "kernel_id": sa.literal(""),  # nobody's image has a kernel of its own
     "key_name": Instance.key_name,
     "launch_index": Instance.launch_index,
     "locked": Instance.locked,
+    "locked_by": Instance.locked_by,
     "node": Instance.node_name,
     "power_state": Instance.power_state,
     "progress": Instance.progress,
+    "ramdisk_id": sa.literal(""),
     "reservation_id": Instance.reservation_id,
+    "root_device_name": _root_device(),
     "task_state": Instance.task_state,
     "user_id": Instance.user_id,
     "uuid": Instance.id,
@@ -106,12 +123,20 @@ PATTERNS: dict[str, InstrumentedAttribute[Any]] = {
     "hostname": Instance.hostname,
     "name": Instance.name,
 }
+TIMES: dict[str, InstrumentedAttribute[Any]] = {
+    "created_at": Instance.created_at,
+    "launched_at": Instance.launched_at,
+    "terminated_at": Instance.terminated_at,
+}
 
-
-#: no user data, keys and files: nobody wants a thousand of them; hints and image copies are shown since 2.98
-_BULKY = ("user_data", "public_key", "injected_files")
-_WHOLE = [column for column in cast(sa.Table, Instance.__table__).columns if column.name not in _BULKY]
-_LISTED = [column for column in _WHOLE if column.name not in ("scheduler_hints", "image")]
+#: what lists show; no user data, keys and files: nobody wants a thousand of them
+_LISTED = (
+    "id", "project_id", "user_id", "name", "description", "hostname", "vm_state", "task_state", "power_state", "node_id",
+    "node_name", "flavor", "image_id", "key_name", "config_drive", "properties", "tags", "availability_zone", "disk_config",
+    "access_ip_v4", "access_ip_v6", "locked", "locked_reason", "progress", "reservation_id", "launch_index", "fault",
+    "created_at", "updated_at", "launched_at", "terminated_at",
+)  # fmt: skip
+_WHOLE = (*_LISTED, "scheduler_hints", "image")  # shown since 2.98
 
 
 def list_page(session: Session, wanted: ServerFilter, page: paging.Page, *, whole: bool = False) -> Sequence[Instance]:
@@ -119,23 +144,48 @@ def list_page(session: Session, wanted: ServerFilter, page: paging.Page, *, whol
 
     Raises InvalidRequest for an unknown marker or sort key, or a pattern that isn't understood.
     """
-    query = sa.select(*(_WHOLE if whole else _LISTED)).where(*_conditions(session, wanted))
+    columns, record, as_json = _listed(_WHOLE if whole else _LISTED)
+    query = sa.select(*columns).where(*_conditions(session, wanted))
     rows = paging.fetch_rows(
         session, query, page, columns=SORT_COLUMNS, default=(("created_at", True),), key=Instance.id
     )
-    return cast("Sequence[Instance]", rows)
+    decode = lru_cache(maxsize=len(rows))(msgspec.json.decode)
+    found = []
+    for row in rows:
+        values = list(row)
+        for number in as_json:
+            values[number] = values[number] and decode(values[number])
+        found.append(record(*values))
+    return cast("Sequence[Instance]", found)
+
+
+@cache
+def _listed(names: tuple[str, ...]) -> tuple[Sequence[sa.ColumnElement[Any]], Callable[..., Any], list[int]]:
+    """The columns to read, what a row becomes, and which columns are JSON.
+
+    That is read as text and decoded here: the many servers of a list have few flavors, images and tags between them.
+    """
+    table = cast(sa.Table, Instance.__table__).columns
+    as_json = [number for number, name in enumerate(names) if isinstance(table[name].type, sa.JSON)]
+    columns = [sa.cast(table[name], sa.Text) if n in as_json else table[name] for n, name in enumerate(names)]
+    return columns, namedtuple("ListedServer", names), as_json
 
 
 def _conditions(session: Session, wanted: ServerFilter) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if wanted.project_id is not None:
         found.append(Instance.project_id == wanted.project_id)
-    if wanted.deleted is not None:
-        found.append(Instance.deleted.is_(wanted.deleted))
-    if wanted.deleted is False and not _asks_for_deleted(wanted):
-        found.append(Instance.vm_state != VmState.SOFT_DELETED)
+    soft_deleted = Instance.vm_state == VmState.SOFT_DELETED
+    if wanted.deleted:
+        with_those = wanted.soft_deleted is not False
+        found.append(sa.or_(Instance.deleted.is_(True), soft_deleted) if with_those else Instance.deleted.is_(True))
+    elif wanted.deleted is False:
+        found.append(Instance.deleted.is_(False))
+        if not wanted.soft_deleted and not _asks_for_deleted(wanted):
+            found.append(sa.not_(soft_deleted))
     found += [EQUALS[key] == value for key, value in wanted.equals]
     found += [matches(PATTERNS[key], value) for key, value in wanted.patterns]
+    found += [sa.and_(TIMES[key] >= begin, TIMES[key] < end) for key, begin, end in wanted.times]
     if wanted.statuses is not None:
         found.append(_has_status(wanted.statuses))
     found += [_has_address(text, 4) for text in (wanted.address_v4,) if text]
@@ -216,11 +266,12 @@ def security_group_names(session: Session, plugged: Mapping[str, Sequence[Instan
         sa.select(PortSecurityGroup.port_id, SecurityGroup.id, SecurityGroup.name)
         .join(SecurityGroup, SecurityGroup.id == PortSecurityGroup.security_group_id)
         .where(among(session, PortSecurityGroup.port_id, list(owners)))
+        .order_by(SecurityGroup.name, SecurityGroup.id)
     )
-    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    found: dict[str, dict[str, str]] = defaultdict(dict)
     for port_id, group_id, name in rows.all():
-        found[owners[port_id]].add((name, group_id))
-    return {instance_id: [name for name, _ in sorted(groups)] for instance_id, groups in found.items()}
+        found[owners[port_id]][group_id] = name
+    return {instance_id: list(groups.values()) for instance_id, groups in found.items()}
 
 
 def security_groups(session: Session, instance_ids: Sequence[str]) -> list[SecurityGroup]:

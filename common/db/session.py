@@ -223,6 +223,12 @@ def _postgresql_engine(config: DatabaseConfig, clock: Clock) -> sa.Engine:
         **_JSON,
     )
 
+    @sa.event.listens_for(engine, "connect")
+    def _in_utc(connection: Any, _record: Any) -> None:
+        """Times are read as the connection gives them (base.UtcDateTime)."""
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
+
     @sa.event.listens_for(engine, "checkin")
     def _note(_connection: Any, record: Any) -> None:
         record.info["idle_since"] = clock.monotonic()

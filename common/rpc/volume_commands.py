@@ -117,10 +117,15 @@ class EnsureVolumeSnapshotAbsent(_VolumeCommand, frozen=True, kw_only=True, tag=
 
 
 class ResizeVolume(_VolumeCommand, frozen=True, kw_only=True, tag="resize_volume"):
-    """Make the volume larger; a guest that has it sees that at once."""
+    """Make the volume larger; a guest that has it sees that at once.
+
+    export_id: of the export by which the guest of instance_id has it; the file has grown where it is served, and now the
+    guest is to see it.
+    """
 
     disk_format: str
     size_gib: int
+    export_id: str = ""
 
 
 class RevertVolume(_VolumeCommand, frozen=True, kw_only=True, tag="revert_volume"):

@@ -96,6 +96,7 @@ class Engine:
         if operation is None:
             return False
         self._run(operation, first, failed)
+        self._follow(operation)
         return True
 
     def _first_turn(self, session: Session, take: Taking, point: str) -> tuple[Operation | None, Turn | None]:
@@ -167,13 +168,19 @@ class Engine:
         return turn
 
     def _committed(self, operation: Operation, fresh: dict[str, Any]) -> None:
-        """An operation that a step has begun, and told as FOLLOWED_BY in its result, is hinted: it need not be found."""
         _reach(operation, fresh, "after_commit")
-        known = set(operation.results)
         operations.adopt(operation, fresh)
-        for name, result in operation.results.items():  # steps keep marks there, too, which are no dictionaries
-            if name not in known and isinstance(result, dict) and FOLLOWED_BY in result:
-                self._bus.hint(result[FOLLOWED_BY])
+
+    def _follow(self, operation: Operation) -> None:
+        """What a step has begun, and told as FOLLOWED_BY in its result, is worked on by the same worker, at once.
+
+        A hint would go by the broker; should this worker die here, the sweep finds the row.
+        """
+        if operation.state != OperationState.DONE:
+            return
+        for result in operation.results.values():  # steps keep marks there, too, which are no dictionaries
+            if isinstance(result, dict) and FOLLOWED_BY in result:
+                self.work(result[FOLLOWED_BY])
 
     def _turn_to_commit(
         self, session: Session, held: Operation, *, just_read: bool = False

@@ -172,6 +172,13 @@ class Hypervisor(Protocol):
         """Let a running guest's disk be this large; it sees that at once. Raises HypervisorError when it is off."""
         ...
 
+    def read_disk(self, instance_id: str, device: str) -> None:
+        """Read a little of a running guest's disk, by which QEMU connects again where the other end has gone.
+
+        Whether it could be read is not told. Raises HypervisorError when the guest is off or has no such disk.
+        """
+        ...
+
     def ensure_plugged(self, instance_id: str, device: Device) -> None:
         """Give a guest that runs or is paused a device, unless it has it. Raises HypervisorError when it is off."""
         ...

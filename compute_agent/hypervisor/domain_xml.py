@@ -109,6 +109,12 @@ def find_device(domain_text: str, address: str) -> str | None:
     return None
 
 
+def alias_of(device_text: str) -> str | None:
+    """What QEMU calls a device that `find_device` has found."""
+    alias = ET.fromstring(device_text).find("alias")  # noqa: S314 - our own text
+    return None if alias is None else alias.get("name")
+
+
 def find_terminal(domain_text: str) -> str | None:
     """The pseudo-terminal of the first serial port, in libvirt's own description of a running domain."""
     if "<!" in domain_text.replace("<!--", ""):

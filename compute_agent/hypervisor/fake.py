@@ -165,6 +165,11 @@ class FakeHypervisor:
                     instance_id=instance_id,
                 )
 
+    def read_disk(self, instance_id: str, device: str) -> None:
+        with self._faults.around("read_disk", instance_id):
+            if not self.is_plugged(instance_id, device):
+                raise HypervisorError(f"server {instance_id} has no disk {device}", instance_id=instance_id)
+
     def ensure_plugged(self, instance_id: str, device: Device) -> None:
         with self._faults.around("ensure_plugged", instance_id), self._lock:
             guest = self._guests.get(instance_id)

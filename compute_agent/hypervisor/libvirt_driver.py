@@ -198,6 +198,13 @@ class LibvirtHypervisor:
             raise HypervisorError(f"the guest of server {instance_id} does not run", instance_id=instance_id)
         self._host.resize_disk(instance_id, device, size_bytes)
 
+    def read_disk(self, instance_id: str, device: str) -> None:
+        found = self._device(instance_id, device)
+        alias = domain_xml.alias_of(found) if found else None
+        if alias is None:
+            raise HypervisorError(f"the guest of server {instance_id} has no disk {device}", instance_id=instance_id)
+        self._host.read_disk(instance_id, alias)
+
     def ensure_plugged(self, instance_id: str, device: Device) -> None:
         if self._power_of(instance_id) not in (PowerState.RUNNING, PowerState.PAUSED):
             raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)

@@ -52,6 +52,9 @@ class NoHypervisor:
     def resize_disk(self, instance_id: str, device: str, size_bytes: int) -> None:  # noqa: ARG002 - the interface's
         raise _refusal(instance_id)
 
+    def read_disk(self, instance_id: str, device: str) -> None:  # noqa: ARG002 - the interface's
+        raise _refusal(instance_id)
+
     def ensure_plugged(self, instance_id: str, device: Device) -> None:  # noqa: ARG002 - the interface's
         raise _refusal(instance_id)
 

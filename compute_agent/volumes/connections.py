@@ -56,6 +56,11 @@ class Connections:
     def disconnect(self, export_id: str) -> None:
         self._kept.end(checked(export_id))
 
+    def renew(self, export_id: str) -> None:
+        """What the daemon learns when it connects, such as the size, it learns again. Succeeds without a connection."""
+        with self._kept.ended(checked(export_id)):
+            log.event(logger, "nbd.connection_renewed", export_id=export_id)
+
     def disconnect_others(self, wanted: Collection[str]) -> None:
         """Not those that have just become so: a spec says that a volume is gone while the guest is asked to let it go."""
         now = self._clock.now()

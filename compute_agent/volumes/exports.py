@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,14 @@ class Exports:
 
     def exported(self, volume_id: str) -> bool:
         return bool(self._of(volume_id))
+
+    @contextmanager
+    def interrupted(self, volume_id: str) -> Iterator[None]:
+        """Nobody has the volume's file open within the block; who reads or writes by an export waits meanwhile."""
+        with ExitStack() as stack:
+            for export in self._of(volume_id):
+                stack.enter_context(self._kept.ended(export.id))
+            yield
 
     def heal(self) -> int:
         return self._kept.heal()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -71,6 +72,16 @@ class KeptDaemons(Generic[_R]):
             durable.sync_folder(self._folder)
             self._daemons.end(daemon_id)
             self._failing.discard(daemon_id)
+
+    @contextmanager
+    def ended(self, daemon_id: str) -> Iterator[None]:
+        """It has ended within the block, and is started again after it if it is wanted still. Raises StorageError."""
+        with self._lock(daemon_id):
+            self._daemons.end(daemon_id)
+            try:
+                yield
+            finally:
+                self._start_wanted(daemon_id)
 
     def heal(self) -> int:
         """How many were started. What can't be healed is logged once, and tried again the next time."""

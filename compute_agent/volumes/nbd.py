@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,9 @@ class NbdVolumes:
     def exported(self, volume_id: str) -> bool:
         return self._exports.exported(volume_id)
 
+    def interrupted(self, volume_id: str) -> AbstractContextManager[None]:
+        return self._exports.interrupted(volume_id)
+
     def begin_copy(self, volume_id: str, target: Path, size_bytes: int) -> None:
         self._exports.begin_copy(volume_id, target, size_bytes)
 
@@ -71,6 +75,9 @@ class NbdVolumes:
 
     def source(self, export: VolumeExport) -> Bytes:
         return ReadBytes(source_of(export, self._tls_dir), f"export {export.id} of node {export.server_name}")
+
+    def renew(self, export_id: str) -> None:
+        self._connections.renew(export_id)
 
     def disconnect(self, export_id: str) -> None:
         self._connections.disconnect(export_id)

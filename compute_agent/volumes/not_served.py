@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from common.errors import StorageError
@@ -30,6 +31,9 @@ class NotServedVolumes:
     def exported(self, volume_id: str) -> bool:  # noqa: ARG002
         return False
 
+    def interrupted(self, volume_id: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
     def begin_copy(self, volume_id: str, target: Path, size_bytes: int) -> None:  # noqa: ARG002
         raise _refused(volume_id)
 
@@ -45,6 +49,8 @@ class NotServedVolumes:
         raise StorageError(
             f"this node can't reach the volume on node {export.server_name}: [storage] nbd_cert_file names no certificate"
         )
+
+    def renew(self, export_id: str) -> None: ...
 
     def disconnect(self, export_id: str) -> None: ...
 
@@ -92,6 +98,9 @@ class PretendedVolumes:
     def exported(self, volume_id: str) -> bool:
         return bool(self._of(volume_id))
 
+    def interrupted(self, volume_id: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
     def begin_copy(self, volume_id: str, target: Path, size_bytes: int) -> None:  # noqa: ARG002
         target.write_bytes(EMPTY_COPY)
 
@@ -107,6 +116,8 @@ class PretendedVolumes:
 
     def source(self, export: VolumeExport) -> Bytes:  # noqa: ARG002
         return NothingTaken()
+
+    def renew(self, export_id: str) -> None: ...
 
     def disconnect(self, export_id: str) -> None:
         (self._connections / checked(export_id)).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ drivers whose guests have no disks.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +35,10 @@ class ServedVolumes(Protocol):
 
     def exported(self, volume_id: str) -> bool: ...
 
+    def interrupted(self, volume_id: str) -> AbstractContextManager[None]:
+        """The volume's exports have ended within the block; those that are wanted run again after it. Clients wait."""
+        ...
+
     def begin_copy(self, volume_id: str, target: Path, size_bytes: int) -> None:
         """Begin to copy what a served volume holds at this moment to a new qcow2, in the background."""
         ...
@@ -50,6 +55,10 @@ class ServedVolumes(Protocol):
 
     def source(self, export: VolumeExport) -> Bytes:
         """The bytes of an export of another node, for a volume that comes here."""
+        ...
+
+    def renew(self, export_id: str) -> None:
+        """Connect again, to learn the export's new size. Succeeds when there is no connection."""
         ...
 
     def disconnect(self, export_id: str) -> None: ...

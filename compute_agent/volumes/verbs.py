@@ -47,6 +47,7 @@ from compute_agent.volumes.qmp import DaemonSilent
 logger = logging.getLogger(__name__)
 COPIES = 4  # of a served volume that are begun, before it is given up
 DAEMON_RESTART_S = 2.0
+SOCKET_S = 20.0  # a guest's QEMU has so long to connect to its socket again
 _GIB = 1024**3
 _ON = (PowerState.RUNNING, PowerState.PAUSED)
 _QCOW2, _RAW = "qcow2", "raw"
@@ -79,7 +80,7 @@ class Volumes:
             case CopyVolume():
                 return self._copy_for_backup(task, command) or Outcome()
             case ResizeVolume():
-                self._resize(task, command)
+                return self._resize(task, command) or Outcome()
             case ExportVolume():
                 self._export(task, command)
             case WithdrawExport():
@@ -236,14 +237,42 @@ class Volumes:
             return None
         return self._copied(task, command, store, target, _RAW, command.volume_id)
 
-    def _resize(self, task: Task, command: ResizeVolume) -> None:
+    def _resize(self, task: Task, command: ResizeVolume) -> Again | None:
+        if command.export_id:
+            return self._show_size(task, command)
         with task.measure("volume", self._clock):
             if command.instance_id and self._runs(command.instance_id):
                 size_bytes = command.size_gib * _GIB
                 self._hypervisor.resize_disk(command.instance_id, command.device, size_bytes)
             else:
-                self._refuse_served(command.volume_id, "made larger")
-                self._store(command).resize(command.volume_id, command.disk_format, command.size_gib)
+                with self._served.interrupted(command.volume_id):
+                    self._store(command).resize(command.volume_id, command.disk_format, command.size_gib)
+        return None
+
+    def _show_size(self, task: Task, command: ResizeVolume) -> Again | None:
+        """Let a guest see that what is served to it has grown: the connection and QEMU learn it as they connect again.
+
+        A guest that reads or writes just then pauses for a moment, as when the daemon dies. In looks that hold no worker.
+        """
+        now = self._clock.monotonic()
+        if task.begun_at is None:  # not written down: a restarted agent connects once more
+            task.begun_at = now
+            with task.measure("connection", self._clock):
+                self._served.renew(command.export_id)
+        if not self._runs(command.instance_id):
+            return None
+        self._hypervisor.resume_stalled(command.instance_id)
+        try:
+            with task.measure("domain", self._clock):
+                size_bytes = command.size_gib * _GIB
+                self._hypervisor.read_disk(command.instance_id, command.device)
+                self._hypervisor.resize_disk(command.instance_id, command.device, size_bytes)
+        except HypervisorError:
+            if now - task.begun_at >= SOCKET_S:
+                raise
+            return task.look_again()
+        self._hypervisor.resume_stalled(command.instance_id)
+        return None
 
     def _replace(self, task: Task, command: RevertVolume | ReimageVolume) -> None:
         """All of its bytes by others'; never under a guest."""

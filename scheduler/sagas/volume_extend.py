@@ -1,5 +1,7 @@
 """Make a volume larger: hold it, claim what it grows by, have the node grow the file; a guest sees it at once.
 
+Where it is served over NBD, a running guest is shown the new size by its own node, in a second step.
+
 The quota was taken with the request, and is given back when it fails.
 """
 
@@ -9,9 +11,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import nodes, quotas, volume_quota, volumes
+from common.db import nodes, quotas, volume_attachments, volume_exports, volume_quota, volumes
 from common.db.models import Volume
-from common.deadlines import RESIZE_VOLUME_S, WAIT_FOR_VOLUME_S
+from common.deadlines import RESIZE_VOLUME_S, SHOW_SIZE_S, WAIT_FOR_VOLUME_S
 from common.errors import NoValidNode, StateConflict
 from common.rpc.volume_commands import (
     ResizeVolume,
@@ -26,6 +28,7 @@ from scheduler.sagas.volume_shared import (
     hold,
     let_go,
     place_of,
+    place_of_guest,
 )
 
 
@@ -36,6 +39,7 @@ def saga() -> Saga:
             Local("hold", do=hold, undo=let_go, deadline_s=WAIT_FOR_VOLUME_S),
             Local("claim", do=claim, undo=release),
             Remote("resize_volume", do=resize_volume, failed=report_error, deadline_s=RESIZE_VOLUME_S),
+            Remote("show_size", do=show_size, failed=report_error, deadline_s=SHOW_SIZE_S),
             Local("finish", do=finish),
         ),
         unwound=unwound,
@@ -75,6 +79,23 @@ def resize_volume(session: Session, context: StepContext) -> Send:
     common, about = command_fields(context, volume, "resize_volume", place)
     command = ResizeVolume(disk_format=volume.disk_format, size_gib=int(context.params["size_gib"]), **common, **about)
     return Send(place.node, command)
+
+
+def show_size(session: Session, context: StepContext) -> Send | None:
+    """None: no guest has it by an export."""
+    volume = volumes.get(session, context.params["volume_id"])
+    for attachment in volume_attachments.of_volume(session, volume.id):
+        export = volume_exports.of_attachment(session, attachment.id)
+        place = place_of_guest(session, attachment)
+        if export is None or place is None:
+            continue
+        common, about = command_fields(context, volume, "show_size", place)
+        command = ResizeVolume(
+            disk_format=volume.disk_format, size_gib=int(context.params["size_gib"]), export_id=export.id,
+            **common, **about,
+        )  # fmt: skip
+        return Send(place.node, command)
+    return None
 
 
 def finish(session: Session, context: StepContext) -> dict[str, Any]:

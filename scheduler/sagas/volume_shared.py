@@ -8,10 +8,10 @@ from typing import Any, TypedDict
 from sqlalchemy.orm import Session
 
 from common.db import instances, volume_attachments, volume_messages, volumes
-from common.db.models import Volume
+from common.db.models import Volume, VolumeAttachment
 from common.db.volume_messages import ResourceType
 from common.saga.model import Outcome, StepContext, Wait
-from common.volume_capabilities import NBD, RBD
+from common.volume_capabilities import FILES, RBD
 from common.volume_states import HELD_BY_GUEST, VolumeAction
 from scheduler import pool_homes
 from scheduler.sagas.shared import CommandFields
@@ -54,23 +54,26 @@ def place_of(session: Session, volume: Volume, *, of_guest: bool = False) -> Pla
     What is served over NBD is worked on where it is served, and what is in a pool on the node that it was placed on,
     unless its guest must have a part in it (of_guest).
     """
-    for attachment in volume_attachments.of_volume(session, volume.id):
-        if (
-            volume.backend == NBD
-            or (volume.backend == RBD and not of_guest)
-            or attachment.node_name is None
-            or attachment.instance_id is None
-            or not attachment.device
-        ):
-            continue  # somebody else's, or only spoken for
-        if attachment.status not in HELD_BY_GUEST:
-            continue
-        instance = instances.get(session, attachment.instance_id, deleted=True)
-        if instance.node_id is not None and instance.node_name is not None and not instance.deleted:
-            return Place(instance.node_name, instance.node_id, instance.id, attachment.device)
+    if volume.backend == FILES or (volume.backend == RBD and of_guest):
+        for attachment in volume_attachments.of_volume(session, volume.id):
+            place = place_of_guest(session, attachment)
+            if place is not None:
+                return place
     if volume.node_name is None or volume.node_id is None:
         return None
     return Place(volume.node_name, volume.node_id)
+
+
+def place_of_guest(session: Session, attachment: VolumeAttachment) -> Place | None:
+    """None where no guest of ours has the volume by this attachment: it is somebody else's, or only spoken for."""
+    if attachment.node_name is None or attachment.instance_id is None or not attachment.device:
+        return None
+    if attachment.status not in HELD_BY_GUEST:
+        return None
+    instance = instances.get(session, attachment.instance_id, deleted=True)
+    if instance.node_id is None or instance.node_name is None or instance.deleted:
+        return None
+    return Place(instance.node_name, instance.node_id, instance.id, attachment.device)
 
 
 def command_fields(

@@ -49,6 +49,7 @@ def calls(tree: ast.Module) -> set[str]:
         ("kombu", {"common/rpc/transport.py"}),
         ("amqp", {"common/rpc/transport.py"}),
         ("libvirt", {"compute_agent/hypervisor/libvirt_host.py"}),
+        ("libvirt_qemu", {"compute_agent/hypervisor/libvirt_host.py"}),
         ("subprocess", {"common/tool.py"}),
         ("pickle", set()),
         ("yaml", {"cli/settings.py"}),

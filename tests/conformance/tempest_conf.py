@@ -85,7 +85,7 @@ def write(cloud: Any, workspace: Path, choices: Choices) -> None:
     conf: Sections = {section: {name: _word(on) for name, on in flags.items()} for section, flags in FEATURES.items()}
     _basics(conf, workspace, there)
     _accounts(conf, cloud, choices)
-    _images(conf, cloud)
+    _images(conf, cloud, workspace)
     _compute(conf, cloud)
     _network(conf, cloud, choices)
     if there["cinder"]:
@@ -127,7 +127,7 @@ def _accounts(conf: Sections, cloud: Any, choices: Choices) -> None:
     }  # fmt: skip
 
 
-def _images(conf: Sections, cloud: Any) -> None:
+def _images(conf: Sections, cloud: Any, workspace: Path) -> None:
     """The first public image is the guest; its copy is the other one that some tests need."""
     known = {image.name: image for image in cloud.image.images(status="active") if image.visibility == "public"}
     guest = known.get(GUEST) or next((image for name, image in sorted(known.items()) if name != OTHER_GUEST), None)
@@ -138,6 +138,13 @@ def _images(conf: Sections, cloud: Any) -> None:
         other = _upload(cloud, OTHER_GUEST, guest.disk_format, cloud.image.download_image(guest).content)
     conf.setdefault("compute", {}).update(image_ref=guest.id, image_ref_alt=other.id)
     conf.setdefault("image", {}).update(http_image="", http_qcow2_image="")
+    file = workspace / "etc/guest.img"
+    with file.open("wb") as out:
+        cloud.image.download_image(guest, stream=True, output=out)
+    conf["scenario"] = {
+        "img_file": str(file), "img_disk_format": str(guest.disk_format),
+        "target_dir": "/root",  # the guest's /tmp is in its memory
+    }  # fmt: skip
 
 
 def _upload(cloud: Any, name: str, disk_format: str, data: bytes) -> Any:
@@ -202,6 +209,9 @@ def _network(conf: Sections, cloud: Any, choices: Choices) -> None:
         conf["validation"]["network_for_ssh"] = choices.fixed_network
         conf["network-feature-enabled"]["floating_ips"] = "false"
         return
+    shared = next((each for each in cloud.network.networks(is_shared=True) if not each.is_router_external), None)
+    if shared is not None:  # projects have networks of their own; a test of lists wants one that it knows
+        conf["compute"]["fixed_network_name"] = shared.name
     outside = next((each for each in cloud.network.networks(is_router_external=True) if each.subnet_ids), None)
     if outside is not None:
         conf["network"] = {

@@ -64,6 +64,7 @@ done
 sync
 echo 3 >/proc/sys/vm/drop_caches
 echo "writer: sum $(head -c {BLOCKS * BLOCK} /dev/$name | md5sum)"
+while true; do echo "writer: size: $(($(cat /sys/block/$name/size) * 512))"; sleep 1; done
 """
 
 
@@ -121,11 +122,13 @@ class Guest:
         done = self.do(kind, **more)
         assert (done.code, done.detail) == ("", ""), done
 
-    def do(self, kind: type[Any], **more: Any) -> Any:
+    def do(self, kind: type[Any], *, in_guest: bool = False, **more: Any) -> Any:
+        """in_guest: the command is about the guest's disk, too."""
         self._generation += 1
         fields = self.orders._fields(1 if "device_id" in more else 0, self._generation)
         if "device_id" not in more:
-            fields |= {"instance_id": "", "volume_id": self.volume_id}
+            instance_id = self.orders.instance_id if in_guest else ""
+            fields |= {"instance_id": instance_id, "volume_id": self.volume_id}
         command = kind(**fields, **more)
         self.box.tell(command)
 
@@ -173,7 +176,7 @@ class Guest:
         return sorted(path.parent.name for path in self.box.folder.glob("run/nbd/*/*/*.pid"))
 
 
-def test_nothing_that_the_guest_wrote_is_lost(box: Box) -> None:
+def test_nothing_that_the_guest_wrote_is_lost_and_it_sees_its_disk_grow(box: Box) -> None:
     guest = Guest(box)
     guest.tell(EnsureVolume, size_gib=1, disk_format="raw")
     guest.boot()
@@ -194,8 +197,9 @@ def test_nothing_that_the_guest_wrote_is_lost(box: Box) -> None:
         wanted = pattern()
         assert hashlib.md5(wanted, usedforsecurity=False).hexdigest() in said, guest.console()
         assert guest.says("failed") is None
-        refused = guest.do(ResizeVolume, disk_format="raw", size_gib=2)
-        assert "detach it before" in refused.message
+        guest.tell(ResizeVolume, disk_format="raw", size_gib=2)
+        guest.tell(ResizeVolume, disk_format="raw", size_gib=2, export_id=guest.export.id, device="vdc", in_guest=True)
+        guest.waits_for(f"size: {2 * 1024**3}")
         guest.tell(UnplugVolume, device_id=guest.volume_id, device="vdc", export_id=guest.export.id)
         assert guest.daemons() == ["exports"]
         guest.tell(WithdrawExport, export_id=guest.export.id)
@@ -204,7 +208,7 @@ def test_nothing_that_the_guest_wrote_is_lost(box: Box) -> None:
         with volume.open("rb") as file:
             assert file.read(len(wanted)) == wanted
         _check_snapshot(box.agent.volumes.snapshot_file(snapshot_id), wanted)
-        guest.tell(ResizeVolume, disk_format="raw", size_gib=2)
+        assert volume.stat().st_size == 2 * 1024**3
     finally:
         removed = box.do(guest.orders.remove(generation=99))
     assert (removed.code, removed.absent) == ("", True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from common.config import ComputeConfig
 from common.db import operations
 from common.deadlines import CUT_OFF_S, RESEND_FIRST_S
 from common.errors import DatabaseUnavailable, LeaseLost, StateConflict
@@ -335,3 +337,18 @@ def test_a_server_does_not_wait_for_ever_for_silent_nodes(world: World) -> None:
     assert (instance.vm_state, world.operation(operation_id).state) == (VmState.ERROR, OperationState.FAILED)
     assert instance.fault is not None
     assert "do not answer" in instance.fault["message"]
+
+
+def test_what_an_operation_has_begun_is_worked_on_by_the_same_worker_at_once(world: World) -> None:
+    world.config = replace(world.config, compute=ComputeConfig(shelved_offload_time_s=0))
+    worker = world.make_engine("worker-2")
+    instance_id = world.new_instance()
+    world.begin(instance_id, Action.CREATE)
+    world.run()
+    worker.work(world.begin(instance_id, Action.SHELVE))
+    for _ in range(4):
+        node, command = world.bus.sent.pop()
+        report = world.nodes[node].obey(command)
+        assert report is not None
+        assert worker.deliver(report)
+    assert world.instance(instance_id).vm_state == VmState.SHELVED_OFFLOADED

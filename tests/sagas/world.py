@@ -238,9 +238,6 @@ class RecordingBus:
     def send_command(self, node: str, command: Command) -> None:
         self.sent += [(node, command)] * (2 if self.duplicate else 1)
 
-    def hint(self, operation_id: str) -> None:
-        """The world looks for due operations itself."""
-
 
 @cache
 def _empty_tables() -> bytes:

@@ -1,15 +1,18 @@
 """The query parameters of server lists as a filter: which there are, who may use them, what they mean.
 
 Parameters that only administrators have are dropped for others, as Nova does; what nobody knows is a 400 since 2.75.
+Source of who has which, and from when on: Nova's API reference, "List Servers", and its `_get_server_search_options`.
 """
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 from api.compute import query
 from api.microversion import Microversion
 from api.request import ApiRequest
 from common.context import RequestContext
-from common.db.servers import EQUALS, PATTERNS, ServerFilter
+from common.db.servers import EQUALS, PATTERNS, TIMES, ServerFilter
 from common.errors import Forbidden, InvalidRequest
 from common.states import TaskState, VmState, server_status
 
@@ -26,12 +29,15 @@ _SORT_KEYS_UNTIL_275 = (
     "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode",
 )  # fmt: skip
 ADMIN_SORT_KEYS = ("host", "node")
-_FOR_ALL = frozenset({"flavor", "image", "reservation_id"})
-_FOR_ALL_283 = frozenset({
-    "availability_zone", "config_drive", "key_name", "power_state", "task_state", "vm_state", "progress", "user_id",
-    "launch_index",
-})  # fmt: skip
-_PATTERNS_FOR_ALL = frozenset({"name"})
+#: what everybody has, by the microversion it came with
+_FOR_ALL = {
+    **dict.fromkeys(("flavor", "image", "ip", "name", "reservation_id"), "2.1"), "ip6": "2.5", "locked": "2.73",
+    **dict.fromkeys((
+        "availability_zone", "config_drive", "created_at", "key_name", "launched_at", "power_state", "progress",
+        "task_state", "terminated_at", "user_id", "vm_state",
+    ), "2.83"),
+    "hostname": "2.90",
+}  # fmt: skip
 _ALIASES = {
     "display_name": "name",
     "display_description": "description",
@@ -45,11 +51,15 @@ _SINCE = {
     "locked": "2.73",
 }  # fmt: skip
 _OTHERS = frozenset({
-    "all_tenants", "auto_disk_config", "changes-since", "created_at", "deleted", "ip", "ip6", "kernel_id",
-    "launched_at", "limit", "locked_by", "marker", "project_id", "ramdisk_id", "root_device_name", "soft_deleted",
-    "sort_dir", "sort_key", "status", "terminated_at",
+    "all_tenants", "changes-since", "deleted", "ip", "ip6", "limit", "marker", "project_id", "soft_deleted", "sort_dir",
+    "sort_key", "status",
 })  # fmt: skip
-_KNOWN = frozenset(EQUALS) | frozenset(PATTERNS) | frozenset(_ALIASES) | frozenset(_SINCE) | _OTHERS
+#: relations of a server, not columns: nobody can filter by them, but only who may filter by everything is told
+_RELATIONS = frozenset({
+    "block_device_mapping", "info_cache", "metadata", "pci_devices", "security_groups", "services", "system_metadata",
+})  # fmt: skip
+_KNOWN = frozenset(EQUALS) | frozenset(PATTERNS) | TIMES.keys() | frozenset(_ALIASES) | frozenset(_SINCE) | _OTHERS
+_WHOLE_DAY = "%Y-%m-%d"
 
 
 def ignored_sort_keys(version: Microversion) -> tuple[str, ...]:
@@ -67,7 +77,7 @@ def read(request: ApiRequest) -> ServerFilter | None:
     statuses = _statuses(request)
     if statuses == ():
         return None
-    names = [name for name in request.query if _usable(name, request)]
+    names = sorted(name for name in request.query if _usable(name, request))
     equals = tuple((key, _value(request, name, key)) for name in names if (key := _ALIASES.get(name, name)) in EQUALS)
     patterns = tuple(
         (key, query.text(request, name) or "") for name in names if (key := _ALIASES.get(name, name)) in PATTERNS
@@ -81,9 +91,11 @@ def read(request: ApiRequest) -> ServerFilter | None:
         deleted=_deleted(request, context, statuses, recent=bool(since or before)),
         equals=equals,
         patterns=tuple((key, text) for key, text in patterns if text),
+        times=tuple((name, *span) for name in names if name in TIMES and (span := _span(request, name))),
+        soft_deleted=query.boolean(request, "soft_deleted", False) if "soft_deleted" in names else None,
         statuses=statuses,
         address_v4=query.text(request, "ip"),
-        address_v6=query.text(request, "ip6"),
+        address_v6=query.text(request, "ip6") if "ip6" in names else None,
         changes_since=since,
         changes_before=before,
         tags=_tags(request, "tags"),
@@ -96,7 +108,10 @@ def read(request: ApiRequest) -> ServerFilter | None:
 def _refuse_unknown(request: ApiRequest) -> None:
     strict = request.version >= Microversion(2, 75)
     for name in request.query:
-        if name.startswith("_") or (strict and (name not in _KNOWN or not _is_there(name, request.version))):
+        if name in _RELATIONS:
+            if request.context.is_admin:
+                raise InvalidRequest(f"Invalid filter field: {name}.")
+        elif name.startswith("_") or (strict and (name not in _KNOWN or not _is_there(name, request.version))):
             raise InvalidRequest(f"Additional query parameters are not allowed ({name[:80]!r} was unexpected)")
 
 
@@ -105,12 +120,11 @@ def _is_there(name: str, version: Microversion) -> bool:
 
 
 def _usable(name: str, request: ApiRequest) -> bool:
-    key = _ALIASES.get(name, name)
+    """Administrators may use a parameter that others have from a later version on."""
     if not _is_there(name, request.version):
         return False
-    if request.version >= Microversion(2, 83) and key in _FOR_ALL_283:
-        return True
-    return request.context.is_admin or key in _FOR_ALL or key in _PATTERNS_FOR_ALL or key == "locked"
+    since = _FOR_ALL.get(_ALIASES.get(name, name))
+    return request.context.is_admin or (since is not None and request.version >= Microversion.parse(since))
 
 
 def _value(request: ApiRequest, name: str, key: str) -> object:
@@ -118,7 +132,19 @@ def _value(request: ApiRequest, name: str, key: str) -> object:
         return query.number(request, name, 0)
     if key in _BOOLEANS:
         return query.boolean(request, name, False)
-    return query.text(request, name)
+    text = query.text(request, name)
+    return text.upper() if text and key == "auto_disk_config" else text
+
+
+def _span(request: ApiRequest, name: str) -> tuple[datetime, datetime] | None:
+    """The second that a time names, or the day, if it is a date alone: from, and up to. None: nothing was named."""
+    if not query.text(request, name):
+        return None
+    begin = query.time(request, name)
+    assert begin is not None
+    is_day = query.text(request, name) == begin.strftime(_WHOLE_DAY)
+    begin = begin.replace(microsecond=0)
+    return begin, begin + (timedelta(days=1) if is_day else timedelta(seconds=1))
 
 
 def _project(request: ApiRequest) -> str | None:
@@ -136,6 +162,8 @@ def _statuses(request: ApiRequest) -> tuple[str, ...] | None:
     asked = [value.upper() for value in request.query.get("status", []) if value]
     if not asked:
         return None
+    if request.version >= Microversion(2, 38) and not set(asked) & STATUSES:
+        raise InvalidRequest("Invalid status value")
     if "DELETED" in asked and not request.context.is_admin:
         raise Forbidden("Only administrators may list deleted instances")
     return tuple(sorted(set(asked) & STATUSES))

@@ -70,13 +70,13 @@ def _create(services: Services, context: RequestContext, server_id: str, action:
         params = _params(instance, image_id, wanted)
         if instance.image.get("volume_backed"):
             others[:] = _on_volume(session, services, context, instance, action, params, wanted)
-        operation_id = instances.begin(session, instance, action, context, now, params).id
         if params["image_id"]:
             named = wanted if wanted.name else replace(wanted, name=f"{instance.name}-shelved"[:255])
             image = _image(session, instance, context, image_id, named, now)
             if instance.image.get("volume_backed"):
                 server_volume_images.describe(session, image, instance, params["snapshots"])
             images.add(session, image)
+        operation_id = instances.begin(session, instance, action, context, now, params).id
         return operation_id, image_id
 
     image_id = begun(services, action, work)

@@ -12,9 +12,10 @@ Link = dict[str, str]
 
 def own(base_url: str, noun: str, resource_id: str) -> list[Link]:
     """rel self and rel bookmark."""
+    path = f"/{noun}/{_quoted(resource_id)}"
     return [
-        {"rel": "self", "href": f"{base_url}/{noun}/{_quoted(resource_id)}"},
-        {"rel": "bookmark", "href": bookmark(base_url, noun, resource_id)},
+        {"rel": "self", "href": base_url + path},
+        {"rel": "bookmark", "href": base_url.removesuffix("/v2.1") + path},
     ]
 
 

@@ -69,13 +69,12 @@ def summary_list(page: ServerPage, audience: Reader) -> list[Body]:
 
 def detail_list(page: ServerPage, audience: Reader) -> list[Body]:
     """Without user_data (nobody wants a thousand of them, META-04) and server_groups, as OpenStack's lists."""
-    found = []
-    unseen = {*hidden(FIELDS, audience.version, audience.is_admin), "server_groups"}
-    for row in page.instances:
-        body = _newest(row, page, audience)
-        for name in unseen:
-            body.pop(name, None)
-        found.append(body)
+    found = [_newest(row, page, audience) for row in page.instances]
+    for name in {*hidden(FIELDS, audience.version, audience.is_admin), "server_groups"} & (
+        found[0] if found else {}
+    ).keys():
+        for body in found:
+            del body[name]
     return found
 
 

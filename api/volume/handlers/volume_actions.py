@@ -175,5 +175,5 @@ def connect(request: ApiRequest, volume_id: str) -> Reply:
 
 def disconnect(request: ApiRequest, volume_id: str) -> Reply:
     _given(request, schemas.DISCONNECT)
-    volumes.show(request.services, request.context, volume_id)
+    attachments.disconnect(request.services, request.context, volume_id)
     return ACCEPTED

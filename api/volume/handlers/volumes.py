@@ -82,7 +82,7 @@ def create(request: ApiRequest) -> Reply:
     validate(request.body, _create_schema(request.version))
     given = request.body["volume"]
     hints = request.body.get("OS-SCH-HNT:scheduler_hints") or request.body.get("os:scheduler_hints") or {}
-    found = volume_create.create(request.services, request.context, _wanted(given, hints))
+    found = volume_create.create(request.services, request.context, _wanted(request, given, hints))
     return Reply({"volume": views.made(found, reader(request))}, 202)
 
 
@@ -92,7 +92,7 @@ def _create_schema(version: Microversion) -> Schema:
     return schemas.CREATE_313 if version >= Microversion(3, 13) else schemas.CREATE
 
 
-def _wanted(given: dict[str, Any], hints: dict[str, Any]) -> NewVolume:
+def _wanted(request: ApiRequest, given: dict[str, Any], hints: dict[str, Any]) -> NewVolume:
     size = given.get("size")
     return NewVolume(
         name=_either(given, "name", "display_name"),
@@ -101,6 +101,7 @@ def _wanted(given: dict[str, Any], hints: dict[str, Any]) -> NewVolume:
         availability_zone=given.get("availability_zone") or None,
         volume_type=given.get("volume_type") or None,
         image_id=given.get("imageRef") or given.get("image_id") or None,
+        images_of_servers=request.version >= Microversion(3, 46),
         snapshot_id=given.get("snapshot_id") or None,
         source_volume_id=given.get("source_volid") or None,
         backup_id=given.get("backup_id") or None,

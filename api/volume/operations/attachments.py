@@ -222,6 +222,17 @@ def detach_by_record(
     services.db.run(work)
 
 
+def disconnect(services: Services, context: RequestContext, volume_id: str) -> None:
+    """The older end of a connection, which here ends with the attachment. Raises NotFound, Conflict for a server's disk."""
+
+    def work(session: Session) -> None:
+        volume = volumes.get_visible(session, volume_id, context)
+        for row in volume_attachments.of_volume(session, volume.id):
+            _refuse_servers_own(row)
+
+    services.db.run(work)
+
+
 def move(
     services: Services, context: RequestContext, volume_id: str, starts: tuple[VolumeStatus, ...], to: VolumeStatus
 ) -> None:

@@ -13,7 +13,7 @@ from api.volume.operations.begun import begun
 from api.volume.operations.volume_create import take_quota
 from api.volume.operations.volumes import edit
 from common.context import RequestContext
-from common.db import images, volume_attachments, volume_quota, volume_snapshots, volumes
+from common.db import images, volume_attachments, volume_exports, volume_quota, volume_snapshots, volumes
 from common.db.images import ImageStatus, Visibility
 from common.db.models import Image, Volume
 from common.errors import Forbidden, InvalidRequest, NotFound
@@ -39,10 +39,10 @@ def extend(services: Services, context: RequestContext, volume_id: str, size_gib
             raise InvalidRequest(
                 f"Invalid volume: Volume {volume.id} status must be available to extend, but current status is: in-use."
             )
-        if volume.status == VolumeStatus.IN_USE and volume.backend == NBD:
+        if volume.backend == NBD and len(volume_exports.of_volume(session, volume.id)) > 1:
             raise InvalidRequest(
-                f"Invalid volume: Volume {volume.id} is attached over NBD, by which a disk can't grow: detach it, extend it"
-                " and attach it again."
+                f"Invalid volume: Volume {volume.id} is served to several servers over NBD, and can't grow under all at"
+                " once: detach it from all but one."
             )
         more = volume_quota.with_type({"gigabytes": size_gib - volume.size_gib}, volume.volume_type_id)
         take_quota(session, volume.project_id, more, services, size_gib)

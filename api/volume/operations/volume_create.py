@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from api.request import Services
 from api.volume.operations import quota_defaults, type_of_volume
 from api.volume.operations.begun import begun
+from api.volume.operations.server_snapshots import boot_snapshot
 from api.volume.operations.volumes import VolumePage, of_rows
 from common.context import RequestContext
 from common.db import images, quotas, volume_backups, volume_quota, volume_snapshots, volume_types, volumes
@@ -31,7 +32,8 @@ _FORMATS = ("qcow2", "raw")
 class NewVolume:
     """size_gib None: as large as what it is made from, of which at most one is named.
 
-    restoring: the backup's status says so, until the volume has its bytes.
+    restoring: the backup's status says so, until the volume has its bytes. images_of_servers: an image that names the
+    snapshot of a server's root volume stands for that (3.46).
     """
 
     name: str | None = None
@@ -40,6 +42,7 @@ class NewVolume:
     availability_zone: str | None = None
     volume_type: str | None = None
     image_id: str | None = None
+    images_of_servers: bool = False
     snapshot_id: str | None = None
     source_volume_id: str | None = None
     backup_id: str | None = None
@@ -149,7 +152,7 @@ def _source(session: Session, context: RequestContext, wanted: NewVolume) -> Sou
             "Invalid input received: a volume is made from one of image, snapshot, volume and backup only."
         )
     if wanted.image_id:
-        return _from_image(session, context, wanted.image_id)
+        return _from_image(session, context, wanted.image_id, of_servers=wanted.images_of_servers)
     if wanted.snapshot_id:
         return _from_snapshot(session, context, wanted.snapshot_id)
     if wanted.source_volume_id:
@@ -159,13 +162,16 @@ def _source(session: Session, context: RequestContext, wanted: NewVolume) -> Sou
     return Source()
 
 
-def _from_image(session: Session, context: RequestContext, image_id: str) -> Source:
+def _from_image(session: Session, context: RequestContext, image_id: str, *, of_servers: bool) -> Source:
     try:
         image = images.get_visible(session, image_id, context)
     except NotFound as err:
         raise InvalidRequest(f"Invalid image identifier or unable to access requested image: {image_id[:64]}") from err
     if image.status != ImageStatus.ACTIVE:
         raise InvalidRequest(f"Invalid input received: Image {image_id} is not active.")
+    snapshot_id = boot_snapshot(image.properties) if of_servers else None
+    if snapshot_id is not None:
+        return _from_snapshot(session, context, snapshot_id)
     if image.disk_format not in _FORMATS:
         raise InvalidRequest(
             f"Invalid input received: Image {image_id} is {image.disk_format}; volumes are made from"

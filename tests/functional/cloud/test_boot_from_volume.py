@@ -8,7 +8,7 @@ import pytest
 
 from common.ids import new_id
 from tests.fixtures.cloud import COMPUTE, Cloud
-from tests.functional.cloud.test_volumes import VOLUME, devices, make, show, used
+from tests.functional.cloud.test_volumes import NEWEST, VOLUME, devices, make, show, used
 
 
 def root(source: str, source_id: str | None = None, **more: Any) -> dict[str, Any]:
@@ -180,6 +180,13 @@ def test_an_image_of_it_is_snapshots_and_boots(cloud: Cloud) -> None:
     assert len(attached(cloud, other_id)) == 2
     assert used(cloud) == (4, 2, 9)
     assert devices(cloud, other_id) == ["vda", "vdb"]
+    body = {"volume": {"size": 1, "imageRef": image_id}}
+    assert cloud.api.post(f"{VOLUME}/volumes", json=body).status_code == 400
+    volume_id = cloud.ok(cloud.api.post(f"{VOLUME}/volumes", json=body, headers=NEWEST))["volume"]["id"]
+    cloud.run_until_idle()
+    volume = show(cloud, volume_id)
+    assert (volume["status"], volume["bootable"]) == ("available", "true")
+    assert volume["snapshot_id"] is not None
     cloud.assert_sound()
 
 

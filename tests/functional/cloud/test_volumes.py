@@ -117,6 +117,8 @@ def test_attach_and_detach(cloud: Cloud, state: str) -> None:
     assert cloud.show(server_id)["os-extended-volumes:volumes_attached"][0]["id"] == volume_id
     mine = f"{VOLUME}/attachments/{shown['attachments'][0]['attachment_id']}"
     assert cloud.api.delete(mine, headers=NEWEST).status_code == 409, "the compute service detaches it"
+    assert act(cloud, volume_id, "os-detach").status_code == 409
+    assert act(cloud, volume_id, "os-terminate_connection", connector={}).status_code == 409
     if state == "os-stop":
         cloud.do(server_id, "os-start")
     assert devices(cloud, server_id).count("vdb") == 1

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from common.db.models import Instance
+from common.db.models import Instance, Volume, VolumeAttachment
 from common.db.patterns import to_like
 from common.errors import InvalidRequest
+from common.ids import new_id
 from common.states import VmState
 from tests.functional.compute.conftest import NEWEST, URL, Cloud, add_network, version
 
@@ -45,7 +46,8 @@ def test_filters(database_url: str, cloud: Cloud, three: dict[str, str]) -> None
     assert names(cloud, name="%") == []
     assert names(cloud, status="SHUTOFF") == ["beta"]
     assert names(cloud, status=["active", "ERROR"]) == ["gamma", "alpha"]
-    assert names(cloud, status="NONSENSE") == []
+    assert names(cloud, text="2.37", status="NONSENSE") == []
+    assert status(cloud, text="2.38", status="NONSENSE") == 400
     assert names(cloud, image=cloud.image_id, flavor=cloud.flavor_id) == ["gamma", "beta", "alpha"]
     assert names(cloud, flavor="other") == []
     assert names(cloud, ip=f"^{address}$") == ["alpha"]
@@ -55,6 +57,102 @@ def test_filters(database_url: str, cloud: Cloud, three: dict[str, str]) -> None
     assert names(cloud, **{"not-tags": "gamma"}) == ["beta", "alpha"]
     assert names(cloud, **{"not-tags-any": "alpha,beta"}) == ["gamma"]
     assert names(cloud, tags='b"') == []  # a tag is compared as a whole
+
+
+#: name, value that names alpha alone, a value that names none, and since when everybody may filter by it ("": never)
+BY_COLUMN = (
+    ("access_ip_v4", "192.0.2.7", "192.0.2.8", ""),
+    ("access_ip_v6", "2001:db8::7", "2001:db8::8", ""),
+    ("auto_disk_config", "auto", "", ""),
+    ("availability_zone", "east", "west", "2.83"),
+    ("config_drive", "true", "", "2.83"),
+    ("created_at", "2020-02-03T04:05:06Z", "2020-02-03T04:05:07Z", "2.83"),
+    ("created_at", "2020-02-03", "2020-02-04", "2.83"),
+    ("description", "the first", "the last", ""),
+    ("display_description", "first", "last", ""),
+    ("display_name", "alp", "omega", "2.1"),
+    ("host", "node7", "node8", ""),
+    ("hostname", "^al", "^om", "2.90"),
+    ("key_name", "mine", "theirs", "2.83"),
+    ("launch_index", "3", "4", ""),
+    ("launched_at", "2020-02-03T05:05:07+01:00", "2020-02-03T05:05:07Z", "2.83"),
+    ("locked", "yes", "", "2.73"),
+    ("locked_by", "owner", "admin", ""),
+    ("node", "node7", "node8", ""),
+    ("power_state", "3", "6", "2.83"),
+    ("progress", "7", "8", "2.83"),
+    ("reservation_id", "r-alpha", "r-omega", "2.1"),
+    ("root_device_name", "/dev/sdq", "/dev/vdb", ""),
+    ("task_state", "pausing", "unpausing", "2.83"),
+    ("terminated_at", "2020-02-03T04:05:08", "2020-02-04", "2.83"),
+    ("user_id", "somebody", "nobody", "2.83"),
+    ("vm_state", "paused", "rescued", "2.83"),
+)
+
+
+def test_filters_by_column_and_who_may_use_them(database_url: str, cloud: Cloud, three: dict[str, str]) -> None:
+    """Whoever may not is answered as if it had not been asked."""
+    at = datetime(2020, 2, 3, 4, 5, 6, 500_000, UTC)
+    change(
+        cloud, three["alpha"], access_ip_v4="192.0.2.7", access_ip_v6="2001:db8::7", disk_config="AUTO",
+        availability_zone="east", config_drive=True, created_at=at, description="the first one", node_name="node7",
+        hostname="alpha", key_name="mine", launch_index=3, launched_at=at + timedelta(seconds=1), locked=True,
+        locked_by="owner", power_state=3, progress=7, reservation_id="r-alpha", task_state="pausing",
+        terminated_at=at + timedelta(seconds=2), user_id="somebody", vm_state="paused",
+    )  # fmt: skip
+    boot_from(cloud, three["alpha"], "sdq")
+    everything, wrong = names(cloud), []
+    for name, alphas, nobodys, since in BY_COLUMN:
+        found = [names(cloud, "admin", all_tenants=1, **{name: alphas})]
+        found += [names(cloud, "admin", all_tenants=1, **{name: nobodys})] if nobodys else [[]]
+        newest = names(cloud, **{name: alphas})
+        before = names(cloud, text=f"2.{int(since[2:]) - 1}", **{name: alphas}) if since > "2.2" else everything
+        expected = [["alpha"], [], ["alpha"] if since else everything, everything]
+        if [*found, newest, before] != expected:
+            wrong.append((name, *found, newest, before))
+    assert wrong == []
+
+
+def test_filters_by_what_no_server_has_here(database_url: str, cloud: Cloud, three: dict[str, str]) -> None:
+    for name in ("kernel_id", "ramdisk_id"):
+        assert names(cloud, "admin", all_tenants=1, **{name: cloud.image_id}) == [], name
+        assert names(cloud, **{name: cloud.image_id}) == ["gamma", "beta", "alpha"], name
+    assert status(cloud, "admin", metadata="x") == 400
+    assert names(cloud, metadata="x") == ["gamma", "beta", "alpha"]
+    assert status(cloud, created_at="yesterday") == 400
+
+
+def test_soft_deleted_servers(database_url: str, cloud: Cloud, three: dict[str, str]) -> None:
+    change(cloud, three["alpha"], vm_state="soft-delete")
+    change(cloud, three["beta"], vm_state="deleted", deleted=True)
+    for query, expected in (
+        ({}, ["gamma"]), ({"soft_deleted": True}, ["gamma", "alpha"]), ({"deleted": True}, ["beta", "alpha"]),
+        ({"deleted": True, "soft_deleted": False}, ["beta"]),
+    ):  # fmt: skip
+        assert names(cloud, "admin", all_tenants=1, **query) == expected, query
+        assert names(cloud, **query) == ["gamma"], query
+
+
+def change(cloud: Cloud, server_id: str, **values: Any) -> None:
+    with cloud.services.db.write() as session:
+        session.execute(sa.update(Instance).where(Instance.id == server_id).values(**values))
+
+
+def boot_from(cloud: Cloud, server_id: str, device: str) -> None:
+    """Give a server a volume as its first disk."""
+    now, project_id = cloud.services.clock.now(), cloud.api.project_id("demo")
+    with cloud.services.db.write() as session:
+        volume = Volume(
+            id=new_id(), project_id=project_id, user_id="", size_gib=1, status="in-use", created_at=now, updated_at=now
+        )
+        session.add(volume)
+        session.flush()
+        session.add(
+            VolumeAttachment(
+                id=new_id(), volume_id=volume.id, project_id=project_id, instance_id=server_id, status="attached",
+                device=device, boot_index=0, created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
 
 
 def test_order_and_pages(database_url: str, cloud: Cloud, three: dict[str, str]) -> None:
