@@ -498,6 +498,10 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     memory_used_mib: int = 0
     disk_free_gib: int = 0
     load_1m: float = 0.0
+    load_5m: float = 0.0
+    load_15m: float = 0.0
+    uptime_s: int = 0  # of the machine; 0: an agent of before, which does not say
+    users: int = 0  # logged in on the machine
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
     shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
     backups: str = ""  # where the node keeps backups of volumes: "directory" or "s3"; "": it makes none
