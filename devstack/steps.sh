@@ -73,7 +73,12 @@ lab_packages() {
 # What the tests need beside them; the Go ones are the client library gophercloud and what compiles it.
 test_packages() {
     echo git $(lab_packages) mmdebstrap debootstrap busybox-static tcpdump \
-        golang-go golang-github-gophercloud-gophercloud-dev
+        netcat-openbsd golang-go golang-github-gophercloud-gophercloud-dev
+}
+
+# What the full run tests on real ones of, beside them: a Ceph of a test's own, and QEMU's way to it.
+full_test_packages() {
+    echo ceph-mon ceph-osd ceph-common qemu-block-extra
 }
 
 install_packages() { # PACKAGES…: only what is missing

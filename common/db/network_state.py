@@ -22,7 +22,7 @@ from sqlalchemy import orm
 from sqlalchemy.orm import Session
 
 from common import protocols
-from common.db import port_logs, qos_rules, router_state
+from common.db import local_ip_state, port_logs, qos_rules, router_state
 from common.db.models import (
     AddressGroup,
     DefaultGroupRule,
@@ -48,6 +48,7 @@ from common.rpc.compute_v1 import (
     FilterRule,
     FixedAddress,
     GroupMembers,
+    LocalIp,
     Neighbour,
     NetworkSpec,
     NetworkState,
@@ -230,6 +231,7 @@ def _build(
     limits = qos_rules.binding(session, [row.port for row in rows])
     member_of = {port_id: [group.id for group in groups] for port_id, groups in groups_of.items()}
     logs = port_logs.hearing(session, [row.port for row in rows], member_of)
+    local = local_ip_state.leading_to(session, chosen)
     ports = [
         _port_spec(
             row,
@@ -238,6 +240,7 @@ def _build(
             rules,
             limits.get(row.port.id, []),
             logs.get(row.port.id, []),
+            local.get(row.port.id, []),
         )
         for row in rows
     ]
@@ -350,6 +353,7 @@ def _port_spec(
     rules: dict[str, list[FilterRule]],
     limits: Sequence[QosRule],
     logs: Sequence[NetworkLog],
+    local: list[LocalIp],
 ) -> PortSpec:
     port = row.port
     filtered = port.port_security_enabled
@@ -381,6 +385,7 @@ def _port_spec(
         domain=row.domain,
         tag=port.device_tag,
         logs=PortLogs(project_id=port.project_id, dropped=list(port_logs.dropping(logs))) if logs else None,
+        local_ips=local,
     )
 
 
@@ -464,6 +469,7 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
             peers=[] if _wired(network) else peers.get(network.id, []),
             physical_network=(network.physical_network or "") if _wired(network) else "",
             vlan_id=network.vlan_id or 0,
+            vlan_transparent=network.vlan_transparent,
         )
         for network, gateway_node in rows
     ]

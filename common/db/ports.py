@@ -22,6 +22,7 @@ from common.db import (
     network_tags,
     networks,
     quotas,
+    router_state,
     security_groups,
     trunk_bindings,
 )
@@ -140,7 +141,12 @@ def add(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota
     mac = _insert(session, new, filtered, mac_prefix, now)
     if new.fixed_ips is None:
         subnets = _serving(subnets, new.device_owner)
-    addresses.assign(session, Holder(new.id, new.network_id, mac), subnets, new.fixed_ips)
+    addresses.assign(
+        session,
+        Holder(new.id, new.network_id, mac, is_router=new.device_owner in router_state.ROUTER_OWNERS),
+        subnets,
+        new.fixed_ips,
+    )
     insert_ignore(session, PortSecurityGroup, [{"port_id": new.id, "security_group_id": group} for group in groups])
     network_state.touch_for_groups(session, groups)
 

@@ -17,7 +17,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from compute_agent.networking import names
+from compute_agent.networking import local_ips, names
 from compute_agent.networking.nft_tree import (
     ACCEPT,
     DROP,
@@ -52,6 +52,7 @@ METADATA_ADDRESS, METADATA_ADDRESS6 = "169.254.169.254", "fe80::a9fe:a9fe"
 DHCP_SERVERS = [67, 547]
 ROUTER_ADVERTISEMENT, REDIRECT, SOLICITATION, ADVERTISEMENT = 134, 137, 135, 136
 UNSPECIFIED_TYPES = [131, 133, 143]  # MLD reports and router solicitation may come from ::
+VLAN_TAGS = ["8021q", "8021ad"]
 ND_TARGET = raw_payload("th", 64, 128)  # target address of a solicitation or advertisement
 
 
@@ -66,6 +67,7 @@ def build(plan: FilterPlan) -> Table:
     _to_tunnel(table)
     _to_ports(table, plan.ports)
     _host_side(table)
+    local_ips.lead_to_ports(table, plan)
     return table
 
 
@@ -90,6 +92,7 @@ def _tunnel_sets(table: Table, plan: FilterPlan) -> None:
     that is here, never come out of it; `reserved_*`, with a gateway wherever it is, are nobody's to send into it.
     """
     table.set("tunnels", "ifname", [network.tunnel for network in plan.networks])
+    table.set("transparent_tunnels", "ifname", [network.tunnel for network in plan.networks if network.transparent])
     table.set("gateway_tunnels", "ifname", [network.tunnel for network in plan.networks if network.gateways])
     routers = [concat(net.tunnel, mac) for net in plan.networks for mac in net.router_macs]
     table.set("router_macs", ["ifname", "ether_addr"], routers)
@@ -99,6 +102,8 @@ def _tunnel_sets(table: Table, plan: FilterPlan) -> None:
     for name, pairs in (("service", macs), ("own", macs + here), ("reserved", macs + anywhere)):
         table.set(f"{name}_macs", ["ifname", "ether_addr"], [concat(*each) for each in pairs])
     addresses = [(net.tunnel, str(each)) for net in plan.networks for each in net.services if each.version == 4]
+    tunnels = {net.bridge: net.tunnel for net in plan.networks}
+    addresses += [(tunnels[each.port.bridge], str(each.address)) for each in local_ips.chosen(plan)]
     addresses += [(net.tunnel, METADATA_ADDRESS) for net in plan.networks]
     here = [(net.tunnel, each) for net in plan.networks for each in net.gateways]
     anywhere = [(net.tunnel, each) for net in plan.networks for each in net.gateway_addresses]
@@ -142,6 +147,8 @@ def _from_tunnel(table: Table) -> None:
     table.rule(chain, one_of(payload("icmpv6", "type"), [ROUTER_ADVERTISEMENT, REDIRECT]), DROP)
     by_type = [[kind, goto("tunnelled")] for kind in ("arp", "ip", "ip6")]
     table.rule(chain, vmap(payload("ether", "type"), {"set": by_type}))
+    tagged = one_of(payload("ether", "type"), VLAN_TAGS)
+    table.rule(chain, match(iif, "@transparent_tunnels"), tagged, goto("tunnelled"))
     table.rule(chain, DROP)
     table.rule("tunnelled", set_mark(TUNNEL_INDEX << 16), ACCEPT)
 

@@ -44,6 +44,7 @@ class FilterNetwork:
     peers: tuple[str, ...] = ()  # nodes that tunnelled frames may come from
     uplink: str = ""  # the machine's device that is part of the network
     router_macs: tuple[str, ...] = ()  # who may advertise itself as an IPv6 router
+    transparent: bool = False  # frames with guests' own VLAN tags come out of its tunnel
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,15 @@ class PortLogging:
 
     accepted: Mapping[tuple[str, Accept], tuple[str, ...]]
     dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LocalAddress:
+    """A local IP (IPv4) of a port's network, and what it leads to: the port's `fixed`; None: it passes as it is."""
+
+    address: Address
+    mac: str
+    fixed: Address | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ class FilterPort:
     egress: tuple[Accept, ...] | None
     qos: QosSpec | None = None
     logging: PortLogging | None = None
+    local: tuple[LocalAddress, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,6 +186,7 @@ def _filter_network(network: NetworkSpec, zone: int, uplink: str) -> FilterNetwo
         peers=tuple(_ipv4(peer) for peer in network.peers),
         uplink=uplink,
         router_macs=tuple(_mac(mac) for mac in network.router_macs),
+        transparent=network.vlan_transparent,
     )
 
 
@@ -208,6 +220,7 @@ def _filter_port(port: PortSpec, network: FilterNetwork, index: int, faults: dic
     texts: dict[str, list[str]] = {own_mac: [fixed.ip_address for fixed in port.addresses]}
     for pair in port.address_pairs:
         texts.setdefault(_mac(pair.mac_address or own_mac), []).append(pair.ip_address)
+    texts[own_mac] += [local.ip_address for local in port.local_ips if not local.translate]
     sources: list[tuple[str, Network]] = []
     for mac, ranges in sorted(texts.items()):
         sources += [(mac, each) for each in collapse([*ranges, str(link_local(mac))])]
@@ -219,8 +232,15 @@ def _filter_port(port: PortSpec, network: FilterNetwork, index: int, faults: dic
         id=port.id, index=index, tap=names.tap(port.id), bridge=network.bridge, zone=network.zone,
         open=not port.port_security and port.id not in faults, stateful=port.stateful, macs=tuple(sorted(texts)),
         sources=tuple(sources), addresses=tuple(reachable), ingress=ingress, egress=egress,
-        qos=port.qos, logging=_logging(port) if ingress is not None else None,
+        qos=port.qos, logging=_logging(port) if ingress is not None else None, local=_local(port, own_mac),
     )  # fmt: skip
+
+
+def _local(port: PortSpec, mac: str) -> tuple[LocalAddress, ...]:
+    return tuple(
+        LocalAddress(_ipv4_of(each.ip_address), mac, _ipv4_of(each.fixed_ip) if each.translate else None)
+        for each in sorted(port.local_ips, key=lambda local: local.ip_address)
+    )
 
 
 def _logging(port: PortSpec) -> PortLogging | None:
@@ -276,7 +296,11 @@ def _sane(texts: Iterable[str]) -> list[Network]:
 
 
 def _ipv4(text: str) -> str:
-    return str(ipaddress.IPv4Address(text))
+    return str(_ipv4_of(text))
+
+
+def _ipv4_of(text: str) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(text)
 
 
 def _mac(text: str) -> str:

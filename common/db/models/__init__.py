@@ -12,6 +12,7 @@ from common.db.models.compute import (
     QuotaUsage,
     ServerMigration,
     Service,
+    UserQuotaLimit,
 )
 from common.db.models.console import ConsoleToken
 from common.db.models.delegation import Trust
@@ -74,6 +75,7 @@ from common.db.models.network_admin import (
     SegmentRange,
     ServiceProfile,
 )
+from common.db.models.network_local import LocalIp, LocalIpAssociation
 from common.db.models.network_logging import NetworkLog
 from common.db.models.network_metering import MeteringLabel, MeteringRule
 from common.db.models.network_routing import ConntrackHelper, NdpProxy
@@ -143,6 +145,8 @@ __all__ = [
     "Instance",
     "IpAllocation",
     "Keypair",
+    "LocalIp",
+    "LocalIpAssociation",
     "LoginFailure",
     "MetadefItem",
     "MetadefNamespace",
@@ -194,6 +198,7 @@ __all__ = [
     "Trunk",
     "Trust",
     "User",
+    "UserQuotaLimit",
     "Volume",
     "VolumeAttachment",
     "VolumeBackup",
