@@ -37,7 +37,7 @@ from compute_agent.specs import Known, Specs
 from compute_agent.storage.base import Storage
 from compute_agent.task import Outcome, Task
 from compute_agent.undo import Undo
-from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.base import VolumeStores
 
 logger = logging.getLogger(__name__)
 SpecCommand = EnsureInstance | EnsureRunning | RebootInstance | RebuildInstance | ResizeInstance
@@ -67,7 +67,7 @@ class Parts:
     hypervisor: Hypervisor
     networking: Networking
     storage: Storage
-    volumes: VolumeStore
+    volumes: VolumeStores
     specs: Specs
     shared_cpus: frozenset[int]
     seal: Seal
@@ -179,7 +179,7 @@ class Instances:
                 parts.hypervisor.ensure_absent(instance_id)
         for volume in known.spec.volumes if known and known.spec else ():
             if volume.export is not None:  # those that a killed agent leaves are ended by its upkeep
-                parts.volumes.served.disconnect(volume.export.id)
+                parts.volumes.folder.served.disconnect(volume.export.id)
         with task.measure("ports", parts.clock):
             parts.networking.remove_ports(instance_id)
         with task.measure("disks", parts.clock):

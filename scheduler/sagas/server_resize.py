@@ -141,7 +141,8 @@ def _choices(
     """What is asked of placement, in this order."""
     own = frozenset({str(instance.node_id)})
     same = replace(request, same_nodes=own if request.same_nodes is None else own & request.same_nodes)
-    others = replace(request, other_nodes=request.other_nodes | own)
+    others = volume_places.reaching_its_volumes(session, instance, request)
+    others = replace(others, other_nodes=request.other_nodes | own)
     if context.params["action"] == Action.MIGRATE:
         return [others]
     if int(instance.flavor.get("ephemeral_gib", 0)) or not volume_places.may_leave(session, instance):
