@@ -75,6 +75,7 @@ class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
     physical_network: str = ""
     vlan_id: int = 0  # on the physical network; 0: untagged
     router_macs: list[str] = []  # of routers' interfaces in the network, wherever they are
+    vlan_transparent: bool = False  # guests' own VLANs pass between nodes
 
 
 class FilterRule(msgspec.Struct, frozen=True, kw_only=True):
