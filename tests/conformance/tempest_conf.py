@@ -18,6 +18,7 @@ GUEST, OTHER_GUEST = "yard-guest", "yard-guest-alt"
 _FLAVORS = (("yard.1", 192), ("yard.2", 256))  # name, MiB
 _MULTIATTACH = "yard-multiattach"
 _UPLOAD_S = 600
+_PLENTY = 1_000_000
 
 FEATURES: dict[str, dict[str, bool]] = {
     "compute-feature-enabled": {
@@ -86,6 +87,7 @@ def write(cloud: Any, workspace: Path, choices: Choices) -> None:
     _basics(conf, workspace, there)
     _accounts(conf, cloud, choices)
     _images(conf, cloud, workspace)
+    _limits(cloud)
     _compute(conf, cloud)
     _network(conf, cloud, choices)
     if there["cinder"]:
@@ -145,6 +147,15 @@ def _images(conf: Sections, cloud: Any, workspace: Path) -> None:
         "img_file": str(file), "img_disk_format": str(guest.disk_format),
         "target_dir": "/root",  # the guest's /tmp is in its memory
     }  # fmt: skip
+
+
+def _limits(cloud: Any) -> None:
+    """Tests of images' limits give projects their own, of what has been registered; by themselves these limit nothing."""
+    service = next(each for each in cloud.identity.services() if each.type == "image")
+    known = {each.resource_name for each in cloud.identity.registered_limits(service_id=service.id)}
+    for name in ("image_size_total", "image_stage_total", "image_count_total", "image_count_uploading"):
+        if name not in known:
+            cloud.identity.create_registered_limit(service_id=service.id, resource_name=name, default_limit=_PLENTY)
 
 
 def _upload(cloud: Any, name: str, disk_format: str, data: bytes) -> Any:
