@@ -155,7 +155,12 @@ def _limits(cloud: Any) -> None:
     known = {each.resource_name for each in cloud.identity.registered_limits(service_id=service.id)}
     for name in ("image_size_total", "image_stage_total", "image_count_total", "image_count_uploading"):
         if name not in known:
-            cloud.identity.create_registered_limit(service_id=service.id, resource_name=name, default_limit=_PLENTY)
+            cloud.identity.create_registered_limit(
+                service_id=service.id,
+                region_id=cloud.config.get_region_name(),
+                resource_name=name,
+                default_limit=_PLENTY,
+            )
 
 
 def _upload(cloud: Any, name: str, disk_format: str, data: bytes) -> Any:
