@@ -18,6 +18,7 @@ import flask
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Map, Rule
 from werkzeug.wsgi import wrap_file
@@ -81,8 +82,12 @@ def create_app(services: Services) -> flask.Flask:
 
 
 def prepare() -> None:
-    """Make what all applications of this process, and of those forked from it, have in common."""
-    _url_map()
+    """Make what all applications of this process, and of those forked from it, have in common.
+
+    The first request would make it else, in each worker again, and write it into pages that they share until then.
+    """
+    _url_map().update()
+    configure_mappers()
 
 
 @cache

@@ -125,6 +125,7 @@ def main() -> int:
         stores.configured(config.image)
         imports.policy_of(config.image)
         Transport(config.bus)  # refuses here what would otherwise end every worker
+        Database(config.database).close()  # connects to nothing, but loads the driver, which the workers then share
     except CloudError as err:
         sys.stderr.write(f"cumulet-api: {err.message}\n")
         return 2

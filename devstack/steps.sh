@@ -73,7 +73,7 @@ lab_packages() {
 # What the tests need beside them; the Go ones are the client library gophercloud and what compiles it.
 test_packages() {
     echo git $(lab_packages) mmdebstrap debootstrap busybox-static tcpdump \
-        golang-go golang-github-gophercloud-gophercloud-dev
+        netcat-openbsd golang-go golang-github-gophercloud-gophercloud-dev
 }
 
 install_packages() { # PACKAGES…: only what is missing

@@ -21,8 +21,13 @@ from common.volume_capabilities import NBD
 from common.volume_states import HELD_BY_GUEST
 
 
-def build(session: Session, instance: Instance, config: Config, *, plugged: bool = True) -> InstanceSpec:
-    """Everything the node needs; it never has to ask back. plugged False: the instance is known to have no port."""
+def build(
+    session: Session, instance: Instance, config: Config, *, plugged: bool = True, with_volumes: bool = True
+) -> InstanceSpec:
+    """Everything the node needs; it never has to ask back.
+
+    plugged and with_volumes False: the instance is known to have no port, or no volume.
+    """
     version = network_state.version_of(session, instance.node_id) if plugged else 0
     ports, networks, groups = network_state.for_instance(session, instance.id) if plugged else ([], [], [])
     flavor = instance.flavor
@@ -44,7 +49,7 @@ def build(session: Session, instance: Instance, config: Config, *, plugged: bool
         network_version=version,
         evacuable=instance.node_id is not None and nodes.has_shared_instances(session, instance.node_id),
         rescue=_rescue(instance, config),
-        volumes=_volumes(session, instance),
+        volumes=_volumes(session, instance) if with_volumes else [],
         image_properties={str(key): str(value) for key, value in instance.image.get("properties", {}).items()},
         hardware=_hardware(session, instance),
     )

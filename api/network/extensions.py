@@ -158,6 +158,12 @@ EXTENSIONS = (
         "2021-06-29T10:00:00-00:00",
     ),
     Extension(
+        "local_ip",
+        "Local IP",
+        "Addresses that lead to a port on one's own node.",
+        "2021-07-26T10:00:00-00:00",
+    ),
+    Extension(
         "logging", "Logging API Extension", "What security groups let pass and stop.", "2017-01-01T10:00:00-00:00"
     ),
     Extension("metering", "Neutron Metering", "Counters of what passes routers.", "2013-06-12T10:00:00-00:00"),

@@ -15,6 +15,7 @@ from api.network.handlers import (
     flavors,
     floating_ips,
     l3_agents,
+    local_ips,
     logs,
     metering,
     ndp_proxies,
@@ -235,6 +236,7 @@ SHARED_ROUTES = [
 ]
 _FLAVOR, _PROFILE = "/flavors/<router_flavor_id>", "/service_profiles/<service_profile_id>"
 _LABEL, _LABEL_RULE = "/metering/metering-labels", "/metering/metering-label-rules"
+_LED_TO = "/local_ips/<local_ip_id>/port_associations"
 _RANGE, _TOPOLOGY = "/network_segment_ranges/<segment_range_id>", "/auto-allocated-topology/<topology_project_id>"
 ARRANGED_ROUTES = [
     _row("GET", "/network_segment_ranges", Rule.ADMIN, segment_ranges.index, "segment_ranges:list"),
@@ -281,6 +283,11 @@ ARRANGED_ROUTES = [
     _row("GET", "/log/loggable-resources", Rule.ADMIN, logs.loggable, "loggable_resources:list"),
     *_crud("/ndp_proxies", "ndp_proxy_id", "ndp_proxies", ndp_proxies),
     *_crud("/routers/<router_id>/conntrack_helpers", "conntrack_helper_id", "conntrack_helpers", conntrack_helpers),
+    *_crud("/local_ips", "local_ip_id", "local_ips", local_ips),
+    _row("GET", _LED_TO, Rule.READER, local_ips.associations, "local_ip_associations:list"),
+    _row("POST", _LED_TO, Rule.MEMBER, local_ips.associate, "local_ip_associations:create"),
+    _row("GET", f"{_LED_TO}/<fixed_port_id>", Rule.READER, local_ips.association_of, "local_ip_associations:show"),
+    _row("DELETE", f"{_LED_TO}/<fixed_port_id>", Rule.MEMBER, local_ips.dissociate, "local_ip_associations:delete"),
     _row("GET", "/service-providers", Rule.READER, service_providers.index, "service_providers:list"),
     _row("GET", "/floatingip_pools", Rule.READER, floating_ips.pools, "floatingip_pools:list"),
     _row("GET", _TOPOLOGY, Rule.MEMBER, auto_topology.show, "auto_topology:show"),

@@ -35,11 +35,15 @@ class RequestedAddress:
 
 @dataclass(frozen=True)
 class Holder:
-    """The port that addresses are for."""
+    """The port that addresses are for.
+
+    is_router: it may have any address, also where hosts make their own from their MAC.
+    """
 
     port_id: str
     network_id: str
     mac_address: str
+    is_router: bool = False
 
 
 def eui64(cidr: str, mac: str) -> str:
@@ -65,7 +69,7 @@ def canonical(text: str) -> str:
 def assign(
     session: Session, holder: Holder, subnets: Sequence[Subnet], requested: Sequence[RequestedAddress] | None
 ) -> None:
-    """Give addresses to a port: those requested, else one per IP version, always one in every auto subnet.
+    """Give addresses to a port: those requested, else one per IP version; a host's always one in every auto subnet, too.
 
     An empty request means none at all. Raises NoAddressLeft, Conflict (address in use), InvalidRequest.
     """
@@ -75,6 +79,9 @@ def assign(
         chosen = [_requested(session, holder, subnets, wish) for wish in requested]
     else:
         chosen = _one_per_version(session, holder, subnets)
+    if requested is not None and holder.is_router:
+        _number(session, chosen)
+        return
     taken = {subnet_id for subnet_id, _ in chosen}
     for subnet in subnets:
         if is_auto(subnet) and subnet.id not in taken:
@@ -201,7 +208,7 @@ def _check_usable(holder: Holder, subnet: Subnet, address: str) -> None:
         raise InvalidRequest(
             f"IP address {address} is not a valid IP for the specified subnet.", neutron_type="InvalidIpForSubnet"
         )
-    if is_auto(subnet) and address != eui64(subnet.cidr, holder.mac_address):
+    if is_auto(subnet) and not holder.is_router and address != eui64(subnet.cidr, holder.mac_address):
         raise InvalidRequest(
             f"IPv6 address {address} can not be directly assigned to a port on subnet {subnet.id} as the subnet is "
             f"configured for automatic addresses",

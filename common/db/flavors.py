@@ -44,7 +44,7 @@ class FlavorFilter:
 
 def get_visible(session: Session, flavor_id: str, context: RequestContext) -> Flavor:
     """The flavor if the caller may use it: public, or its project has access. Raises NotFound."""
-    found = session.scalars(sa.select(Flavor).where(Flavor.id == flavor_id, _visible_to(context))).one_or_none()
+    found = session.scalars(_GET, {"flavor_id": flavor_id, **caller(context)}).one_or_none()
     if found is None:
         raise NotFound(f"Flavor {flavor_id} could not be found.")
     return found
@@ -64,7 +64,7 @@ def list_page(session: Session, context: RequestContext, wanted: FlavorFilter, p
     if wanted.name is not None:
         query = query.where(Flavor.name == wanted.name)
     if not context.is_admin:
-        query = query.where(_visible_to(context), Flavor.disabled.is_(False))
+        query = query.where(sa.or_(Flavor.is_public, _accessible_to(context.project_id)), Flavor.disabled.is_(False))
     elif wanted.is_public is True:
         query = query.where(sa.or_(Flavor.is_public, _accessible_to(context.project_id)))
     elif wanted.is_public is False:
@@ -72,16 +72,29 @@ def list_page(session: Session, context: RequestContext, wanted: FlavorFilter, p
     return paging.fetch(session, query, page, columns=SORT_COLUMNS, default=(("flavorid", False),), key=Flavor.id)
 
 
-def _visible_to(context: RequestContext) -> sa.ColumnElement[bool]:
-    return sa.true() if context.is_admin else sa.or_(Flavor.is_public, _accessible_to(context.project_id))
-
-
-def _accessible_to(project_id: str | None) -> sa.ColumnElement[bool]:
+def _accessible_to(project_id: str | sa.BindParameter[str] | None) -> sa.ColumnElement[bool]:
     return sa.exists(
         sa.select(1)
-        .where(FlavorAccess.flavor_id == Flavor.id, FlavorAccess.project_id == (project_id or ""))
+        .where(
+            FlavorAccess.flavor_id == Flavor.id, FlavorAccess.project_id == ("" if project_id is None else project_id)
+        )
         .correlate(Flavor)
     )
+
+
+#: the flavor `flavor_id`, if the `caller` may use it
+VISIBLE = sa.and_(
+    Flavor.id == sa.bindparam("flavor_id"),
+    sa.or_(
+        sa.bindparam("sees_flavors", type_=sa.Boolean), Flavor.is_public, _accessible_to(sa.bindparam("caller_project"))
+    ),
+)
+_GET = sa.select(Flavor).where(VISIBLE)
+
+
+def caller(context: RequestContext) -> dict[str, Any]:
+    """What VISIBLE has to know of whoever asks."""
+    return {"sees_flavors": context.is_admin, "caller_project": context.project_id or ""}
 
 
 def create(session: Session, values: Mapping[str, Any]) -> Flavor:

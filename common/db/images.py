@@ -109,8 +109,8 @@ def get(session: Session, image_id: str) -> Image:
 
 def get_visible(session: Session, image_id: str, context: RequestContext) -> Image:
     """The image if the caller may use it. Raises NotFound, in the same words for a stranger's and for none."""
-    query = sa.select(Image).where(Image.id == image_id.lower(), Image.status != ImageStatus.DELETED, _visible(context))
-    image = session.scalars(query).one_or_none() if is_uuid(image_id) else None
+    wanted = {"image_id": image_id.lower(), **caller(context)}
+    image = session.scalars(_GET, wanted).one_or_none() if is_uuid(image_id) else None
     if image is None:
         raise NotFound(f"No image found with ID {image_id[:64]}")
     return image
@@ -134,20 +134,6 @@ def list_page(session: Session, context: RequestContext, wanted: ImageFilter, pa
     )
 
 
-def _visible(context: RequestContext) -> sa.ColumnElement[bool]:
-    """What the caller may name by id: its own, everybody's, and what was offered to it in whatever state.
-
-    Images belong to projects: an administrator sees all of them with a token for a project, as Glance has it.
-    """
-    if context.is_admin and context.project_id is not None:
-        return sa.true()
-    return sa.or_(
-        Image.owner == context.project_id,
-        Image.visibility.in_([Visibility.PUBLIC, Visibility.COMMUNITY]),
-        _shared_with(context, "all"),
-    )
-
-
 def _listed(context: RequestContext, wanted: ImageFilter) -> sa.ColumnElement[bool]:
     asked_for = wanted.visibility in (Visibility.COMMUNITY, "all")
     own = Image.owner == context.project_id
@@ -155,19 +141,41 @@ def _listed(context: RequestContext, wanted: ImageFilter) -> sa.ColumnElement[bo
         reach = sa.true() if asked_for else sa.or_(own, Image.visibility != Visibility.COMMUNITY)
     else:
         open_to_all = [Visibility.PUBLIC, Visibility.COMMUNITY] if asked_for else [Visibility.PUBLIC]
-        reach = sa.or_(own, Image.visibility.in_(open_to_all), _shared_with(context, wanted.member_status))
+        reach = sa.or_(own, Image.visibility.in_(open_to_all), _shared_with(context.project_id, wanted.member_status))
     if wanted.visibility in (None, "all"):
         return reach
     return sa.and_(reach, Image.visibility == wanted.visibility)
 
 
-def _shared_with(context: RequestContext, member_status: str) -> sa.ColumnElement[bool]:
-    member = sa.select(ImageMember.image_id).where(
-        ImageMember.image_id == Image.id, ImageMember.member == context.project_id
-    )
+def _shared_with(project_id: str | sa.BindParameter[str] | None, member_status: str) -> sa.ColumnElement[bool]:
+    member = sa.select(ImageMember.image_id).where(ImageMember.image_id == Image.id, ImageMember.member == project_id)
     if member_status != "all":
         member = member.where(ImageMember.status == member_status)
     return sa.and_(Image.visibility == Visibility.SHARED, member.exists())
+
+
+#: the image `image_id`, if the `caller` may name it: its own, everybody's, and what was offered to it in whatever state
+VISIBLE = sa.and_(
+    Image.id == sa.bindparam("image_id"),
+    Image.status != ImageStatus.DELETED,
+    sa.or_(
+        sa.bindparam("sees_images", type_=sa.Boolean),
+        Image.owner == sa.bindparam("caller_project"),
+        Image.visibility == Visibility.PUBLIC,
+        Image.visibility == Visibility.COMMUNITY,
+        _shared_with(sa.bindparam("caller_project"), "all"),
+    ),
+)
+_GET = sa.select(Image).where(VISIBLE)
+
+
+def caller(context: RequestContext) -> dict[str, Any]:
+    """What VISIBLE has to know of whoever asks.
+
+    Images belong to projects: an administrator sees all of them with a token for a project, as Glance has it.
+    """
+    sees_all = context.is_admin and context.project_id is not None
+    return {"sees_images": sees_all, "caller_project": context.project_id or ""}
 
 
 def _conditions(wanted: ImageFilter) -> list[sa.ColumnElement[bool]]:

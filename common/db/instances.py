@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from common import log
 from common.context import RequestContext
@@ -185,7 +186,23 @@ def transition(
 
     `changes` are written with it (power_state, launched_at, …). The event row is written in the same transaction.
     """
-    return _move(session, instance_id, to, expect, operation_id, now, reason, changes)
+    return _move(session, instance_id, to, expect, operation_id, now, reason, changes, ends=False)
+
+
+_MOVE = (
+    sa.update(_INSTANCES)
+    .where(
+        _INSTANCES.c.id == sa.bindparam("instance"),
+        _INSTANCES.c.vm_state.in_(sa.bindparam("expect", expanding=True)),
+        _INSTANCES.c.deleted.is_(False),
+    )
+    .returning(_INSTANCES.c.id, _INSTANCES.c.project_id, _INSTANCES.c.node_name)
+)  # it sets the columns that it is executed with
+_HELD = _INSTANCES.c.operation_id == sa.bindparam("ending")
+_END = _MOVE.values(
+    task_state=sa.case((_HELD, sa.null()), else_=_INSTANCES.c.task_state),
+    operation_id=sa.case((_HELD, sa.null()), else_=_INSTANCES.c.operation_id),
+)
 
 
 def _move(
@@ -197,21 +214,17 @@ def _move(
     now: datetime,
     reason: str,
     changes: dict[str, Any],
+    *,
+    ends: bool,
 ) -> bool:
+    """ends: the operation's hold on the instance ends with it."""
     for start in expect:
         if to not in MOVES[start]:
             raise AssertionError(f"{start} -> {to} is not in the state table")
-    columns = _INSTANCES.c
-    moved = (
-        session.connection()
-        .execute(
-            sa.update(_INSTANCES)
-            .where(columns.id == instance_id, columns.vm_state.in_(expect), columns.deleted.is_(False))
-            .values(vm_state=to, updated_at=now, **changes)
-            .returning(columns.id, columns.project_id, columns.node_name)
-        )
-        .one_or_none()
-    )
+    values = {"instance": instance_id, "expect": list(expect), "vm_state": to, "updated_at": now, **changes}
+    if ends:
+        values["ending"] = operation_id
+    moved = session.connection().execute(_END if ends else _MOVE, values).one_or_none()
     if moved is None:
         return False
     operations.add_event(
@@ -252,13 +265,7 @@ def finish(
     **changes: Any,
 ) -> bool:
     """`transition`, and the end of the operation's hold on the instance (task_state), if it still has it."""
-    columns = _INSTANCES.c
-    ours = columns.operation_id == operation_id
-    ends = {
-        "task_state": sa.case((ours, sa.null()), else_=columns.task_state),
-        "operation_id": sa.case((ours, sa.null()), else_=columns.operation_id),
-    }
-    if _move(session, instance_id, to, expect, operation_id, now, reason, {**changes, **ends}):
+    if _move(session, instance_id, to, expect, operation_id, now, reason, changes, ends=True):
         return True
     set_task(session, instance_id, operation_id, None, now)
     return False
@@ -269,19 +276,32 @@ def place(session: Session, instance: Instance, node_id: str, node_name: str, op
 
     task_state becomes `spawning` if the operation still holds the instance.
     """
-    ours = Instance.operation_id == operation_id
-    session.execute(
-        sa.update(Instance)
-        .where(Instance.id == instance.id)
-        .values(
-            node_id=node_id, node_name=node_name, epoch=instance.epoch + 1, generation=Instance.generation + 1,
-            task_state=sa.case((ours, TaskState.SPAWNING.value), else_=Instance.task_state),
-            updated_at=now,
-        )
-        .returning(Instance)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    ).scalar_one()  # fmt: skip
+    values = {
+        "instance": instance.id, "holder": operation_id, "node_id": node_id, "node_name": node_name,
+        "epoch": instance.epoch + 1, "updated_at": now,
+    }  # fmt: skip
+    written = session.connection().execute(_PLACE, values).mappings().one()
+    for name, value in written.items():
+        set_committed_value(instance, name, value)
+    session.info[_PLACED] = instance  # or the session would forget it, and `held` read it again
     return instance.epoch
+
+
+_PLACED = "cumulet_placed"
+_PLACE = (
+    sa.update(_INSTANCES)
+    .where(_INSTANCES.c.id == sa.bindparam("instance"))
+    .values(
+        generation=_INSTANCES.c.generation + 1,
+        task_state=sa.case(
+            (_INSTANCES.c.operation_id == sa.bindparam("holder"), TaskState.SPAWNING.value),
+            else_=_INSTANCES.c.task_state,
+        ),
+    )
+    .returning(
+        *(_INSTANCES.c[name] for name in ("node_id", "node_name", "epoch", "generation", "task_state", "updated_at"))
+    )
+)
 
 
 def leave_node(session: Session, instance_id: str, **values: Any) -> None:

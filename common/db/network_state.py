@@ -22,7 +22,7 @@ from sqlalchemy import orm
 from sqlalchemy.orm import Session
 
 from common import protocols
-from common.db import port_logs, qos_rules, router_state
+from common.db import local_ip_state, port_logs, qos_rules, router_state
 from common.db.models import (
     AddressGroup,
     DefaultGroupRule,
@@ -48,6 +48,7 @@ from common.rpc.compute_v1 import (
     FilterRule,
     FixedAddress,
     GroupMembers,
+    LocalIp,
     Neighbour,
     NetworkSpec,
     NetworkState,
@@ -120,7 +121,8 @@ def touch_for_groups(session: Session, group_ids: Iterable[str]) -> None:
     """The members of these groups changed: nodes with a port whose rules name one of them as remote are concerned."""
     wanted = sorted(set(group_ids))
     if wanted:
-        session.execute(_WANTED_FOR_GROUPS, {"groups": wanted})
+        session.flush()
+        session.connection().execute(_WANTED_FOR_GROUPS, {"groups": wanted})
 
 
 def touch_for_rules(session: Session, group_ids: Iterable[str]) -> None:
@@ -152,17 +154,13 @@ def rules_naming_address_group(session: Session, address_group_id: str) -> bool:
 
 
 def _raise_wanted(session: Session, condition: sa.ColumnElement[bool]) -> None:
-    session.execute(_wanted(condition))  # not on the connection: what the session has pending must be written before
+    session.flush()  # what the session has pending must be written before
+    session.connection().execute(_wanted(condition))
 
 
 def _wanted(condition: sa.ColumnElement[bool]) -> sa.Update:
     ordered = sa.select(Node.id).where(condition).order_by(Node.id).with_for_update(key_share=True)  # against deadlocks
-    return (
-        sa.update(Node)
-        .where(Node.id.in_(ordered))
-        .values(network_wanted=Node.network_wanted + 1)
-        .execution_options(synchronize_session=False)
-    )
+    return sa.update(Node).where(Node.id.in_(ordered)).values(network_wanted=Node.network_wanted + 1)
 
 
 _WANTED_FOR_GROUPS = _wanted(
@@ -233,6 +231,7 @@ def _build(
     limits = qos_rules.binding(session, [row.port for row in rows])
     member_of = {port_id: [group.id for group in groups] for port_id, groups in groups_of.items()}
     logs = port_logs.hearing(session, [row.port for row in rows], member_of)
+    local = local_ip_state.leading_to(session, chosen)
     ports = [
         _port_spec(
             row,
@@ -241,6 +240,7 @@ def _build(
             rules,
             limits.get(row.port.id, []),
             logs.get(row.port.id, []),
+            local.get(row.port.id, []),
         )
         for row in rows
     ]
@@ -353,6 +353,7 @@ def _port_spec(
     rules: dict[str, list[FilterRule]],
     limits: Sequence[QosRule],
     logs: Sequence[NetworkLog],
+    local: list[LocalIp],
 ) -> PortSpec:
     port = row.port
     filtered = port.port_security_enabled
@@ -384,6 +385,7 @@ def _port_spec(
         domain=row.domain,
         tag=port.device_tag,
         logs=PortLogs(project_id=port.project_id, dropped=list(port_logs.dropping(logs))) if logs else None,
+        local_ips=local,
     )
 
 

@@ -108,8 +108,11 @@ def by_name(session: Session, name: str) -> Node | None:
 
 def has_shared_instances(session: Session, node_id: str) -> bool:
     """True when other nodes can reach the disks of this node's instances; as its agent last said."""
-    inventory = session.scalar(sa.select(Node.inventory).where(Node.id == node_id))
+    inventory = session.connection().execute(_INVENTORY, {"node": node_id}).scalar()
     return bool((inventory or {}).get("shared_instances"))
+
+
+_INVENTORY = sa.select(Node.inventory).where(Node.id == sa.bindparam("node"))
 
 
 def get(session: Session, node_id: str) -> Node | None:

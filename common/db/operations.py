@@ -165,10 +165,15 @@ def adopt(operation: Operation, values: dict[str, Any]) -> None:
 
 
 def _fenced(session: Session, operation: Operation, values: dict[str, Any]) -> None:
-    fence = (_OPERATIONS.c.id == operation.id, _OPERATIONS.c.lease_count == operation.lease_count)
-    done = session.connection().execute(sa.update(_OPERATIONS).where(*fence).values(**values))
-    if done.rowcount == 0:
+    fence = {"operation": operation.id, "held_at": operation.lease_count}
+    if session.connection().execute(_FENCED, {**values, **fence}).rowcount == 0:
         raise LeaseLost(f"operation {operation.id} is held by another worker")
+
+
+#: sets the columns that it is executed with
+_FENCED = sa.update(_OPERATIONS).where(
+    _OPERATIONS.c.id == sa.bindparam("operation"), _OPERATIONS.c.lease_count == sa.bindparam("held_at")
+)
 
 
 def take_waiting(session: Session, report: Report, owner: str, now: datetime, lease_s: float) -> Operation | None:

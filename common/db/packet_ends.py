@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 from sqlalchemy.orm import Session
 
 from common.db import network_state
-from common.db.models import FloatingIp, Instance, IpAllocation, Network, Node, Port, Router
+from common.db.models import FloatingIp, Instance, IpAllocation, Network, Node, Port, Router, Subport, Trunk
 from common.db.router_state import FLOATING_OWNER as _FLOATING_OWNER
 from common.db.router_state import ROUTER_OWNERS
 
@@ -58,14 +59,35 @@ def node_addresses(session: Session) -> Sequence[str]:
 
 
 def instance_of_port(session: Session, port_id: str) -> Instance | None:
-    return session.scalar(sa.select(Instance).join(Port, Port.device_id == Instance.id).where(Port.id == port_id))
+    """A subport is its parent's server's."""
+    parent = sa.select(Trunk.port_id).join(Subport, Subport.trunk_id == Trunk.id).where(Subport.port_id == port_id)
+    own = Port.id.in_([port_id]) | Port.id.in_(parent)
+    return session.scalar(sa.select(Instance).join(Port, Port.device_id == Instance.id).where(own))
+
+
+def is_without_device(session: Session, port_id: str) -> bool:
+    """Whether this is a subport for which its node has no device."""
+    down = sa.exists().where(Subport.port_id == Port.id, Port.id == port_id, Port.status != "ACTIVE")
+    return bool(session.scalar(sa.select(down)))
+
+
+def _of_server(instance_id: str) -> sa.ColumnElement[bool]:
+    """Its ports, and the subports that they carry."""
+    parent = orm.aliased(Port)
+    carried = (
+        sa.select(Subport.port_id)
+        .join(Trunk, Trunk.id == Subport.trunk_id)
+        .join(parent, parent.id == Trunk.port_id)
+        .where(parent.device_id == instance_id)
+    )
+    return (Port.device_id == instance_id) | Port.id.in_(carried)
 
 
 def plugged_ports(session: Session, instance_id: str) -> Sequence[Port]:
-    """A server's ports that are bound to a node, in order of its NICs."""
+    """A server's ports that are bound to a node, in order of its NICs, with the subports that they carry."""
     return session.scalars(
         sa.select(Port)
-        .where(Port.device_id == instance_id, Port.binding_node_id.is_not(None))
+        .where(_of_server(instance_id), Port.binding_node_id.is_not(None))
         .order_by(Port.nic_order, Port.created_at, Port.id)
     ).all()
 
@@ -85,13 +107,13 @@ def addresses_of(session: Session, instance_id: str) -> list[EndAddress]:
     fixed = session.execute(
         sa.select(IpAllocation.ip_address, IpAllocation.network_id, Port.id)
         .join(Port, Port.id == IpAllocation.port_id)
-        .where(Port.device_id == instance_id)
+        .where(_of_server(instance_id))
         .order_by(Port.nic_order, Port.created_at, Port.id, IpAllocation.position)
     ).all()
     floating = session.execute(
         sa.select(FloatingIp.address, FloatingIp.network_id, Port.id)
         .join(Port, Port.id == FloatingIp.port_id)
-        .where(Port.device_id == instance_id)
+        .where(_of_server(instance_id))
         .order_by(FloatingIp.address)
     ).all()
     return [EndAddress(*row, floating=False) for row in fixed] + [EndAddress(*row, floating=True) for row in floating]

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import addresses, floating_links, network_state, network_tags, ports, trunk_bindings
+from common.db import addresses, floating_links, network_state, network_tags, ports, router_state, trunk_bindings
 from common.db.addresses import Holder, RequestedAddress
 from common.db.filters import Filters
 from common.db.models import Instance, IpAllocation, Network, Node, Port, PortSecurityGroup, Router, Subnet
@@ -188,7 +188,10 @@ def set_addresses(session: Session, port: Port, wanted: Sequence[RequestedAddres
             .with_for_update(read=True, key_share=True)
         )
     )
-    addresses.replace(session, Holder(port.id, port.network_id, port.mac_address), subnets, wanted)
+    holder = Holder(
+        port.id, port.network_id, port.mac_address, is_router=port.device_owner in router_state.ROUTER_OWNERS
+    )
+    addresses.replace(session, holder, subnets, wanted)
     left = addresses.for_ports(session, [port.id]).get(port.id, [])
     floating_links.forget_port(session, port.id, now, keep=[each.ip_address for each in left])
     network_state.touch(session, [port.binding_node_id])

@@ -22,6 +22,7 @@ from common.db import (
     network_tags,
     networks,
     quotas,
+    router_state,
     security_groups,
     trunk_bindings,
 )
@@ -122,24 +123,30 @@ def create(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, qu
     return get(session, new.id)
 
 
-def add(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota: Mapping[str, int]) -> None:
-    """Make a port with MAC, addresses and groups. `quota`: limits by resource (common.db.network_quota.defaults).
+def add(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota: Mapping[str, int] | None) -> None:
+    """Make a port with MAC, addresses and groups.
+
+    quota: limits by resource (common.db.network_quota.defaults); None: the caller has counted the port.
 
     Raises QuotaExceeded, NotFound (network or group is gone), NoAddressLeft, Conflict (MAC or address in use),
     InvalidRequest (an address that doesn't belong here).
     """
     if new.device_owner == network_state.DHCP_OWNER or not new.project_id:
         quotas.count(session, new.project_id, {"port": 1})
-    else:
+    elif quota is not None:
         quotas.take(session, new.project_id, {"port": 1}, quota)
-    network = networks.hold(session, new.network_id)
-    filtered = network.port_security_enabled if new.port_security_enabled is None else new.port_security_enabled
+    by_network, subnets = _hold_network(session, new.network_id)
+    filtered = by_network if new.port_security_enabled is None else new.port_security_enabled
     groups = _groups_for_new(session, new, filtered, now)
     mac = _insert(session, new, filtered, mac_prefix, now)
-    subnets = _hold_subnets(session, new.network_id)
     if new.fixed_ips is None:
         subnets = _serving(subnets, new.device_owner)
-    addresses.assign(session, Holder(new.id, new.network_id, mac), subnets, new.fixed_ips)
+    addresses.assign(
+        session,
+        Holder(new.id, new.network_id, mac, is_router=new.device_owner in router_state.ROUTER_OWNERS),
+        subnets,
+        new.fixed_ips,
+    )
     insert_ignore(session, PortSecurityGroup, [{"port_id": new.id, "security_group_id": group} for group in groups])
     network_state.touch_for_groups(session, groups)
 
@@ -200,8 +207,8 @@ def _insert(session: Session, new: NewPort, filtered: bool, mac_prefix: str, now
         "created_at": now,
         "updated_at": now,
     }
-    tries = [new.mac_address] if new.mac_address else [random_mac(mac_prefix) for _ in range(MAC_TRIES)]
-    for mac in tries:
+    for _ in range(1 if new.mac_address else MAC_TRIES):
+        mac = new.mac_address or random_mac(mac_prefix)
         if insert_ignore(session, Port, [{**row, "mac_address": mac}]):
             return mac
     if new.mac_address:
@@ -222,14 +229,21 @@ def random_mac(prefix: str) -> str:
     return ":".join([prefix.lower(), *(f"{random.randrange(256):02x}" for _ in range(3))])
 
 
-def _hold_subnets(session: Session, network_id: str) -> list[Subnet]:
-    """The network's subnets, kept from being deleted until the transaction ends."""
-    return list(session.scalars(_HOLD_SUBNETS, {"network": network_id}))
+def _hold_network(session: Session, network_id: str) -> tuple[bool, list[Subnet]]:
+    """Whether the network filters its ports, and its subnets, all kept from being deleted until the transaction ends.
+
+    Raises NotFound.
+    """
+    rows = session.execute(_HOLD, {"network": network_id}).all()
+    if not rows:  # a lock can't be had on the optional side of a join
+        return networks.hold(session, network_id).port_security_enabled, []
+    return rows[0][0], [subnet for _, subnet in rows]
 
 
-_HOLD_SUBNETS = (
-    sa.select(Subnet)
-    .where(Subnet.network_id == sa.bindparam("network"))
+_HOLD = (
+    sa.select(Network.port_security_enabled, Subnet)
+    .join(Subnet, Subnet.network_id == Network.id)
+    .where(Network.id == sa.bindparam("network"))
     .order_by(Subnet.created_at, Subnet.id)
     .with_for_update(read=True, key_share=True)
     .execution_options(populate_existing=True)
@@ -337,8 +351,8 @@ def bind(
     session: Session, instance_id: str, node_id: str, epoch: int, now: datetime, *, port_id: str | None = None
 ) -> Bound:
     """Plug the instance's ports (or one of them) into a node for this epoch; a lower epoch than before changes nothing."""
-    mine = sa.and_(_mine(instance_id, port_id), Port.binding_epoch <= epoch)
-    rows = session.execute(_WITH_TRUNK.where(mine)).all()
+    its = {"instance": instance_id, "epoch": epoch, "port": port_id or ""}
+    rows = session.connection().execute(_TO_BIND, its).all()
     if not rows:
         return Bound(0)
     network_ids = {network_id for _, network_id, *_ in rows}
@@ -348,7 +362,7 @@ def bind(
     moved = {network_id for _, network_id, bound, _ in rows if bound not in (None, node_id)}
     done = session.execute(
         sa.update(Port)
-        .where(mine)
+        .where(_mine(instance_id, port_id), Port.binding_epoch <= epoch)
         .values(
             binding_node_id=node_id,
             binding_epoch=epoch,
@@ -369,6 +383,12 @@ def bind(
 #: id, network, node and trunk (None: it has none)
 _WITH_TRUNK = sa.select(Port.id, Port.network_id, Port.binding_node_id, Trunk.id).outerjoin(
     Trunk, Trunk.port_id == Port.id
+)
+_TO_BIND = _WITH_TRUNK.where(
+    Port.device_id == sa.bindparam("instance"),
+    Port.device_owner.like("compute:%"),
+    sa.or_(sa.bindparam("port", type_=sa.String) == "", Port.id == sa.bindparam("port")),
+    Port.binding_epoch <= sa.bindparam("epoch"),
 )
 
 

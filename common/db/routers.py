@@ -37,6 +37,7 @@ from common.db.trunk_bindings import SUBPORT_OWNER
 from common.errors import Conflict, InvalidRequest, NotFound
 from common.ids import new_id
 
+IPV6 = 6
 COLUMNS = {
     "id": Router.id,
     "project_id": Router.project_id,
@@ -260,7 +261,10 @@ def clear_gateway(session: Session, router: Router, now: datetime) -> None:
 
 
 def add_by_subnet(session: Session, router: Router, subnet: Subnet, now: datetime, *, ask: PortAsk) -> Port:
-    """A new port with the subnet's gateway address. Raises InvalidRequest (overlap, no gateway), Conflict, QuotaExceeded."""
+    """A new port with the subnet's gateway address; a further IPv6 prefix of a network is added to the port that is there.
+
+    Raises InvalidRequest (overlap, no gateway), Conflict, QuotaExceeded.
+    """
     if subnet.gateway_ip is None:
         raise bad_request("Subnet for router interface must have a gateway IP")
     new = NewPort(
@@ -281,9 +285,31 @@ def add_by_subnet(session: Session, router: Router, subnet: Subnet, now: datetim
         )
     if _has_interface_in(session, router.id, subnet.id):
         raise bad_request(f"Router already has a port on subnet {subnet.id}")
+    carrier = _ipv6_port(session, router.id, subnet.network_id) if subnet.ip_version == IPV6 else None
+    if carrier is not None:
+        _readdress(session, router, carrier, now, gone=None, more=[RequestedAddress(subnet.id, subnet.gateway_ip)])
+        return carrier
     port = ports.create(session, new, now, mac_prefix=ask.mac_prefix, quota=ask.limits)
     _attached(session, router, now)
     return port
+
+
+def _ipv6_port(session: Session, router_id: str, network_id: str) -> Port | None:
+    """The router's interface that has IPv6 prefixes of the network: hosts there hear one router advertise them all."""
+    mine = attached(session, router_id, (INTERFACE_OWNER,))
+    return next((e.port for e in mine if e.port.network_id == network_id and e.subnet.ip_version == IPV6), None)
+
+
+def _readdress(
+    session: Session, router: Router, port: Port, now: datetime, *,
+    gone: str | None, more: Sequence[RequestedAddress] = (),
+) -> None:  # fmt: skip
+    """Take the addresses in the subnet `gone` from an interface, and give it more."""
+    given = ports.addresses_for(session, [port.id]).get(port.id, [])
+    kept = [RequestedAddress(each.subnet_id, each.ip_address) for each in given if each.subnet_id != gone]
+    port_lists.set_addresses(session, port, [*kept, *more], now)
+    _attached(session, router, now)
+    network_state.touch(session, [router.node_id])
 
 
 def _has_interface_in(session: Session, router_id: str, subnet_id: str) -> bool:
@@ -332,11 +358,21 @@ def _check_apart(session: Session, router: Router) -> None:
                 )
 
 
-def remove_interface(session: Session, router: Router, port: Port, now: datetime) -> None:
-    """Delete an interface's port. Raises Conflict while floating IPs or routes need it."""
+def remove_interface(
+    session: Session, router: Router, port: Port, now: datetime, *, subnet_id: str | None = None
+) -> None:
+    """Delete an interface's port; subnet_id: of a port with several IPv6 prefixes only the one in it.
+
+    Raises Conflict while floating IPs or routes need it.
+    """
     mine = [each for each in attached(session, router.id) if each.port.id == port.id]
-    for each in mine:
+    going = [each for each in mine if each.subnet.id == subnet_id]
+    several = going and len(mine) > len(going) and all(each.subnet.ip_version == IPV6 for each in mine)
+    for each in going if several else mine:
         _check_not_needed(session, router, each)
+    if several:
+        _readdress(session, router, port, now, gone=subnet_id)
+        return
     ports.delete(session, port.id, now)
     _revise(session, router, now)
     network_state.touch(session, [router.node_id])

@@ -76,7 +76,7 @@ def rule_not_found(rule_id: str) -> NotFound:
 
 def find_default(session: Session, project_id: str) -> str | None:
     """The id of the project's default group, if it has one yet."""
-    return session.scalar(_DEFAULT_OF, {"project": project_id})
+    return session.connection().execute(_DEFAULT_OF, {"project": project_id}).scalar()
 
 
 _DEFAULT_OF = sa.select(SecurityGroup.id).where(SecurityGroup.default_of == sa.bindparam("project"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,24 +11,46 @@ from sqlalchemy.orm import Session
 
 from common.context import RequestContext
 from common.db import network_state, networks, sharing
-from common.db.models import IpAllocation, Network, Port
+from common.db.models import IpAllocation, Network, Port, Subnet
 from common.db.ports import COMPUTE_OWNER
 from common.db.trunk_bindings import SUBPORT_OWNER
 from common.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
 
-def default_networks(session: Session, context: RequestContext, *, up: bool = False) -> list[Network]:
+@dataclass(frozen=True)
+class DefaultNetwork:
+    """One that servers could be put into unasked. served: it has a subnet."""
+
+    id: str
+    served: bool
+
+
+def default_networks(session: Session, context: RequestContext, *, up: bool = False) -> list[DefaultNetwork]:
     """What the project's servers could be put into unasked: its own networks and shared ones, not external ones.
 
     up: of its own, only those that are not switched off.
     """
-    reachable = sa.or_(
-        Network.project_id == context.project_id, sharing.granted(Network.id, context.project_id, sharing.Action.SHARED)
+    caller = {"caller_project": context.project_id or sharing.EVERYBODY, "in_any_state": not up}
+    return [DefaultNetwork(*row) for row in session.connection().execute(_DEFAULTS, caller).all()]
+
+
+_MINE = Network.project_id == sa.bindparam("caller_project")
+_DEFAULTS = (
+    sa.select(Network.id, sa.exists().where(Subnet.network_id == Network.id))
+    .where(
+        _MINE | sharing.granted(Network.id, sa.bindparam("caller_project"), sharing.Action.SHARED),
+        Network.external.is_(False),
+        sa.not_(_MINE) | Network.admin_state_up | sa.bindparam("in_any_state", type_=sa.Boolean),
     )
-    query = sa.select(Network).where(reachable, Network.external.is_(False)).order_by(Network.created_at, Network.id)
-    if up:
-        query = query.where(sa.or_(Network.project_id != context.project_id, Network.admin_state_up.is_(True)))
-    return list(session.scalars(query))
+    .order_by(Network.created_at, Network.id)
+)
+
+
+def with_subnet(network: DefaultNetwork) -> str:
+    """The network's id. Raises InvalidRequest when no address could be had in it."""
+    if not network.served:
+        raise _without_subnet(network.id)
+    return network.id
 
 
 def usable_networks(session: Session, network_ids: Sequence[str], context: RequestContext) -> dict[str, Network]:
@@ -49,12 +72,6 @@ def usable_networks(session: Session, network_ids: Sequence[str], context: Reque
         if not subnets[network_id]:
             raise _without_subnet(network_id)
     return found
-
-
-def check_has_subnet(session: Session, network: Network, context: RequestContext) -> None:
-    """Raises InvalidRequest when no address could be had in a network that the caller may use."""
-    if not networks.subnet_ids(session, [network.id], context)[network.id]:
-        raise _without_subnet(network.id)
 
 
 def _without_subnet(network_id: str) -> InvalidRequest:

@@ -17,9 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.context import RequestContext
-from common.db import paging
+from common.db import flavors, images, paging
 from common.db.filters import among
 from common.db.models import (
+    Flavor,
+    Image,
     Instance,
     IpAllocation,
     Node,
@@ -254,6 +256,18 @@ def _has_address(text: str, ip_version: int) -> sa.ColumnElement[bool]:
         )
         .correlate(Instance)
     )
+
+
+_FLAVOR_AND_IMAGE = sa.select(Flavor, Image).select_from(Flavor).outerjoin(Image, images.VISIBLE).where(flavors.VISIBLE)
+
+
+def flavor_and_image(
+    session: Session, flavor_id: str, image_id: str, context: RequestContext
+) -> tuple[Flavor | None, Image | None]:
+    """What a server is to be made of, each if the caller may use it; no image without the flavor. One statement."""
+    wanted = {"flavor_id": flavor_id, "image_id": image_id.lower(), **flavors.caller(context), **images.caller(context)}
+    row = session.execute(_FLAVOR_AND_IMAGE, wanted).one_or_none()
+    return (None, None) if row is None else (row[0], row[1])
 
 
 def security_group_names(session: Session, plugged: Mapping[str, Sequence[InstanceAddress]]) -> dict[str, list[str]]:

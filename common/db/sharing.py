@@ -43,12 +43,17 @@ class Kind:
         return NotFound(self.words.format(object_id), neutron_type=self.neutron_type)
 
 
-def granted(id_column: InstrumentedAttribute[str], project_id: str | None, *actions: Action) -> sa.ColumnElement[bool]:
+def granted(
+    id_column: InstrumentedAttribute[str], project_id: str | sa.BindParameter[str] | None, *actions: Action
+) -> sa.ColumnElement[bool]:
     """A policy lets this project do one of the actions with the object."""
     return id_column.in_(
         sa.select(RbacPolicy.object_id).where(
-            RbacPolicy.action.in_([action.value for action in actions]),
-            RbacPolicy.target_project.in_([EVERYBODY, project_id or EVERYBODY]),
+            sa.or_(*(RbacPolicy.action == action.value for action in actions)),
+            sa.or_(
+                RbacPolicy.target_project == EVERYBODY,
+                RbacPolicy.target_project == (EVERYBODY if project_id is None else project_id),
+            ),
         )
     )
 

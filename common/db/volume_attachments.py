@@ -60,19 +60,23 @@ def of_instances(session: Session, instance_ids: Sequence[str]) -> dict[str, lis
     found: dict[str, list[VolumeAttachment]] = {instance_id: [] for instance_id in instance_ids}
     if not found:
         return found
-    query = sa.select(VolumeAttachment).where(
-        filters.among(session, VolumeAttachment.instance_id, list(found)),  # type: ignore[arg-type]
-        VolumeAttachment.deleted.is_(False),
-    )
-    boot_first = sa.case((VolumeAttachment.boot_index == 0, 0), else_=1)
-    for row in session.scalars(query.order_by(boot_first, VolumeAttachment.created_at, VolumeAttachment.id)):
+    theirs = filters.among(session, VolumeAttachment.instance_id, list(found))  # type: ignore[arg-type]
+    for row in session.scalars(_LIVING.where(theirs)):
         if row.instance_id is not None:
             found[row.instance_id].append(row)
     return found
 
 
 def of_instance(session: Session, instance_id: str) -> list[VolumeAttachment]:
-    return of_instances(session, [instance_id])[instance_id]
+    return list(session.scalars(_OF_INSTANCE, {"instance": instance_id}))
+
+
+_LIVING = (
+    sa.select(VolumeAttachment)
+    .where(VolumeAttachment.deleted.is_(False))
+    .order_by(sa.case((VolumeAttachment.boot_index == 0, 0), else_=1), VolumeAttachment.created_at, VolumeAttachment.id)
+)
+_OF_INSTANCE = _LIVING.where(VolumeAttachment.instance_id == sa.bindparam("instance"))
 
 
 def find(session: Session, instance_id: str, volume_id: str) -> VolumeAttachment | None:

@@ -132,6 +132,17 @@ class DhcpOption(msgspec.Struct, frozen=True, kw_only=True):
     ip_version: int = 4
 
 
+class LocalIp(msgspec.Struct, frozen=True, kw_only=True):
+    """An address of its network by which guests on the port's node reach the port, and nobody else does.
+
+    translate: to fixed_ip; else the port's guest has to have the address itself.
+    """
+
+    ip_address: str
+    fixed_ip: str
+    translate: bool = True
+
+
 class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A port with all a node needs to plug, filter and answer for it."""
 
@@ -154,6 +165,7 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     logs: PortLogs | None = None
     trunk_port: str = ""  # the id of the port that carries this one, tagged with vlan_id; "": it has a card of its own
     vlan_id: int = 0
+    local_ips: list[LocalIp] = []
 
 
 class GroupMembers(msgspec.Struct, frozen=True, kw_only=True):

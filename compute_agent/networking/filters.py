@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Iterable
 
 from common.filter_rules import Accept
-from compute_agent.networking import filter_logs, guard, limits, names
+from compute_agent.networking import filter_logs, guard, limits, local_ips, names
 from compute_agent.networking.filter_logs import Verdicts
 from compute_agent.networking.guard import (
     METADATA_ADDRESS,
@@ -92,6 +92,7 @@ def _filter_table(plan: FilterPlan) -> Table:
     _port_chains(table, plan.ports)
     _source_and_target(table, plan.ports)
     _routed(table, plan.ports)
+    local_ips.answer_as_asked(table, plan)
     return table
 
 

@@ -17,7 +17,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from compute_agent.networking import names
+from compute_agent.networking import local_ips, names
 from compute_agent.networking.nft_tree import (
     ACCEPT,
     DROP,
@@ -66,6 +66,7 @@ def build(plan: FilterPlan) -> Table:
     _to_tunnel(table)
     _to_ports(table, plan.ports)
     _host_side(table)
+    local_ips.lead_to_ports(table, plan)
     return table
 
 
@@ -99,6 +100,8 @@ def _tunnel_sets(table: Table, plan: FilterPlan) -> None:
     for name, pairs in (("service", macs), ("own", macs + here), ("reserved", macs + anywhere)):
         table.set(f"{name}_macs", ["ifname", "ether_addr"], [concat(*each) for each in pairs])
     addresses = [(net.tunnel, str(each)) for net in plan.networks for each in net.services if each.version == 4]
+    tunnels = {net.bridge: net.tunnel for net in plan.networks}
+    addresses += [(tunnels[each.port.bridge], str(each.address)) for each in local_ips.chosen(plan)]
     addresses += [(net.tunnel, METADATA_ADDRESS) for net in plan.networks]
     here = [(net.tunnel, each) for net in plan.networks for each in net.gateways]
     anywhere = [(net.tunnel, each) for net in plan.networks for each in net.gateway_addresses]

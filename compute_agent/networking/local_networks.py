@@ -46,6 +46,15 @@ class Settings:
     physical: Mapping[str, str] = field(default_factory=dict)  # the machine's device by physical network
 
 
+@dataclass(frozen=True)
+class _Made:
+    """served: see is_served. local_ips: what the namespace answers ARP for beside its own addresses."""
+
+    network: NetworkSpec
+    served: bool
+    local_ips: tuple[str, ...]
+
+
 class LocalNetworks:
     """Not safe for threads: LinuxNetworking holds a lock around each call."""
 
@@ -53,7 +62,7 @@ class LocalNetworks:
         self._announcements = told
         self._settings = settings
         self._metadata = metadata
-        self._linked: dict[str, tuple[NetworkSpec, bool]] = {}  # as it was made last, and whether it is served here
+        self._linked: dict[str, _Made] = {}  # as it was made last
         self._told: dict[str, NetworkSpec] = {}  # what the log has said of each network
         self._listeners: dict[str, list[MetadataListener]] = {}
         self._placed: dict[str, dict[str, str]] = {}  # what each tunnel was told last: MAC address -> its node
@@ -71,11 +80,11 @@ class LocalNetworks:
 
         ports: of guests. neighbours: ports on other nodes. routed: a router of this node has a port in the network.
         """
-        served = is_served(network, ports, routed=routed)
-        made = self._linked.get(network.id) == (network, served)
+        wanted = _Made(network, is_served(network, ports, routed=routed), _local_ips(ports))
+        served = wanted.served
         try:
-            if not made or self._missing_devices(network, devices, served=served):
-                self._link(network, served=served)
+            if self._linked.get(network.id) != wanted or self._missing_devices(network, devices, served=served):
+                self._link(wanted)
             self._place(network, neighbours)
             if served:
                 self._serve(network, ports, neighbours)
@@ -145,11 +154,12 @@ class LocalNetworks:
         for network_id in list(self._listeners):
             self._stop_listening(network_id)
 
-    def _link(self, network: NetworkSpec, *, served: bool) -> None:
+    def _link(self, wanted: _Made) -> None:
+        network = wanted.network
         bridge, namespace = names.bridge(network.id), names.namespace(network.id)
         mac = names.bridge_mac(network.id, is_gateway=network.nat)
         added = links.ensure_bridge(bridge, mac=mac, mtu=network.mtu, addresses=_gateways(network))
-        if not served:
+        if not wanted.served:
             self._stop_listening(network.id)
             self._unserve(network.id)
         else:
@@ -159,7 +169,7 @@ class LocalNetworks:
                 names.veth(network.id), bridge=bridge, namespace=namespace,
                 inside=names.inside(network.id), mtu=network.mtu,
             )  # fmt: skip
-            links.ensure_inside(namespace, _inside(network))
+            links.ensure_inside(namespace, _inside(network, wanted.local_ips))
         links.ensure_tunnel(
             names.tunnel(network.id), bridge=bridge, vni=network.vni, local=self._settings.tunnel_address,
             peers=self._peers(network), mtu=network.mtu,
@@ -167,7 +177,7 @@ class LocalNetworks:
         self._join_physical(network, bridge)
         # Guests know the gateway's MAC already, but other nodes' tunnels that it is behind another one.
         self._announcements.say(announce.Told("", bridge, mac, tuple(each.split("/")[0] for each in added)))
-        self._linked[network.id] = (network, served)
+        self._linked[network.id] = wanted
         self._placed.pop(network.id, None)
         if self._told.get(network.id) != network:
             event(logger, "networking.network_ready", network_id=network.id, bridge=bridge)
@@ -244,7 +254,11 @@ def _gateways(network: NetworkSpec) -> list[str]:
     return [f"{subnet.gateway_ip}/{ipaddress.ip_network(subnet.cidr).prefixlen}" for subnet in subnets]
 
 
-def _inside(network: NetworkSpec) -> links.InsideEnd:
+def _local_ips(ports: Sequence[PortSpec]) -> tuple[str, ...]:
+    return tuple(sorted({local.ip_address for port in ports if port.admin_up for local in port.local_ips}))
+
+
+def _inside(network: NetworkSpec, local_ips: Sequence[str]) -> links.InsideEnd:
     own = [subnet for subnet in network.subnets if subnet.dhcp_ip]
     addresses = [f"{subnet.dhcp_ip}/{ipaddress.ip_network(subnet.cidr).prefixlen}" for subnet in own]
     routed = [subnet.gateway_ip for subnet in own if network.nat and subnet.ip_version == 4 and subnet.gateway_ip]
@@ -252,7 +266,11 @@ def _inside(network: NetworkSpec) -> links.InsideEnd:
         device=names.inside(network.id),
         mac=network.dhcp_mac or names.mac_of("namespace", network.id),
         mtu=network.mtu,
-        addresses=(*addresses, *(f"{each}/{length}" for each, length in _metadata_addresses(network))),
+        addresses=(
+            *addresses,
+            *(f"{each}/{length}" for each, length in _metadata_addresses(network)),
+            *(f"{each}/32" for each in local_ips),
+        ),
         gateway=routed[0] if routed else None,
     )
 

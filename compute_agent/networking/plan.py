@@ -55,6 +55,15 @@ class PortLogging:
 
 
 @dataclass(frozen=True)
+class LocalAddress:
+    """A local IP (IPv4) of a port's network, and what it leads to: the port's `fixed`; None: it passes as it is."""
+
+    address: Address
+    mac: str
+    fixed: Address | None
+
+
+@dataclass(frozen=True)
 class FilterPort:
     """ingress and egress are None when the port is closed because a rule of it is bad; `open`: no port security."""
 
@@ -72,6 +81,7 @@ class FilterPort:
     egress: tuple[Accept, ...] | None
     qos: QosSpec | None = None
     logging: PortLogging | None = None
+    local: tuple[LocalAddress, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -208,6 +218,7 @@ def _filter_port(port: PortSpec, network: FilterNetwork, index: int, faults: dic
     texts: dict[str, list[str]] = {own_mac: [fixed.ip_address for fixed in port.addresses]}
     for pair in port.address_pairs:
         texts.setdefault(_mac(pair.mac_address or own_mac), []).append(pair.ip_address)
+    texts[own_mac] += [local.ip_address for local in port.local_ips if not local.translate]
     sources: list[tuple[str, Network]] = []
     for mac, ranges in sorted(texts.items()):
         sources += [(mac, each) for each in collapse([*ranges, str(link_local(mac))])]
@@ -219,8 +230,15 @@ def _filter_port(port: PortSpec, network: FilterNetwork, index: int, faults: dic
         id=port.id, index=index, tap=names.tap(port.id), bridge=network.bridge, zone=network.zone,
         open=not port.port_security and port.id not in faults, stateful=port.stateful, macs=tuple(sorted(texts)),
         sources=tuple(sources), addresses=tuple(reachable), ingress=ingress, egress=egress,
-        qos=port.qos, logging=_logging(port) if ingress is not None else None,
+        qos=port.qos, logging=_logging(port) if ingress is not None else None, local=_local(port, own_mac),
     )  # fmt: skip
+
+
+def _local(port: PortSpec, mac: str) -> tuple[LocalAddress, ...]:
+    return tuple(
+        LocalAddress(_ipv4_of(each.ip_address), mac, _ipv4_of(each.fixed_ip) if each.translate else None)
+        for each in sorted(port.local_ips, key=lambda local: local.ip_address)
+    )
 
 
 def _logging(port: PortSpec) -> PortLogging | None:
@@ -276,7 +294,11 @@ def _sane(texts: Iterable[str]) -> list[Network]:
 
 
 def _ipv4(text: str) -> str:
-    return str(ipaddress.IPv4Address(text))
+    return str(_ipv4_of(text))
+
+
+def _ipv4_of(text: str) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(text)
 
 
 def _mac(text: str) -> str:

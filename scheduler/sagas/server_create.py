@@ -92,7 +92,8 @@ def claim(session: Session, context: StepContext) -> Outcome:
         used = replace(used, filters=(*used.filters, *volume_filters.FILTERS))
         request = server_volumes.within_reach(session, context, request)
     request = abilities.consider(session, neighbours.consider(session, instance, request), used)
-    request = volume_places.beside_its_volumes(session, instance, request)
+    if server_volumes.may_be_served(context):
+        request = volume_places.beside_its_volumes(session, instance, request)
     amounts, request = request.amounts, server_volumes.beside(session, request, made)
     views = context.placement.current(session, context.now)
     decision = choose(request, views, context.now, _rng, used)
@@ -151,7 +152,8 @@ def ensure_instance(session: Session, context: StepContext) -> Send | RetryFrom:
     if context.operation.sent is not None and node_life.is_cut_off(session, instance.node_id):
         return _without_node(session, context, instance.node_id, instance.node_name)
     plugged = context.results["claim"].get("ports") != 0
-    spec = instance_spec.build(session, instance, context.config, plugged=plugged)
+    with_volumes = server_volumes.may_be_served(context)
+    spec = instance_spec.build(session, instance, context.config, plugged=plugged, with_volumes=with_volumes)
     command = EnsureInstance(
         spec=spec,
         sealed_password=sealed_password(session, context, instance),

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import configparser
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 GUEST, OTHER_GUEST = "yard-guest", "yard-guest-alt"
+ADVANCED_GUEST, ADVANCED_FILE, ADVANCED_USER = "yard-guest-advanced", "debian.qcow2", "debian"
 _FLAVORS = (("yard.1", 192), ("yard.2", 256))  # name, MiB
+_ADVANCED_FLAVOR = ("yard.advanced", 512)
 _MULTIATTACH = "yard-multiattach"
 _UPLOAD_S = 600
 _PLENTY = 1_000_000
@@ -90,6 +93,8 @@ def write(cloud: Any, workspace: Path, choices: Choices) -> None:
     _limits(cloud)
     _compute(conf, cloud)
     _network(conf, cloud, choices)
+    if choices.guests:
+        _advanced_image(conf, cloud)
     if there["cinder"]:
         _volumes(conf, cloud)
     for setting in choices.settings:
@@ -130,23 +135,19 @@ def _accounts(conf: Sections, cloud: Any, choices: Choices) -> None:
 
 
 def _images(conf: Sections, cloud: Any, workspace: Path) -> None:
-    """The first public image is the guest; its copy is the other one that some tests need."""
+    """The first public image is the guest; its copy is the other one that some tests need, and a file of it a third's."""
     known = {image.name: image for image in cloud.image.images(status="active") if image.visibility == "public"}
-    guest = known.get(GUEST) or next((image for name, image in sorted(known.items()) if name != OTHER_GUEST), None)
+    plain = (image for name, image in sorted(known.items()) if name not in (OTHER_GUEST, ADVANCED_GUEST))
+    guest = known.get(GUEST) or next(plain, None)
     if guest is None:
         guest = _upload(cloud, GUEST, "raw", b"\0" * 2**20)
-    other = known.get(OTHER_GUEST)
-    if other is None:
-        other = _upload(cloud, OTHER_GUEST, guest.disk_format, cloud.image.download_image(guest).content)
-    conf.setdefault("compute", {}).update(image_ref=guest.id, image_ref_alt=other.id)
-    conf.setdefault("image", {}).update(http_image="", http_qcow2_image="")
     file = workspace / "etc/guest.img"
     with file.open("wb") as out:
         cloud.image.download_image(guest, stream=True, output=out)
-    conf["scenario"] = {
-        "img_file": str(file), "img_disk_format": str(guest.disk_format),
-        "target_dir": "/root",  # the guest's /tmp is in its memory
-    }  # fmt: skip
+    other = known.get(OTHER_GUEST) or _upload(cloud, OTHER_GUEST, guest.disk_format, file.read_bytes())
+    conf["scenario"] = {"img_file": str(file), "img_disk_format": str(guest.disk_format)}
+    conf.setdefault("compute", {}).update(image_ref=guest.id, image_ref_alt=other.id)
+    conf.setdefault("image", {}).update(http_image="", http_qcow2_image="")
 
 
 def _limits(cloud: Any) -> None:
@@ -188,6 +189,25 @@ def _compute(conf: Sections, cloud: Any) -> None:
         min_microversion=lowest, max_microversion=highest,
     )  # fmt: skip
     conf["compute-feature-enabled"]["scheduler_enabled_filters"] = "all"
+
+
+def _advanced_image(conf: Sections, cloud: Any) -> None:
+    """The one for tests that call tcpdump, nping or curl in a guest: the Debian that tests/e2e/build-debian-image made.
+
+    Without it these tests skip themselves.
+    """
+    image = next((each for each in cloud.image.images(status="active") if each.name == ADVANCED_GUEST), None)
+    file = Path(os.environ.get("CUMULET_TEST_CACHE", ""), ADVANCED_FILE)
+    if image is None and not file.is_file():
+        return
+    image = image or _upload(cloud, ADVANCED_GUEST, "qcow2", file.read_bytes())
+    name, memory_mib = _ADVANCED_FLAVOR
+    known = {flavor.name: flavor for flavor in cloud.compute.flavors()}
+    disk_gib = -(-(image.virtual_size or 0) // 2**30) + 1
+    flavor = known.get(name) or cloud.compute.create_flavor(name=name, ram=memory_mib, vcpus=1, disk=disk_gib)
+    conf["neutron_plugin_options"].update(
+        advanced_image_ref=image.id, advanced_image_flavor_ref=flavor.id, advanced_image_ssh_user=ADVANCED_USER
+    )
 
 
 def _volumes(conf: Sections, cloud: Any) -> None:

@@ -212,6 +212,10 @@ class World:
         path = f"{NETWORK}/routers/{ids['router_id']}/conntrack_helpers"
         ids["conntrack_helper_id"] = ok(api.post(path, json=helper))["conntrack_helper"]["id"]
         ids["ndp_proxy_id"] = self._make_ndp_proxy()
+        local = {"local_ip": {"network_id": ids["network_id"]}}
+        ids["local_ip_id"] = ok(api.post(f"{NETWORK}/local_ips", json=local))["local_ip"]["id"]
+        led = {"port_association": {"fixed_port_id": ids["forwarded_port_id"]}}
+        ok(api.post(f"{NETWORK}/local_ips/{ids['local_ip_id']}/port_associations", json=led))
 
     def _make_ndp_proxy(self) -> str:
         """On a router of its own, in a network of one address scope with the outside."""
@@ -369,6 +373,8 @@ class World:
         ids["floatingip_id"] = made["floatingip"]["id"]
         router = {"router": {"name": "twin's"}}
         ids["router_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/routers", json=router))["router"]["id"]
+        local = {"local_ip": {"name": "twin's", "network_id": self.ids["network_id"]}}
+        ids["local_ip_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/local_ips", json=local))["local_ip"]["id"]
         policy = {"policy": {"name": "twin's", "project_id": self.ids["project_id"]}}
         ids["policy_id"] = self.cloud.ok(self.cloud.api.post(f"{NETWORK}/qos/policies", "admin", json=policy))[
             "policy"
@@ -395,6 +401,7 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "router_id": "router_id", "floatingip_id": "floatingip_id",
     "port_forwarding_id": "port_forwarding_id",
     "ndp_proxy_id": "ndp_proxy_id",
+    "local_ip_id": "local_ip_id", "fixed_port_id": "forwarded_port_id",
     "network:log_id": "log_id",
     "conntrack_helper_id": "conntrack_helper_id",
     "user_id": "user_id", "request_id": "request_id", "operation_id": "operation_id", "image_id": "image_id",
@@ -676,6 +683,11 @@ BODIES: dict[str, Any] = {
         "ndp_proxy": {"router_id": world.ids["router_id"], "port_id": world.ids["port_id"]}
     },
     "network:ndp_proxies:update": {"ndp_proxy": _NAMED},
+    "network:local_ips:create": lambda world: {"local_ip": {"network_id": world.ids["network_id"]}},
+    "network:local_ips:update": {"local_ip": _NAMED},
+    "network:local_ip_associations:create": lambda world: {
+        "port_association": {"fixed_port_id": world.ids["free_port_id"]}
+    },
     "network:conntrack_helpers:create": {"conntrack_helper": {"helper": "tftp", "protocol": "udp", "port": 69}},
     "network:conntrack_helpers:update": {"conntrack_helper": {"port": 6969}},
     "image:images:create": {"name": "x", "disk_format": "raw", "container_format": "bare"},

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,6 +26,7 @@ from common.rpc.compute_v1 import (
     FilterRule,
     FixedAddress,
     GroupMembers,
+    LocalIp,
     Neighbour,
     NetworkSpec,
     NetworkState,
@@ -68,7 +70,7 @@ def tcp(port: int, *, group: str | None = None) -> FilterRule:
 
 def state(
     node: str, *rules: FilterRule, peers: list[str] | None = None, groups: list[GroupMembers] | None = None,
-    neighbours: list[Neighbour] | None = None, **port: bool,
+    neighbours: list[Neighbour] | None = None, **port: Any,
 ) -> NetworkState:  # fmt: skip
     """What one node is told: its own port only, with these rules for what comes in."""
     subnet = SubnetSpec(id="s", cidr="10.66.0.0/24", ip_version=4, gateway_ip=GATEWAY, dhcp_ip=DHCP)
@@ -444,3 +446,11 @@ def test_a_peer_that_is_dropped_is_heard_no_more(nodes: dict[str, NodeProcess]) 
     nodes[NODE2].set(PING, peers=[NODES[GATEWAY_NODE]])
     assert not lab.pings(ONE.name, TWO.ipv4)
     assert lab.pings(TWO.name, GATEWAY)
+
+
+def test_a_local_ip_is_its_own_nodes_alone(nodes: dict[str, NodeProcess]) -> None:
+    """The other node's guest has a port of its own behind the same address, or nothing."""
+    local = LocalIp(ip_address="10.66.0.200", fixed_ip=TWO.ipv4)
+    nodes[NODE2].set(PING, local_ips=[local])
+    assert not lab.pings(ONE.name, "10.66.0.200"), "it was reached through the tunnel"
+    assert lab.pings(ONE.name, TWO.ipv4), "the port itself is reached as ever"

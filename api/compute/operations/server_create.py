@@ -19,7 +19,7 @@ from api.request import Services
 from common import admin_password
 from common.config import Config
 from common.context import RequestContext
-from common.db import instances, quotas, server_groups
+from common.db import instances, network_quota, quotas, server_groups
 from common.db.models import Flavor, Image
 from common.errors import Forbidden, QuotaExceeded
 from common.ids import new_id
@@ -83,14 +83,14 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
         raise Forbidden("A token for a project is needed to create a server.")
     project_id = context.project_id
     server_networks.check_count(new.networks, new.max_count)
-    limits = defaults(services.config.quota)
+    limits = network_quota.defaults(services.config.quota) | defaults(services.config.quota)
 
     def work(session: Session) -> tuple[Created, list[str]]:
         now = services.clock.now()
         check_metadata(session, project_id, new.metadata, limits)
         references = _resolve(session, context, new, now)
         group = server_references.server_group(session, new.hints, context)
-        count = _take_quota(session, project_id, references.flavor, new, limits)
+        count = _take_quota(session, project_id, references, new, limits)
         reservation_id = f"r-{secrets.token_hex(4)}"
         rows = [
             _row(new, references, context, reservation_id=reservation_id, index=index, count=count, now=now)
@@ -122,9 +122,8 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
 
 
 def _resolve(session: Session, context: RequestContext, new: NewServer, now: datetime) -> _References:
-    wanted = server_references.flavor(session, new.flavor_id, context)
     image_id = new.disks.image_id or None
-    source = server_references.active_image(session, image_id, context) if image_id else None
+    wanted, source = server_references.flavor_and_image(session, new.flavor_id, image_id, context)
     disks = server_disks.arrange(new.disks, server_disks.of_image(source.properties) if source else (), new.max_count)
     image = _image(session, context, wanted, source, disks)
     server_references.check_local_disks(wanted, disks.ephemeral_gib, disks.swap_mib)
@@ -186,9 +185,16 @@ def check_metadata_count(count: int, limit: int) -> None:
         raise QuotaExceeded(f"Maximum number of metadata items exceeds {limit}", resource="metadata_items")
 
 
-def _take_quota(session: Session, project_id: str, flavor: Flavor, new: NewServer, limits: Mapping[str, int]) -> int:
-    """How many servers are made: all that were asked for, or as many as fit when min_count allows fewer."""
+def _take_quota(
+    session: Session, project_id: str, references: _References, new: NewServer, limits: Mapping[str, int]
+) -> int:
+    """How many servers are made: all that were asked for, or as many as fit when min_count allows fewer.
+
+    Their new ports are counted with them.
+    """
+    flavor, new_ports = references.flavor, sum(1 for nic in references.nics if not nic.port_id)
     each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mib}
+    each |= {"port": new_ports} if new_ports else {}
     count = new.max_count
     if new.min_count < new.max_count:
         allowed = quotas.effective_limits(session, project_id, limits)

@@ -14,7 +14,7 @@ from api.compute.operations.server_networks import Nic, Plugged
 from api.compute.operations.servers import check_not_locked
 from api.request import Services
 from common.context import RequestContext
-from common.db import device_operations, instances, networks, ports, quotas, server_ports, servers
+from common.db import device_operations, instances, network_quota, networks, ports, quotas, server_ports, servers
 from common.db.models import Instance
 from common.db.ports import InstanceAddress
 from common.errors import Conflict, InvalidRequest, NotFound
@@ -50,7 +50,10 @@ def attach(services: Services, context: RequestContext, server_id: str, wanted: 
         nic = _resolved(session, context, instance, wanted)
         plugged = Plugged(instance.id, instance.project_id, instance.hostname)
         order = server_ports.next_nic_order(session, instance.id)
-        port_id = server_networks.plug_one(session, plugged, nic, order, None, config=services.config, now=now)
+        limits = network_quota.defaults(services.config.quota)
+        port_id = server_networks.plug_one(
+            session, plugged, nic, order, None, config=services.config, now=now, quota=limits
+        )
         params = {"mac_address": ports.get(session, port_id).mac_address}
         begin = device_operations.begin
         operation_id = begin(session, instance, Action.ATTACH_INTERFACE, port_id, context, now, params)

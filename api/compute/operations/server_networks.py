@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from api.network.operations import auto_topology
 from api.request import Services
 from common.config import Config
 from common.context import RequestContext
-from common.db import network_quota, ports, server_ports
+from common.db import ports, server_ports
 from common.db.ports import NewPort, RequestedAddress
 from common.errors import Conflict, InvalidRequest, QuotaExceeded
 from common.ids import new_id
@@ -70,8 +70,7 @@ def _by_default(session: Session, context: RequestContext, *, must: bool) -> tup
         if must:
             raise NoNetworkYet(_unallocated(context.project_id or "", "it has no network"))
         return ()
-    server_ports.check_has_subnet(session, found[0], context)
-    return (Nic(network_id=found[0].id),)
+    return (Nic(network_id=server_ports.with_subnet(found[0])),)
 
 
 def allocate(services: Services, project_id: str) -> None:
@@ -122,10 +121,11 @@ def plug(
 ) -> None:
     """Make or take the server's ports, in the order of its cards.
 
-    Raises QuotaExceeded, NoAddressLeft, Conflict (port taken meanwhile), InvalidRequest (address in use or not there).
+    The quota has been taken. Raises NoAddressLeft, Conflict (port taken meanwhile), InvalidRequest (address in use or
+    not there).
     """
     for order, nic in enumerate(nics):
-        plug_one(session, instance, nic, order, group_ids, config=config, now=now)
+        plug_one(session, instance, nic, order, group_ids, config=config, now=now, quota=None)
 
 
 def plug_one(
@@ -137,8 +137,9 @@ def plug_one(
     *,
     config: Config,
     now: datetime,
+    quota: Mapping[str, int] | None,
 ) -> str:
-    """Make or take the port for one card, the `order`th; its id. Raises as `plug`."""
+    """Make or take the port for one card, the `order`th; its id. quota as in `ports.add`. Raises as `plug`."""
     dns_name = instance.hostname[:63]
     if nic.port_id:
         server_ports.adopt(
@@ -152,7 +153,7 @@ def plug_one(
         fixed_ips=(RequestedAddress(ip_address=nic.fixed_ip),) if nic.fixed_ip else None,
     )  # fmt: skip
     try:
-        ports.add(session, new, now, mac_prefix=config.network.mac_prefix, quota=network_quota.defaults(config.quota))
+        ports.add(session, new, now, mac_prefix=config.network.mac_prefix, quota=quota)
     except Conflict as err:
         if nic.fixed_ip and err.facts.get("neutron_type") == "IpAddressAlreadyAllocated":
             raise InvalidRequest(f"Fixed IP address {nic.fixed_ip} is already in use.") from err

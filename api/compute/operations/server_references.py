@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import flavors, images, keypairs, nodes, security_groups, server_groups, services
+from common.db import flavors, images, keypairs, nodes, security_groups, server_groups, servers, services
 from common.db.images import ImageStatus
 from common.db.models import Flavor, Image, ServerGroup
 from common.errors import Conflict, InvalidRequest, NotFound
@@ -26,10 +26,21 @@ _GIB = 1024**3
 def flavor(session: Session, flavor_id: str, context: RequestContext) -> Flavor:
     """An enabled flavor that the caller may use. Raises InvalidRequest."""
     try:
-        found = flavors.get_visible(session, flavor_id, context)
+        return _enabled(flavors.get_visible(session, flavor_id, context), flavor_id)
     except NotFound as err:
         raise InvalidRequest(err.message) from err
-    if found.disabled:
+
+
+def flavor_and_image(
+    session: Session, flavor_id: str, image_id: str | None, context: RequestContext
+) -> tuple[Flavor, Image | None]:
+    """As `flavor` and `active_image`, in one statement. Raises InvalidRequest."""
+    found, source = servers.flavor_and_image(session, flavor_id, image_id or "", context)
+    return _enabled(found, flavor_id), _active(source, image_id) if image_id else None
+
+
+def _enabled(found: Flavor | None, flavor_id: str) -> Flavor:
+    if found is None or found.disabled:
         raise InvalidRequest(f"Flavor {flavor_id} could not be found.")
     return found
 
@@ -64,9 +75,14 @@ def bootable(found: Image) -> Image:
 def active_image(session: Session, image_id: str, context: RequestContext) -> Image:
     """An active image that the caller may use: it may describe volumes instead of having bytes. Raises InvalidRequest."""
     try:
-        found = images.get_visible(session, image_id, context)
+        return _active(images.get_visible(session, image_id, context), image_id)
     except NotFound as err:
         raise InvalidRequest("Can not find requested image") from err
+
+
+def _active(found: Image | None, image_id: str) -> Image:
+    if found is None:
+        raise InvalidRequest("Can not find requested image")
     if found.status != ImageStatus.ACTIVE:
         raise InvalidRequest(f"Image {image_id} is not active.")
     return found

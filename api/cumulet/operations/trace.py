@@ -150,5 +150,7 @@ class TablesWorld:
     def idle(self, port_id: str) -> str:
         instance = packet_ends.instance_of_port(self._session, port_id)
         if instance is None or instance.vm_state == VmState.ACTIVE:
+            if packet_ends.is_without_device(self._session, port_id):
+                return "the node has no device for the subport's VLAN: its kernel has no 802.1q, or it is not up yet"
             return ""
         return f"the server does not run: it is {instance.vm_state}"

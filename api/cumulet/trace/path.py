@@ -146,7 +146,8 @@ class _Walk:
             raise self._stop(
                 "port", "the port is switched off (admin state down)", id=port.id, node_id=node_id, device=tap
             )
-        self._pass("server", f"{packet.source} sends to {packet.target}", device=tap, node_id=node_id, id=port.id)
+        sends = f"{packet.source} sends to {packet.target}{_tagged(port)}"
+        self._pass("server", sends, device=tap, node_id=node_id, id=port.id)
         route = (
             (32, packet.target, "") if packet.target in METADATA else _next_hop(network, packet.source, packet.target)
         )
@@ -262,7 +263,7 @@ class _Walk:
             if own
             else f"is handed to {port.hostname or 'a port'}, to route on"
         )
-        self._pass("server", what, **more)
+        self._pass("server", what + _tagged(port), **more)
         return _Arrival("port" if own else "handed", packet, network.id, owner.node_id, port=port)
 
     def _is_service(self, network: NetworkSpec, hop: Address) -> bool:
@@ -409,6 +410,11 @@ class _Walk:
         if found is None:
             raise self._stop("bridge", "the node does not have the network", id=network_id, node_id=node_id)
         return found
+
+
+def _tagged(port: PortSpec) -> str:
+    """What the guest's card sees of a subport's frames."""
+    return f", tagged with VLAN {port.vlan_id} on port {port.trunk_port}" if port.trunk_port else ""
 
 
 def _answers(packet: Packet, flow: _Tracked) -> bool:

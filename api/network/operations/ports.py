@@ -17,6 +17,7 @@ from common import dhcp_options
 from common.context import RequestContext
 from common.db import (
     addresses,
+    local_ips,
     network_quota,
     network_state,
     network_tags,
@@ -37,7 +38,7 @@ from common.ids import new_id
 
 #: what only the network's owner may say about a port in it
 _NETWORK_OWNERS = ("mac_address", "port_security_enabled", "allowed_address_pairs")
-_ROUTED_OWNERS = (INTERFACE_OWNER, GATEWAY_OWNER, FLOATING_OWNER)
+_ROUTED_OWNERS = (INTERFACE_OWNER, GATEWAY_OWNER, FLOATING_OWNER, local_ips.OWNER)
 _COLUMNS = {
     "binding:vnic_type": "vnic_type",
     "binding:profile": "binding_profile",
@@ -321,6 +322,7 @@ def delete(request: ApiRequest, port_id: str) -> None:
         if port.device_owner in _ROUTED_OWNERS:
             raise service_port(port.id, port.device_owner)
         trunks.check_free(session, [port_id])
+        local_ips.check_port_unused(session, port_id)
         ports.delete(session, port_id, now)
 
     request.services.db.run(work)

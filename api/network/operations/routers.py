@@ -236,9 +236,9 @@ def add_interface(request: ApiRequest, router_id: str, body: Mapping[str, str]) 
         if "subnet_id" in body:
             subnet = subnets.get_visible(session, body["subnet_id"], request.context)
             port = routers.add_by_subnet(session, router, subnet, now, ask=ask)
-        else:
-            port = port_lists.get_visible(session, body["port_id"], request.context, lock=True)
-            routers.add_port(session, router, port, now)
+            return ShownInterface(router, ports.get(session, port.id), [subnet.id])
+        port = port_lists.get_visible(session, body["port_id"], request.context, lock=True)
+        routers.add_port(session, router, port, now)
         return _interface(session, router, ports.get(session, port.id))
 
     with neutron_quota():
@@ -264,8 +264,8 @@ def remove_interface(request: ApiRequest, router_id: str, body: Mapping[str, str
                 neutron_type="SubnetMismatchForPort",
             )
         session.expunge(port)  # shown after it is gone
-        routers.remove_interface(session, router, port, now)
-        return shown
+        routers.remove_interface(session, router, port, now, subnet_id=body.get("subnet_id"))
+        return shown if "subnet_id" not in body else ShownInterface(router, port, [body["subnet_id"]])
 
     return request.services.db.run(work)
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from common.db.network_agents import NetworkAgent, dhcp_agent_id, l3_agent_id
 
+# what Neutron's L3 agents are extended by and gateway nodes do: clients look here before they use it
+_L3_EXTENSIONS = ["conntrack_helper", "fip_qos", "gateway_ip_qos", "ndp_proxy", "port_forwarding"]
+
 
 def agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str, Any]:
     seen = row.last_heartbeat_at
@@ -41,7 +44,7 @@ def l3_agent(row: NetworkAgent, now: datetime, down_after_s: float) -> dict[str,
         "binary": "neutron-l3-agent",
         "topic": "l3_agent",
         "availability_zone": "nova",
-        "configurations": {"agent_mode": "legacy", **body["configurations"]},
+        "configurations": {"agent_mode": "legacy", "extensions": _L3_EXTENSIONS, **body["configurations"]},
     }
 
 

@@ -74,6 +74,7 @@ from common.db.models.network_admin import (
     SegmentRange,
     ServiceProfile,
 )
+from common.db.models.network_local import LocalIp, LocalIpAssociation
 from common.db.models.network_logging import NetworkLog
 from common.db.models.network_metering import MeteringLabel, MeteringRule
 from common.db.models.network_routing import ConntrackHelper, NdpProxy
@@ -143,6 +144,8 @@ __all__ = [
     "Instance",
     "IpAllocation",
     "Keypair",
+    "LocalIp",
+    "LocalIpAssociation",
     "LoginFailure",
     "MetadefItem",
     "MetadefNamespace",

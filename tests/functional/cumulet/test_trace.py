@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from common.db.models import Instance, Node, Port
 from tests.fixtures.api import ApiClient
@@ -113,3 +114,37 @@ def test_what_makes_no_sense_is_a_400(
 ) -> None:
     answer = api_client.get(f"/cumulet/v1/servers/{servers['a']}/trace", "demo", query_string=query)
     assert answer.status_code == 400, answer.text
+
+
+def test_a_subport_is_its_parents_servers_and_its_tag_is_told(town: Town, servers: dict[str, str]) -> None:
+    net, tags = town.net, {"a": 10, "b": 20}
+    tagged = net.network()
+    net.subnet(tagged["id"], "10.77.0.0/24")
+    parents = {name: net.port(town.network_id)["id"] for name in tags}
+    subports = {name: net.port(tagged["id"]) for name in tags}
+    for name, tag in tags.items():
+        carried = {"port_id": subports[name]["id"], "segmentation_type": "vlan", "segmentation_id": tag}
+        net.post("/trunks", {"trunk": {"port_id": parents[name], "sub_ports": [carried]}})
+
+    def plug(session: Any) -> None:
+        """Onto nodes that can't tag."""
+        for name in tags:
+            on = session.scalars(sa.select(Port.binding_node_id).where(Port.device_id == servers[name])).first()
+            parent, carried = session.get_one(Port, parents[name]), session.get_one(Port, subports[name]["id"])
+            parent.device_id, parent.device_owner, parent.binding_node_id = servers[name], "compute:nova", on
+            carried.binding_node_id, carried.status = on, "DOWN"
+
+    def up(session: Any) -> None:
+        for each in subports.values():
+            session.get_one(Port, each["id"]).status = "ACTIVE"
+
+    target = subports["b"]["fixed_ips"][0]["ip_address"]
+    net.api.services.db.run(plug)
+    stopped = asked(net, servers["a"], target)
+    assert (stopped["verdict"], "no device for the subport's VLAN" in stopped["reason"]) == ("stopped", True)
+    net.api.services.db.run(up)
+    found = asked(net, servers["a"], target)
+    assert found["verdict"] == "passes", found["reason"]
+    said = [hop["what"] for hop in found["hops"] if hop["at"] == "server"]
+    assert said[0].endswith(f"tagged with VLAN 10 on port {parents['a']}")
+    assert any(each.endswith(f"tagged with VLAN 20 on port {parents['b']}") for each in said)

@@ -91,6 +91,39 @@ def test_an_interface_by_subnet_has_the_gateway_address(net: NetworkClient, gate
     assert state(net, gateway).routers == []
 
 
+@pytest.mark.parametrize("mode", ["slaac", "dhcpv6-stateless"])
+def test_a_router_has_the_gateway_address_where_hosts_make_their_own(net: NetworkClient, mode: str) -> None:
+    network = net.network()
+    subnet = net.subnet(network["id"], "2001:db8:6::/64", ipv6_ra_mode=mode, ipv6_address_mode=mode)
+    made = router(net)
+    port_id = add(net, made["id"], subnet_id=subnet["id"])["port_id"]
+    held = [{"subnet_id": subnet["id"], "ip_address": "2001:db8:6::1"}]
+    assert net.get(f"/ports/{port_id}")["port"]["fixed_ips"] == held
+    guest = {"network_id": network["id"], "fixed_ips": [{"ip_address": "2001:db8:6::9"}]}
+    net.refused("POST", "/ports", {"port": guest}, 400, "AllocationOnAutoAddressSubnet")
+
+
+def test_one_interface_has_all_ipv6_prefixes_of_a_network(net: NetworkClient, gateway: str) -> None:
+    network, made = net.network(), router(net)
+    modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    cidrs = ["2001:db8:6::/64", "2001:db8:7::/64"]
+    subnets = [net.subnet(network["id"], cidr, **modes)["id"] for cidr in cidrs]
+    four = net.subnet(network["id"], "10.8.0.0/24")["id"]
+    ports = [add(net, made["id"], subnet_id=each)["port_id"] for each in [*subnets, four]]
+    assert (ports[0] == ports[1], ports[0] == ports[2]) == (True, False)
+    fixed = net.get(f"/ports/{ports[0]}")["port"]["fixed_ips"]
+    assert [(each["subnet_id"], each["ip_address"]) for each in fixed] == [
+        (subnets[0], "2001:db8:6::1"), (subnets[1], "2001:db8:7::1"),
+    ]  # fmt: skip
+    (six, _) = sorted(state(net, gateway).routers[0].interfaces, key=lambda each: each.port_id != ports[0])
+    assert [each.cidr for each in six.advertised] == cidrs
+    taken = net.put(f"/routers/{made['id']}/remove_router_interface", {"subnet_id": subnets[0]})
+    assert (taken["port_id"], taken["subnet_id"], taken["subnet_ids"]) == (ports[0], subnets[0], [subnets[0]])
+    assert [each["subnet_id"] for each in net.get(f"/ports/{ports[0]}")["port"]["fixed_ips"]] == [subnets[1]]
+    net.put(f"/routers/{made['id']}/remove_router_interface", {"subnet_id": subnets[1]})
+    net.refused("GET", f"/ports/{ports[0]}", None, 404, "PortNotFound")
+
+
 def test_an_interface_by_port_keeps_the_ports_address(net: NetworkClient) -> None:
     network, made = net.network(), router(net)
     subnet = net.subnet(network["id"])
