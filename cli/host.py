@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from cliff.command import Command
@@ -29,6 +30,10 @@ _SHOW = (
     Field("aggregates", "aggregates", List), Field("service_host", lambda item: item["service"]["host"]),
     Field("service_id", lambda item: item["service"]["id"]),
 )  # fmt: skip
+#: where a node that is up puts it: the parts of what its command `uptime` says
+_UPTIME = re.compile(
+    r"\s*(?P<host_time>.+)\sup\s+(?P<uptime>.+),\s+(?P<users>.+)\susers?,\s+load average:\s(?P<load_average>.+)"
+)
 #: what the newest microversion leaves to the placement service
 _WITH_AMOUNTS = {"OpenStack-API-Version": "compute 2.53", "X-OpenStack-Nova-API-Version": "2.53"}
 _SERVICES = (
@@ -73,9 +78,11 @@ class ShowHypervisor(ShowOne):  # type: ignore[misc]
         found = find.one(cloud, find.HYPERVISOR, parsed_args.hypervisor)
         path = f"/os-hypervisors/{part(str(found['id']))}"
         whole = cloud.raw("GET", path, service_type="compute", headers=_WITH_AMOUNTS).json()["hypervisor"]
+        uptime = _UPTIME.match(cloud.get(path, "compute")["hypervisor"]["uptime"] or "")
         groups = cloud.get("/os-aggregates", "compute")["aggregates"]
         inside = [group["name"] for group in groups if whole["service"]["host"] in group["hosts"]]
-        return show(_SHOW, {**whole, "aggregates": inside})
+        parts = uptime.groupdict() if uptime else {}
+        return show((*_SHOW, *same(*parts)), {**whole, **parts, "aggregates": inside})
 
 
 class ShowHypervisorStats(ShowOne):  # type: ignore[misc]

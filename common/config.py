@@ -29,8 +29,8 @@ def option(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
 
 
-#: what volumes can be: files of the node, opened directly; files served to any node over NBD
-VOLUME_BACKENDS = ("files", "nbd")
+#: what volumes can be: files of the node, opened directly; files served to any node over NBD; images of a Ceph pool
+VOLUME_BACKENDS = ("files", "nbd", "rbd")
 _NO_BROKER = Secret("filesystem://")
 _NOT_MANAGED = Secret("")
 
@@ -225,7 +225,8 @@ class StorageConfig:
     volume_backends: str = option(
         "files",
         "what new volumes of this node can be, comma-separated, by the volume_backend_name of their type: files, opened by"
-        " guests of this node alone; nbd, files served to any node. The first is that of types that name none",
+        " guests of this node alone; nbd, files served to any node; rbd, images of a Ceph pool. The first is that of types that"
+        " name none",
     )
     nbd_ca_file: str = option(
         "", "certificates (PEM) that may sign those of nodes that serve or reach volumes over NBD"
@@ -241,6 +242,17 @@ class StorageConfig:
         "a guest's write to a volume served over NBD is on the disk before the guest hears that it is done; false: faster,"
         " and a power cut of the serving node loses what the guest had not flushed, while the guest goes on",
     )
+
+    rbd_pool: str = option("volumes", "the Ceph pool of rbd: one and the same for all nodes that have this back end")
+    rbd_user: str = option("cumulet", "the Ceph user, without `client.`")
+    rbd_conf_file: str = option(
+        "/etc/ceph/ceph.conf", "configuration of the Ceph cluster, with its monitors; QEMU reads it too"
+    )
+    rbd_key_file: str = option(
+        "",
+        "key of rbd_user, as `ceph auth get-key` prints it, for this node alone to read; empty: a cluster without cephx",
+    )
+    fake_pool: str = option("", "driver fake: a folder that stands for the Ceph pool")
 
     def backends(self) -> list[str]:
         """Raises ConfigError for an unknown one, or none."""

@@ -63,6 +63,11 @@ NBD_RECONNECT_S: Final = 60.0  # a guest's reads and writes wait so long for a n
 QMP_S: Final = 10.0
 STALLED_LOOK_S: Final = 5.0  # a guest that paused because of that is let go on, this often
 
+# Ceph (volumes that are images of a pool)
+RBD_S: Final = 60.0  # a look, a mark, a snapshot: the cluster may be finding out that a part of it has died
+RBD_BUSY_S: Final = 45.0  # Ceph believes for 30 s that a client that was killed has its image open
+RBD_COPY_S: Final = 3600.0  # what takes longer the larger the image is: removal, going back to a snapshot
+
 # Questions asked while a client waits
 QUERY_S: Final = 5.0
 

@@ -11,11 +11,14 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: the back ends that a node may have, each with one pool of its name: opened by guests of the node; served to any node
-FILES, NBD = "files", "nbd"
+#: the back ends that a node may have, each with one pool of its name: opened by guests of the node; served to any node;
+#: in a Ceph pool, which all nodes that have this back end reach
+FILES, NBD, RBD = "files", "nbd", "rbd"
+UNKNOWN = "unknown"  # a word of Cinder's for amounts
 VENDOR, DRIVER_VERSION = "Cumulet", "1.0"
-PROTOCOLS = {FILES: "file", NBD: "nbd"}
+PROTOCOLS = {FILES: "file", NBD: "nbd", RBD: "ceph"}
 _SCOPE = "capabilities"
+_TELLING = ("volume_backend_name", "pool_name", "storage_protocol", "online_extend_support")  # differ by back end
 _NUMBERS: dict[str, Callable[[float, float], bool]] = {
     "=": operator.ge, "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le,
 }  # fmt: skip
@@ -31,20 +34,21 @@ def backends_of(inventory: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def of_node(*, backend: str = FILES, total_gib: int, reserved_gib: int, allocated_gib: int) -> dict[str, Any]:
-    """allocated_gib: promised to servers, volumes and snapshots; all back ends of a node have the same disk."""
+    """allocated_gib: promised to servers, volumes and snapshots; all back ends of a node have the same disk, but for RBD,
+    of whose room no node knows."""
     return {
         "volume_backend_name": backend,
         "pool_name": backend,
         "vendor_name": VENDOR,
         "driver_version": DRIVER_VERSION,
         "storage_protocol": PROTOCOLS.get(backend, backend),
-        "total_capacity_gb": total_gib,
-        "free_capacity_gb": max(total_gib - reserved_gib - allocated_gib, 0),
-        "allocated_capacity_gb": allocated_gib,
+        "total_capacity_gb": UNKNOWN if backend == RBD else total_gib,
+        "free_capacity_gb": UNKNOWN if backend == RBD else max(total_gib - reserved_gib - allocated_gib, 0),
+        "allocated_capacity_gb": UNKNOWN if backend == RBD else allocated_gib,
         "reserved_percentage": 0 if not total_gib else round(100 * reserved_gib / total_gib),
         "QoS_support": False,  # of back ends; limits for servers are their hypervisor's (volume_tuning.py)
         "multiattach": True,
-        "online_extend_support": backend == FILES,
+        "online_extend_support": backend != NBD,
         "replication_enabled": False,
         "thin_provisioning_support": True,
         "thick_provisioning_support": False,
@@ -65,12 +69,25 @@ def unmet(specs: Mapping[str, str], capabilities: Mapping[str, Any]) -> str | No
     return None
 
 
-def served_only(specs: Mapping[str, str]) -> bool:
-    """True when a type's volumes are of the back end nbd, and of no other: any node can have them, wherever they are."""
-    files, nbd = (of_node(backend=each, total_gib=0, reserved_gib=0, allocated_gib=0) for each in (FILES, NBD))
+def node_gib(backend: str, size_gib: int) -> int:
+    """How much of a node's disk a volume or snapshot takes."""
+    return 0 if backend == RBD else size_gib
+
+
+def apart(specs: Mapping[str, str]) -> tuple[str, ...]:
+    """The back ends that a type's volumes can be of, if none of them is `files`: other nodes' servers can have them.
+
+    Empty: they are of `files`, or could be.
+    """
     bare = {key: key.removeprefix(f"{_SCOPE}:") for key in specs}
-    telling = {key: specs[key] for key, name in bare.items() if files.get(name) != nbd.get(name)}
-    return unmet(telling, files) is not None and unmet(telling, nbd) is None
+    telling = {key: specs[key] for key, name in bare.items() if name in _TELLING}
+    if unmet(telling, _emptied(FILES)) is None:
+        return ()
+    return tuple(each for each in (NBD, RBD) if unmet(telling, _emptied(each)) is None)
+
+
+def _emptied(backend: str) -> dict[str, Any]:
+    return of_node(backend=backend, total_gib=0, reserved_gib=0, allocated_gib=0)
 
 
 def asks_for(specs: Mapping[str, str], name: str) -> bool:

@@ -55,7 +55,7 @@ from compute_agent.starved import Room, StarvedGuests
 from compute_agent.storage.base import Storage
 from compute_agent.task import Job, Restart, Task
 from compute_agent.upkeep import Upkeep
-from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.base import VolumeStores
 from compute_agent.volumes.verbs import Volumes
 from compute_agent.volumes.watch import VolumeWatch
 from compute_agent.watchdog import lease
@@ -80,7 +80,7 @@ class Agent:
         hypervisor: Hypervisor,
         networking: Networking,
         storage: Storage,
-        volumes: VolumeStore,
+        volumes: VolumeStores,
         backups: BackupStore | None,
         specs: Specs,
         boot_id: str,
@@ -88,7 +88,7 @@ class Agent:
         """Makes the state folder. Raises ConfigError when another agent works on it."""
         self.config, self.node, self.bus, self.clock = config, node, bus, clock
         self.hypervisor, self.networking, self.storage, self.specs = hypervisor, networking, storage, specs
-        self.volumes = volumes
+        self.volume_stores, self.volumes = volumes, volumes.folder
         self.backups = backups
         state_dir = Path(config.agent.state_dir)
         self._lock = identity.StateLock(state_dir)
@@ -205,7 +205,7 @@ class Agent:
     def _build_verbs(self, boot_id: str, state_dir: Path) -> None:
         parts = Parts(
             cloud_uuid=self.config.cloud.uuid, clock=self.clock, hypervisor=self.hypervisor,
-            networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
+            networking=self.networking, storage=self.storage, volumes=self.volume_stores, specs=self.specs,
             stopping=self._stop,
             shared_cpus=host_topology.shared_cpus(self.config.agent.dedicated_cpus),
             seal=self._seal, superseded=self._superseded,
@@ -227,7 +227,7 @@ class Agent:
             stopping=self._stop.is_set,
         )  # fmt: skip
         volumes = Volumes(
-            clock=self.clock, hypervisor=self.hypervisor, store=self.volumes, backups=backups,
+            clock=self.clock, hypervisor=self.hypervisor, stores=self.volume_stores, backups=backups,
             stopping=self._stop.is_set,
         )  # fmt: skip
         self._obey = Obey(
@@ -247,7 +247,7 @@ class Agent:
         self._heartbeats = Heartbeats(
             facts, clock=self.clock, send=self.bus.send_report,
             inventory=InventoryReader(
-                self.config.agent, self.hypervisor, storage=self.config.storage, backups=self.config.backup
+                self.config.agent, self.hypervisor, self.clock, storage=self.config.storage, backups=self.config.backup
             ),
             hypervisor=self.hypervisor,
             networking=self.networking, specs=self.specs, lanes=self.lanes, outbox=self.outbox, metrics=self.metrics,
@@ -268,7 +268,7 @@ class Agent:
         )  # fmt: skip
         self._upkeep = Upkeep(
             volume_watch=self._volume_watch,
-            clock=self.clock, networking=self.networking, storage=self.storage, volumes=self.volumes, specs=self.specs,
+            clock=self.clock, networking=self.networking, storage=self.storage, volumes=self.volume_stores, specs=self.specs,
             outbox=self.outbox, metrics=self.metrics, healthy=self.hypervisor.healthy, on_unhealthy=self._give_up,
             starved=StarvedGuests(self.hypervisor, self.specs, self.lanes.busy, Room.of(self.config)),
         )  # fmt: skip

@@ -106,7 +106,7 @@ class Devices:
         outcome = self._until_gone(task, command, command.device, state)
         if command.export_id and isinstance(outcome, Outcome):
             with task.measure("connection", self._parts.clock):
-                self._parts.volumes.served.disconnect(command.export_id)
+                self._parts.volumes.folder.served.disconnect(command.export_id)
         return outcome
 
     def _known(self, command: DeviceCommand) -> tuple[Known, InstanceSpec]:

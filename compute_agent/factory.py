@@ -10,7 +10,7 @@ from common.config import Config
 from common.errors import ConfigError
 from common.rpc.bus import Bus
 from common.rpc.compute_v1 import PortSpec
-from common.volume_capabilities import NBD
+from common.volume_capabilities import NBD, RBD
 from compute_agent import identity
 from compute_agent.agent import Agent
 from compute_agent.backups.base import BackupStore
@@ -27,12 +27,16 @@ from compute_agent.storage.disks import InstanceDisks
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.none import NoStorage
 from compute_agent.storage.prefetch import Prefetch
+from compute_agent.storage.rbd import RbdPool
+from compute_agent.storage.rbd_image import Pool
 from compute_agent.storage.uploader import Uploader
-from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.base import VolumeStore, VolumeStores
 from compute_agent.volumes.folder import FORMATS, VolumeFolder
 from compute_agent.volumes.nbd import NbdVolumes, TlsFiles
 from compute_agent.volumes.none import NoVolumes
 from compute_agent.volumes.not_served import NotServedVolumes
+from compute_agent.volumes.pool_notes import PoolNotes
+from compute_agent.volumes.rbd import RbdVolumes
 from compute_agent.volumes.served import ServedVolumes
 
 _GIB = 1024**3
@@ -72,7 +76,7 @@ def node_name(config: Config) -> str:
     return config.agent.node or socket.gethostname()
 
 
-def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, VolumeStore]:
+def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, VolumeStores]:
     """Real disks and volumes, or none for drivers whose guests need none. Raises ConfigError."""
     state_dir = Path(config.agent.state_dir)
     secret = identity.image_secret(Path(config.agent.image_secret_file))
@@ -81,7 +85,7 @@ def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, Volu
     if config.storage.volume_format not in FORMATS:
         raise ConfigError(f"[storage] volume_format: {config.storage.volume_format!r} is none of {', '.join(FORMATS)}")
     if choose_driver(config.agent.driver) in _DISKLESS:
-        return NoStorage(state_dir, uploader), NoVolumes(volumes_dir, uploader, clock)
+        return NoStorage(state_dir, uploader), _pretended_volumes(config, volumes_dir, uploader, clock)
     cache = ImageCache(
         state_dir / "images",
         node=node,
@@ -97,8 +101,35 @@ def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, Volu
         volumes_dir, cache=cache, images_in_use=disks.images_in_use, uploader=uploader,
         served=_served_volumes(config, node, clock), clock=clock,
     )  # fmt: skip
+    stores = VolumeStores(volumes, _pool(config, volumes, cache, disks, clock))
     prefetch = Prefetch(state_dir / "wanted_images", cache, in_use=disks.images_in_use, clock=clock)
-    return DiskStorage(disks, cache, uploader, prefetch=prefetch, domain=config.network.dns_domain), volumes
+    return DiskStorage(disks, cache, uploader, prefetch=prefetch, domain=config.network.dns_domain), stores
+
+
+def _pool(
+    config: Config, folder: VolumeStore, cache: ImageCache, disks: InstanceDisks, clock: Clock
+) -> VolumeStore | None:
+    """Raises ConfigError."""
+    storage = config.storage
+    if RBD not in storage.backends():
+        return None
+    key_file = Path(storage.rbd_key_file) if storage.rbd_key_file else None
+    for each in (Path(storage.rbd_conf_file), *([key_file] if key_file is not None else [])):
+        if not each.is_absolute() or not each.is_file():
+            raise ConfigError(f"[storage] rbd_conf_file, rbd_key_file: there is no file {each}")
+    pool = RbdPool(Pool(storage.rbd_pool, storage.rbd_user, Path(storage.rbd_conf_file), key_file))
+    notes = PoolNotes(pool, clock)
+    return RbdVolumes(pool, folder, cache=cache, images_in_use=disks.images_in_use, notes=notes, clock=clock)
+
+
+def _pretended_volumes(config: Config, folder: Path, uploader: Uploader, clock: Clock) -> VolumeStores:
+    """Raises ConfigError."""
+    volumes, storage = NoVolumes(folder, uploader, clock), config.storage
+    if RBD not in storage.backends():
+        return VolumeStores(volumes)
+    if not storage.fake_pool:
+        raise ConfigError("[storage] volume_backends has rbd, and fake_pool names no folder that stands for the pool")
+    return VolumeStores(volumes, NoVolumes(Path(storage.fake_pool), uploader, clock, has_moments=True))
 
 
 def make_backups(config: Config) -> BackupStore | None:

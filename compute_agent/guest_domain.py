@@ -15,7 +15,8 @@ from common.rpc.volume_commands import VolumeDisk
 from compute_agent import guest_hardware
 from compute_agent.hypervisor.base import Disk, Domain, Nic
 from compute_agent.storage.disks import NVRAM_NAME
-from compute_agent.volumes.base import VolumeStore
+from compute_agent.storage.rbd_image import RbdImage
+from compute_agent.volumes.base import VolumeStores
 
 SERIAL_CHARS = 20  # what virtio-blk has room for
 
@@ -50,18 +51,17 @@ def card(spec: InstanceSpec, nic: Nic) -> Nic:
     return replace(nic, model=guest_hardware.of(spec).vif_model.value)
 
 
-def volume_disk(volume: VolumeDisk, store: VolumeStore, *, boot: bool = False) -> Disk:
+def volume_disk(volume: VolumeDisk, stores: VolumeStores, *, boot: bool = False) -> Disk:
     """A volume as a disk: its serial is as much of its id as a virtio disk can bear. Raises StorageError."""
-    if volume.export is not None:
-        socket = store.served.connect(volume.export, read_only=volume.read_only)
-        return Disk(
-            socket, "raw", volume.device, volume.bus, read_only=volume.read_only or volume.is_cdrom,
-            serial=volume.id[:SERIAL_CHARS], is_cdrom=volume.is_cdrom, boot=boot, shareable=volume.shareable,
-            export=volume.export.id, tuning=volume.tuning,
-        )  # fmt: skip
-    file = store.file(volume.id, volume.disk_format)
-    return Disk(
-        file.path, file.format, volume.device, volume.bus, read_only=volume.read_only or volume.is_cdrom,
+    disk = Disk(
+        Path(), "raw", volume.device, volume.bus, read_only=volume.read_only or volume.is_cdrom,
         serial=volume.id[:SERIAL_CHARS], is_cdrom=volume.is_cdrom, boot=boot, shareable=volume.shareable,
         tuning=volume.tuning,
     )  # fmt: skip
+    if volume.export is not None:
+        socket = stores.folder.served.connect(volume.export, read_only=volume.read_only)
+        return replace(disk, path=socket, export=volume.export.id)
+    found = stores.of(volume.backend).file(volume.id, volume.disk_format)
+    if isinstance(found, RbdImage):
+        return replace(disk, path=found.pool.conf_file, rbd=found)
+    return replace(disk, path=found.path, format=found.format)

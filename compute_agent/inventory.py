@@ -6,8 +6,10 @@ libvirt's memory figure counts one NUMA cell and wavers on some machines; MemTot
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
+from common.clock import Clock
 from common.config import NO_BACKUPS, AgentConfig, BackupConfig, StorageConfig
 from common.errors import ConfigError
 from common.rpc.compute_v1 import Inventory
@@ -17,16 +19,19 @@ from compute_agent.hypervisor.base import Hypervisor, HypervisorFacts
 _MIB = 1024**2
 _GIB = 1024**3
 _REAL = ("kvm", "qemu")
+_RECORD_BYTES, _USER_PROCESS = 384, 7  # of utmp(5): each record begins with its type, in 16 bits
 
 
 class InventoryReader:
     """What the hypervisor says of itself is asked once, when first needed: it doesn't change while the agent lives."""
 
     def __init__(
-        self, config: AgentConfig, hypervisor: Hypervisor, *, storage: StorageConfig | None = None,
-        backups: BackupConfig | None = None, meminfo: Path = Path("/proc/meminfo"),
+        self, config: AgentConfig, hypervisor: Hypervisor, clock: Clock, *, storage: StorageConfig | None = None,
+        backups: BackupConfig | None = None, meminfo: Path = Path("/proc/meminfo"), utmp: Path = Path("/run/utmp"),
     ) -> None:  # fmt: skip
         self._config = config
+        self._clock = clock
+        self._utmp = utmp
         self._hypervisor = hypervisor
         self._meminfo = meminfo
         self._backups = backups or BackupConfig(driver=NO_BACKUPS)
@@ -48,6 +53,7 @@ class InventoryReader:
             host_topology.read(self._dedicated, self._system)  # says at once what is wrong with the configuration
             self._firmware = firmware.found(self._facts.cpu_arch) if self._facts.virt_type in _REAL else []
         facts, memory = self._facts, _read_meminfo(self._meminfo)
+        load_1m, load_5m, load_15m = os.getloadavg()
         offers = facts.virt_type != "none"
         return Inventory(
             vcpus=(self._config.vcpus or facts.vcpus - len(self._dedicated)) if offers else 0,
@@ -62,7 +68,11 @@ class InventoryReader:
             address=self._config.address,
             memory_used_mib=memory["MemTotal"] - memory["MemAvailable"],
             disk_free_gib=self._free_bytes() // _GIB,
-            load_1m=round(os.getloadavg()[0], 2),
+            load_1m=round(load_1m, 2),
+            load_5m=round(load_5m, 2),
+            load_15m=round(load_15m, 2),
+            uptime_s=int(self._clock.boottime()),
+            users=_users(self._utmp),
             shared_instances=self._config.shared_instances,
             backups="" if self._backups.driver == NO_BACKUPS else self._backups.driver,
             shared_backups=self._backups.driver == "s3" or self._backups.directory_shared,
@@ -103,3 +113,13 @@ def _read_meminfo(path: Path) -> dict[str, int]:
     if len(found) != 2:
         raise ConfigError(f"{path} names no MemTotal and MemAvailable; set [agent] memory_mib")
     return found
+
+
+def _users(path: Path) -> int:
+    """How many are logged in; a machine that keeps no such file says none."""
+    try:
+        records = path.read_bytes()
+    except FileNotFoundError:
+        return 0
+    begins = range(0, len(records) - _RECORD_BYTES + 1, _RECORD_BYTES)
+    return sum(struct.unpack_from("=h", records, begin)[0] == _USER_PROCESS for begin in begins)

@@ -15,7 +15,7 @@ from compute_agent.outbox import Outbox
 from compute_agent.specs import Specs
 from compute_agent.starved import StarvedGuests
 from compute_agent.storage.base import Storage
-from compute_agent.volumes.base import VolumeStore
+from compute_agent.volumes.base import VolumeStores
 from compute_agent.volumes.watch import VolumeWatch
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Upkeep:
     """`on_unhealthy` is called when the hypervisor driver has given up: only a new process helps then."""
 
     def __init__(
-        self, *, clock: Clock, networking: Networking, storage: Storage, volumes: VolumeStore, specs: Specs,
+        self, *, clock: Clock, networking: Networking, storage: Storage, volumes: VolumeStores, specs: Specs,
         volume_watch: VolumeWatch, starved: StarvedGuests,
         outbox: Outbox, metrics: Metrics, healthy: Callable[[], bool], on_unhealthy: Callable[[], None],
     ) -> None:  # fmt: skip
@@ -69,5 +69,5 @@ class Upkeep:
         self._purged_at = now
         log.event(logger, "upkeep.purged", tombstones=self._specs.purge(), reports=self._outbox.purge())
         self._storage.upkeep()
-        self._volumes.upkeep()
         self._volume_watch.forget()
+        self._volumes.upkeep()

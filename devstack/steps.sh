@@ -76,6 +76,11 @@ test_packages() {
         netcat-openbsd golang-go golang-github-gophercloud-gophercloud-dev
 }
 
+# What the full run tests on real ones of, beside them: a Ceph of a test's own, and QEMU's way to it.
+full_test_packages() {
+    echo ceph-mon ceph-osd ceph-common qemu-block-extra
+}
+
 install_packages() { # PACKAGES…: only what is missing
     local missing=() package
     for package in "$@"; do

@@ -108,6 +108,7 @@ def disk_of(session: Session, volume: Volume, attachment: VolumeAttachment) -> V
         read_only=attachment.mode == "ro", shareable=volume.multiattach, bus=attachment.bus,
         is_cdrom=attachment.device_type == "cdrom", boots=attachment.boot_index == 0, tag=attachment.tag or "",
         export=export_of(session, export) if export else None, tuning=_tuning(session, volume),
+        backend=volume.backend,
     )  # fmt: skip
 
 

@@ -373,4 +373,7 @@ EXTENSIONS = (
     Extension(
         "trunk-details", "Trunk port details", "A parent port shows what it carries.", "2016-01-01T10:00:00-00:00"
     ),
+    Extension(
+        "vlan-transparent", "Vlantransparent", "Networks that carry guests' own VLANs.", "2015-03-23T09:00:00-00:00"
+    ),
 )

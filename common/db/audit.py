@@ -45,6 +45,7 @@ from common.db.models import (
 )
 from common.hardware.wishes import cpu_text
 from common.states import ON_NODE, OPEN_OPERATION_STATES, OperationClass, VmState
+from common.volume_capabilities import RBD
 from common.volume_states import VolumeStatus
 
 INSTANCE = "instance"  # the purpose of the allocation that every placed instance has
@@ -224,17 +225,25 @@ def _is_moving(volume_id: Any) -> sa.ColumnElement[bool]:
     return sa.exists().where(Operation.resource_id == volume_id, Operation.state.in_(OPEN_OPERATION_STATES))
 
 
+_OF_VOLUME = sa.alias(Volume.__table__)
+
+
 def volume_allocations(session: Session) -> Iterator[Difference]:
     """A living volume or snapshot on a node has one allocation there, of its size; nothing else has one of its kind.
 
-    A volume that is being extended has that of its new size already.
+    One in a Ceph pool has one of nothing: it says which node works on it. A volume that is being extended has that of its
+    new size already.
     """
     for model, purpose in ((Volume, volumes.PURPOSE), (VolumeSnapshot, volume_snapshots.PURPOSE)):
+        its_volume = model.id if model is Volume else VolumeSnapshot.volume_id
+        in_pool = sa.exists().where(_OF_VOLUME.c.id == its_volume, _OF_VOLUME.c.backend == RBD)
         living = (
-            sa.select(model.id, model.node_id, model.size_gib, model.status)
+            sa.select(
+                model.id, model.node_id, model.status, sa.case((in_pool, 0), else_=model.size_gib).label("size_gib")
+            )
             .where(model.deleted.is_(False), model.node_id.is_not(None))
             .subquery()
-        )
+        )  # fmt: skip
         claims = sa.select(Allocation).where(Allocation.purpose == purpose).subquery()
         query = (
             sa.select(

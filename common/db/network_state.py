@@ -469,6 +469,7 @@ def _networks(session: Session, with_ports: set[str], node_id: str | None, *, wh
             peers=[] if _wired(network) else peers.get(network.id, []),
             physical_network=(network.physical_network or "") if _wired(network) else "",
             vlan_id=network.vlan_id or 0,
+            vlan_transparent=network.vlan_transparent,
         )
         for network, gateway_node in rows
     ]

@@ -43,6 +43,7 @@ COLUMNS = {
     "provider:segmentation_id": Network.segmentation_id,
     "cumulet:nat": Network.nat,
     "dns_domain": Network.dns_domain,
+    "vlan_transparent": Network.vlan_transparent,
     "qos_policy_id": Network.qos_policy_id,
     "revision_number": Network.revision_number,
     "created_at": Network.created_at,
@@ -69,6 +70,7 @@ class NewNetwork:
     vlan_id: int | None = None
     segmentation_id: int | None = None
     dns_domain: str = ""
+    vlan_transparent: bool = False
     qos_policy_id: str | None = None
 
 
@@ -193,6 +195,7 @@ def create(session: Session, new: NewNetwork, now: datetime, limits: Mapping[str
         "network_type": new.network_type,
         "physical_network": new.physical_network,
         "dns_domain": new.dns_domain,
+        "vlan_transparent": new.vlan_transparent,
         "qos_policy_id": new.qos_policy_id,
         "revision_number": 1,
         "created_at": now,

@@ -16,6 +16,7 @@ from common.db.models import Allocation, Node, Service
 from common.db.upsert import insert_ignore
 from common.hardware.numa import NumaWish
 from common.ids import new_id
+from common.volume_capabilities import RBD, backends_of
 
 COMPUTE_BINARY = "nova-compute"
 PLACED = "instance"  # the purpose of the claim that every server on a node has
@@ -144,8 +145,11 @@ _FOR_PLACEMENT = sa.select(
 _CHANGED = _FOR_PLACEMENT.where(Node.change_seq > sa.bindparam("seq"))
 
 
-def reaching_served_volumes(session: Session) -> frozenset[str]:
-    """Ids of the nodes that serve volumes to others, and whose guests can have those of others."""
+def reaching(session: Session, backend: str) -> frozenset[str]:
+    """Ids of the nodes whose guests can have volumes of the back end `nbd` or `rbd`, wherever they are."""
+    if backend == RBD:
+        rows = session.execute(sa.select(Node.id, Node.inventory).where(Node.is_compute))
+        return frozenset(node_id for node_id, inventory in rows if RBD in backends_of(inventory))
     has_address = sa.func.coalesce(Node.inventory["nbd_address"].as_string(), "") != ""
     return frozenset(session.scalars(sa.select(Node.id).where(has_address)))
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db.models import QuotaLimit, QuotaUsage
+from common.db.models import QuotaLimit, QuotaUsage, UserQuotaLimit
 from common.db.upsert import insert_ignore
 from common.errors import QuotaExceeded
 
@@ -21,34 +21,37 @@ from common.errors import QuotaExceeded
 DEFAULT_CLASS = "class:default"
 
 
-def take(session: Session, project_id: str, amounts: Mapping[str, int], defaults: Mapping[str, int]) -> None:
-    """Count `amounts` by resource into the project's usage.
+def take(
+    session: Session, project_id: str, amounts: Mapping[str, int], defaults: Mapping[str, int], user_id: str = ""
+) -> bool:
+    """Count `amounts` by resource into the project's usage. True: the user has limits of its own (user_quotas.py).
 
     Raises QuotaExceeded naming resource, asked, used and limit; the caller's transaction must then roll back.
     """
-    counted = _count_within(session, project_id, amounts, defaults)
+    counted = _count_within(session, project_id, user_id, amounts, defaults)
     left = {resource: amount for resource, amount in amounts.items() if resource not in counted}
     if not left:
-        return
+        return any(counted.values())
     # the first use ever, by us or by somebody at this moment, or too much: the second try tells
     zeros = [{"project_id": project_id, "resource": resource, "in_use": 0} for resource in sorted(left)]
     insert_ignore(session, QuotaUsage, zeros)
-    counted |= _count_within(session, project_id, left, defaults)
-    if refused := sorted(amounts.keys() - counted):
+    counted |= _count_within(session, project_id, user_id, left, defaults)
+    if refused := sorted(amounts.keys() - counted.keys()):
         limits = effective_limits(session, project_id, defaults)
         own = {resource: amounts[resource] for resource in counted}
         raise _exceeded(refused[0], amounts, limits, usage(session, project_id), own)
+    return any(counted.values())
 
 
 def _count_within(
-    session: Session, project_id: str, amounts: Mapping[str, int], defaults: Mapping[str, int]
-) -> set[str]:
-    """Count what stays within its limit; the resources that did."""
+    session: Session, project_id: str, user_id: str, amounts: Mapping[str, int], defaults: Mapping[str, int]
+) -> dict[str, bool]:
+    """Count what stays within its limit; the resources that did, and whether the user has a limit of its own."""
     resources = tuple(sorted(amounts))
-    values: dict[str, Any] = {"project": project_id}
+    values: dict[str, Any] = {"project": project_id, "user": user_id}
     for number, resource in enumerate(resources):
         values |= {f"amount_{number}": amounts[resource], f"default_{number}": defaults[resource]}
-    return set(session.connection().execute(_counting(resources), values).scalars())
+    return {row[0]: bool(row[1]) for row in session.connection().execute(_counting(resources), values)}
 
 
 @lru_cache(maxsize=64)
@@ -75,7 +78,10 @@ def _counting(resources: tuple[str, ...]) -> sa.sql.dml.ReturningUpdate[Any]:
         )
         ordered = locked.order_by(QuotaUsage.resource).with_for_update(key_share=True).correlate(None)
         statement = statement.where(used.resource.in_(ordered))
-    return statement.values(in_use=used.in_use + amount).returning(used.resource)
+    of_user = sa.exists().where(
+        UserQuotaLimit.project_id == sa.bindparam("project"), UserQuotaLimit.user_id == sa.bindparam("user")
+    )
+    return statement.values(in_use=used.in_use + amount).returning(used.resource, of_user)
 
 
 def _by_resource(column: sa.ColumnElement[str], resources: tuple[str, ...], name: str) -> sa.ColumnElement[int]:

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import instances, nodes, ports, quotas
+from common.db import instances, nodes, ports, quotas, user_quotas
 from common.db.models import Allocation, Instance
 from common.db.nodes import PLACED
 from common.states import VmState
@@ -37,7 +37,7 @@ def take_quota(session: Session, instance: Instance, flavor: dict[str, Any], def
     """Take the quota that the new flavor needs beyond the old one. Raises QuotaExceeded. To be called before `begin`."""
     more = _beyond(instances.flavor_amounts(flavor), instances.flavor_amounts(instance.flavor))
     if any(more.values()):
-        quotas.take(session, instance.project_id, more, defaults)
+        user_quotas.take(session, instance.project_id, instance.user_id, more, defaults)
 
 
 def asked(flavor: dict[str, Any], vm_state: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import quotas
+from common.db import quotas, user_quotas
 from common.db.models import Instance, ServerGroup, ServerGroupMember
 from common.errors import NotFound, QuotaExceeded
 from common.ids import new_id
@@ -43,7 +43,7 @@ def create(
     """Insert a group, counted for the project. Raises QuotaExceeded."""
     project_id = context.project_id or ""
     try:
-        quotas.take(session, project_id, {"server_groups": 1}, limits)
+        user_quotas.take(session, project_id, context.user_id, {"server_groups": 1}, limits)
     except QuotaExceeded as err:
         raise QuotaExceeded("Quota exceeded, too many server groups.", **err.facts) from err
     made = ServerGroup(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import instances, quotas
+from common.db import instances, user_quotas
 from common.db.models import Instance, Operation
 from common.states import ACTIONS, Action, VmState
 
@@ -29,7 +29,7 @@ def restore(
     """
     if instance.vm_state == VmState.SOFT_DELETED:
         amounts = {"instances": 1, **instances.flavor_amounts(instance.flavor)}
-        quotas.take(session, instance.project_id, amounts, defaults)
+        user_quotas.take(session, instance.project_id, instance.user_id, amounts, defaults)
     operation = instances.begin(session, instance, Action.RESTORE, context, now)
     instances.transition(
         session, instance.id, VmState.STOPPED, expect=(VmState.SOFT_DELETED,), operation_id=operation.id, now=now,

@@ -17,6 +17,7 @@ from common.context import RequestContext
 from common.db import nodes, operations, volumes
 from common.db.models import Allocation, Operation, Volume
 from common.states import OPEN_OPERATION_STATES
+from common.volume_capabilities import node_gib
 
 PURPOSE = "volume-copy"
 SAGA = "volume_remove_copy"
@@ -68,7 +69,18 @@ def switch(session: Session, volume: Volume, to: Place, now: datetime) -> None:
         its = {"consumer_id": volume.id, "to": volume.id}
         nodes.transfer_claim(session, **its, node_id=volume.node_id, purpose=volumes.PURPOSE, as_purpose=PURPOSE)
         nodes.transfer_claim(session, **its, node_id=to.node_id, purpose=PURPOSE, as_purpose=volumes.PURPOSE)
+    elif claimed_on(session, volume.id) == to.node_id:
+        _exchange(session, volume, to)
     volumes.place(session, volume, to.node_id, to.node_name, to.disk_format, now, backend=to.backend)
+
+
+def _exchange(session: Session, volume: Volume, to: Place) -> None:
+    """On one node the two claims may differ: what is in a pool takes nothing of its disk."""
+    sizes = {
+        volumes.PURPOSE: node_gib(to.backend, volume.size_gib), PURPOSE: node_gib(volume.backend, volume.size_gib),
+    }  # fmt: skip
+    for purpose in sorted(sizes, key=lambda each: sizes[each]):  # first what gives back
+        nodes.grow(session, consumer_id=volume.id, node_id=to.node_id, purpose=purpose, disk_gib=sizes[purpose])
 
 
 def release(session: Session, volume_id: str) -> None:
@@ -90,7 +102,7 @@ def begin_removal(
         return None
     params = {
         "volume_id": volume.id, "node": place.node_name, "disk_format": place.disk_format, "export_id": export_id,
-        "taken_over": taken_over,
+        "taken_over": taken_over, "backend": place.backend,
     }  # fmt: skip
     operation = operations.create(session, operations.on_node(SAGA, "remove_copy", place.node_id, params), context, now)
     nodes.transfer_claim(

@@ -42,7 +42,10 @@ class PlacementRequest:
     group: Group | None = None
     volume_specs: Mapping[str, str] = field(default_factory=dict)  # extra specs of a new volume's type
     closed_to_volumes: Mapping[str, str] = field(default_factory=dict)  # back ends (NODE@BACKEND), with the reason
-    reaching: frozenset[str] | None = None  # node ids: one of these, which can have volumes that other nodes serve
+    volume_gib: int = 0  # room that new volumes take beside `amounts`, on nodes whose back end keeps them on the disk
+    reaching: Mapping[str, frozenset[str]] = field(
+        default_factory=dict
+    )  # node ids by back end: one that reaches all of these
     traits: TraitWishes = NO_TRAITS
     traits_of: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of nodes by id, where traits are asked for
     cells_of: Mapping[str, Sequence[HostCell]] = field(default_factory=dict)  # and cells, where amounts.numa is

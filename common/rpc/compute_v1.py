@@ -75,6 +75,7 @@ class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
     physical_network: str = ""
     vlan_id: int = 0  # on the physical network; 0: untagged
     router_macs: list[str] = []  # of routers' interfaces in the network, wherever they are
+    vlan_transparent: bool = False  # guests' own VLANs pass between nodes
 
 
 class FilterRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -498,6 +499,10 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     memory_used_mib: int = 0
     disk_free_gib: int = 0
     load_1m: float = 0.0
+    load_5m: float = 0.0
+    load_15m: float = 0.0
+    uptime_s: int = 0  # of the machine; 0: an agent of before, which does not say
+    users: int = 0  # logged in on the machine
     shared_instances: bool = False  # other nodes can reach the disks of this node's instances
     shared_volumes: bool = False  # the node's folder of volumes is one that all nodes see
     backups: str = ""  # where the node keeps backups of volumes: "directory" or "s3"; "": it makes none

@@ -24,7 +24,8 @@ class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     """A volume as a disk of a server; its id is the disk's serial, as far as one is long enough.
 
     shareable: other guests may have it at the same time. boots: the guest is started from it. export: how the node reaches
-    it; None: its file is here. tuning: how fast the guest may read and write it; None: as fast as it can.
+    it; None: by itself. backend: "rbd" for an image of a Ceph pool, else its file is here. tuning: how fast the guest may
+    read and write it; None: as fast as it can.
     """
 
     id: str
@@ -38,6 +39,7 @@ class VolumeDisk(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""  # the device's, which the guest reads in its metadata
     export: VolumeExport | None = None
     tuning: DiskTuning | None = None
+    backend: str = ""
 
 
 class PlugVolume(DeviceCommandBase, frozen=True, kw_only=True, tag="plug_volume"):
@@ -60,16 +62,19 @@ class _VolumeCommand(CommandBase, frozen=True, kw_only=True):
     """About a volume's file in the node's folder of volumes; generation is the volume's, epoch always 0.
 
     instance_id: the server on this node that has the volume as `device` of its guest, running or not; "" for none.
+    backend: "rbd" where the volume is an image of a Ceph pool: what is said of files holds for that.
     """
 
     volume_id: str
     device: str = ""
+    backend: str = ""
 
 
 class EnsureVolume(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume"):
     """Make the volume's file: empty, or with the bytes of one of image, snapshot and source volume.
 
-    instance_id and device are about the source volume. existing: the name of an unmanaged file that becomes it instead.
+    instance_id and device are about the source volume, as source_backend, also that of the snapshot, which then is told
+    with its volume. existing: the name of an unmanaged file that becomes it instead. shareable: several guests may have it.
     """
 
     size_gib: int
@@ -79,6 +84,8 @@ class EnsureVolume(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume
     source_volume_id: str = ""
     source_format: str = ""  # of the snapshot or source volume
     existing: str = ""
+    source_backend: str = ""
+    shareable: bool = False
 
 
 class EnsureVolumeAbsent(_VolumeCommand, frozen=True, kw_only=True, tag="ensure_volume_absent"):
@@ -196,12 +203,15 @@ class WithdrawExport(_VolumeCommand, frozen=True, kw_only=True, tag="withdraw_ex
 class TakeOverVolume(_VolumeCommand, frozen=True, kw_only=True, tag="take_over_volume"):
     """Make the volume's file anew with the bytes that it has elsewhere, and compare the two; nobody writes to it meanwhile.
 
-    export: by which its present node serves it to this one; None: its file is here, too, in source_format.
+    export: by which its present node serves it to this one; None: this node has it as source_format of source_backend, too.
     """
 
     disk_format: str
     source_format: str
     export: VolumeExport | None = None
+    source_backend: str = ""
+    size_gib: int = 0  # 0: an older scheduler, which knows of files only
+    shareable: bool = False
 
 
 class DiscardVolumeFile(_VolumeCommand, frozen=True, kw_only=True, tag="discard_volume_file"):

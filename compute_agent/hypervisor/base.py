@@ -15,6 +15,7 @@ from typing import Protocol
 from common.rpc.compute_v1 import PowerState
 from common.rpc.hardware_v1 import DiskTuning, GuestHardware
 from common.rpc.queries_v1 import ConsoleKind
+from compute_agent.storage.rbd_image import RbdImage
 
 PLAIN = GuestHardware()
 
@@ -24,6 +25,7 @@ class Disk:
     """One disk file. `format` is what was recorded when the file was made, and always passed on.
 
     export: an NBD export of this name behind `path`, which is then a unix socket, and no file; "raw", whatever is served.
+    rbd: an image of a Ceph pool, which is found by `path`, the configuration of its cluster; "raw", too.
     tuning: limits of its own; None: those that the flavor has for the guest's disks.
     """
 
@@ -38,6 +40,11 @@ class Disk:
     shareable: bool = False  # other guests may have it at the same time
     export: str = ""
     tuning: DiskTuning | None = None
+    rbd: RbdImage | None = None
+
+    @property
+    def is_file(self) -> bool:
+        return not self.export and self.rbd is None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ agent knows its own domains.
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,11 +20,13 @@ from compute_agent.hypervisor import hardware_xml
 from compute_agent.hypervisor.base import Device, Disk, Domain, Nic
 from compute_agent.hypervisor.hardware_xml import add as _add
 from compute_agent.hypervisor.virt_type import VirtType
+from compute_agent.storage.rbd_image import Pool, RbdImage
 
 METADATA_URI = "urn:cumulet:domain:1"
 METADATA_PREFIX = "cml"
 NAME_PREFIX = "cml-"
 BALLOON_STATS_PERIOD_S = 10
+_SECRETS = uuid.UUID("0c3a3f52-7d0b-4c55-8e0b-6a3b2f9d1e77")  # what ids of secrets are made in
 _FORMATS = ("qcow2", "raw")
 _BUSES = ("virtio", "ide", "sata", "scsi", "usb")
 _TERMINAL = re.compile(r"/dev/pts/[0-9]+")
@@ -219,13 +222,15 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
 
     relabel="no": libvirt would otherwise give the shared base image to QEMU's user for good, who could then write it.
     """
-    kind = "network" if disk.export else "file"
+    kind = "file" if disk.is_file else "network"
     element = _add(devices, "disk", type=kind, device="cdrom" if disk.is_cdrom else "disk")
     driver = _add(element, "driver", name="qemu", type=disk.format, cache=cache.value)
     if not disk.read_only:
         driver.set("discard", "unmap")
     if disk.export:
         _add_export(element, driver, disk)
+    elif disk.rbd is not None:
+        _add_image(element, driver, disk.rbd)
     else:
         _add(element, "source", file=str(disk.path))
     chain = _add(element, "backingStore")
@@ -247,11 +252,38 @@ def _add_disk(devices: ET.Element, disk: Disk, cache: CacheMode, backing: Backin
     return element
 
 
-def _add_export(element: ET.Element, driver: ET.Element, disk: Disk) -> None:
+def _be_patient(driver: ET.Element) -> None:
     """A guest pauses when its volume is away for long, and sees no error: what it has written must not be given up."""
     driver.set("cache", CacheMode.NONE.value)
     driver.set("error_policy", "stop")
     driver.set("rerror_policy", "stop")
+
+
+def _add_image(element: ET.Element, driver: ET.Element, image: RbdImage) -> None:
+    """The monitors are in the cluster's configuration; the key is the hypervisor's secret, and in no argument list."""
+    _be_patient(driver)
+    source = _add(element, "source", protocol="rbd", name=f"{image.pool.name}/{image.name}")
+    _add(source, "config", file=str(image.pool.conf_file))
+    if image.pool.key_file is not None:
+        auth = _add(source, "auth", username=image.pool.user)
+        _add(auth, "secret", type="ceph", uuid=secret_uuid(image.pool))
+
+
+def secret_uuid(pool: Pool) -> str:
+    """Of the secret with the key of the pool's user: the same on all nodes, so that a definition holds on each."""
+    return str(uuid.uuid5(_SECRETS, f"{pool.name}/{pool.user}"))
+
+
+def render_secret(pool: Pool) -> str:
+    """Of this libvirtd's memory only, and told to nobody."""
+    root = ET.Element("secret", ephemeral="yes", private="yes")
+    _add(root, "uuid", secret_uuid(pool))
+    _add(_add(root, "usage", type="ceph"), "name", f"cumulet {pool.name} {pool.user}")
+    return ET.tostring(root, encoding="unicode")
+
+
+def _add_export(element: ET.Element, driver: ET.Element, disk: Disk) -> None:
+    _be_patient(driver)
     source = _add(element, "source", protocol="nbd", name=disk.export)
     _add(source, "host", transport="unix", socket=str(disk.path))
 
@@ -316,8 +348,12 @@ def _check(domain: Domain, backings: Mapping[Path, Backing]) -> None:
 
 def _texts(device: Device) -> tuple[str, ...]:
     if isinstance(device, Disk):
-        return str(device.path), device.serial, device.export
+        return str(device.path), device.serial, device.export, *_image_texts(device.rbd)
     return device.mac_address, device.tap, device.bridge, device.model
+
+
+def _image_texts(image: RbdImage | None) -> tuple[str, ...]:
+    return () if image is None else (image.pool.name, image.pool.user, image.name)
 
 
 def _disk_is_sound(disk: Disk) -> bool:

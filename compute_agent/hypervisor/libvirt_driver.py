@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import logging
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -209,7 +210,8 @@ class LibvirtHypervisor:
             raise HypervisorError(f"server {instance_id} has no guest that runs", instance_id=instance_id)
         address = device.mac_address if isinstance(device, Nic) else device.device
         if not self.is_plugged(instance_id, address):
-            paths = [device.path] if isinstance(device, Disk) and not device.export else []
+            self._keep_secrets([device] if isinstance(device, Disk) else [])
+            paths = [device.path] if isinstance(device, Disk) and device.is_file else []
             backing = self._backing_of(paths[0]) if paths else None
             self._host.attach(instance_id, domain_xml.render_device(device, cache_mode(paths), backing))
 
@@ -334,10 +336,17 @@ class LibvirtHypervisor:
             self._marks[mark.instance_id] = mark
 
     def _render(self, domain: Domain) -> str:
-        paths = [disk.path for disk in domain.disks if not disk.export]
+        self._keep_secrets(domain.disks)
+        paths = [disk.path for disk in domain.disks if disk.is_file]
         found = {path: self._backing_of(path) for path in paths}
         backings = {path: backing for path, backing in found.items() if backing is not None}
         return domain_xml.render(domain, self._virt_type, cache_mode(paths), backings)
+
+    def _keep_secrets(self, disks: Iterable[Disk]) -> None:
+        """What images are reached with: libvirt keeps it in memory only, and a new libvirtd knows nothing of it."""
+        for pool in {disk.rbd.pool for disk in disks if disk.rbd is not None}:
+            if pool.key_file is not None:
+                self._host.keep_secret(domain_xml.render_secret(pool), _key(pool.key_file))
 
     def _tell(self) -> None:
         """Hand events on, with the state that libvirt gives now: what was true at the event may be long over."""
@@ -359,6 +368,14 @@ class LibvirtHypervisor:
                     self._marks.pop(instance_id, None)
             for handler in self._handlers:
                 handler(state)
+
+
+def _key(path: Path) -> bytes:
+    """Raises HypervisorError."""
+    try:
+        return base64.b64decode(path.read_text().strip(), validate=True)
+    except (OSError, ValueError) as err:
+        raise HypervisorError("the key of this node's Ceph user is not readable", detail=str(err)) from err
 
 
 def cache_mode(paths: list[Path]) -> CacheMode:

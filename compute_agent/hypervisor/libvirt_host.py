@@ -339,6 +339,12 @@ class LibvirtHost:
 
         self._run(instance_id, "sending the guest an NMI", do)
 
+    def keep_secret(self, xml: str, value: bytes) -> None:
+        def do(connection: Any) -> None:
+            connection.secretDefineXML(xml).setValue(value)
+
+        self._run(HOST_KEY, "giving the hypervisor a secret", do)
+
     def destroy(self, instance_id: str) -> None:
         """Cut power. QEMU gets up to 15 s from libvirt to end, hence the long deadline."""
         self._on_running(instance_id, "cutting the guest's power", lambda domain: domain.destroy(), LIBVIRT_START_S)

@@ -52,6 +52,7 @@ METADATA_ADDRESS, METADATA_ADDRESS6 = "169.254.169.254", "fe80::a9fe:a9fe"
 DHCP_SERVERS = [67, 547]
 ROUTER_ADVERTISEMENT, REDIRECT, SOLICITATION, ADVERTISEMENT = 134, 137, 135, 136
 UNSPECIFIED_TYPES = [131, 133, 143]  # MLD reports and router solicitation may come from ::
+VLAN_TAGS = ["8021q", "8021ad"]
 ND_TARGET = raw_payload("th", 64, 128)  # target address of a solicitation or advertisement
 
 
@@ -91,6 +92,7 @@ def _tunnel_sets(table: Table, plan: FilterPlan) -> None:
     that is here, never come out of it; `reserved_*`, with a gateway wherever it is, are nobody's to send into it.
     """
     table.set("tunnels", "ifname", [network.tunnel for network in plan.networks])
+    table.set("transparent_tunnels", "ifname", [network.tunnel for network in plan.networks if network.transparent])
     table.set("gateway_tunnels", "ifname", [network.tunnel for network in plan.networks if network.gateways])
     routers = [concat(net.tunnel, mac) for net in plan.networks for mac in net.router_macs]
     table.set("router_macs", ["ifname", "ether_addr"], routers)
@@ -145,6 +147,8 @@ def _from_tunnel(table: Table) -> None:
     table.rule(chain, one_of(payload("icmpv6", "type"), [ROUTER_ADVERTISEMENT, REDIRECT]), DROP)
     by_type = [[kind, goto("tunnelled")] for kind in ("arp", "ip", "ip6")]
     table.rule(chain, vmap(payload("ether", "type"), {"set": by_type}))
+    tagged = one_of(payload("ether", "type"), VLAN_TAGS)
+    table.rule(chain, match(iif, "@transparent_tunnels"), tagged, goto("tunnelled"))
     table.rule(chain, DROP)
     table.rule("tunnelled", set_mark(TUNNEL_INDEX << 16), ACCEPT)
 

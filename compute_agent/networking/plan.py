@@ -44,6 +44,7 @@ class FilterNetwork:
     peers: tuple[str, ...] = ()  # nodes that tunnelled frames may come from
     uplink: str = ""  # the machine's device that is part of the network
     router_macs: tuple[str, ...] = ()  # who may advertise itself as an IPv6 router
+    transparent: bool = False  # frames with guests' own VLAN tags come out of its tunnel
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def _filter_network(network: NetworkSpec, zone: int, uplink: str) -> FilterNetwo
         peers=tuple(_ipv4(peer) for peer in network.peers),
         uplink=uplink,
         router_macs=tuple(_mac(mac) for mac in network.router_macs),
+        transparent=network.vlan_transparent,
     )
 
 

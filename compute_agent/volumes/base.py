@@ -1,6 +1,7 @@
 """What the agent's core asks of the place where volumes are: one small interface, whatever keeps the bytes.
 
-`VolumeFolder` keeps real files; `NoVolumes` serves the drivers whose guests have no disks.
+`VolumeFolder` keeps real files, `RbdVolumes` images of a Ceph pool; `NoVolumes` serves the drivers whose guests have no
+disks. `VolumeStores` has those of a node.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from common.errors import StorageError
 from common.rpc.command_base import ImageSpec
+from common.volume_capabilities import RBD
+from compute_agent.storage import qemu_img
+from compute_agent.storage.rbd_image import RbdImage
 from compute_agent.volumes.served import ServedVolumes
 from compute_agent.volumes.unmanaged import UnmanagedFiles
 
@@ -26,6 +31,16 @@ class VolumeFile:
     path: Path
     format: str
 
+    def source(self) -> qemu_img.Source:
+        return qemu_img.of_file(self.path, self.format)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+VolumeBytes = VolumeFile | RbdImage
+"""Where the bytes of a volume, a snapshot or a copy are."""
+
 
 def forget(path: Path) -> None:
     """Remove a copy, whole or half made. Succeeds when there is none."""
@@ -33,13 +48,43 @@ def forget(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class NewVolume:
+    """A volume that is to be made. shareable: several guests may have it at once."""
+
+    id: str
+    format: str
+    size_gib: int
+    shareable: bool = False
+
+
 class Bytes(Protocol):
-    """What a volume's bytes are taken over from, and compared with afterwards. Both raise StorageError, ToolFailed."""
+    """What a volume's bytes are taken over from, and compared with afterwards. All raise StorageError, ToolFailed."""
 
     def copy_to(self, path: Path, disk_format: str) -> None: ...
 
-    def compare(self, file: VolumeFile) -> None:
+    def copy_into(self, image: RbdImage) -> None:
+        """Into an empty one that is at least as long."""
+        ...
+
+    def compare(self, volume: VolumeBytes) -> None:
         """Raises StorageError when a byte differs."""
+        ...
+
+
+class Moments(Protocol):
+    """Of stores that can hold a volume's bytes of one moment themselves, whoever writes to it meanwhile."""
+
+    def take(self, volume_id: str, snapshot_id: str) -> None:
+        """Make the snapshot."""
+        ...
+
+    def hold(self, volume_id: str, name: str) -> VolumeBytes:
+        """The bytes of now, for a copy; those that were held under this name before go."""
+        ...
+
+    def let_go(self, volume_id: str, name: str) -> None:
+        """Succeeds when nothing is held."""
         ...
 
 
@@ -59,29 +104,38 @@ class VolumeStore(Protocol):
         """Files that may become volumes and snapshots, or were some."""
         ...
 
-    def path(self, volume_id: str, disk_format: str) -> Path:
-        """Where the volume's file is, or will be."""
+    @property
+    def moments(self) -> Moments | None:
+        """None: copies of what a guest writes to are its hypervisor's to make, or those of the daemon that serves it."""
         ...
 
-    def file(self, volume_id: str, disk_format: str) -> VolumeFile:
-        """The volume's file. Raises StorageError when it isn't here, or is of another format."""
+    def file(self, volume_id: str, disk_format: str) -> VolumeBytes:
+        """Where the volume's bytes are. Raises StorageError when they aren't here, or are of another format."""
         ...
 
-    def make_empty(self, volume_id: str, disk_format: str, size_gib: int) -> None: ...
+    def make(self, new: NewVolume) -> None:
+        """Empty."""
+        ...
 
-    def make_from_image(
-        self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
-    ) -> None:
+    def make_from_image(self, new: NewVolume, image: ImageSpec, measure: Measure) -> None:
         """Also raises ImageDamaged and ImageRefused."""
         ...
 
-    def make_from(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:
-        """With the bytes of a file that nobody writes to."""
+    def make_from(self, new: NewVolume, source: VolumeBytes) -> None:
+        """With bytes that nobody writes to."""
         ...
 
     def exists(self, volume_id: str) -> bool: ...
 
-    def virtual_size(self, file: VolumeFile) -> int:
+    def take_in(self, volume_id: str, disk_format: str, name: str) -> None:
+        """Make the volume of an unmanaged file."""
+        ...
+
+    def hand_out(self, volume_id: str, disk_format: str, name: str) -> None:
+        """The reverse."""
+        ...
+
+    def virtual_size(self, volume: VolumeBytes) -> int:
         """In bytes, as a guest sees it."""
         ...
 
@@ -89,8 +143,8 @@ class VolumeStore(Protocol):
         """Make the file larger; one that is at least as large stays. Nobody may have it open."""
         ...
 
-    def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:
-        """Give the volume the bytes of another file, in one moment; it keeps its size."""
+    def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeBytes) -> None:
+        """Give the volume other bytes; it keeps its size. When that fails it has those it had."""
         ...
 
     def replace_by_image(
@@ -99,12 +153,16 @@ class VolumeStore(Protocol):
         """As `replace`, with the bytes of an image. Also raises ImageDamaged and ImageRefused."""
         ...
 
-    def source(self, volume_id: str, disk_format: str) -> Bytes:
-        """The bytes of a volume's file here, for `take_over` in another format."""
+    def revert(self, volume_id: str, disk_format: str, size_gib: int, snapshot_id: str) -> None:
+        """As `replace`, with the bytes of a snapshot."""
         ...
 
-    def take_over(self, volume_id: str, disk_format: str, source: Bytes) -> None:
-        """Make the file with the bytes of the source, compared with them before it gets its name.
+    def source(self, volume_id: str, disk_format: str) -> Bytes:
+        """The bytes of a volume here, for `take_over` in another format or by another store."""
+        ...
+
+    def take_over(self, new: NewVolume, source: Bytes) -> None:
+        """Make the volume with the bytes of the source, compared with them before it gets its name.
 
         One that was taken over before is compared again. Raises StorageError for any other that is there.
         """
@@ -117,15 +175,27 @@ class VolumeStore(Protocol):
     def remove(self, volume_id: str) -> None: ...
 
     def snapshot_file(self, snapshot_id: str) -> Path:
-        """Where a snapshot is, or will be, when it is whole; always qcow2."""
+        """Where a copy that is a snapshot is, or will be when it is whole, always qcow2; not of a store with moments."""
+        ...
+
+    def snapshot(self, volume_id: str, snapshot_id: str) -> VolumeBytes:
+        """Raises StorageError when it is not here."""
+        ...
+
+    def take_in_snapshot(self, snapshot_id: str, name: str) -> None:
+        """Make a snapshot of an unmanaged file."""
+        ...
+
+    def remove_snapshot(self, volume_id: str, snapshot_id: str, *, unmanaged_as: str = "") -> None:
+        """Whole or half made. Succeeds when there is none. unmanaged_as: it is kept, as an unmanaged file of this name."""
         ...
 
     def copy_file(self, image_id: str) -> Path:
         """Where a copy for an image or a backup is, or will be, when it is whole."""
         ...
 
-    def copy(self, source: VolumeFile, target: Path, target_format: str) -> None:
-        """Copy a file that nobody writes to, to a new one that stands alone."""
+    def copy(self, source: VolumeBytes, target: Path, target_format: str) -> None:
+        """Copy bytes that nobody writes to, to a new file that stands alone."""
         ...
 
     def generation(self, volume_id: str) -> int:
@@ -143,3 +213,24 @@ class VolumeStore(Protocol):
     def upkeep(self) -> None:
         """Housekeeping: forget removals that no command can be late for any more."""
         ...
+
+
+@dataclass(frozen=True)
+class VolumeStores:
+    """A node's, by back end. folder: of `files` and `nbd`, and of copies that are on their way to elsewhere."""
+
+    folder: VolumeStore
+    rbd: VolumeStore | None = None
+
+    def of(self, backend: str) -> VolumeStore:
+        """Raises StorageError for a back end that the node has not."""
+        if backend != RBD:
+            return self.folder
+        if self.rbd is None:
+            raise StorageError("this node reaches no Ceph: rbd is not among its [storage] volume_backends")
+        return self.rbd
+
+    def upkeep(self) -> None:
+        self.folder.upkeep()
+        if self.rbd is not None:
+            self.rbd.upkeep()

@@ -25,11 +25,11 @@ from common.rpc.command_base import ImageSpec
 from compute_agent.storage import ownership, qemu_img
 from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
-from compute_agent.volumes.base import Bytes, Measure, VolumeFile
+from compute_agent.volumes.base import Bytes, Measure, NewVolume, VolumeBytes, VolumeFile, forget
 from compute_agent.volumes.notes import Notes, checked
 from compute_agent.volumes.served import ServedVolumes
-from compute_agent.volumes.taken_over import file_source
-from compute_agent.volumes.unmanaged import UnmanagedFiles
+from compute_agent.volumes.taken_over import bytes_of
+from compute_agent.volumes.unmanaged import Kind, UnmanagedFiles
 
 GIB = 1024**3
 FORMATS = ("qcow2", "raw")
@@ -38,6 +38,8 @@ SNAPSHOT_FORMAT = "qcow2"
 
 class VolumeFolder:
     """Implements base.VolumeStore. images_in_use: sha512 of images that instances' disks are built on."""
+
+    moments = None
 
     def __init__(
         self,
@@ -72,34 +74,35 @@ class VolumeFolder:
             raise StorageError(f"volume {volume_id} is no plain file on this node; it is left alone", detail=str(path))
         return VolumeFile(path, disk_format)
 
-    def make_empty(self, volume_id: str, disk_format: str, size_gib: int) -> None:
-        with self._new(volume_id, disk_format) as new:
-            if new is not None:
-                qemu_img.create_empty(new, disk_format=disk_format, size_bytes=size_gib * GIB)
+    def make(self, new: NewVolume) -> None:
+        with self._new(new) as path:
+            if path is not None:
+                qemu_img.create_empty(path, disk_format=new.format, size_bytes=new.size_gib * GIB)
 
-    def make_from_image(
-        self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
-    ) -> None:
+    def make_from_image(self, new: NewVolume, image: ImageSpec, measure: Measure) -> None:
         with contextlib.ExitStack() as held:
             with measure("image"):
                 base = held.enter_context(self._cache.hold(image, self._images_in_use))
-            with measure("volume"), self._new(volume_id, disk_format) as new:
-                if new is not None:
-                    _convert(VolumeFile(base.path, base.format), new, disk_format, size_gib)
+            with measure("volume"):
+                self.make_from(new, VolumeFile(base.path, base.format))
 
-    def make_from(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:
-        with self._new(volume_id, disk_format) as new:
-            if new is not None:
-                _convert(source, new, disk_format, size_gib)
+    def make_from(self, new: NewVolume, source: VolumeBytes) -> None:
+        with self._new(new) as path:
+            if path is not None:
+                _convert(source, path, new.format, new.size_gib)
 
     def exists(self, volume_id: str) -> bool:
         return any(self.path(volume_id, each).exists() for each in FORMATS)
 
-    def virtual_size(self, file: VolumeFile) -> int:
-        with _explained("volume", file.path.stem):
-            if file.format == "raw":
-                return file.path.stat().st_size
-            return qemu_img.virtual_size(file.path, file.format)
+    def take_in(self, volume_id: str, disk_format: str, name: str) -> None:
+        self.unmanaged.take_in(Kind.VOLUMES, name, self.path(volume_id, disk_format), disk_format)
+
+    def hand_out(self, volume_id: str, disk_format: str, name: str) -> None:
+        self.unmanaged.hand_out(Kind.VOLUMES, self.path(volume_id, disk_format), name)
+
+    def virtual_size(self, volume: VolumeBytes) -> int:
+        with _explained("volume", str(volume)):
+            return qemu_img.size_of(volume.source())
 
     def resize(self, volume_id: str, disk_format: str, size_gib: int) -> None:
         file = self.file(volume_id, disk_format)
@@ -107,7 +110,7 @@ class VolumeFolder:
             if qemu_img.virtual_size(file.path, disk_format) < size_gib * GIB:
                 qemu_img.resize(file.path, disk_format=disk_format, size_bytes=size_gib * GIB)
 
-    def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeFile) -> None:
+    def replace(self, volume_id: str, disk_format: str, size_gib: int, source: VolumeBytes) -> None:
         path = self.file(volume_id, disk_format).path
         with _explained("volume", volume_id), _made(path) as new:
             _convert(source, new, disk_format, size_gib)
@@ -121,26 +124,29 @@ class VolumeFolder:
             with measure("volume"):
                 self.replace(volume_id, disk_format, size_gib, VolumeFile(base.path, base.format))
 
-    def source(self, volume_id: str, disk_format: str) -> Bytes:
-        return file_source(self.file(volume_id, disk_format))
+    def revert(self, volume_id: str, disk_format: str, size_gib: int, snapshot_id: str) -> None:
+        self.replace(volume_id, disk_format, size_gib, self.snapshot(volume_id, snapshot_id))
 
-    def take_over(self, volume_id: str, disk_format: str, source: Bytes) -> None:
-        path = self.path(volume_id, disk_format)
+    def source(self, volume_id: str, disk_format: str) -> Bytes:
+        return bytes_of(self.file(volume_id, disk_format))
+
+    def take_over(self, new: NewVolume, source: Bytes) -> None:
+        path = self.path(new.id, new.format)
         mark = _mark(path)
-        with _explained("volume", volume_id):
+        with _explained("volume", new.id):
             if path.exists():
                 if not mark.exists():  # perhaps the very file that the bytes are to come from
                     raise StorageError(
-                        f"volume {volume_id} has a file on this node already; it is left alone: do the nodes see one folder,"
+                        f"volume {new.id} has a file on this node already; it is left alone: do the nodes see one folder,"
                         " without [storage] volumes_shared?", detail=str(path),
                     )  # fmt: skip
-                source.compare(self.file(volume_id, disk_format))
+                source.compare(self.file(new.id, new.format))
                 return
             mark.touch(mode=ownership.PRIVATE)
             ownership.settle(mark)
-            with _made(path) as new:
-                source.copy_to(new, disk_format)
-                source.compare(VolumeFile(new, disk_format))
+            with _made(path) as made:
+                source.copy_to(made, new.format)
+                source.compare(VolumeFile(made, new.format))
 
     def discard(self, volume_id: str, disk_format: str, *, taken_over: bool) -> None:
         path = self.path(volume_id, disk_format)
@@ -156,12 +162,27 @@ class VolumeFolder:
     def snapshot_file(self, snapshot_id: str) -> Path:
         return self._snapshots / f"{checked(snapshot_id)}.{SNAPSHOT_FORMAT}"
 
+    def snapshot(self, volume_id: str, snapshot_id: str) -> VolumeFile:  # noqa: ARG002 - the interface's
+        path = self.snapshot_file(snapshot_id)
+        if not path.exists():
+            raise StorageError(f"snapshot {snapshot_id} is not on this node")
+        return VolumeFile(path, SNAPSHOT_FORMAT)
+
+    def take_in_snapshot(self, snapshot_id: str, name: str) -> None:
+        self.unmanaged.take_in(Kind.SNAPSHOTS, name, self.snapshot_file(snapshot_id), SNAPSHOT_FORMAT)
+
+    def remove_snapshot(self, volume_id: str, snapshot_id: str, *, unmanaged_as: str = "") -> None:  # noqa: ARG002
+        path = self.snapshot_file(snapshot_id)
+        if unmanaged_as:
+            self.unmanaged.hand_out(Kind.SNAPSHOTS, path, unmanaged_as)
+        forget(path)
+
     def copy_file(self, image_id: str) -> Path:
         return self._copies / checked(image_id)
 
-    def copy(self, source: VolumeFile, target: Path, target_format: str) -> None:
-        with _explained("a copy of", source.path.stem), _made(target) as new:
-            qemu_img.convert(source.path, source.format, new, target_format)
+    def copy(self, source: VolumeBytes, target: Path, target_format: str) -> None:
+        with _explained("a copy of", str(source)), _made(target) as new:
+            qemu_img.convert_from(source.source(), new, target_format)
 
     def generation(self, volume_id: str) -> int:
         return self._notes.generation(volume_id)
@@ -181,16 +202,16 @@ class VolumeFolder:
         return self._volumes / f"{checked(volume_id)}.{disk_format}"
 
     @contextlib.contextmanager
-    def _new(self, volume_id: str, disk_format: str) -> Iterator[Path | None]:
+    def _new(self, new: NewVolume) -> Iterator[Path | None]:
         """None: the volume is there already, whole, made by an earlier life of this command."""
-        path = self.path(volume_id, disk_format)
-        with _explained("volume", volume_id):
+        path = self.path(new.id, new.format)
+        with _explained("volume", new.id):
             if path.exists():
-                self.file(volume_id, disk_format)
+                self.file(new.id, new.format)
                 yield None
                 return
-            with _made(path) as new:
-                yield new
+            with _made(path) as made:
+                yield made
 
 
 def _mark(path: Path) -> Path:
@@ -204,8 +225,8 @@ def _unlink(path: Path) -> None:
     _mark(path).unlink(missing_ok=True)
 
 
-def _convert(source: VolumeFile, target: Path, target_format: str, size_gib: int) -> None:
-    qemu_img.convert(source.path, source.format, target, target_format)
+def _convert(source: VolumeBytes, target: Path, target_format: str, size_gib: int) -> None:
+    qemu_img.convert_from(source.source(), target, target_format)
     if qemu_img.virtual_size(target, target_format) < size_gib * GIB:
         qemu_img.resize(target, disk_format=target_format, size_bytes=size_gib * GIB)
 

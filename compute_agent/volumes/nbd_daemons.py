@@ -79,7 +79,7 @@ def of_export(export: Export, tls_dir: Path) -> list[str]:
     }  # fmt: skip
     return [
         "--object", _credentials("server", tls_dir), "--object", _json(who), "--blockdev", _json(node),
-        "--nbd-server", _flat(listens), "--export", _json(served),
+        "--nbd-server", qemu_img.flat(listens), "--export", _json(served),
     ]  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def source_of(export: VolumeExport, tls_dir: Path) -> qemu_img.Source:
         "open-timeout": int(NBD_OPEN_S),
         "server": {"type": "inet", "host": export.address, "port": str(export.port)},
     }  # fmt: skip
-    return qemu_img.Source(_flat(node), ("--object", _credentials("client", tls_dir)))
+    return qemu_img.Source(qemu_img.flat(node), ("--object", _credentials("client", tls_dir)))
 
 
 def _credentials(end: str, tls_dir: Path) -> str:
@@ -123,11 +123,3 @@ def _credentials(end: str, tls_dir: Path) -> str:
 
 def _json(value: dict[str, Any]) -> str:
     return json.dumps(value)
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> str:
-    """For the one option that takes no JSON."""
-    return ",".join(
-        _flat(each, f"{prefix}{key}.") if isinstance(each, dict) else f"{prefix}{key}={str(each).replace(',', ',,')}"
-        for key, each in value.items()
-    )

@@ -13,7 +13,8 @@ from common.errors import StorageError
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
 from compute_agent.hypervisor.fake import EMPTY_COPY
-from compute_agent.volumes.base import Bytes, VolumeFile
+from compute_agent.storage.rbd_image import RbdImage
+from compute_agent.volumes.base import Bytes, VolumeBytes
 from compute_agent.volumes.notes import checked
 
 
@@ -67,7 +68,9 @@ class NothingTaken:
 
     def copy_to(self, path: Path, disk_format: str) -> None: ...
 
-    def compare(self, file: VolumeFile) -> None: ...
+    def copy_into(self, image: RbdImage) -> None: ...
+
+    def compare(self, volume: VolumeBytes) -> None: ...
 
 
 class PretendedVolumes:

@@ -1,4 +1,4 @@
-"""What a volume's bytes are taken over from: a file of this node, or an export of another. Read by qemu-img, both ways."""
+"""What a volume's bytes are taken over from: what this node reaches, or an export of another. Read by qemu-img, both ways."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 from common.errors import StorageError
 from compute_agent.storage import qemu_img
-from compute_agent.volumes.base import VolumeFile
+from compute_agent.storage.rbd_image import RbdImage
+from compute_agent.volumes.base import VolumeBytes
 
 
-def file_source(file: VolumeFile) -> ReadBytes:
-    return ReadBytes(qemu_img.Source(qemu_img.of_file(file.path, file.format)), str(file.path))
+def bytes_of(volume: VolumeBytes) -> ReadBytes:
+    return ReadBytes(volume.source(), str(volume))
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,12 @@ class ReadBytes:
     def copy_to(self, path: Path, disk_format: str) -> None:
         qemu_img.convert_from(self.source, path, disk_format)
 
-    def compare(self, file: VolumeFile) -> None:
-        if not qemu_img.compare_with(self.source, file.path, file.format):
+    def copy_into(self, image: RbdImage) -> None:
+        qemu_img.convert_into(self.source, image.source())
+
+    def compare(self, volume: VolumeBytes) -> None:
+        if not qemu_img.compare(self.source, volume.source()):
             raise StorageError(
                 "the copy of the volume has not the bytes that it was made of; it was not used",
-                detail=f"{file.path} is not {self.name}",
+                detail=f"{volume} is not {self.name}",
             )

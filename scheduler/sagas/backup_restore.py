@@ -39,8 +39,8 @@ def choose_node(session: Session, context: StepContext) -> Outcome:
     backup = volume_backups.get(session, context.params["backup_id"])
     if volume.node_id is None:
         raise StateConflict(f"Volume {volume.id} is on no node: its creation failed.")
-    shared = volume_places.is_shared(session, volume.node_id)
-    node = backup_places.reader(session, context, backup, None if shared else {volume.node_id})
+    seeing = volume_places.bound_to(session, volume, volume.node_id)
+    node = backup_places.reader(session, context, backup, None if seeing is None else set(seeing))
     return {"node": node.name, "node_id": node.id}
 
 

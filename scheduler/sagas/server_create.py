@@ -112,7 +112,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
             patient=patient,
         ):
             continue
-        if made and not server_volumes.claim(session, context, node, made):
+        if made and not server_volumes.claim(session, context, node, made, request):
             nodes.release(session, consumer_id=instance.id, node_id=node.id)
             continue
         epoch = instances.place(session, instance, node.id, node.name, context.operation.id, context.now)

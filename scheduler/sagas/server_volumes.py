@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import (
+    node_life,
     nodes,
     volume_attachments,
     volume_exports,
@@ -26,10 +27,11 @@ from common.db import (
 from common.db.models import Instance, Volume, VolumeAttachment, VolumeExport
 from common.db.nodes import Amounts
 from common.errors import CloudError
+from common.placement import volume_filters
 from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
 from common.saga.model import Outcome, Send, StepContext, Wait
-from common.volume_capabilities import FILES, NBD
+from common.volume_capabilities import FILES, NBD, RBD, apart, node_gib
 from common.volume_states import BY_ATTACHMENTS, AttachStatus, VolumeAction, VolumeStatus
 from scheduler import volume_places
 from scheduler.sagas.shared import asked_by
@@ -39,7 +41,7 @@ _POLL_S = 0.2
 _BEING_MADE = (VolumeStatus.CREATING, VolumeStatus.DOWNLOADING)
 _READY = BY_ATTACHMENTS | {VolumeStatus.AVAILABLE}
 _WAITING = (AttachStatus.RESERVED, AttachStatus.ATTACHING)
-EXPORT_VOLUMES = "export_volumes"
+EXPORT_VOLUMES, EXPORT_BACK = "export_volumes", "export_back"
 
 
 class VolumeNotReady(CloudError):
@@ -66,46 +68,62 @@ def unplaced(session: Session, context: StepContext) -> list[Volume]:
 
 
 def within_reach(session: Session, context: StepContext, request: PlacementRequest) -> PlacementRequest:
-    """The request, for nodes that can have what others serve, if the server is to have such volumes."""
-    served = context.params.get("apart_volumes") or any(
-        volumes.get(session, row.volume_id, deleted=True).backend == NBD for row in _mine(session, context.instance_id)
-    )
-    return replace(request, reaching=nodes.reaching_served_volumes(session)) if served else request
+    """The request, for nodes that can have what others serve or what is in a pool, if the server is to have such volumes."""
+    backends: set[str] = set()
+    for volume_id in {
+        *context.params.get("apart_volumes", ()),
+        *(row.volume_id for row in _mine(session, context.instance_id)),
+    }:
+        volume = volumes.get(session, volume_id, deleted=True)
+        if volume.node_id is not None:
+            backends.add(volume.backend)
+        elif volume_id in context.params.get("apart_volumes", ()):  # it will be one of these
+            backends.update(apart(volume_types.specs_of(session, volume.volume_type_id)))
+    reaching = {each: nodes.reaching(session, each) for each in sorted(backends - {FILES})}
+    return replace(request, reaching=reaching) if reaching else request
 
 
 def beside(session: Session, request: PlacementRequest, made: list[Volume]) -> PlacementRequest:
     """The request, with what the volumes ask of a node: room, what their types say, and the bytes they are made of."""
     if not made:
         return request
-    specs: dict[str, str] = {}  # of all types; the guest opens the files itself
-    homes: set[str] = set()
+    specs: dict[str, str] = {}  # of all types; the guest opens files and images itself
+    allowed = request.same_nodes
     for volume in made:
         specs.update(volume_types.specs_of(session, volume.volume_type_id))
-        source = _home_of_source(session, volume)
-        if source is not None and not volume_places.is_shared(session, source):
-            homes.add(source)
-    amounts = replace(request.amounts, disk_gib=request.amounts.disk_gib + sum(volume.size_gib for volume in made))
-    specs["volume_backend_name"] = FILES
-    request = replace(
-        request, amounts=amounts, volume_specs=specs, closed_to_volumes=volume_services.closed_hosts(session)
-    )
-    if not homes:
-        return request
-    allowed = frozenset(homes) if len(homes) == 1 else frozenset()
-    return replace(request, same_nodes=allowed if request.same_nodes is None else allowed & request.same_nodes)
+        seeing = _seeing_source(session, volume)
+        if seeing is not None:
+            allowed = seeing if allowed is None else allowed & seeing
+    specs.setdefault("volume_backend_name", f"<or> {FILES} <or> {RBD}")
+    return replace(
+        request, volume_gib=sum(volume.size_gib for volume in made), volume_specs=specs, same_nodes=allowed,
+        closed_to_volumes=volume_services.closed_hosts(session),
+    )  # fmt: skip
 
 
-def _home_of_source(session: Session, volume: Volume) -> str | None:
+def _seeing_source(session: Session, volume: Volume) -> frozenset[str] | None:
+    """Ids of the nodes that see the bytes that it is made from; None: all."""
     if volume.snapshot_id:
-        return volume_snapshots.get(session, volume.snapshot_id, deleted=True).node_id
-    return volumes.get(session, volume.source_volume_id, deleted=True).node_id if volume.source_volume_id else None
+        snapshot = volume_snapshots.get(session, volume.snapshot_id, deleted=True)
+        source, node_id = volumes.get(session, snapshot.volume_id, deleted=True), snapshot.node_id
+    elif volume.source_volume_id:
+        source = volumes.get(session, volume.source_volume_id, deleted=True)
+        node_id = source.node_id
+    else:
+        return None
+    return None if node_id is None else volume_places.bound_to(session, source, node_id)
 
 
-def claim(session: Session, context: StepContext, node: NodeView, made: list[Volume]) -> bool:
-    """Claim the volumes' room on the server's node and place them there; False: it has not enough, and nothing is claimed."""
-    claimed: list[Volume] = []
+def claim(
+    session: Session, context: StepContext, node: NodeView, made: list[Volume], request: PlacementRequest
+) -> bool:
+    """Claim the volumes' room on the server's node and place them there; False: it has not enough, and nothing is claimed.
+
+    request: as of `beside`.
+    """
+    backend, claimed = volume_filters.backend_for(request, node) or FILES, list[Volume]()
     for volume in made:
-        amounts = Amounts(vcpus=0, memory_mib=0, disk_gib=volume.size_gib)
+        amounts = Amounts(vcpus=0, memory_mib=0, disk_gib=node_gib(backend, volume.size_gib))
         if not nodes.claim(
             session, consumer_id=volume.id, node_id=node.id, amounts=amounts, project_id=volume.project_id,
             user_id=volume.user_id, now=context.now, purpose=volumes.PURPOSE,
@@ -115,8 +133,9 @@ def claim(session: Session, context: StepContext, node: NodeView, made: list[Vol
             return False
         claimed.append(volume)
     for volume in claimed:
-        disk_format = "raw" if volume.multiattach else context.config.storage.volume_format
-        volumes.place(session, volume, node.id, node.name, disk_format, context.now, backend=FILES)
+        raw = volume.multiattach or backend == RBD
+        disk_format = "raw" if raw else context.config.storage.volume_format
+        volumes.place(session, volume, node.id, node.name, disk_format, context.now, backend=backend)
     return True
 
 
@@ -175,6 +194,26 @@ def export(session: Session, context: StepContext) -> Send | None:
     exports = _exports(session, context.instance_id)
     made = context.results.get(EXPORT_VOLUMES, {}).get("times", 0)
     return send_export(session, context, exports[made], EXPORT_VOLUMES) if made < len(exports) else None
+
+
+def move_exports(session: Session, context: StepContext, node_name: str) -> None:
+    """The server is this node's from now on, and so are its volumes. Harmless when repeated. Raises Conflict."""
+    for row in _mine(session, context.instance_id):
+        export = volume_exports.of_attachment(session, row.id)
+        if export is not None and export.client_name != node_name:
+            volume_exports.release(session, row.id, asked_by(context), context.now)
+    assign_exports(session, context, node_name)
+
+
+def export_back(session: Session, context: StepContext) -> Send | None:
+    """In undo: have the next of the exports made for the node that the server is on again; None: there are no more.
+
+    A node that is silent serves again what it has served when it is back.
+    """
+    down = node_life.down(session, context.now)
+    exports = [each for each in _exports(session, context.instance_id) if each.node_id not in down]
+    made = context.results.get(EXPORT_BACK, {}).get("undone", 0)
+    return send_export(session, context, exports[made], EXPORT_BACK) if made < len(exports) else None
 
 
 def _exports(session: Session, instance_id: str) -> list[VolumeExport]:

@@ -18,6 +18,7 @@ from common.rpc.volume_commands import (
     SnapshotVolume,
 )
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
+from common.volume_capabilities import RBD, node_gib
 from common.volume_states import SnapshotStatus
 from scheduler import volume_places
 from scheduler.sagas.shared import report_error
@@ -49,12 +50,13 @@ def claim(session: Session, context: StepContext) -> Outcome:
     snapshot = volume_snapshots.get(session, context.params["snapshot_id"])
     if snapshot.node_id is not None:
         return {"node": snapshot.node_name}
-    place = _place(session, context)
+    place, backend = _place(session, context), volumes.get(session, snapshot.volume_id).backend
     node = volume_places.claim(
-        session, context, consumer_id=snapshot.id, purpose=volume_snapshots.PURPOSE, size_gib=snapshot.size_gib,
-        project_id=snapshot.project_id, only_on=place.node,
+        session, context, consumer_id=snapshot.id, purpose=volume_snapshots.PURPOSE,
+        size_gib=node_gib(backend, snapshot.size_gib), project_id=snapshot.project_id, only_on=place.node,
     )  # fmt: skip
-    volume_snapshots.change(session, snapshot.id, node_id=node.id, node_name=node.name, disk_format="qcow2")
+    disk_format = "raw" if backend == RBD else "qcow2"
+    volume_snapshots.change(session, snapshot.id, node_id=node.id, node_name=node.name, disk_format=disk_format)
     return {"node": node.name}
 
 

@@ -24,7 +24,7 @@ from common.rpc.volume_commands import (
 )
 from common.saga.model import Local, Outcome, Remote, RetryFrom, Saga, Send, StepContext, Wait
 from common.states import VmState
-from common.volume_capabilities import NBD
+from common.volume_capabilities import FILES
 from scheduler import backup_places, volume_places
 from scheduler.sagas.shared import NodeSilent, report_error
 from scheduler.sagas.volume_shared import (
@@ -94,15 +94,13 @@ def claim(session: Session, context: StepContext) -> Outcome:
         return _await_server(session, context)
     if context.params.get("existing"):
         return _claim_there(session, context, volume)
-    source = _source_place(session, context)
-    bound = source if source is not None and not volume_places.is_shared(session, source.node_id) else None
     node = volume_places.claim(
         session, context, consumer_id=volume.id, purpose=volumes.PURPOSE, size_gib=volume.size_gib,
-        project_id=volume.project_id, zone=volume.availability_zone, only_on=bound.node if bound else None,
-        specs=volume_types.specs_of(session, volume.volume_type_id), same_nodes=_seeing_backup(session, context),
+        project_id=volume.project_id, zone=volume.availability_zone, same_nodes=_seeing_source(session, context),
+        specs=volume_types.specs_of(session, volume.volume_type_id),
     )  # fmt: skip
     # In a raw file lies what a storage daemon has said is written, also when the daemon is killed.
-    raw = volume.multiattach or node.backend == NBD
+    raw = volume.multiattach or node.backend != FILES
     disk_format = "raw" if raw else context.config.storage.volume_format
     volumes.place(session, volume, node.id, node.name, disk_format, context.now, backend=node.backend)
     return {"node": node.name, "node_id": node.id}
@@ -138,7 +136,11 @@ def _source_place(session: Session, context: StepContext) -> Place | None:
     return place_of(session, volumes.get(session, source_id)) if source_id else None
 
 
-def _seeing_backup(session: Session, context: StepContext) -> frozenset[str] | None:
+def _seeing_source(session: Session, context: StepContext) -> frozenset[str] | None:
+    """Ids of the nodes that see the bytes that it is made from; None: all."""
+    source, source_id = _source_place(session, context), _source_volume(session, context)
+    if source is not None and source_id is not None:
+        return volume_places.bound_to(session, volumes.get(session, source_id, deleted=True), source.node_id)
     if not context.params.get("backup_id"):
         return None
     backup = volume_backups.get(session, context.params["backup_id"])
@@ -164,13 +166,20 @@ def ensure_volume(session: Session, context: StepContext) -> Send | RetryFrom:
         disk_format=volume.disk_format,
         image=image_spec(image, context.config) if image else None,
         snapshot_id=context.params.get("snapshot_id") or "",
-        source_volume_id=context.params.get("source_volume_id") or "",
+        source_volume_id=_source_volume(session, context) or "",
         source_format=_source_format(session, context),
+        source_backend=_source_backend(session, context),
+        shareable=volume.multiattach,
         existing=context.params.get("existing") or "",
         **common,
         **about,
     )
     return Send(volume.node_name, command)
+
+
+def _source_backend(session: Session, context: StepContext) -> str:
+    source_id = _source_volume(session, context)
+    return volumes.get(session, source_id, deleted=True).backend if source_id else ""
 
 
 def _source_format(session: Session, context: StepContext) -> str:

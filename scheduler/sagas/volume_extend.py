@@ -12,12 +12,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import nodes, quotas, volume_attachments, volume_exports, volume_quota, volumes
+from common.db.models import Volume
 from common.deadlines import RESIZE_VOLUME_S, SHOW_SIZE_S, WAIT_FOR_VOLUME_S
 from common.errors import NoValidNode, StateConflict
 from common.rpc.volume_commands import (
     ResizeVolume,
 )
 from common.saga.model import Local, Outcome, Remote, Saga, Send, StepContext
+from common.volume_capabilities import node_gib
 from scheduler.sagas.shared import report_error
 from scheduler.sagas.volume_shared import (
     action_unwound,
@@ -50,9 +52,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
     if volume.node_id is None:
         raise StateConflict(f"Volume {volume.id} is on no node: its creation failed.")
     size_gib = int(context.params["size_gib"])
-    if not nodes.grow(
-        session, consumer_id=volume.id, node_id=volume.node_id, purpose=volumes.PURPOSE, disk_gib=size_gib
-    ):
+    if not _grow(session, volume, volume.node_id, size_gib):
         raise NoValidNode(
             f"The node that has volume {volume.id} has not enough disk left for {size_gib} GiB.", node=volume.node_name
         )
@@ -63,14 +63,17 @@ def release(session: Session, context: StepContext) -> None:
     """Back to the size that the row still says; a file that grew keeps its length, which harms nobody."""
     volume = volumes.get(session, context.params["volume_id"], deleted=True)
     if volume.node_id is not None:
-        nodes.grow(
-            session, consumer_id=volume.id, node_id=volume.node_id, purpose=volumes.PURPOSE, disk_gib=volume.size_gib
-        )
+        _grow(session, volume, volume.node_id, volume.size_gib)
+
+
+def _grow(session: Session, volume: Volume, node_id: str, size_gib: int) -> bool:
+    disk_gib = node_gib(volume.backend, size_gib)
+    return nodes.grow(session, consumer_id=volume.id, node_id=node_id, purpose=volumes.PURPOSE, disk_gib=disk_gib)
 
 
 def resize_volume(session: Session, context: StepContext) -> Send:
     volume = volumes.get(session, context.params["volume_id"])
-    place = place_of(session, volume)
+    place = place_of(session, volume, of_guest=True)
     if place is None:
         raise StateConflict(f"Volume {volume.id} is on no node: its creation failed.")
     common, about = command_fields(context, volume, "resize_volume", place)

@@ -2,8 +2,8 @@
 
 Between nodes the volume's node serves its file, read-only, to the other one (docs/volumes.md), which copies it, compares
 the two, and only then gives its file the volume's name. Where both see one folder, or only the format changes, one node
-does it alone, or nothing need be copied. The file that the volume was is removed after the switch, by an operation of its
-own (volume_remove_copy).
+does it alone, or nothing need be copied; so does the node that a volume comes to from a Ceph pool, which it reaches. The
+file that the volume was is removed after the switch, by an operation of its own (volume_remove_copy).
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import node_life, nodes, volume_attachments, volume_exports, volume_moves, volume_services, volumes
+from common.db import (
+    node_life,
+    nodes,
+    volume_attachments,
+    volume_exports,
+    volume_moves,
+    volume_services,
+    volume_types,
+    volumes,
+)
 from common.db.models import Volume
 from common.db.nodes import Amounts
 from common.db.volume_moves import Place
@@ -25,7 +34,7 @@ from common.placement.request import PlacementRequest
 from common.placement.view import NodeView
 from common.rpc.volume_commands import DiscardVolumeFile, ExportVolume, TakeOverVolume
 from common.saga.model import Local, Outcome, Remote, Send, Step, StepContext
-from common.volume_capabilities import NBD
+from common.volume_capabilities import FILES, RBD, asks_for, node_gib
 from scheduler import volume_places
 from scheduler.instance_spec import export_of
 from scheduler.sagas.shared import NodeSilent, asked_by, report_error
@@ -95,7 +104,7 @@ def convert_here(session: Session, context: StepContext, volume: Volume) -> dict
     if here.disk_format == "raw":
         return chosen(here, Way.STAYS)
     _refuse_attached(session, volume)
-    _claim_here(session, context, volume)
+    _claim_here(session, context, volume, here.backend)
     return chosen(Place(here.node_id, here.node_name, here.backend, "raw"), Way.CONVERT)
 
 
@@ -107,9 +116,9 @@ def choose_elsewhere(session: Session, context: StepContext, volume: Volume, wis
         raise StateConflict(f"Volume {volume.id} has snapshots, which stay where they are: delete them first.")
     if (backend := _other_backend(session, context, volume, wish)) is not None:
         disk_format = _format(volume, wish, backend)
-        if disk_format == here.disk_format:
+        if disk_format == here.disk_format and RBD not in (backend, here.backend):
             return chosen(Place(here.node_id, here.node_name, backend, disk_format), Way.STAYS)
-        _claim_here(session, context, volume)
+        _claim_here(session, context, volume, backend)
         return chosen(Place(here.node_id, here.node_name, backend, disk_format), Way.CONVERT)
     node_name, _, backend = wish.host.partition("@")
     node = volume_places.claim(
@@ -117,11 +126,15 @@ def choose_elsewhere(session: Session, context: StepContext, volume: Volume, wis
         project_id=volume.project_id, zone=volume.availability_zone, only_on=node_name or None,
         other_nodes=volume_moves.being_cleared(session, volume.id) | {here.node_id}, specs=wish.specs,
         closed=_others_of(session, context, node_name, backend),
+        same_nodes=nodes.reaching(session, RBD) if here.backend == RBD else None,
     )  # fmt: skip
     there = Place(node.id, node.name, node.backend, _format(volume, wish, node.backend))
+    if here.backend == RBD:  # which the other node reaches itself
+        return chosen(there, Way.CLAIM if there.backend == RBD else Way.CONVERT)
     if not (volume_places.is_shared(session, here.node_id) and volume_places.is_shared(session, node.id)):
         return chosen(there, Way.COPY)
-    return chosen(there, Way.CLAIM if there.disk_format == here.disk_format else Way.CONVERT)
+    stays = there.backend != RBD and there.disk_format == here.disk_format
+    return chosen(there, Way.CLAIM if stays else Way.CONVERT)
 
 
 def _refuse_attached(session: Session, volume: Volume) -> None:
@@ -131,7 +144,7 @@ def _refuse_attached(session: Session, volume: Volume) -> None:
 
 def _format(volume: Volume, wish: Wish, backend: str) -> str:
     """In a raw file lies what a storage daemon has said is written (volume_create)."""
-    return "raw" if wish.raw or backend == NBD else volume.disk_format
+    return "raw" if wish.raw or backend != FILES else volume.disk_format
 
 
 def _other_backend(session: Session, context: StepContext, volume: Volume, wish: Wish) -> str | None:
@@ -161,8 +174,10 @@ def _others_of(session: Session, context: StepContext, node_name: str, backend: 
     }
 
 
-def _claim_here(session: Session, context: StepContext, volume: Volume) -> None:
-    here, amounts = present_place(volume), Amounts(vcpus=0, memory_mib=0, disk_gib=volume.size_gib)
+def _claim_here(session: Session, context: StepContext, volume: Volume, backend: str) -> None:
+    """Of the back end that it is to be of."""
+    here = present_place(volume)
+    amounts = Amounts(vcpus=0, memory_mib=0, disk_gib=node_gib(backend, volume.size_gib))
     if here.node_id in volume_moves.being_cleared(session, volume.id) or not nodes.claim(
         session, consumer_id=volume.id, node_id=here.node_id, amounts=amounts, project_id=volume.project_id,
         user_id=context.operation.user_id, now=context.now, purpose=volume_moves.PURPOSE,
@@ -210,11 +225,18 @@ def take_over(session: Session, context: StepContext) -> Send | None:
     volume = volumes.get(session, context.params["volume_id"])
     export = volume_exports.of_attachment(session, context.operation.id)
     common, about = command_fields(context, volume, "take_over_volume")
+    about["backend"] = to.backend
     command = TakeOverVolume(
-        disk_format=to.disk_format, source_format=volume.disk_format,
+        disk_format=to.disk_format, source_format=volume.disk_format, source_backend=volume.backend,
+        size_gib=volume.size_gib, shareable=_for_several(session, context, volume),
         export=export_of(session, export) if export else None, **common, **about,
     )  # fmt: skip
     return Send(to.node_name, command)
+
+
+def _for_several(session: Session, context: StepContext, volume: Volume) -> bool:
+    type_id = context.params.get("type_id")
+    return asks_for(volume_types.specs_of(session, type_id), "multiattach") if type_id else volume.multiattach
 
 
 def discard_copy(session: Session, context: StepContext) -> Send | None:
@@ -227,6 +249,7 @@ def discard_copy(session: Session, context: StepContext) -> Send | None:
         return None
     volume = volumes.get(session, context.params["volume_id"], deleted=True)
     common, about = command_fields(context, volume, "take_over_volume")
+    about["backend"] = to.backend
     return Send(to.node_name, DiscardVolumeFile(disk_format=to.disk_format, taken_over=True, **common, **about))
 
 

@@ -44,6 +44,7 @@ def discard(session: Session, context: StepContext) -> Send | RetryFrom | None:
     params = context.params
     volume = volumes.get(session, params["volume_id"], deleted=True)
     common, about = command_fields(context, volume, "discard_file")
+    about["backend"] = params.get("backend", "")
     command = DiscardVolumeFile(
         disk_format=params["disk_format"],
         export_id=params["export_id"],

@@ -11,8 +11,9 @@ from common.db import instances, volume_attachments, volume_messages, volumes
 from common.db.models import Volume, VolumeAttachment
 from common.db.volume_messages import ResourceType
 from common.saga.model import Outcome, StepContext, Wait
-from common.volume_capabilities import NBD
+from common.volume_capabilities import FILES, RBD
 from common.volume_states import HELD_BY_GUEST, VolumeAction
+from scheduler import pool_homes
 from scheduler.sagas.shared import CommandFields
 
 POLL_S = 0.5
@@ -21,6 +22,7 @@ POLL_S = 0.5
 class VolumeFields(TypedDict):
     volume_id: str
     device: str
+    backend: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ def hold(session: Session, context: StepContext) -> Outcome:
     """Wait for the volume to be nobody else's, and take it."""
     volume_id = context.params["volume_id"]
     if volumes.hold(session, volume_id, context.operation.id):
+        pool_homes.leave_dead_node(session, context, volume_id)
         return {"volume_id": volume_id}
     return Wait(POLL_S)
 
@@ -45,12 +48,13 @@ def let_go(session: Session, context: StepContext) -> None:
     volumes.let_go(session, context.params["volume_id"], context.operation.id)
 
 
-def place_of(session: Session, volume: Volume) -> Place | None:
+def place_of(session: Session, volume: Volume, *, of_guest: bool = False) -> Place | None:
     """None for a volume that was never placed. Beside a guest that has it, that guest's node does the work.
 
-    What is served over NBD is worked on where it is served.
+    What is served over NBD is worked on where it is served, and what is in a pool on the node that it was placed on,
+    unless its guest must have a part in it (of_guest).
     """
-    if volume.backend != NBD:
+    if volume.backend == FILES or (volume.backend == RBD and of_guest):
         for attachment in volume_attachments.of_volume(session, volume.id):
             place = place_of_guest(session, attachment)
             if place is not None:
@@ -87,7 +91,8 @@ def command_fields(
         generation=context.generation or volume.generation,
         deadline=context.command_deadline,
     )
-    return common, VolumeFields(volume_id=volume.id, device=place.device if place else "")
+    about = VolumeFields(volume_id=volume.id, device=place.device if place else "", backend=volume.backend)
+    return common, about
 
 
 def action_of(context: StepContext) -> VolumeAction:

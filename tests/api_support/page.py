@@ -86,13 +86,18 @@ def lines() -> list[Line]:
     return [_line(call, every) for call in calls()]
 
 
+def note_of(call: Call, every: Sequence[Note]) -> Note | None:
+    """What is said of a call: the first line that fits, of those for calls that are there, or are not."""
+    wanted = Support.PARTLY if answers(call) else Support.NO
+    fitting = (note for note in every if note.service == call.service and note.pattern.fullmatch(call.text))
+    return next((note for note in fitting if note.support is wanted), None)
+
+
 def _line(call: Call, every: Sequence[Note]) -> Line:
-    fitting = [note for note in every if note.service == call.service and note.pattern.fullmatch(call.text)]
+    note = note_of(call, every)
     if answers(call):
-        partly = next((note for note in fitting if note.support is Support.PARTLY), None)
-        return Line(call, Support.PARTLY, partly.words) if partly else Line(call, Support.YES, "")
-    why = next((note for note in fitting if note.support is Support.NO), None)
-    return Line(call, Support.NO, why.words if why else "")
+        return Line(call, Support.PARTLY, note.words) if note else Line(call, Support.YES, "")
+    return Line(call, Support.NO, note.words if note else "")
 
 
 def answers(call: Call) -> bool:

@@ -188,6 +188,8 @@ def _compute(conf: Sections, cloud: Any) -> None:
         min_compute_nodes=str(max(1, len(up))), hypervisor_type=(types or ["QEMU"])[0],
         min_microversion=lowest, max_microversion=highest,
     )  # fmt: skip
+    if len(up) > 1:
+        conf["compute"].update(migration_source_host=up[0].host, migration_dest_host=up[1].host)
     conf["compute-feature-enabled"]["scheduler_enabled_filters"] = "all"
 
 

@@ -10,6 +10,7 @@ import http.client
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -70,7 +71,7 @@ def tcp(port: int, *, group: str | None = None) -> FilterRule:
 
 def state(
     node: str, *rules: FilterRule, peers: list[str] | None = None, groups: list[GroupMembers] | None = None,
-    neighbours: list[Neighbour] | None = None, **port: Any,
+    neighbours: list[Neighbour] | None = None, transparent: bool = False, **port: Any,
 ) -> NetworkState:  # fmt: skip
     """What one node is told: its own port only, with these rules for what comes in."""
     subnet = SubnetSpec(id="s", cidr="10.66.0.0/24", ip_version=4, gateway_ip=GATEWAY, dhcp_ip=DHCP)
@@ -78,6 +79,7 @@ def state(
     network = NetworkSpec(
         id=NETWORK, vni=77, mtu=1400, subnets=[subnet], nat=node == GATEWAY_NODE, dhcp_mac=DHCP_MAC,
         peers=others if peers is None else peers, gateway_elsewhere=node != GATEWAY_NODE,
+        vlan_transparent=transparent,
     )  # fmt: skip
     ports = []
     if node in GUESTS:
@@ -454,3 +456,22 @@ def test_a_local_ip_is_its_own_nodes_alone(nodes: dict[str, NodeProcess]) -> Non
     nodes[NODE2].set(PING, local_ips=[local])
     assert not lab.pings(ONE.name, "10.66.0.200"), "it was reached through the tunnel"
     assert lab.pings(ONE.name, TWO.ipv4), "the port itself is reached as ever"
+
+
+@pytest.mark.parametrize("transparent", [True, False])
+def test_tagged_frames_pass_between_nodes_where_the_network_is_transparent(
+    nodes: dict[str, NodeProcess], transparent: bool
+) -> None:
+    """From a port without port security to another; what has port security sends none, whatever the network is."""
+    listening, speaking = TWO.raw(), ONE.raw()
+    inner = lab.ipv4_udp("192.168.9.1", "192.168.9.2", 999, 999, b"in a VLAN of the guests'")
+    tagged = lab.frame(TWO.mac, ONE.mac, 0x8100, struct.pack("!HH", 5, 0x0800) + inner)
+    plain = lab.frame(TWO.mac, ONE.mac, 0x0800, lab.ipv4_udp(ONE.ipv4, TWO.ipv4, 999, 999, lab.TEST_ETHERTYPE_MARKER))
+    for secured in (False, True):
+        for name in GUESTS:
+            told = [PING, FilterRule(direction="ingress", ethertype="IPv4", protocol="udp")]
+            nodes[name].set(*told, transparent=transparent, port_security=secured and name == NODE1)
+        speaking.send(tagged)
+        speaking.send(plain)
+        seen = lab.seen_until(listening, lambda frame: lab.TEST_ETHERTYPE_MARKER in frame)
+        assert any(each.endswith(inner) for each in seen) == (transparent and not secured)

@@ -19,7 +19,7 @@ from tests.sagas.test_every_saga import DyingEngine, Killed, failing, with_steps
 from tests.sagas.volume_world import STARTED_BY, WITH_SERVED, WITH_VOLUMES, Started, VolumeWorld
 
 #: with the steps of volume_migrate; of export_withdraw
-ALIKE = ("volume_retype", "volume_remove_copy")
+ALIKE = ("volume_retype", "volume_retype into a pool", "volume_remove_copy")
 
 
 #: of servers that are made with volumes; the first one's guest opens the files itself

@@ -233,16 +233,21 @@ def _revert(world: VolumeWorld, made: dict[str, str]) -> Started:
     return Started(operation_id, made["volume"])
 
 
-def _retype(world: VolumeWorld, made: dict[str, str]) -> Started:
-    """The type asks for the other back end, so that the volume has to be copied, or converted where it is."""
+def _retype(world: VolumeWorld, made: dict[str, str], protocol: str = "nbd") -> Started:
+    """The type asks for another back end, so that the volume has to be copied, or converted where it is."""
     taken = volume_quota.of_volume(2, [])
     with world.db.write() as session:
-        wanted = {"name": "t", "extra_specs": {"storage_protocol": "nbd"}}
+        wanted = {"name": "t", "extra_specs": {"storage_protocol": protocol}}
         kind = volume_types.create(session, wanted, world.clock.now())
         quotas.count(session, PROJECT, volume_quota.only_of_type(taken, kind.id))
         type_id = kind.id
     begun = world.begin_on(made["volume"], VolumeAction.RETYPE, type_id=type_id, on_demand=True, taken=taken)
     return Started(begun, made["volume"])
+
+
+def _retype_into_pool(world: VolumeWorld, made: dict[str, str]) -> Started:
+    """Where it takes none of a node's disk."""
+    return _retype(world, made, "ceph")
 
 
 def _migrate(world: VolumeWorld, made: dict[str, str]) -> Started:
@@ -393,8 +398,17 @@ def _with_volumes(world: VolumeWorld, made: dict[str, str]) -> Started:
 
 
 WITH_VOLUMES, WITH_SERVED = "server_create with volumes", "server_create with served volumes"
+
+
 #: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
+def _migrate_server(world: VolumeWorld, made: dict[str, str]) -> Started:
+    """To the other node, with the volume that is served to it."""
+    return Started(world.begin(made["server"], Action.MIGRATE), made["volume"])
+
+
+MIGRATED = "server_resize with a served volume"
 STARTED_BY: dict[str, Case] = {
+    MIGRATED: Case(_attached, _migrate_server, "in-use", "in-use", (1, 0, 4), (1, 0, 3)),
     WITH_VOLUMES: Case(_volume, _with_volumes, "in-use", "available", (2, 0, 4), (1, 0, 2)),
     WITH_SERVED: Case(_served, _with_volumes, "in-use", "available", (2, 0, 4), (1, 0, 2)),
     "backup_create": Case(_volume, _back_up, "available", "error", (1, 0, 2), (1, 0, 2), backups=(1, 0)),
@@ -414,6 +428,7 @@ STARTED_BY: dict[str, Case] = {
     "volume_revert": Case(_volume_and_snapshot, _revert, "available", "error", (1, 1, 4), (1, 1, 4)),
     "volume_migrate": Case(_volume, _migrate, "available", "available", (1, 0, 2), (1, 0, 2)),
     "volume_retype": Case(_volume, _retype, "available", "available", (1, 0, 2), (1, 0, 2)),
+    "volume_retype into a pool": Case(_volume, _retype_into_pool, "available", "available", (1, 0, 0), (1, 0, 2)),
     "volume_remove_copy": Case(_volume, _remove_copy, "available", "available", (1, 0, 2), (1, 0, 2)),
     "volume_upload": Case(_volume, _upload, "available", "available", (1, 0, 2), (1, 0, 2)),
     "snapshot_create": Case(_volume, _snapshot, "available", "error", (1, 1, 4), (1, 0, 2), about_snapshot=True),

@@ -331,7 +331,7 @@ class World:
                             "vcpus": 4,
                             "memory_mib": 8192,
                             "disk_gib": 100,
-                            "volume_backends": ["files", "nbd"],
+                            "volume_backends": ["files", "nbd", "rbd"],
                             "nbd_address": f"{name}.example",
                             "backups": "directory",
                         },

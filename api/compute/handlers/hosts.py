@@ -120,9 +120,15 @@ def hypervisor_statistics(request: ApiRequest) -> Reply:
 
 
 def hypervisor_uptime(request: ApiRequest, hypervisor_id: str) -> Reply:
-    """Nodes don't report it; clients know 501 for that."""
-    hosts.show_hypervisor(request.services, hypervisor_id)
-    raise InvalidRequest("Nodes of this cloud don't report their uptime.", http_status=501)
+    found = hosts.show_hypervisor(request.services, hypervisor_id)
+    node, _ = found.nodes[0]
+    body = views.hypervisor_list(found, reader(request), detail=False)[0]
+    if body["state"] != "up":
+        raise InvalidRequest(f"Compute service of {node.name} is unavailable at this time.")
+    uptime = views.uptime(node)
+    if uptime is None:  # an agent of an earlier release; clients know 501 for that
+        raise InvalidRequest(f"Node {node.name} does not report its uptime: update its agent.", http_status=501)
+    return Reply({"hypervisor": {**body, "uptime": uptime}})
 
 
 def search_hypervisors(request: ApiRequest, name: str) -> Reply:

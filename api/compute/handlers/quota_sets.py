@@ -15,12 +15,14 @@ from common.errors import InvalidRequest
 
 def show(request: ApiRequest, project_id: str) -> Reply:
     quota_sets.check_own(request.context, project_id, "os-quota-sets:show")
-    return Reply({"quota_set": views.plain(quota_sets.show(request.services, project_id), request.version)})
+    found = quota_sets.show(request.services, project_id, _user(request))
+    return Reply({"quota_set": views.plain(found, request.version)})
 
 
 def detail(request: ApiRequest, project_id: str) -> Reply:
     quota_sets.check_own(request.context, project_id, "os-quota-sets:detail")
-    return Reply({"quota_set": views.detail(quota_sets.show(request.services, project_id), request.version)})
+    found = quota_sets.show(request.services, project_id, _user(request))
+    return Reply({"quota_set": views.detail(found, request.version)})
 
 
 def default_set(request: ApiRequest, project_id: str) -> Reply:
@@ -32,13 +34,18 @@ def update(request: ApiRequest, project_id: str) -> Reply:
     asked = request.body["quota_set"]
     limits = _numbers(asked)
     force = as_boolean(asked.get("force", False))
-    changed = quota_sets.update(request.services, project_id, limits, force=force)
+    changed = quota_sets.update(request.services, project_id, limits, force=force, user_id=_user(request))
     return Reply({"quota_set": views.plain(changed, request.version, with_id=False)})
 
 
 def delete(request: ApiRequest, project_id: str) -> Reply:
-    quota_sets.reset(request.services, project_id)
+    quota_sets.reset(request.services, project_id, _user(request))
     return Reply(status=202)
+
+
+def _user(request: ApiRequest) -> str:
+    """Whose limits within the project are meant; "": the project's own."""
+    return query.text(request, "user_id") or ""
 
 
 def show_class(request: ApiRequest, class_name: str) -> Reply:

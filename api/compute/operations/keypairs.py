@@ -17,7 +17,7 @@ from api.compute.operations import certificates
 from api.compute.operations.quota_defaults import defaults
 from api.request import Services
 from common.context import RequestContext
-from common.db import keypairs, quotas
+from common.db import keypairs, user_quotas
 from common.db.models import Keypair
 from common.db.paging import Page
 from common.errors import Forbidden, InvalidRequest
@@ -72,7 +72,8 @@ def create(services: Services, context: RequestContext, new: NewKeypair) -> Made
     text, printed, private_key = _checked(new, services.clock.now())
 
     def work(session: Session) -> Keypair:
-        limits = quotas.effective_limits(session, context.project_id or "", defaults(services.config.quota))
+        project_id, known = context.project_id or "", defaults(services.config.quota)
+        limits = user_quotas.effective_limits(session, project_id, new.user_id, known)
         return keypairs.create(
             session, user_id=new.user_id, name=new.name, kind=new.type, public_key=text, fingerprint=printed,
             limit=limits["key_pairs"],

@@ -25,7 +25,8 @@ from common.db.models import Flavor, Image, Volume
 from common.errors import InvalidRequest, NotFound, QuotaExceeded
 from common.hardware import reading
 from common.ids import new_id
-from common.volume_capabilities import NBD, served_only
+from common.volume_capabilities import NBD, RBD
+from common.volume_capabilities import apart as apart_backends
 from common.volume_states import AttachStatus, VolumeStatus
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -109,7 +110,7 @@ def _volume(session: Session, context: RequestContext, volume_id: str) -> Volume
 
 
 def check_places(session: Session, context: RequestContext, disks: Disks, zone: str | None) -> None:
-    """Volumes that are there are all within reach of one node, in the zone that is asked for, or served to any node.
+    """Volumes that are there are all within reach of one node, in the zone that is asked for, or of any node.
 
     Raises InvalidRequest, Conflict.
     """
@@ -122,7 +123,7 @@ def check_places(session: Session, context: RequestContext, disks: Disks, zone: 
         if volume.backend == NBD and node is not None:
             check_certificate(volume, node)
             continue
-        if node is None or node.inventory.get("shared_volumes"):
+        if node is None or volume.backend == RBD or node.inventory.get("shared_volumes"):
             continue
         homes[volume.id] = node.id
         its_zone = service_rows.get_node(session, node.id)[1].availability_zone
@@ -154,7 +155,7 @@ def add(
             operation_id, volume = _begun(session, services, context, device, zone, row["id"])
             made.append(volume.id)
             begun.append(operation_id)
-            if served_only(volume_types.specs_of(session, volume.volume_type_id)):
+            if apart_backends(volume_types.specs_of(session, volume.volume_type_id)):
                 apart.append(volume.id)
         attachment = {
             "id": new_id(), "volume_id": volume.id, "project_id": volume.project_id, "instance_id": row["id"],

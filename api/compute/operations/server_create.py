@@ -19,7 +19,7 @@ from api.request import Services
 from common import admin_password
 from common.config import Config
 from common.context import RequestContext
-from common.db import instances, network_quota, quotas, server_groups
+from common.db import instances, network_quota, quotas, server_groups, user_quotas
 from common.db.models import Flavor, Image
 from common.errors import Forbidden, QuotaExceeded
 from common.ids import new_id
@@ -87,10 +87,10 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
 
     def work(session: Session) -> tuple[Created, list[str]]:
         now = services.clock.now()
-        check_metadata(session, project_id, new.metadata, limits)
+        check_metadata(session, project_id, context.user_id, new.metadata, limits)
         references = _resolve(session, context, new, now)
         group = server_references.server_group(session, new.hints, context)
-        count = _take_quota(session, project_id, references, new, limits)
+        count = _take_quota(session, project_id, context.user_id, references, new, limits)
         reservation_id = f"r-{secrets.token_hex(4)}"
         rows = [
             _row(new, references, context, reservation_id=reservation_id, index=index, count=count, now=now)
@@ -99,8 +99,8 @@ def create(services: Services, context: RequestContext, new: NewServer) -> Creat
         own, begun = _with_volumes(session, services, context, new, references.disks, rows, now)
         operation_ids = [*instances.create(session, rows, context, now, _params(new, services.config), own), *begun]
         if group is not None:
-            most = quotas.effective_limits(session, project_id, limits)["server_group_members"]
-            server_groups.join(session, group, [row["id"] for row in rows], most)
+            allowed = user_quotas.effective_limits(session, project_id, context.user_id, limits)
+            server_groups.join(session, group, [row["id"] for row in rows], allowed["server_group_members"])
         for row in rows:
             server = Plugged(row["id"], project_id, row["hostname"])
             server_networks.plug(
@@ -171,11 +171,13 @@ def _with_volumes(
     return own, begun
 
 
-def check_metadata(session: Session, project_id: str, metadata: Mapping[str, str], limits: Mapping[str, int]) -> None:
-    """Raises QuotaExceeded for more items than the project may give a server."""
+def check_metadata(
+    session: Session, project_id: str, user_id: str, metadata: Mapping[str, str], limits: Mapping[str, int]
+) -> None:
+    """Raises QuotaExceeded for more items than the user may give a server of the project."""
     if not metadata:
         return
-    limit = quotas.effective_limits(session, project_id, limits)["metadata_items"]
+    limit = user_quotas.effective_limits(session, project_id, user_id, limits)["metadata_items"]
     check_metadata_count(len(metadata), limit)
 
 
@@ -186,7 +188,7 @@ def check_metadata_count(count: int, limit: int) -> None:
 
 
 def _take_quota(
-    session: Session, project_id: str, references: _References, new: NewServer, limits: Mapping[str, int]
+    session: Session, project_id: str, user_id: str, references: _References, new: NewServer, limits: Mapping[str, int]
 ) -> int:
     """How many servers are made: all that were asked for, or as many as fit when min_count allows fewer.
 
@@ -197,12 +199,19 @@ def _take_quota(
     each |= {"port": new_ports} if new_ports else {}
     count = new.max_count
     if new.min_count < new.max_count:
-        allowed = quotas.effective_limits(session, project_id, limits)
-        used = quotas.usage(session, project_id)
-        rooms = [(allowed[key] - used.get(key, 0)) // each[key] for key in each if each[key] and allowed[key] >= 0]
+        rooms = _rooms(each, quotas.effective_limits(session, project_id, limits), quotas.usage(session, project_id))
+        if own := user_quotas.limits(session, project_id, user_id):
+            rooms += _rooms(each, own, user_quotas.usage(session, project_id, user_id))
         count = max(new.min_count, min([new.max_count, *rooms]))
-    quotas.take(session, project_id, {key: amount * count for key, amount in each.items()}, limits)
+    amounts = {key: amount * count for key, amount in each.items()}
+    user_quotas.take(session, project_id, user_id, amounts, limits)
     return count
+
+
+def _rooms(each: Mapping[str, int], allowed: Mapping[str, int], used: Mapping[str, int]) -> list[int]:
+    """How many servers each limit has room for."""
+    limited = [key for key in each if each[key] and allowed.get(key, -1) >= 0]
+    return [(allowed[key] - used.get(key, 0)) // each[key] for key in limited]
 
 
 def _row(

@@ -11,7 +11,7 @@ from api.compute.operations.quota_defaults import defaults
 from api.compute.operations.server_create import check_metadata_count
 from api.request import Services
 from common.context import RequestContext
-from common.db import instances, quotas
+from common.db import instances, user_quotas
 from common.db.models import Instance
 from common.errors import InvalidRequest, NotFound
 
@@ -41,7 +41,8 @@ def write(
     def change(session: Session, instance: Instance) -> None:
         nonlocal result
         result = {**({} if replace else instance.properties), **items}
-        limits = quotas.effective_limits(session, instance.project_id, defaults(services.config.quota))
+        known = defaults(services.config.quota)
+        limits = user_quotas.effective_limits(session, instance.project_id, instance.user_id, known)
         check_metadata_count(len(result), limits["metadata_items"])
         instance.properties = result
 

@@ -72,7 +72,8 @@ def _resolve(
     _check_hardware(instance, server_references.image_copy(image))
     changes = dict(wanted.changes)
     if "properties" in changes:
-        check_metadata(session, instance.project_id, changes["properties"], defaults(services.config.quota))
+        known = defaults(services.config.quota)
+        check_metadata(session, instance.project_id, instance.user_id, changes["properties"], known)
     if changes.get("injected_files") and not instance.config_drive:
         _check_letters(session, instance)
         changes["config_drive"] = True

@@ -21,7 +21,7 @@ from common.db.models import Instance, Node, Volume, VolumeAttachment
 from common.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from common.ids import new_id
 from common.states import Action, VmState
-from common.volume_capabilities import NBD
+from common.volume_capabilities import NBD, RBD
 from common.volume_states import BY_ATTACHMENTS, AttachStatus, VolumeStatus
 
 MOST = 25  # disks that a guest has room for
@@ -149,6 +149,9 @@ def _check_reachable(session: Session, instance: Instance, volume: Volume, there
     if volume.backend == NBD:
         _check_serves(session, instance, volume)
         return
+    if volume.backend == RBD:
+        _check_pool(session, instance, volume)
+        return
     if volume.node_id is None or volume.node_id == instance.node_id:
         return
     if instance.node_id is None:
@@ -170,6 +173,15 @@ def _check_serves(session: Session, instance: Instance, volume: Volume) -> None:
         node = nodes.get(session, node_id) if node_id else None
         if node is not None:
             check_certificate(volume, node)
+
+
+def _check_pool(session: Session, instance: Instance, volume: Volume) -> None:
+    """A server that is on no node goes to one that reaches the pool. Raises Conflict."""
+    if instance.node_id is not None and instance.node_id not in nodes.reaching(session, RBD):
+        raise Conflict(
+            f"Volume {volume.id} is in a Ceph pool, which node {instance.node_name} does not reach: rbd is not among its"
+            " [storage] volume_backends."
+        )
 
 
 def check_certificate(volume: Volume, node: Node) -> None:

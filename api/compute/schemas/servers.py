@@ -208,7 +208,8 @@ RESIZE = obj(
 )
 CONFIRM_RESIZE = obj({"confirmResize": _NOTHING}, ("confirmResize",))
 REVERT_RESIZE = obj({"revertResize": _NOTHING}, ("revertResize",))
-MIGRATE = obj({"migrate": _NOTHING}, ("migrate",))
+#: a host can be named since 2.56; that none is named may be said in any version
+MIGRATE = obj({"migrate": {"anyOf": [_NOTHING, obj({"host": {"type": "null"}}, ("host",))]}}, ("migrate",))
 MIGRATE_256 = obj(
     {"migrate": {
         "type": ["object", "null"], "additionalProperties": False,

@@ -90,12 +90,29 @@ def hypervisor(node: Node, row: Service, page: HypervisorPage, audience: Reader,
         body["service"] = {
             "id": row.id if by_uuid else row.number, "host": row.host, "disabled_reason": row.disabled_reason,
         }  # fmt: skip
-        body["uptime"] = None  # nodes don't report it
+        body["uptime"] = uptime(node) if body["state"] == "up" else None
         body = prune(body, HYPERVISOR_FIELDS, audience)
     on_it = page.servers.get(node.id, ()) if page.servers is not None else ()
     if on_it or (page.servers is not None and audience.at_least("2.75")):
         body["servers"] = [{"uuid": instance_id, "name": name} for instance_id, name in on_it]
     return body
+
+
+def uptime(node: Node) -> str | None:
+    """As the command `uptime` said it on the node at its last heartbeat, which clients take apart; in UTC.
+
+    None: its agent does not say.
+    """
+    inventory = node.inventory
+    seconds, users = inventory.get("uptime_s", 0), inventory.get("users", 0)
+    if not seconds or node.last_heartbeat_at is None:
+        return None
+    days, minutes = divmod(seconds // 60, 24 * 60)
+    since = f"{days} day{'s' if days > 1 else ''}, " if days else ""
+    since += f"{minutes // 60:2}:{minutes % 60:02}" if minutes >= 60 else f"{minutes} min"
+    load = ", ".join(f"{inventory.get(key, 0):.2f}" for key in ("load_1m", "load_5m", "load_15m"))
+    at = f"{node.last_heartbeat_at:%H:%M:%S}"
+    return f" {at} up {since}, {users:2} user{'s' if users > 1 else ''},  load average: {load}"
 
 
 def _facts(node: Node, load: Load, audience: Reader) -> Body:

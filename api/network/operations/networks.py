@@ -69,6 +69,7 @@ def _new(body: Mapping[str, Any], highest_mtu: int) -> NewNetwork:
         nat=body.get("cumulet:nat", False),
         port_security_enabled=body.get("port_security_enabled", True),
         dns_domain=body.get("dns_domain", ""),
+        vlan_transparent=body.get("vlan_transparent", False),
         qos_policy_id=body.get("qos_policy_id"),
     )
 

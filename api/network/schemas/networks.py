@@ -31,6 +31,7 @@ NETWORK = Resource(
             "provider:network_type": {"type": "string", "maxLength": 16, "enum": ["vxlan", "flat", "vlan"]},
             "provider:physical_network": {"anyOf": [NAME, {"type": "null"}]},
             "provider:segmentation_id": INTEGER,
+            "vlan_transparent": BOOLEAN,
         }
     ),
     schema_update=obj(_COMMON),

@@ -26,6 +26,7 @@ def network(item: ShownNetwork, context: RequestContext) -> dict[str, Any]:
         "mtu": row.mtu,
         "port_security_enabled": row.port_security_enabled,
         "dns_domain": row.dns_domain,
+        "vlan_transparent": row.vlan_transparent,
         "qos_policy_id": row.qos_policy_id,
         "subnets": list(item.subnet_ids),
         "availability_zone_hints": [],

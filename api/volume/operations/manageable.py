@@ -16,7 +16,7 @@ from api.volume.operations import type_of_volume
 from api.volume.operations.begun import begun
 from api.volume.operations.snapshots import create_in as create_snapshot
 from api.volume.operations.volume_create import project_of, take_quota, zone_of
-from api.volume.operations.volumes import VolumePage, of_rows
+from api.volume.operations.volumes import VolumePage, check_files, of_rows
 from common.context import RequestContext
 from common.db import volume_quota, volume_services, volumes
 from common.db.models import VolumeSnapshot, VolumeType
@@ -94,6 +94,7 @@ def _host(session: Session, host: str) -> tuple[str, str]:
     wanted, _, _ = host.partition("#")
     for pool in volume_services.pools(session):
         if pool.enabled and wanted in (pool.node_name, volume_services.host_of(pool.node_name, pool.backend)):
+            check_files(pool.backend)
             return pool.node_name, pool.backend
     raise InvalidRequest(f"Invalid host: Host '{host[:80]}' not found, or closed to volumes.")
 
@@ -173,6 +174,7 @@ def manage_snapshot(
         volume = volumes.get_visible(session, volume_id, context)
     if volume.node_name is None:
         raise InvalidRequest(f"Invalid volume: Volume {volume.id} is on no node: its creation failed.")
+    check_files(volume.backend)
     found = _found(services, volume.node_name, name_of_file, snapshots=True)
     if found.size_bytes > volume.size_gib * _GIB:
         raise InvalidRequest(

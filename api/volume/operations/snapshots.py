@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from api.request import Services
 from api.volume.operations.begun import begun
 from api.volume.operations.volume_create import take_quota
+from api.volume.operations.volumes import check_files
 from common.context import RequestContext
 from common.db import paging, volume_quota, volume_snapshots, volumes
 from common.db.models import VolumeSnapshot
@@ -115,6 +116,8 @@ def delete(
             raise InvalidRequest(
                 f"Invalid snapshot: Snapshot {snapshot.id} belongs to group snapshot {snapshot.group_snapshot_id}."
             )
+        if unmanage:
+            check_files(volumes.get(session, snapshot.volume_id, deleted=True).backend)
         now, params = services.clock.now(), {"unmanage": True} if unmanage else {}
         return volume_snapshots.begin_delete(session, snapshot, context, now, forced=forced, params=params).id, None
 

@@ -20,7 +20,7 @@ from common.db.images import ImageStatus
 from common.db.models import Image, VolumeBackup
 from common.errors import InvalidRequest, NotFound, QuotaExceeded
 from common.ids import new_id
-from common.volume_capabilities import asks_for, served_only
+from common.volume_capabilities import apart, asks_for
 from common.volume_states import COPYABLE, BackupStatus, SnapshotStatus
 
 DEFAULT_ZONE = "nova"
@@ -78,7 +78,7 @@ def create_in(
     """As `create`, in the caller's transaction; the operation's id, for a hint after the commit.
 
     filling: the volume is one of those that a group is made with. for_instance: the new server that it is a disk of, and
-    whose node is to have it, unless it is of a type that is served to any node.
+    whose node is to have it, unless it is of a type whose volumes any node can have.
     """
     now = services.clock.now()
     source = _source(session, context, wanted)
@@ -99,7 +99,7 @@ def create_in(
     }  # fmt: skip
     params = dict(source.params)
     if for_instance:
-        params |= {"for_instance": for_instance, "apart": served_only(kind.extra_specs)}
+        params |= {"for_instance": for_instance, "apart": bool(apart(kind.extra_specs))}
     operation_id = volumes.create(session, row, context, now, params)
     return operation_id, of_rows(session, [volumes.get(session, volume_id)])
 

@@ -23,7 +23,7 @@ from common.db import (
 )
 from common.db.models import Node, Volume, VolumeType
 from common.errors import InvalidRequest, NotFound
-from common.volume_capabilities import asks_for
+from common.volume_capabilities import RBD, asks_for
 from common.volume_states import VolumeAction, VolumeStatus
 
 _RAW = "raw"
@@ -120,6 +120,9 @@ def _check_way(session: Session, volume: Volume, node_name: str, *, copied: bool
     here, there = nodes.by_name(session, volume.node_name or ""), nodes.by_name(session, node_name)
     if here is None or there is None or here.id == there.id:
         return
+    if volume.backend == RBD:
+        _check_reach(session, volume, there)
+        return
     if all(node.inventory.get("shared_volumes") for node in (here, there)):
         if copied:
             raise InvalidRequest(
@@ -128,6 +131,14 @@ def _check_way(session: Session, volume: Volume, node_name: str, *, copied: bool
         return
     for node in (here, there):
         _check_certificate(volume, node)
+
+
+def _check_reach(session: Session, volume: Volume, node: Node) -> None:
+    if node.id not in nodes.reaching(session, RBD):
+        raise InvalidRequest(
+            f"Invalid volume: Volume {volume.id} is in a Ceph pool, which node {node.name} does not reach: rbd is not among"
+            " its [storage] volume_backends."
+        )
 
 
 def _check_certificate(volume: Volume, node: Node) -> None:

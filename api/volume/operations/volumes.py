@@ -15,6 +15,7 @@ from common.db import operations, paging, quotas, volume_attachments, volume_typ
 from common.db.models import Volume, VolumeAttachment
 from common.db.volumes import VolumeFilter
 from common.errors import InvalidRequest, NotFound
+from common.volume_capabilities import RBD
 from common.volume_states import VolumeAction, VolumeStatus
 
 
@@ -75,6 +76,15 @@ def edit(
     return services.db.run(work)
 
 
+def check_files(backend: str) -> None:
+    """Raises InvalidRequest for a back end that has no files."""
+    if backend == RBD:
+        raise InvalidRequest(
+            "Invalid input received: volumes and snapshots in a Ceph pool come from no files, and become none: make an image"
+            " of the volume, or a backup."
+        )
+
+
 def delete(
     services: Services, context: RequestContext, volume_id: str, *, cascade: bool = False, forced: bool = False,
     unmanage: bool = False,
@@ -87,6 +97,8 @@ def delete(
     def work(session: Session) -> tuple[str | None, None]:
         quotas.lock(session, [volumes.get_visible(session, volume_id, context).project_id])
         volume = volumes.get_for_update(session, volume_id, context)
+        if unmanage:
+            check_files(volume.backend)
         if any(row.status != "reserved" for row in volume_attachments.of_volume(session, volume.id)) and not forced:
             raise InvalidRequest(f"Invalid volume: Volume {volume.id} is attached to a server; detach it first.")
         if volumes.has_snapshots(session, volume.id) and not cascade:

@@ -12,6 +12,7 @@ from common.db.models.compute import (
     QuotaUsage,
     ServerMigration,
     Service,
+    UserQuotaLimit,
 )
 from common.db.models.console import ConsoleToken
 from common.db.models.delegation import Trust
@@ -197,6 +198,7 @@ __all__ = [
     "Trunk",
     "Trust",
     "User",
+    "UserQuotaLimit",
     "Volume",
     "VolumeAttachment",
     "VolumeBackup",

@@ -268,6 +268,16 @@ class QuotaLimit(Base):
     limit: Mapped[int]
 
 
+class UserQuotaLimit(Base):
+    """A limit set for one user within a project; where there is none, the project's holds."""
+
+    __tablename__ = "user_quota_limits"
+    project_id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    resource: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    limit: Mapped[int]
+
+
 class QuotaUsage(Base):
     """Changed only by common/db/quotas.py, in the transaction that inserts or deletes what is counted."""
 

@@ -31,6 +31,7 @@ class Network(Base):
     vlan_id: Mapped[int | None]  # on physical_network; 0: untagged (flat)
     segmentation_id: Mapped[int | None] = mapped_column(unique=True)  # VNI, also of a physical one: gateways share it
     dns_domain: Mapped[str] = mapped_column(Name, default="")
+    vlan_transparent: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     qos_policy_id: Mapped[str | None] = mapped_column(sa.ForeignKey("qos_policies.id"), index=True)
     revision_number: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]

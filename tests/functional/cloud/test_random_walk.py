@@ -152,13 +152,13 @@ def allows(server: Instance, action: Action) -> bool:
     return VmState(server.vm_state) in ACTIONS[action].allowed and not half_done
 
 
-def walk(cloud: Cloud, examples: int, steps: int) -> None:
+def walk(cloud: Cloud, examples: int, steps: int, machine: type[Walk] = Walk) -> None:
     configure(cloud, reclaim_deleted_after_s=600)
     cloud.services = replace(cloud.services, config=cloud.config)
     cloud.api = ApiClient(cloud.services, create_app(cloud.services))
     cloud.tolerated.add("domain")  # a server that was reset to another state than its guest's
     run_state_machine_as_test(
-        lambda: Walk(cloud),
+        lambda: machine(cloud),
         settings=settings(
             max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck),
             derandomize=True, database=None,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from common.db.models import Node
+import pytest
+
+from common.db.models import Node, Service
 from common.ids import new_id
 from common.states import VmState
 from tests.functional.compute.conftest import NEWEST, URL, Cloud, version
@@ -56,7 +59,6 @@ def test_hypervisors(cloud: Cloud) -> None:
         "cpu_info", "current_workload", "disk_available_least", "free_disk_gb", "free_ram_mb", "local_gb", "vcpus",
         "local_gb_used", "memory_mb", "memory_mb_used", "running_vms", "vcpus_used", "servers",
     }  # fmt: skip
-    assert shown["uptime"] is None
     assert shown["service"]["host"] == "node1"
     old = api.get(url, "admin").json["hypervisors"][0]
     assert isinstance(old["id"], int)
@@ -68,10 +70,50 @@ def test_hypervisors(cloud: Cloud) -> None:
     assert api.get(f"{url}/node/search", "admin", headers=NEWEST).status_code == 404
     matched = api.get(f"{url}?hypervisor_hostname_pattern=ode", "admin", headers=NEWEST)
     assert len(matched.json["hypervisors"]) == 1
-    assert api.get(f"{url}/{cloud.node_id}/uptime", "admin", headers=version("2.87")).status_code == 501
-    assert api.get(f"{url}/{cloud.node_id}/uptime", "admin", headers=NEWEST).status_code == 404
     assert api.get(f"{URL}/os-aggregates", "admin").json == {"aggregates": []}
     assert api.get(f"{url}/statistics", "admin").json["hypervisor_statistics"]["vcpus"] == 8
+
+
+@pytest.mark.parametrize(
+    ("seconds", "users", "text"),
+    [
+        (59, 0, "up 0 min,  0 user,"), (3 * 60, 1, "up 3 min,  1 user,"), (2 * 3600 + 33 * 60, 3, "up  2:33,  3 users,"),
+        (86400 + 18 * 3600 + 25 * 60, 12, "up 1 day, 18:25, 12 users,"), (93 * 86400, 2, "up 93 days, 0 min,  2 users,"),
+    ],
+)  # fmt: skip
+def test_uptime_is_what_the_command_says_on_the_node(cloud: Cloud, seconds: int, users: int, text: str) -> None:
+    said = {"uptime_s": seconds, "users": users, "load_1m": 0.2, "load_5m": 0.12, "load_15m": 0.14}
+    beaten_at = at(cloud, datetime.now(UTC), said)
+    line = f" {beaten_at:%H:%M:%S} {text}  load average: 0.20, 0.12, 0.14"
+    assert uptime(cloud) == (200, line)
+    shown = cloud.api.get(f"{URL}/os-hypervisors/{cloud.node_id}", "admin", headers=NEWEST).json["hypervisor"]
+    assert shown["uptime"] == line
+
+
+def test_uptime_of_a_node_that_does_not_say(cloud: Cloud) -> None:
+    url = f"{URL}/os-hypervisors/{cloud.node_id}"
+    at(cloud, datetime.now(UTC), {})
+    assert uptime(cloud)[0] == 501
+    at(cloud, datetime.now(UTC) - timedelta(hours=1), {"uptime_s": 5000})
+    assert uptime(cloud)[0] == 400
+    assert cloud.api.get(url, "admin", headers=NEWEST).json["hypervisor"]["uptime"] is None
+    assert cloud.api.get(f"{url}/uptime", "admin", headers=version("2.88")).status_code == 404
+    assert cloud.api.get(f"{url}/uptime", headers=version("2.87")).status_code == 403
+
+
+def at(cloud: Cloud, time: datetime, inventory: dict[str, Any]) -> datetime:
+    """When the node was last heard of, and what it said then."""
+    with cloud.services.db.write() as session:
+        node = session.get_one(Node, cloud.node_id)
+        node.last_heartbeat_at, node.inventory = time, inventory
+        session.get_one(Service, node.service_number).last_seen_at = time
+    return time
+
+
+def uptime(cloud: Cloud) -> tuple[int, str | None]:
+    url = f"{URL}/os-hypervisors/{cloud.node_id}/uptime"
+    reply = cloud.api.get(url, "admin", headers=version("2.87"))
+    return reply.status_code, reply.json.get("hypervisor", {}).get("uptime")
 
 
 def test_zones(cloud: Cloud) -> None:

@@ -132,6 +132,7 @@ def test_console_log_and_diagnostics(cloud: Cloud, console: list[queries_v1.Quer
     newest = cloud.api.get(url, "admin", headers=NEWEST).json
     assert newest["disk_details"][0]["read_bytes"] == 5
     assert (newest["num_disks"], newest["memory_details"]) == (1, {"maximum": 128, "used": 2})
+    assert 0 <= newest["uptime"] < 600
 
 
 def test_metadata(cloud: Cloud) -> None:

@@ -155,3 +155,10 @@ def test_agents_are_the_nodes(net: NetworkClient, add_node: Callable[[str], str]
     assert net.get(f"/agents/{node_id}", "admin")["agent"] == agent
     assert net.get("/agents?host=node2", "admin")["agents"] == []
     net.get("/agents", expect=403)
+
+
+def test_a_network_is_transparent_to_vlans_from_its_beginning_or_never(net: NetworkClient) -> None:
+    made, plain = net.network(vlan_transparent=True), net.network()
+    assert (made["vlan_transparent"], plain["vlan_transparent"]) == (True, False)
+    assert [each["id"] for each in net.get("/networks?vlan_transparent=true")["networks"]] == [made["id"]]
+    net.refused("PUT", f"/networks/{plain['id']}", {"network": {"vlan_transparent": True}}, 400, "HTTPBadRequest")

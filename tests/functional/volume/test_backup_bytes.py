@@ -25,6 +25,7 @@ from compute_agent.backups.verbs import Backups
 from compute_agent.hypervisor.fake import FakeHypervisor
 from compute_agent.storage import qemu_img
 from compute_agent.task import Outcome, Task
+from compute_agent.volumes.base import VolumeStores
 from compute_agent.volumes.folder import GIB, VolumeFolder
 from compute_agent.volumes.not_served import NotServedVolumes
 from compute_agent.volumes.verbs import Volumes
@@ -83,7 +84,7 @@ class Node:
         )  # fmt: skip
         hypervisor = FakeHypervisor(folder / "guests", cloud_uuid=new_id(), clock=self.clock)
         self.volumes = Volumes(
-            clock=self.clock, hypervisor=hypervisor, store=self.files, backups=self.backups, stopping=lambda: False
+            clock=self.clock, hypervisor=hypervisor, stores=VolumeStores(self.files), backups=self.backups, stopping=lambda: False
         )  # fmt: skip
 
     def do(self, kind: type[VolumeCommand] | type[BackupCommand], *, resumed: bool = False, **fields: Any) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import msgspec
@@ -98,9 +99,17 @@ def test_the_offer_is_that_of_the_configuration_or_of_the_first_start(tmp_path: 
     box.agent.stop()
     box = Box(tmp_path / "b")
     (box.state_dir / "disk_gib").write_text("12345\n")
-    reader = InventoryReader(box.config.agent, box.hypervisor)
+    reader = InventoryReader(box.config.agent, box.hypervisor, box.clock)
     assert reader.read().disk_gib == 12345
     box.agent.stop()
+
+
+def test_the_machine_says_since_when_it_runs_and_who_is_there(box: Box, tmp_path: Path) -> None:
+    utmp = tmp_path / "utmp"
+    utmp.write_bytes(b"".join(struct.pack("=h382x", kind) for kind in (2, 7, 7, 8)) + b"half a record")
+    found = InventoryReader(box.config.agent, box.hypervisor, box.clock, utmp=utmp).read()
+    assert (found.uptime_s, found.users) == (int(box.clock.boottime()), 2)
+    assert InventoryReader(box.config.agent, box.hypervisor, box.clock, utmp=tmp_path / "none").read().users == 0
 
 
 def test_a_guest_that_powers_itself_off_is_told_of_at_once(box: Box, orders: Orders) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.volume_capabilities import asks_for, of_node, unmet
+from common.volume_capabilities import NBD, RBD, apart, asks_for, of_node, unmet
 
 NODE = of_node(total_gib=100, reserved_gib=2, allocated_gib=28)
 
@@ -53,3 +53,21 @@ def test_a_type_asks_for_what_it_says_is_true() -> None:
     assert asks_for({"capabilities:multiattach": "<IS>  true"}, "multiattach")
     assert not asks_for({"multiattach": "<is> False"}, "multiattach")
     assert not asks_for({}, "multiattach")
+
+
+@pytest.mark.parametrize(
+    ("specs", "wanted"),
+    [
+        ({}, ()),
+        ({"volume_backend_name": "files"}, ()),
+        ({"volume_backend_name": "nbd"}, (NBD,)),
+        ({"capabilities:volume_backend_name": "rbd"}, (RBD,)),
+        ({"storage_protocol": "ceph", "multiattach": "<is> True"}, (RBD,)),
+        ({"volume_backend_name": "<or> nbd <or> rbd"}, (NBD, RBD)),
+        ({"volume_backend_name": "<or> files <or> rbd"}, ()),
+        ({"online_extend_support": "<is> False"}, (NBD,)),
+        ({"volume_backend_name": "lvm"}, ()),
+    ],
+)
+def test_types_whose_volumes_need_not_be_beside_their_server(specs: dict[str, str], wanted: tuple[str, ...]) -> None:
+    assert apart(specs) == wanted

@@ -29,6 +29,7 @@ from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.base import Disk, Domain, Nic
 from compute_agent.hypervisor.domain_xml import Backing, CacheMode, Mark
 from compute_agent.hypervisor.virt_type import VirtType
+from compute_agent.storage.rbd_image import Pool, RbdImage
 from tests.fixtures.private_libvirt import available, private_libvirt
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "domain_xml"
@@ -126,6 +127,18 @@ SERVED = replace(
         ),
     ),
 )
+IN_POOL = replace(
+    SMALL,
+    disks=(
+        Disk(
+            Path("/etc/ceph/ceph.conf"), "raw", "vda", serial="11112222-3333-4444-5", shareable=True,
+            rbd=RbdImage(
+                Pool("volumes", "cumulet", Path("/etc/ceph/ceph.conf"), Path("/etc/cumulet/rbd.key")),
+                "volume-11112222-3333-4444-5555-666677778888",
+            ),
+        ),
+    ),
+)  # fmt: skip
 BASE = {HOME / "root.qcow2": Backing(Path("/var/lib/cumulet/agent/cache") / ("ab" * 64), "qcow2")}
 CASES = {
     "small-qemu": (SMALL, VirtType.QEMU, CacheMode.NONE),
@@ -136,6 +149,7 @@ CASES = {
     "tuned-qemu": (TUNED, VirtType.QEMU, CacheMode.NONE),
     "tuned-kvm": (TUNED, VirtType.KVM, CacheMode.NONE),
     "served-qemu": (SERVED, VirtType.QEMU, CacheMode.WRITEBACK),
+    "in-pool-qemu": (IN_POOL, VirtType.QEMU, CacheMode.WRITEBACK),
     "floating-qemu": (FLOATING, VirtType.QEMU, CacheMode.NONE),
 }
 
@@ -266,12 +280,18 @@ def test_other_marks_are_nobodys(text: str) -> None:
 def test_libvirt_takes_it(tmp_path: Path) -> None:
     """libvirt's schema accepts the golden files, and its QEMU driver makes command lines of them."""
     names = [name for name in CASES if name.endswith("-qemu") or (name.endswith("-kvm") and Path("/dev/kvm").exists())]
+    image, secret = IN_POOL.disks[0].rbd, tmp_path / "secret.xml"
+    assert image is not None
     with private_libvirt(tmp_path) as daemon:
+        secret.write_text(domain_xml.render_secret(image.pool))
+        virsh(daemon.uri, "secret-define", "--validate", str(secret))
+        virsh(daemon.uri, "secret-set-value", domain_xml.secret_uuid(image.pool), "--base64", "a2V5")
         for name in names:
             path = str(GOLDEN / f"{name}.xml")
             virsh(daemon.uri, "define", "--validate", path)
             if name.endswith("-qemu"):
-                assert '"backing":"libvirt-' in virsh(daemon.uri, "domxml-to-native", "qemu-argv", path)
+                argv = virsh(daemon.uri, "domxml-to-native", "qemu-argv", path)
+                assert '"backing":"libvirt-' in argv or '"driver":"rbd"' in argv
 
 
 def virsh(uri: str, *arguments: str) -> str:

@@ -58,7 +58,7 @@ def test_the_fake_is_made_from_configuration(tmp_path: Path) -> None:
 def test_a_node_without_hypervisor_offers_nothing_and_takes_nothing(tmp_path: Path) -> None:
     config = AgentConfig(driver="none", state_dir=str(tmp_path), vcpus=8, memory_mib=100)
     made = make_hypervisor(config, cloud_uuid="c", clock=SystemClock())
-    offered = InventoryReader(config, made).read()
+    offered = InventoryReader(config, made, SystemClock()).read()
     assert (offered.vcpus, offered.memory_mib, offered.disk_gib) == (0, 0, 0)
     assert (made.list_domains(), made.state("i"), made.healthy()) == ([], None, True)
     made.ensure_stopped("i")

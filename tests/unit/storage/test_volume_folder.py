@@ -11,7 +11,7 @@ from common.clock import ManualClock
 from common.errors import StorageError
 from common.ids import new_id
 from compute_agent.storage import qemu_img
-from compute_agent.volumes.base import VolumeFile
+from compute_agent.volumes.base import NewVolume, VolumeFile
 from compute_agent.volumes.folder import GIB, VolumeFolder
 from compute_agent.volumes.not_served import NotServedVolumes
 from compute_agent.volumes.unmanaged import Kind
@@ -34,7 +34,7 @@ def store(tmp_path: Path, clock: ManualClock) -> VolumeFolder:
 
 def raw_with_pattern(store: VolumeFolder) -> str:
     volume_id = new_id()
-    store.make_empty(volume_id, "raw", 1)
+    store.make(NewVolume(volume_id, "raw", 1))
     with store.file(volume_id, "raw").path.open("r+b") as file:
         file.write(PATTERN)
     return volume_id
@@ -44,7 +44,7 @@ def raw_with_pattern(store: VolumeFolder) -> str:
 def test_a_volume_is_private_sparse_and_grows(store: VolumeFolder, disk_format: str) -> None:
     volume_id = new_id()
     for _ in range(2):  # also when it is asked for again
-        store.make_empty(volume_id, disk_format, 1)
+        store.make(NewVolume(volume_id, disk_format, 1))
     file = store.file(volume_id, disk_format)
     found = file.path.stat()
     assert (oct(found.st_mode & 0o777), found.st_blocks * 512 < 2**20) == ("0o600", True)
@@ -62,7 +62,7 @@ def test_bytes_go_through_a_snapshot_and_back(store: VolumeFolder) -> None:
     store.copy(store.file(volume_id, "raw"), snapshot.path, "qcow2")
     with store.file(volume_id, "raw").path.open("r+b") as file:
         file.write(bytes(len(PATTERN)))
-    store.make_from(other_id, "raw", 2, snapshot)
+    store.make_from(NewVolume(other_id, "raw", 2), snapshot)
     other = store.file(other_id, "raw").path
     assert (other.read_bytes()[: len(PATTERN)], other.stat().st_size) == (PATTERN, 2 * GIB)
     store.replace(volume_id, "raw", 1, snapshot)
@@ -73,15 +73,15 @@ def test_a_volume_taken_over_in_another_format_has_its_bytes(store: VolumeFolder
     volume_id = raw_with_pattern(store)
     source = store.source(volume_id, "raw")
     for _ in range(2):  # a killed agent is asked again, and looks again
-        store.take_over(volume_id, "qcow2", source)
+        store.take_over(NewVolume(volume_id, "qcow2", 1), source)
     store.discard(volume_id, "raw", taken_over=True)
     assert store.file(volume_id, "raw"), "it was not taken over"
     with pytest.raises(StorageError, match="has a file on this node already"):
-        store.take_over(volume_id, "raw", store.source(volume_id, "qcow2"))
+        store.take_over(NewVolume(volume_id, "raw", 1), store.source(volume_id, "qcow2"))
     with store.file(volume_id, "raw").path.open("r+b") as file:
         file.write(b"other")
     with pytest.raises(StorageError, match="has not the bytes"):
-        store.take_over(volume_id, "qcow2", source)
+        store.take_over(NewVolume(volume_id, "qcow2", 1), source)
     store.discard(volume_id, "raw", taken_over=False)
     copy = store.snapshot_file(new_id())
     store.copy(store.file(volume_id, "qcow2"), copy, "raw")
@@ -133,9 +133,9 @@ def test_half_a_copy_is_no_volume(store: VolumeFolder) -> None:
 
     volume_id = new_id()
     with pytest.raises(StorageError, match="went away"):
-        store.take_over(volume_id, "raw", Failing())
+        store.take_over(NewVolume(volume_id, "raw", 1), Failing())
     assert not store.exists(volume_id)
-    store.make_empty(volume_id, "qcow2", 1)
+    store.make(NewVolume(volume_id, "qcow2", 1))
     store.discard(volume_id, "raw", taken_over=True)
     assert store.exists(volume_id)
 
@@ -143,7 +143,7 @@ def test_half_a_copy_is_no_volume(store: VolumeFolder) -> None:
 def test_a_deleted_volume_s_bytes_are_in_no_new_one(store: VolumeFolder) -> None:
     store.remove(raw_with_pattern(store))
     fresh = new_id()
-    store.make_empty(fresh, "raw", 1)
+    store.make(NewVolume(fresh, "raw", 1))
     with store.file(fresh, "raw").path.open("rb") as file:
         assert not any(file.read(2**20))
 
@@ -160,7 +160,7 @@ def test_a_link_in_a_volume_s_place_is_refused(store: VolumeFolder, tmp_path: Pa
 @pytest.mark.parametrize("name", ["../x", "", "a" * 36, "A0000000-0000-4000-8000-000000000000"])
 def test_only_ids_become_file_names(store: VolumeFolder, name: str) -> None:
     with pytest.raises(StorageError, match="is not an id"):
-        store.make_empty(name, "raw", 1)
+        store.make(NewVolume(name, "raw", 1))
 
 
 def test_another_format_is_never_guessed(store: VolumeFolder) -> None:
@@ -168,7 +168,7 @@ def test_another_format_is_never_guessed(store: VolumeFolder) -> None:
     with pytest.raises(StorageError, match="is not on this node"):
         store.file(volume_id, "qcow2")
     with pytest.raises(StorageError, match="unknown format"):
-        store.make_empty(new_id(), "vmdk", 1)
+        store.make(NewVolume(new_id(), "vmdk", 1))
 
 
 def test_a_removal_is_remembered_for_a_week(store: VolumeFolder, clock: ManualClock) -> None:
