@@ -286,7 +286,8 @@ def _error_reply(api: Api, err: CloudError, context: RequestContext, status: int
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = f'Keystone uri="{flask.request.host_url.rstrip("/")}/identity"'
-    if status in (413, 429, 503):
+    streams = api.name == "image"  # clients that send a stream again, as this asks for, have no bytes left of it
+    if status in (429, 503) or (status == 413 and not streams):
         headers["Retry-After"] = str(err.facts.get("retry_after_s", 1))
     if status == 405:
         headers["Allow"] = ", ".join(err.facts.get("allowed", []))

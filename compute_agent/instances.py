@@ -102,8 +102,15 @@ class Instances:
             )  # fmt: skip
             if failed:
                 raise
+            self._disconnect(command.spec)
             self._parts.specs.bury(command.instance_id, task.pair, command.id)
             raise CreationUndone(err) from err
+
+    def _disconnect(self, spec: InstanceSpec) -> None:
+        """From what others serve to it; connections that a killed agent leaves are ended by its upkeep."""
+        for volume in spec.volumes:
+            if volume.export is not None:
+                self._parts.volumes.folder.served.disconnect(volume.export.id)
 
     def rebuild(self, task: Task, command: RebuildInstance) -> Outcome:
         """The old guest and its disks go only when the new image is here; what was removed is never removed twice."""
@@ -177,9 +184,8 @@ class Instances:
         if state is not None:
             with task.measure("domain", parts.clock):
                 parts.hypervisor.ensure_absent(instance_id)
-        for volume in known.spec.volumes if known and known.spec else ():
-            if volume.export is not None:  # those that a killed agent leaves are ended by its upkeep
-                parts.volumes.folder.served.disconnect(volume.export.id)
+        if known is not None and known.spec is not None:
+            self._disconnect(known.spec)
         with task.measure("ports", parts.clock):
             parts.networking.remove_ports(instance_id)
         with task.measure("disks", parts.clock):

@@ -22,6 +22,7 @@ VOLUME_TYPES = (  # name, back end, description
 CIDR, GATEWAY = "10.88.0.0/24", "10.88.0.1"
 PUBLIC, PHYSICAL = "public", "physnet1"
 PUBLIC_CIDR, PUBLIC_GATEWAY, PUBLIC_POOL = "172.24.4.0/24", "172.24.4.1", ("172.24.4.2", "172.24.4.254")
+POOL, POOL_CIDR = "default", "10.72.0.0/16"
 FLAVORS = (("c1.tiny", 1, 128, 1), ("c1.small", 1, 256, 2))  # name, vCPUs, MiB, GiB
 
 
@@ -105,6 +106,7 @@ class Registration:
                 network_id=network.id, name=NETWORK, ip_version=4, cidr=CIDR, gateway_ip=GATEWAY
             )
         self._register_public(admin)
+        self._register_pool(admin)
         self._open_default_group(demo)
         public_key = (self.layout.client / "id_demo.pub").read_text().strip()
         keypair = demo.compute.find_keypair(KEYPAIR)
@@ -113,7 +115,8 @@ class Registration:
             keypair = None
         if keypair is None:
             demo.compute.create_keypair(name=KEYPAIR, public_key=public_key)
-        return f"{NETWORK} {CIDR}, {PUBLIC} {PUBLIC_CIDR}; default group lets in SSH and ping; keypair {KEYPAIR}"
+        ranges = f"{NETWORK} {CIDR}, {PUBLIC} {PUBLIC_CIDR}, pool {POOL_CIDR}"
+        return f"{ranges}; default group lets in SSH and ping; keypair {KEYPAIR}"
 
     def register_volume_types(self) -> str:
         """For clouds of several nodes; what names no type is of the back end that the nodes name first."""
@@ -123,6 +126,13 @@ class Registration:
             kind = known.get(name) or volume.create_type(name=name, description=description)
             volume.update_type_extra_specs(kind, volume_backend_name=backend)
         return ", ".join(name for name, _, _ in VOLUME_TYPES)
+
+    def _register_pool(self, admin: Any) -> None:
+        """What subnets are cut of that name no range, as those of automatically allocated topologies are."""
+        if admin.network.find_subnet_pool(POOL) is None:
+            admin.network.create_subnet_pool(
+                name=POOL, prefixes=[POOL_CIDR], default_prefix_length=26, is_shared=True, is_default=True
+            )
 
     def _register_public(self, admin: Any) -> None:
         """What floating IPs are of. There is no wire behind it: the gateway node is its way out, and answers from here."""

@@ -93,17 +93,20 @@ def beside_its_volumes(session: Session, instance: Instance, request: PlacementR
 def reaching_its_volumes(session: Session, instance: Instance, request: PlacementRequest) -> PlacementRequest:
     """The request, for nodes that reach the server's volumes, which stay where they are."""
     rows = [row for row in volume_attachments.of_instance(session, instance.id) if row.node_name is not None]
-    in_pool = [row for row in rows if volumes.get(session, row.volume_id).backend == RBD]
-    if not in_pool:
-        return request
-    ids = nodes.reaching(session, RBD)
-    return replace(request, same_nodes=ids if request.same_nodes is None else ids & request.same_nodes)
+    for backend in sorted({volumes.get(session, row.volume_id).backend for row in rows} & {NBD, RBD}):
+        ids = nodes.reaching(session, backend)
+        request = replace(request, same_nodes=ids if request.same_nodes is None else ids & request.same_nodes)
+    return request
 
 
 def may_leave(session: Session, instance: Instance) -> bool:
     """True when every volume of the server can be reached from other nodes than its own."""
     rows = [row for row in volume_attachments.of_instance(session, instance.id) if row.node_name is not None]
-    return all(_home(session, row) is None for row in rows)
+    return all(_is_served(session, row) or _home(session, row) is None for row in rows)
+
+
+def _is_served(session: Session, row: VolumeAttachment) -> bool:
+    return volumes.get(session, row.volume_id).backend == NBD
 
 
 def _home(session: Session, row: VolumeAttachment) -> str | None:

@@ -97,7 +97,8 @@ class Remote:
     only, that it has to be done otherwise (RetryFrom).
 
     failed: what a failure means, RetryFrom or an error to unwind with. repeats: after a success do is called again, for
-    the next command, until it says None; the step's result counts the commands that were obeyed as `times`.
+    the next command, until it says None; the step's result counts the commands that were obeyed as `times`. So is undo,
+    counted as `undone`.
     """
 
     name: str

@@ -241,6 +241,8 @@ class Turns:
                 report = msgspec.convert(operation.report, Report)
                 if report.kind == ReportKind.FAILED and not report.absent:
                     return self._undo_again(session, operation, step, context, report)
+                if step.repeats:
+                    return self._undo_next(session, operation, step, context)
             else:
                 ask = self._send_undo if operation.sent is None else self._resend_undo
                 if sent := ask(session, step, operation, context):
@@ -314,6 +316,14 @@ class Turns:
         """The node answered that it could not undo: ask anew, with a new command, after a pause."""
         self._event(session, operation, f"{step.name}.undo", "Error", report.node, report.message, report.detail)
         return self._save(session, operation, context, Turn(), sent=None, report=None, **_later(operation, context))
+
+    def _undo_next(
+        self, session: Session, operation: Operation, step: Remote, context: StepContext
+    ) -> tuple[Turn, dict[str, Any]]:
+        """One command was obeyed; there may be more."""
+        known = context.results.get(step.name, {})
+        context.results[step.name] = {**known, "undone": known.get("undone", 0) + 1}
+        return self._save(session, operation, context, Turn(go_on=True), sent=None, report=None, attempt=0)
 
     def _wait(
         self, session: Session, operation: Operation, step: Local, context: StepContext, wait: Wait

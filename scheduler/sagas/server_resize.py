@@ -25,7 +25,7 @@ from common.db import (
 )
 from common.db.models import Image, Instance
 from common.db.server_migrations import MigrationStatus
-from common.deadlines import ENSURE_ABSENT_S, ENSURE_STOPPED_S, RESIZE_S, SNAPSHOT_S, UPLOAD_S
+from common.deadlines import ENSURE_ABSENT_S, ENSURE_STOPPED_S, EXPORT_S, RESIZE_S, SNAPSHOT_S, UPLOAD_S
 from common.errors import NoValidNode
 from common.image_spec import image_url
 from common.placement import abilities, neighbours, policy
@@ -84,7 +84,18 @@ def saga() -> Saga:
             ),
             Remote("upload_snapshot", do=upload_snapshot, failed=report_error, deadline_s=UPLOAD_S),
             Remote("leave_node", do=leave_node, undo=come_back, failed=report_error, deadline_s=ENSURE_ABSENT_S),
+            Remote(
+                server_volumes.EXPORT_BACK,
+                do=_nothing,
+                undo=export_back,
+                failed=report_error,
+                deadline_s=EXPORT_S,
+                repeats=True,
+            ),
             Local("move", do=move, undo=move_back),
+            Remote(
+                server_volumes.EXPORT_VOLUMES, do=export_volumes, failed=report_error, deadline_s=EXPORT_S, repeats=True
+            ),
             Remote("resize_instance", do=resize_instance, undo=take_back, failed=report_error, deadline_s=RESIZE_S),
             Local("finish", do=finish),
         ),
@@ -230,12 +241,26 @@ def come_back(session: Session, context: StepContext) -> Send | None:
     return _as_before(session, context, "leave_node", WantedPower.STOPPED) if _elsewhere(context) else None
 
 
+def _nothing(_session: Session, _context: StepContext) -> None:
+    """What has to be done between `move` and `leave_node` on the way back only."""
+
+
+def export_back(session: Session, context: StepContext) -> Send | None:
+    """The old node is to have the volumes that are served before it is told of the server."""
+    return server_volumes.export_back(session, context) if _elsewhere(context) else None
+
+
+def export_volumes(session: Session, context: StepContext) -> Send | None:
+    return server_volumes.export(session, context) if _elsewhere(context) else None
+
+
 def move(session: Session, context: StepContext) -> dict[str, Any]:
     instance, claimed = instances.get(session, context.instance_id), context.results["claim"]
     _task(session, context, TaskState.RESIZE_MIGRATED)
     image = _traveled(session, context, instance) if _travels(context, instance) else None
     epoch = resizes.move(session, instance, claimed["node_id"], claimed["node"], image, context.now)
     server_migrations.set_status(session, context.operation.id, MigrationStatus.POST_MIGRATING, context.now)
+    server_volumes.move_exports(session, context, claimed["node"])
     return {"epoch": epoch}
 
 
@@ -249,6 +274,7 @@ def _traveled(session: Session, context: StepContext, instance: Instance) -> dic
 
 def move_back(session: Session, context: StepContext) -> None:
     resizes.move_back(session, instances.get(session, context.instance_id), context.now, give_up=False)
+    server_volumes.move_exports(session, context, node_of(instances.get(session, context.instance_id)))
 
 
 def resize_instance(session: Session, context: StepContext) -> Send:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from common.db import instances, network_state, ports, resizes, server_migrations
 from common.db.server_migrations import MigrationStatus
-from common.deadlines import ENSURE_ABSENT_S, ENSURE_INSTANCE_S
+from common.deadlines import ENSURE_ABSENT_S, ENSURE_INSTANCE_S, EXPORT_S
 from common.rpc.compute_v1 import EnsureAbsent, EnsureInstance, PowerState, WantedPower
 from common.rpc.disks_v1 import RestoreKeptDisks
 from common.saga.model import Local, Remote, Saga, Send, StepContext
@@ -24,6 +24,9 @@ def saga() -> Saga:
         steps=(
             Remote("take_back", do=take_back, failed=report_error, deadline_s=ENSURE_ABSENT_S),
             Local("move_back", do=move_back),
+            Remote(
+                server_volumes.EXPORT_VOLUMES, do=export_volumes, failed=report_error, deadline_s=EXPORT_S, repeats=True
+            ),
             Remote("ensure_instance", do=ensure_instance, failed=report_error, deadline_s=ENSURE_INSTANCE_S),
             Local("finish", do=finish),
         ),
@@ -48,8 +51,13 @@ def move_back(session: Session, context: StepContext) -> dict[str, Any]:
     before = instance.resize or {}
     result = {"ran": before.get("vm_state") != VmState.STOPPED, "elsewhere": resizes.old_place(instance) is not None}
     resizes.move_back(session, instance, context.now, give_up=True)
+    server_volumes.move_exports(session, context, node_of(instances.get(session, instance.id)))
     server_migrations.end(session, instance.id, MigrationStatus.REVERTED, context.now)
     return result
+
+
+def export_volumes(session: Session, context: StepContext) -> Send | None:
+    return server_volumes.export(session, context) if context.results["move_back"]["elsewhere"] else None
 
 
 def ensure_instance(session: Session, context: StepContext) -> Send:

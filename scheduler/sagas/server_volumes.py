@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import (
+    node_life,
     nodes,
     volume_attachments,
     volume_exports,
@@ -40,7 +41,7 @@ _POLL_S = 0.2
 _BEING_MADE = (VolumeStatus.CREATING, VolumeStatus.DOWNLOADING)
 _READY = BY_ATTACHMENTS | {VolumeStatus.AVAILABLE}
 _WAITING = (AttachStatus.RESERVED, AttachStatus.ATTACHING)
-EXPORT_VOLUMES = "export_volumes"
+EXPORT_VOLUMES, EXPORT_BACK = "export_volumes", "export_back"
 
 
 class VolumeNotReady(CloudError):
@@ -193,6 +194,26 @@ def export(session: Session, context: StepContext) -> Send | None:
     exports = _exports(session, context.instance_id)
     made = context.results.get(EXPORT_VOLUMES, {}).get("times", 0)
     return send_export(session, context, exports[made], EXPORT_VOLUMES) if made < len(exports) else None
+
+
+def move_exports(session: Session, context: StepContext, node_name: str) -> None:
+    """The server is this node's from now on, and so are its volumes. Harmless when repeated. Raises Conflict."""
+    for row in _mine(session, context.instance_id):
+        export = volume_exports.of_attachment(session, row.id)
+        if export is not None and export.client_name != node_name:
+            volume_exports.release(session, row.id, asked_by(context), context.now)
+    assign_exports(session, context, node_name)
+
+
+def export_back(session: Session, context: StepContext) -> Send | None:
+    """In undo: have the next of the exports made for the node that the server is on again; None: there are no more.
+
+    A node that is silent serves again what it has served when it is back.
+    """
+    down = node_life.down(session, context.now)
+    exports = [each for each in _exports(session, context.instance_id) if each.node_id not in down]
+    made = context.results.get(EXPORT_BACK, {}).get("undone", 0)
+    return send_export(session, context, exports[made], EXPORT_BACK) if made < len(exports) else None
 
 
 def _exports(session: Session, instance_id: str) -> list[VolumeExport]:

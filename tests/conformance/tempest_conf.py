@@ -21,6 +21,7 @@ _FLAVORS = (("yard.1", 192), ("yard.2", 256))  # name, MiB
 _ADVANCED_FLAVOR = ("yard.advanced", 512)
 _MULTIATTACH = "yard-multiattach"
 _UPLOAD_S = 600
+_PLENTY = 1_000_000
 
 FEATURES: dict[str, dict[str, bool]] = {
     "compute-feature-enabled": {
@@ -89,6 +90,7 @@ def write(cloud: Any, workspace: Path, choices: Choices) -> None:
     _basics(conf, workspace, there)
     _accounts(conf, cloud, choices)
     _images(conf, cloud, workspace)
+    _limits(cloud)
     _compute(conf, cloud)
     _network(conf, cloud, choices)
     if choices.guests:
@@ -146,6 +148,20 @@ def _images(conf: Sections, cloud: Any, workspace: Path) -> None:
     conf["scenario"] = {"img_file": str(file), "img_disk_format": str(guest.disk_format)}
     conf.setdefault("compute", {}).update(image_ref=guest.id, image_ref_alt=other.id)
     conf.setdefault("image", {}).update(http_image="", http_qcow2_image="")
+
+
+def _limits(cloud: Any) -> None:
+    """Tests of images' limits give projects their own, of what has been registered; by themselves these limit nothing."""
+    service = next(each for each in cloud.identity.services() if each.type == "image")
+    known = {each.resource_name for each in cloud.identity.registered_limits(service_id=service.id)}
+    for name in ("image_size_total", "image_stage_total", "image_count_total", "image_count_uploading"):
+        if name not in known:
+            cloud.identity.create_registered_limit(
+                service_id=service.id,
+                region_id=cloud.config.get_region_name(),
+                resource_name=name,
+                default_limit=_PLENTY,
+            )
 
 
 def _upload(cloud: Any, name: str, disk_format: str, data: bytes) -> Any:

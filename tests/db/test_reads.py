@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
 from common.config import DatabaseConfig
+from common.db.base import UtcDateTime
 from common.db.models import QuotaUsage
 from common.db.session import Database
 from common.errors import DatabaseUnavailable
@@ -57,3 +59,14 @@ def test_statements_stay_prepared_from_one_read_to_the_next(postgresql_url: str)
         prepared = session.scalars(sa.text("SELECT statement FROM pg_prepared_statements")).all()
     database.close()
     assert any("quota_usage" in statement for statement in prepared)
+
+
+def test_times_are_read_in_utc_whatever_zone_the_database_is_in(postgresql_url: str) -> None:
+    url = sa.make_url(postgresql_url)
+    zoned = url.update_query_dict({"options": "-c timezone=Asia/Tokyo"}).render_as_string(hide_password=False)
+    database = Database(DatabaseConfig(url=zoned, pool_size=1, max_overflow=0))
+    late = datetime(2026, 1, 1, 23, tzinfo=UTC)
+    with database.read() as session:
+        read = session.scalars(sa.select(sa.literal(late, UtcDateTime))).one()
+    database.close()
+    assert (read, read.hour, read.tzname()) == (late, 23, "UTC")

@@ -28,6 +28,13 @@ WALKED: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "clear": ("volume_remove_copy", {"discard_file": ()}),
     "attach": ("server_attach_volume", {"export_volume": _EXPORT}),
     "detach": ("server_detach_volume", {"withdraw_export": _EXPORT}),
+    "extend": (
+        "volume_extend",
+        {
+            "resize_volume": ("volume:before", "volume:after"),
+            "show_size": ("connection:before", "connection:after", "domain:before", "domain:after"),
+        },
+    ),
     "create": ("server_create", {"export_volumes": _EXPORT}),
 }
 LOST = "migrate what is lost"
@@ -67,7 +74,7 @@ def test_killed_once(apart: FaultCloud, kill: Kill) -> None:
     cloud.arm(kill.point)
     made = _ask(cloud, what, volume_id, server_id)
     cloud.wait(f"a process dies at {kill.point}", lambda: cloud.fired(kill.point))
-    ends = "in-use" if what in ("attach", "create") else "available"
+    ends = "in-use" if what in ("attach", "create", "extend") else "available"
     cloud.wait(
         f"volume {volume_id} {ends}", lambda: _is_over(cloud, volume_id, made or server_id, ends),
         told=lambda: [cloud.operations(each) for each in (volume_id, made or server_id) if each],
@@ -88,11 +95,11 @@ def _given(cloud: FaultCloud, what: str) -> tuple[str, str]:
         _call(cloud, "POST", "types", {"volume_type": {"name": TYPE, "extra_specs": specs}})
     made = _call(cloud, "POST", "volumes", {"volume": {"size": 1, "volume_type": TYPE}})["volume"]["id"]
     cloud.wait("a volume", lambda: _status(cloud, made) == "available")
-    if what not in ("attach", "detach"):
+    if what not in ("attach", "detach", "extend"):
         return made, ""
     server_id = next(iter(cloud.named(SERVER)), "") or cloud.create(SERVER)
     cloud.wait_rest([server_id])
-    if what == "detach":
+    if what != "attach":
         _attach(cloud, server_id, made)
         cloud.wait("a disk", lambda: _status(cloud, made) == "in-use")
     return made, server_id
@@ -105,6 +112,8 @@ def _ask(cloud: FaultCloud, what: str, volume_id: str, server_id: str) -> str:
             _attach(cloud, server_id, volume_id)
         case "detach":
             cloud.call("DELETE", f"/compute/v2.1/servers/{server_id}/os-volume_attachments/{volume_id}")
+        case "extend":
+            _call(cloud, "POST", f"volumes/{volume_id}/action", {"os-extend": {"new_size": 2}})
         case "create":
             return cloud.create(f"made-{time.monotonic_ns()}", with_volume=volume_id)
         case _:

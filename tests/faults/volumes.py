@@ -47,6 +47,7 @@ def _with(*given: str) -> frozenset[str]:
 
 
 _NO_BACKUP = _with("restore_volume")
+_NOT_SERVED = _with("show_size")
 SCENARIOS = (
     VolumeScenario("volume_create", "volume_create", "available", asks_no_node=_NO_BACKUP),
     VolumeScenario("volume_create from image", "volume_create", "available", asks_no_node=_NO_BACKUP),
@@ -54,9 +55,11 @@ SCENARIOS = (
         "volume_create from volume", "volume_create", "available", given=_with("source"), asks_no_node=_NO_BACKUP
     ),
     VolumeScenario("volume_create lost", "volume_create", "error", given=_with("source"), lost=True),
-    VolumeScenario("volume_extend", "volume_extend", "available"),
-    VolumeScenario("volume_extend attached", "volume_extend", "in-use", given=_with("server")),
-    VolumeScenario("volume_extend lost", "volume_extend", "error_extending", lost=True),
+    VolumeScenario("volume_extend", "volume_extend", "available", asks_no_node=_NOT_SERVED),
+    VolumeScenario(
+        "volume_extend attached", "volume_extend", "in-use", given=_with("server"), asks_no_node=_NOT_SERVED
+    ),
+    VolumeScenario("volume_extend lost", "volume_extend", "error_extending", lost=True, asks_no_node=_NOT_SERVED),
     VolumeScenario("volume_revert", "volume_revert", "available", given=_with("snapshot")),
     VolumeScenario(
         "volume_migrate", "volume_migrate", "available", asks_no_node=_with("export_volume", "take_over_volume")

@@ -136,7 +136,8 @@ def test_a_body_over_the_limit(world: World) -> None:
     for row in BODIED[::4]:
         reply = send(world, row, data=b" " * (limit + 1), content_type="application/json")
         check(row, reply, 413)
-        assert int(reply.headers["Retry-After"]) >= 1
+        if row.api.name != "image":
+            assert int(reply.headers["Retry-After"]) >= 1
 
 
 def test_a_body_before_login_is_not_read(world: World) -> None:

@@ -61,7 +61,8 @@ ONLY_MOVING = ("snapshot_instance", "upload_snapshot", "leave_node")
 PASSED_BY = {
     ("server_delete", "clear_old_place"), ("server_create", "attach_volumes"), ("server_snapshot", "await_snapshots"),
     ("server_rebuild", "hold_volume"), ("server_rebuild", "ensure_stopped"), ("server_rebuild", "reimage_volume"),
-    ("server_create", "export_volumes"), ("server_unshelve", "export_volumes"),
+    ("server_create", "export_volumes"), ("server_unshelve", "export_volumes"), ("server_resize", "export_back"),
+    ("server_resize", "export_volumes"), ("server_revert_resize", "export_volumes"),
     ("server_rebuild", "withdraw_export"), ("server_rebuild", "export_volume"),
 }  # fmt: skip
 ASKED = [

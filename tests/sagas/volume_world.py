@@ -398,8 +398,17 @@ def _with_volumes(world: VolumeWorld, made: dict[str, str]) -> Started:
 
 
 WITH_VOLUMES, WITH_SERVED = "server_create with volumes", "server_create with served volumes"
+
+
 #: How each saga is started. One that is not here, nor in test_every_saga, fails test_every_saga_is_in_the_harness.
+def _migrate_server(world: VolumeWorld, made: dict[str, str]) -> Started:
+    """To the other node, with the volume that is served to it."""
+    return Started(world.begin(made["server"], Action.MIGRATE), made["volume"])
+
+
+MIGRATED = "server_resize with a served volume"
 STARTED_BY: dict[str, Case] = {
+    MIGRATED: Case(_attached, _migrate_server, "in-use", "in-use", (1, 0, 4), (1, 0, 3)),
     WITH_VOLUMES: Case(_volume, _with_volumes, "in-use", "available", (2, 0, 4), (1, 0, 2)),
     WITH_SERVED: Case(_served, _with_volumes, "in-use", "available", (2, 0, 4), (1, 0, 2)),
     "backup_create": Case(_volume, _back_up, "available", "error", (1, 0, 2), (1, 0, 2), backups=(1, 0)),

@@ -19,7 +19,7 @@ from common.errors import Conflict, InvalidRequest
 from common.hardware import reading
 from common.ids import new_id
 from common.states import Action, VmState
-from common.volume_capabilities import NBD, RBD
+from common.volume_capabilities import FILES
 
 _GIB = 1024**3
 
@@ -72,9 +72,7 @@ def _stays(session: Session, attachment: VolumeAttachment) -> bool:
     node = nodes.get(session, volume.node_id) if volume.node_id else None
     if attachment.node_name is None or node is None:
         return False
-    if volume.backend == RBD:
-        return False
-    return volume.backend == NBD or not node.inventory.get("shared_volumes")
+    return volume.backend == FILES and not node.inventory.get("shared_volumes")
 
 
 def _begin(

@@ -213,7 +213,8 @@ def detach_by_record(
         if attachment_id is None and len(chosen) > 1:
             raise InvalidRequest(f"Invalid volume: Volume {volume.id} has several attachments: name one.")
         if attachment_id is not None and not chosen:
-            raise NotFound(f"Volume attachment could not be found with filter: attachment_id = {attachment_id[:64]}.")
+            other = volume_attachments.get_visible(session, attachment_id, context)
+            raise InvalidRequest(f"Invalid input received: Attachment {other.id} is not one of volume {volume.id}.")
         for row in chosen:
             end(session, services, row, forced=forced)
         if not chosen:

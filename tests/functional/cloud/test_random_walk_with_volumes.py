@@ -16,7 +16,7 @@ from hypothesis.stateful import invariant, rule
 from common.db.models import Instance, Volume, VolumeAttachment
 from common.states import ACTIONS, Action, VmState
 from tests.fixtures.cloud import COMPUTE, NEWEST, Cloud
-from tests.functional.cloud.test_random_walk import ASKED, MOST_SERVERS, Walk, walk
+from tests.functional.cloud.test_random_walk import ASKED, MOST_SERVERS, Walk, body_of, walk
 from tests.functional.cloud.test_volumes import VOLUME, attach, show, used
 from tests.functional.cloud.test_volumes import act as act_on_volume
 
@@ -153,8 +153,17 @@ class VolumeWalk(Walk):
         if row.image.get("volume_backed") and what in NOT_ON_VOLUME:
             return
         if self._attachments(row.id) and ASKED[what][2] in MOVES:
-            return
-        super().act(number, what)
+            self._move(row, what)
+        else:
+            super().act(number, what)
+
+    def _move(self, before: Instance, what: str) -> None:
+        """Where its volumes can't follow it is refused, or ends where it was."""
+        name, persona, action = ASKED[what]
+        reply = self.cloud.act(before.id, name, body_of(what, before, self.cloud), persona)
+        self.cloud.run_until_idle()
+        after = self.cloud.row(before.id).vm_state
+        assert after in ({before.vm_state} if reply.status_code >= 300 else {before.vm_state, ACTIONS[action].leads_to})
 
     def _attachments(self, server_id: str) -> list[VolumeAttachment]:
         mine = (VolumeAttachment.instance_id == server_id, VolumeAttachment.deleted.is_(False))
@@ -175,8 +184,9 @@ class VolumeWalk(Walk):
                 continue
             domain: dict[str, Any] = self.cloud.node_of(server_id).domains()[server_id]
             disks = {name for name in domain["devices"] if name.startswith("vd")}
-            own = set() if row.image.get("volume_backed") else {"vda"}
-            wanted = own | {each.device for each in attachments if each.instance_id == server_id}
+            wanted = {
+                each.device for each in attachments if each.instance_id == server_id
+            }  # fake guests have none of their own
             assert disks == wanted, f"{row.vm_state} server has {disks}, not {wanted}"
 
 

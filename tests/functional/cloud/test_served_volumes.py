@@ -140,6 +140,33 @@ def test_a_shelved_server_gets_its_volumes_on_whichever_node_it_comes_back(cloud
     cloud.assert_sound()
 
 
+@pytest.mark.parametrize("ends", ["confirmResize", "revertResize", "in failure"])
+def test_a_server_that_migrates_takes_its_volumes_along(cloud: Cloud, ends: str) -> None:
+    """One is on the node that it comes to, one on the node that it leaves."""
+    serve(cloud)
+    server_id, volume_id, store = elsewhere(cloud)
+    former, near_id = cloud.node_of(server_id), ""
+    while not near_id or show(cloud, near_id, "admin")["os-vol-host-attr:host"] != f"{former.name}@nbd#nbd":
+        near_id = make(cloud, volume_type="anywhere")
+    for each in (volume_id, near_id):
+        cloud.ok(attach(cloud, server_id, each))
+        cloud.run_until_idle()
+    if ends == "in failure":
+        store.fault(ensure_running={"code": "hypervisor_error"})
+    cloud.ok(cloud.act(server_id, "migrate", as_="admin"))
+    cloud.run_until_idle()
+    if ends != "in failure":
+        assert (cloud.status(server_id), cloud.node_of(server_id)) == ("VERIFY_RESIZE", store)
+        assert (set(exports(cloud).values()), connections(store), connections(former)) == ({store.name}, 2, 0)
+        cloud.do(server_id, ends)
+    here, other = (store, former) if ends == "confirmResize" else (former, store)
+    assert (cloud.status(server_id), cloud.node_of(server_id)) == ("ACTIVE", here), cloud.operations(server_id)[0].error
+    assert (set(exports(cloud).values()), len(exports(cloud))) == ({here.name}, 2)
+    assert (connections(here), connections(other), devices(cloud, server_id)) == (2, 0, ["vdb", "vdc"])
+    assert [show(cloud, each)["status"] for each in (volume_id, near_id)] == ["in-use", "in-use"]
+    cloud.assert_sound()
+
+
 def test_a_server_that_fails_is_served_nothing_any_more(cloud: Cloud) -> None:
     serve(cloud)
     kept_id = make(cloud, volume_type="anywhere")

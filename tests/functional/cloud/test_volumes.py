@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from common.db import quotas
+from common.ids import new_id
 from common.rpc.hardware_v1 import DiskTuning
 from tests.fixtures.cloud import COMPUTE, Cloud
 
@@ -119,6 +120,10 @@ def test_attach_and_detach(cloud: Cloud, state: str) -> None:
     assert cloud.api.delete(mine, headers=NEWEST).status_code == 409, "the compute service detaches it"
     assert act(cloud, volume_id, "os-detach").status_code == 409
     assert act(cloud, volume_id, "os-terminate_connection", connector={}).status_code == 409
+    other = make(cloud)
+    cloud.run_until_idle()
+    assert act(cloud, other, "os-detach", attachment_id=mine.rpartition("/")[2]).status_code == 400
+    assert act(cloud, other, "os-detach", attachment_id=new_id()).status_code == 404
     if state == "os-stop":
         cloud.do(server_id, "os-start")
     assert devices(cloud, server_id).count("vdb") == 1
