@@ -21,7 +21,7 @@ _SHOW = (
     *same("created_at", "description", "dns_domain", "id", "ipv4_address_scope", "ipv6_address_scope", "is_default", "mtu"),
     *same("name", "port_security_enabled", "project_id", "provider:network_type", "provider:physical_network"),
     *same("provider:segmentation_id", "qos_policy_id", "revision_number", "segments", "shared", "status", "updated_at"),
-    *same("is_vlan_qinq", "is_vlan_transparent", "pvlan"),
+    *same("is_vlan_qinq", "pvlan"), Field("is_vlan_transparent", "vlan_transparent"),
     Field("admin_state_up", "admin_state_up", UpDown), Field("router:external", "router:external", OutIn),
     Field("availability_zone_hints", "availability_zone_hints", List), Field("subnets", "subnets", List),
     Field("availability_zones", "availability_zones", List), Field("tags", "tags", List),
