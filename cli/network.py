@@ -92,6 +92,7 @@ class CreateNetwork(resource.CreateThing):
     columns = _SHOW
     body = (
         *_CHANGEABLE, *_PROVIDER,
+        Option("--transparent-vlan", "vlan_transparent", "guests use VLANs of their own in it", no="--no-transparent-vlan"),
         Option("--availability-zone-hint", "availability_zone_hints", "a zone", metavar="<availability-zone>", many=True),
     )  # fmt: skip
     tagged = True

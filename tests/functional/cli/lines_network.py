@@ -88,7 +88,7 @@ NETWORK: tuple[tuple[str, str, int], ...] = (
     ("demo", "network trunk unset --subport pq t2", 0), ("demo", "network trunk delete t2", 0),
     ("demo", "port delete pq parent", 0),
     ("demo", "network delete inside", 0), ("admin", "network delete out1", 0),
-    ("admin", "network create unbound", 0), ("admin", "subnet create --network unbound --subnet-range 10.99.0.0/24 unbound", 0),
+    ("admin", "network create --transparent-vlan unbound", 0), ("admin", "subnet create --network unbound --subnet-range 10.99.0.0/24 unbound", 0),
     ("admin", "network agent list --agent-type dhcp >> agent=ID", 0), ("admin", "network agent show {agent}", 0),
     ("admin", "network agent set --description d {agent}", 0), ("admin", "network agent add network {agent} unbound", 0),
     ("admin", "network agent list --network shared", 0), ("admin", "network agent remove network {agent} unbound", 0),
