@@ -72,9 +72,9 @@ def test_version_documents(net: NetworkClient) -> None:
 def test_extensions(net: NetworkClient) -> None:
     aliases = {item["alias"] for item in net.get("/extensions")["extensions"]}
     assert {"security-group", "provider", "binding", "quotas", "router"} <= aliases
-    assert "vlan-transparent" not in aliases
+    assert "evpn" not in aliases
     assert net.get("/extensions/provider")["extension"]["alias"] == "provider"
-    net.refused("GET", "/extensions/vlan-transparent", None, 404, "ExtensionNotFound")
+    net.refused("GET", "/extensions/evpn", None, 404, "ExtensionNotFound")
 
 
 def test_collections_are_written_either_way(net: NetworkClient) -> None:
