@@ -195,6 +195,9 @@ SILENT = {
     ("server_resize", "snapshot_instance"),  # it stays on its node
     ("server_resize", "upload_snapshot"),
     ("server_resize", "leave_node"),
+    *((name, step) for name in ("server_resize", "server_migrate") for step in ("export_back", "export_volumes")),
+    ("server_revertResize", "export_volumes"),
+    ("server_revertResize migrated", "export_volumes"),
     ("server_migrate failed", "resize_instance"),  # the node that failed has said that nothing is left
     ("server_attach_volume", "export_volume"),  # its file is on the server's node
     ("server_detach_volume", "withdraw_export"),
