@@ -32,6 +32,7 @@ from compute_agent.storage.rbd_image import Pool
 from compute_agent.storage.uploader import Uploader
 from compute_agent.volumes.base import VolumeStore, VolumeStores
 from compute_agent.volumes.folder import FORMATS, VolumeFolder
+from compute_agent.volumes.images import VolumeImages
 from compute_agent.volumes.nbd import NbdVolumes, TlsFiles
 from compute_agent.volumes.none import NoVolumes
 from compute_agent.volumes.not_served import NotServedVolumes
@@ -98,7 +99,7 @@ def make_storage(config: Config, node: str, clock: Clock) -> tuple[Storage, Volu
     )
     disks = InstanceDisks(state_dir, clock)
     volumes = VolumeFolder(
-        volumes_dir, cache=cache, images_in_use=disks.images_in_use, uploader=uploader,
+        volumes_dir, images=VolumeImages(cache, disks.images_in_use), uploader=uploader,
         served=_served_volumes(config, node, clock), clock=clock,
     )  # fmt: skip
     stores = VolumeStores(volumes, _pool(config, volumes, cache, disks, clock))
@@ -119,7 +120,8 @@ def _pool(
             raise ConfigError(f"[storage] rbd_conf_file, rbd_key_file: there is no file {each}")
     pool = RbdPool(Pool(storage.rbd_pool, storage.rbd_user, Path(storage.rbd_conf_file), key_file))
     notes = PoolNotes(pool, clock)
-    return RbdVolumes(pool, folder, cache=cache, images_in_use=disks.images_in_use, notes=notes, clock=clock)
+    images = VolumeImages(cache, disks.images_in_use)
+    return RbdVolumes(pool, folder, images=images, notes=notes, clock=clock)
 
 
 def _pretended_volumes(config: Config, folder: Path, uploader: Uploader, clock: Clock) -> VolumeStores:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from common.db import nodes, volume_attachments, volume_services, volumes
+from common.db import nodes, volume_attachments, volume_services, volume_snapshots, volumes
 from common.db.models import Instance, Volume, VolumeAttachment
 from common.db.nodes import Amounts
 from common.errors import NoValidNode
@@ -125,6 +125,19 @@ def bound_to(session: Session, volume: Volume, node_id: str) -> frozenset[str] |
     if volume.backend == RBD:
         return nodes.reaching(session, RBD)
     return None if is_shared(session, node_id) else frozenset({node_id})
+
+
+def seeing_source(session: Session, volume: Volume) -> frozenset[str] | None:
+    """Ids of the nodes that see the bytes that a new volume is made from, where it is another's; None: all."""
+    if volume.snapshot_id:
+        snapshot = volume_snapshots.get(session, volume.snapshot_id, deleted=True)
+        source, node_id = volumes.get(session, snapshot.volume_id, deleted=True), snapshot.node_id
+    elif volume.source_volume_id:
+        source = volumes.get(session, volume.source_volume_id, deleted=True)
+        node_id = source.node_id
+    else:
+        return None
+    return None if node_id is None else bound_to(session, source, node_id)
 
 
 def is_shared(session: Session, node_id: str) -> bool:

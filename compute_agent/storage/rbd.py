@@ -79,10 +79,12 @@ class RbdPool:
 
     def note(self, key: str) -> bytes | None:
         """What was noted under the key; None: nothing."""
-        # `getomapval` does not tell by its status whether the key or the cluster is missing
-        if key not in self.noted():
+        try:
+            return self._rados(["getomapval", _NOTES, key, "/dev/stdout"])
+        except ToolFailed:  # its status does not tell whether the key or the cluster is missing
+            if key in self.noted():
+                raise
             return None
-        return self._rados(["getomapval", _NOTES, key, "/dev/stdout"])
 
     def noted(self) -> set[str]:
         try:

@@ -15,31 +15,12 @@ from typing import Protocol
 from common.errors import StorageError
 from common.rpc.command_base import ImageSpec
 from common.volume_capabilities import RBD
-from compute_agent.storage import qemu_img
-from compute_agent.storage.rbd_image import RbdImage
+from compute_agent.volumes.place import Bytes, VolumeBytes
 from compute_agent.volumes.served import ServedVolumes
 from compute_agent.volumes.unmanaged import UnmanagedFiles
 
 Measure = Callable[[str], AbstractContextManager[None]]
 """Measures a block under a name of the report's timings: image, volume."""
-
-
-@dataclass(frozen=True)
-class VolumeFile:
-    """A volume, snapshot or copy that exists, in the format it was made in."""
-
-    path: Path
-    format: str
-
-    def source(self) -> qemu_img.Source:
-        return qemu_img.of_file(self.path, self.format)
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-
-VolumeBytes = VolumeFile | RbdImage
-"""Where the bytes of a volume, a snapshot or a copy are."""
 
 
 def forget(path: Path) -> None:
@@ -56,20 +37,6 @@ class NewVolume:
     format: str
     size_gib: int
     shareable: bool = False
-
-
-class Bytes(Protocol):
-    """What a volume's bytes are taken over from, and compared with afterwards. All raise StorageError, ToolFailed."""
-
-    def copy_to(self, path: Path, disk_format: str) -> None: ...
-
-    def copy_into(self, image: RbdImage) -> None:
-        """Into an empty one that is at least as long."""
-        ...
-
-    def compare(self, volume: VolumeBytes) -> None:
-        """Raises StorageError when a byte differs."""
-        ...
 
 
 class Moments(Protocol):

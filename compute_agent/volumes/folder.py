@@ -23,10 +23,11 @@ from common.clock import Clock
 from common.errors import StorageError, ToolFailed
 from common.rpc.command_base import ImageSpec
 from compute_agent.storage import ownership, qemu_img
-from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.uploader import Uploader
-from compute_agent.volumes.base import Bytes, Measure, NewVolume, VolumeBytes, VolumeFile, forget
+from compute_agent.volumes.base import Measure, NewVolume, forget
+from compute_agent.volumes.images import VolumeImages
 from compute_agent.volumes.notes import Notes, checked
+from compute_agent.volumes.place import Bytes, VolumeBytes, VolumeFile
 from compute_agent.volumes.served import ServedVolumes
 from compute_agent.volumes.taken_over import bytes_of
 from compute_agent.volumes.unmanaged import Kind, UnmanagedFiles
@@ -37,7 +38,7 @@ SNAPSHOT_FORMAT = "qcow2"
 
 
 class VolumeFolder:
-    """Implements base.VolumeStore. images_in_use: sha512 of images that instances' disks are built on."""
+    """Implements base.VolumeStore."""
 
     moments = None
 
@@ -45,14 +46,13 @@ class VolumeFolder:
         self,
         folder: Path,
         *,
-        cache: ImageCache,
-        images_in_use: Callable[[], set[str]],
+        images: VolumeImages,
         uploader: Uploader,
         served: ServedVolumes,
         clock: Clock,
     ) -> None:
         self.served = served
-        self._cache, self._images_in_use, self._uploader = cache, images_in_use, uploader
+        self._images, self._uploader = images, uploader
         group = ownership.qemu_group()
         ownership.make_folder(folder, group)
         self._volumes, self._snapshots, self._copies = (folder / name for name in ("volumes", "snapshots", "copies"))
@@ -80,11 +80,8 @@ class VolumeFolder:
                 qemu_img.create_empty(path, disk_format=new.format, size_bytes=new.size_gib * GIB)
 
     def make_from_image(self, new: NewVolume, image: ImageSpec, measure: Measure) -> None:
-        with contextlib.ExitStack() as held:
-            with measure("image"):
-                base = held.enter_context(self._cache.hold(image, self._images_in_use))
-            with measure("volume"):
-                self.make_from(new, VolumeFile(base.path, base.format))
+        with self._images.held(image, measure) as source, measure("volume"):
+            self.make_from(new, source)
 
     def make_from(self, new: NewVolume, source: VolumeBytes) -> None:
         with self._new(new) as path:
@@ -118,11 +115,8 @@ class VolumeFolder:
     def replace_by_image(
         self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
     ) -> None:
-        with contextlib.ExitStack() as held:
-            with measure("image"):
-                base = held.enter_context(self._cache.hold(image, self._images_in_use))
-            with measure("volume"):
-                self.replace(volume_id, disk_format, size_gib, VolumeFile(base.path, base.format))
+        with self._images.held(image, measure) as source, measure("volume"):
+            self.replace(volume_id, disk_format, size_gib, source)
 
     def revert(self, volume_id: str, disk_format: str, size_gib: int, snapshot_id: str) -> None:
         self.replace(volume_id, disk_format, size_gib, self.snapshot(volume_id, snapshot_id))

@@ -16,10 +16,10 @@ from common.clock import Clock
 from common.errors import ConfigError
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
-from compute_agent.volumes.base import Bytes
 from compute_agent.volumes.connections import Connections
 from compute_agent.volumes.exports import Exports
 from compute_agent.volumes.nbd_daemons import source_of
+from compute_agent.volumes.place import Bytes
 from compute_agent.volumes.taken_over import ReadBytes
 
 

@@ -14,9 +14,10 @@ from common.errors import StorageError
 from common.rpc.command_base import ImageSpec
 from compute_agent.hypervisor.fake import EMPTY_COPY
 from compute_agent.storage.uploader import Uploader
-from compute_agent.volumes.base import Bytes, Measure, Moments, NewVolume, VolumeBytes, VolumeFile, forget
+from compute_agent.volumes.base import Measure, Moments, NewVolume, forget
 from compute_agent.volumes.not_served import NothingTaken, PretendedVolumes
 from compute_agent.volumes.notes import Notes, checked
+from compute_agent.volumes.place import Bytes, VolumeBytes, VolumeFile
 from compute_agent.volumes.served import ServedVolumes
 from compute_agent.volumes.unmanaged import Kind, UnmanagedFiles
 

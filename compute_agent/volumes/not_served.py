@@ -14,8 +14,8 @@ from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
 from compute_agent.hypervisor.fake import EMPTY_COPY
 from compute_agent.storage.rbd_image import RbdImage
-from compute_agent.volumes.base import Bytes, VolumeBytes
 from compute_agent.volumes.notes import checked
+from compute_agent.volumes.place import Bytes, VolumeBytes
 
 
 class NotServedVolumes:

@@ -20,7 +20,9 @@ KEEP_S = 7 * 24 * 3600.0
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class _Note(msgspec.Struct, frozen=True, kw_only=True):
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """at: when it was obeyed."""
+
     generation: int
     at: datetime
 
@@ -34,7 +36,7 @@ class Notes:
 
     def generation(self, volume_id: str) -> int:
         try:
-            return msgspec.json.decode(self._path(volume_id).read_bytes(), type=_Note).generation
+            return msgspec.json.decode(self._path(volume_id).read_bytes(), type=Note).generation
         except FileNotFoundError:
             return 0
         except (OSError, msgspec.DecodeError) as err:
@@ -43,7 +45,7 @@ class Notes:
     def obeyed(self, volume_id: str, generation: int) -> None:
         if self.generation(volume_id) >= generation:
             return
-        note = _Note(generation=generation, at=self._clock.now())
+        note = Note(generation=generation, at=self._clock.now())
         try:
             durable.write(self._path(volume_id), msgspec.json.encode(note))
         except OSError as err:
@@ -56,7 +58,7 @@ class Notes:
             if path.stem in lives:
                 continue
             try:
-                note = msgspec.json.decode(path.read_bytes(), type=_Note)
+                note = msgspec.json.decode(path.read_bytes(), type=Note)
             except (OSError, msgspec.DecodeError):
                 continue  # left for a person to see
             if note.at < before:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
 from common.clock import Clock
 from common.errors import StorageError
 from compute_agent.storage.rbd import RbdPool
-from compute_agent.volumes.notes import KEEP_S
+from compute_agent.volumes.notes import KEEP_S, Note
 
 _AT_ONCE = 20  # that one round looks at, chosen by lot: each costs a call of a tool
 _rng = random.Random()
-
-
-class _Note(msgspec.Struct, frozen=True, kw_only=True):
-    generation: int
-    at: datetime
 
 
 class PoolNotes:
@@ -34,7 +29,7 @@ class PoolNotes:
     def obeyed(self, volume_id: str, generation: int) -> None:
         if self.generation(volume_id) >= generation:
             return
-        note = _Note(generation=generation, at=self._clock.now())
+        note = Note(generation=generation, at=self._clock.now())
         self._pool.set_note(volume_id, msgspec.json.encode(note).decode())
 
     def purge(self, lives: set[str]) -> int:
@@ -48,9 +43,9 @@ class PoolNotes:
                 gone += 1
         return gone
 
-    def _note(self, volume_id: str) -> _Note | None:
+    def _note(self, volume_id: str) -> Note | None:
         said = self._pool.note(volume_id)
         try:
-            return None if said is None else msgspec.json.decode(said, type=_Note)
+            return None if said is None else msgspec.json.decode(said, type=Note)
         except msgspec.DecodeError as err:
             raise StorageError(f"what the pool knows of volume {volume_id} is not readable", detail=str(err)) from err

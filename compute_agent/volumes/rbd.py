@@ -21,11 +21,12 @@ from common.deadlines import RBD_BUSY_S
 from common.errors import StorageError, ToolFailed
 from common.rpc.command_base import ImageSpec
 from compute_agent.storage import qemu_img
-from compute_agent.storage.image_cache import ImageCache
 from compute_agent.storage.rbd import RbdPool
 from compute_agent.storage.rbd_image import RbdImage
-from compute_agent.volumes.base import Bytes, Measure, NewVolume, VolumeBytes, VolumeFile, VolumeStore
+from compute_agent.volumes.base import Measure, NewVolume, VolumeStore
+from compute_agent.volumes.images import VolumeImages
 from compute_agent.volumes.notes import checked
+from compute_agent.volumes.place import Bytes, VolumeBytes
 from compute_agent.volumes.pool_notes import PoolNotes
 from compute_agent.volumes.served import ServedVolumes
 from compute_agent.volumes.taken_over import bytes_of
@@ -39,17 +40,12 @@ _BEFORE, _MOMENT, _SNAPSHOT = "before-", "moment-", "snapshot-"
 
 
 class RbdVolumes:
-    """Implements base.VolumeStore. folder: of this node, where copies are made that go elsewhere.
-
-    images_in_use: sha512 of images that instances' disks are built on.
-    """
+    """Implements base.VolumeStore. folder: of this node, where copies are made that go elsewhere."""
 
     def __init__(
-        self, pool: RbdPool, folder: VolumeStore, *, cache: ImageCache, images_in_use: Callable[[], set[str]],
-        notes: PoolNotes, clock: Clock,
-    ) -> None:  # fmt: skip
-        self._pool, self._folder, self._cache, self._images_in_use = pool, folder, cache, images_in_use
-        self._notes, self._clock = notes, clock
+        self, pool: RbdPool, folder: VolumeStore, *, images: VolumeImages, notes: PoolNotes, clock: Clock
+    ) -> None:
+        self._pool, self._folder, self._images, self._notes, self._clock = pool, folder, images, notes, clock
         self.moments = RbdMoments(pool)
 
     @property
@@ -72,11 +68,8 @@ class RbdVolumes:
             pass
 
     def make_from_image(self, new: NewVolume, image: ImageSpec, measure: Measure) -> None:
-        with contextlib.ExitStack() as held:
-            with measure("image"):
-                base = held.enter_context(self._cache.hold(image, self._images_in_use))
-            with measure("volume"):
-                self.make_from(new, VolumeFile(base.path, base.format))
+        with self._images.held(image, measure) as source, measure("volume"):
+            self.make_from(new, source)
 
     def make_from(self, new: NewVolume, source: VolumeBytes) -> None:
         with self._new(new) as image:
@@ -113,11 +106,8 @@ class RbdVolumes:
     def replace_by_image(
         self, volume_id: str, disk_format: str, size_gib: int, image: ImageSpec, measure: Measure
     ) -> None:
-        with contextlib.ExitStack() as held:
-            with measure("image"):
-                base = held.enter_context(self._cache.hold(image, self._images_in_use))
-            with measure("volume"):
-                self.replace(volume_id, disk_format, size_gib, VolumeFile(base.path, base.format))
+        with self._images.held(image, measure) as source, measure("volume"):
+            self.replace(volume_id, disk_format, size_gib, source)
 
     def revert(self, volume_id: str, disk_format: str, size_gib: int, snapshot_id: str) -> None:
         image, snapshot = self.file(volume_id, disk_format), self.snapshot(volume_id, snapshot_id)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
-
-if TYPE_CHECKING:
-    from compute_agent.volumes.base import Bytes
+from compute_agent.volumes.place import Bytes
 
 
 class ServedVolumes(Protocol):

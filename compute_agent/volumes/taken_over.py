@@ -8,7 +8,7 @@ from pathlib import Path
 from common.errors import StorageError
 from compute_agent.storage import qemu_img
 from compute_agent.storage.rbd_image import RbdImage
-from compute_agent.volumes.base import VolumeBytes
+from compute_agent.volumes.place import VolumeBytes
 
 
 def bytes_of(volume: VolumeBytes) -> ReadBytes:

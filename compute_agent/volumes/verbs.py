@@ -41,7 +41,8 @@ from compute_agent.hypervisor.base import CopyState, Hypervisor
 from compute_agent.instances import Interrupted
 from compute_agent.storage import ownership
 from compute_agent.task import Again, Outcome, Task
-from compute_agent.volumes.base import Moments, NewVolume, VolumeBytes, VolumeFile, VolumeStore, VolumeStores, forget
+from compute_agent.volumes.base import Moments, NewVolume, VolumeStore, VolumeStores, forget
+from compute_agent.volumes.place import VolumeBytes, VolumeFile
 from compute_agent.volumes.qmp import DaemonSilent
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from common.db import (
     volume_attachments,
     volume_exports,
     volume_services,
-    volume_snapshots,
     volume_types,
     volumes,
 )
@@ -91,7 +90,7 @@ def beside(session: Session, request: PlacementRequest, made: list[Volume]) -> P
     allowed = request.same_nodes
     for volume in made:
         specs.update(volume_types.specs_of(session, volume.volume_type_id))
-        seeing = _seeing_source(session, volume)
+        seeing = volume_places.seeing_source(session, volume)
         if seeing is not None:
             allowed = seeing if allowed is None else allowed & seeing
     specs.setdefault("volume_backend_name", f"<or> {FILES} <or> {RBD}")
@@ -99,19 +98,6 @@ def beside(session: Session, request: PlacementRequest, made: list[Volume]) -> P
         request, volume_gib=sum(volume.size_gib for volume in made), volume_specs=specs, same_nodes=allowed,
         closed_to_volumes=volume_services.closed_hosts(session),
     )  # fmt: skip
-
-
-def _seeing_source(session: Session, volume: Volume) -> frozenset[str] | None:
-    """Ids of the nodes that see the bytes that it is made from; None: all."""
-    if volume.snapshot_id:
-        snapshot = volume_snapshots.get(session, volume.snapshot_id, deleted=True)
-        source, node_id = volumes.get(session, snapshot.volume_id, deleted=True), snapshot.node_id
-    elif volume.source_volume_id:
-        source = volumes.get(session, volume.source_volume_id, deleted=True)
-        node_id = source.node_id
-    else:
-        return None
-    return None if node_id is None else volume_places.bound_to(session, source, node_id)
 
 
 def claim(

@@ -96,7 +96,7 @@ def claim(session: Session, context: StepContext) -> Outcome:
         return _claim_there(session, context, volume)
     node = volume_places.claim(
         session, context, consumer_id=volume.id, purpose=volumes.PURPOSE, size_gib=volume.size_gib,
-        project_id=volume.project_id, zone=volume.availability_zone, same_nodes=_seeing_source(session, context),
+        project_id=volume.project_id, zone=volume.availability_zone, same_nodes=_seeing_source(session, context, volume),
         specs=volume_types.specs_of(session, volume.volume_type_id),
     )  # fmt: skip
     # In a raw file lies what a storage daemon has said is written, also when the daemon is killed.
@@ -136,13 +136,10 @@ def _source_place(session: Session, context: StepContext) -> Place | None:
     return place_of(session, volumes.get(session, source_id)) if source_id else None
 
 
-def _seeing_source(session: Session, context: StepContext) -> frozenset[str] | None:
+def _seeing_source(session: Session, context: StepContext, volume: Volume) -> frozenset[str] | None:
     """Ids of the nodes that see the bytes that it is made from; None: all."""
-    source, source_id = _source_place(session, context), _source_volume(session, context)
-    if source is not None and source_id is not None:
-        return volume_places.bound_to(session, volumes.get(session, source_id, deleted=True), source.node_id)
     if not context.params.get("backup_id"):
-        return None
+        return volume_places.seeing_source(session, volume)
     backup = volume_backups.get(session, context.params["backup_id"])
     return frozenset(node.id for node in backup_places.seeing(session, context, backup))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import msgspec
 import pytest
 
 from common.rpc.compute_v1 import EnsureInstance, EnsureRunning, InstanceSpec, PowerState, RebootInstance, RebootMode
-from tests.fixtures.private_libvirt import PrivateLibvirt, available, private_libvirt
+from tests.fixtures.private_libvirt import PrivateLibvirt, available, guests_folder, private_libvirt
 from tests.unit import image_headers
 from tests.unit.agent.box import Box, Orders, instance_spec
 from tests.unit.storage.image_server import image_server
@@ -25,11 +23,8 @@ pytestmark = [
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Not tmp_path: QEMU's user must be able to pass through."""
-    made = Path(tempfile.mkdtemp(prefix="cml-agent-", dir="/var/tmp"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with guests_folder("cml-agent-") as made:
+        yield made
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,7 @@ from compute_agent.hypervisor import domain_xml
 from compute_agent.storage import qemu_img
 from tests.fixtures.ceph import Ceph, ceph, missing
 from tests.fixtures.e2e_wait import until
-from tests.fixtures.private_libvirt import PrivateLibvirt, available, private_libvirt
+from tests.fixtures.private_libvirt import PrivateLibvirt, available, guests_folder, private_libvirt
 from tests.unit.agent.box import Box, Orders, instance_spec
 from tests.unit.storage.image_server import image_server
 
@@ -78,11 +76,8 @@ def written(word: str) -> str:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Not tmp_path: QEMU's user must be able to pass through, and sockets have short paths."""
-    made = Path(tempfile.mkdtemp(prefix="cml-", dir="/var/tmp"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with guests_folder() as made:
+        yield made
 
 
 @pytest.fixture

@@ -19,10 +19,12 @@ from common.ids import new_id
 from compute_agent.storage import qemu_img
 from compute_agent.storage.rbd import RbdPool
 from compute_agent.storage.rbd_image import RbdImage
-from compute_agent.volumes.base import NewVolume, VolumeBytes, VolumeFile
+from compute_agent.volumes.base import NewVolume
 from compute_agent.volumes.folder import GIB, VolumeFolder
+from compute_agent.volumes.images import VolumeImages
 from compute_agent.volumes.not_served import NotServedVolumes
 from compute_agent.volumes.notes import KEEP_S
+from compute_agent.volumes.place import VolumeBytes, VolumeFile
 from compute_agent.volumes.pool_notes import PoolNotes
 from compute_agent.volumes.rbd import RbdVolumes
 from tests.fixtures.ceph import Ceph, ceph, missing
@@ -44,12 +46,12 @@ class Node:
     def __init__(self, folder: Path, cluster: Ceph, clock: ManualClock) -> None:
         nothing = None
         self.files = VolumeFolder(
-            folder, cache=nothing, images_in_use=set, uploader=nothing, clock=clock, served=NotServedVolumes()  # type: ignore[arg-type]
+            folder, images=VolumeImages(nothing, set), uploader=nothing, clock=clock, served=NotServedVolumes()  # type: ignore[arg-type]
         )  # fmt: skip
         self.pool = RbdPool(cluster.pool)
         notes = PoolNotes(self.pool, clock)
         self.volumes = RbdVolumes(
-            self.pool, self.files, cache=nothing, images_in_use=set, notes=notes, clock=SystemClock()
+            self.pool, self.files, images=VolumeImages(nothing, set), notes=notes, clock=SystemClock()
         )  # type: ignore[arg-type]
         self._folder = folder
 

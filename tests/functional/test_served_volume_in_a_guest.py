@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ from compute_agent.storage import qemu_img
 from tests.fixtures import certificates
 from tests.fixtures.e2e_wait import until
 from tests.fixtures.ports import free_port
-from tests.fixtures.private_libvirt import PrivateLibvirt, available, private_libvirt
+from tests.fixtures.private_libvirt import PrivateLibvirt, available, guests_folder, private_libvirt
 from tests.unit.agent.box import NODE, Box, Orders, instance_spec
 from tests.unit.storage.image_server import image_server
 
@@ -74,11 +72,8 @@ def pattern() -> bytes:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Not tmp_path: QEMU's user must be able to pass through, and sockets have short paths."""
-    made = Path(tempfile.mkdtemp(prefix="cml-", dir="/var/tmp"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with guests_folder() as made:
+        yield made
 
 
 @pytest.fixture

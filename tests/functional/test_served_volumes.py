@@ -19,8 +19,8 @@ from common.ids import new_id
 from common.rpc.volume_commands import ExportVolume, VolumeExport
 from compute_agent.hypervisor.base import CopyState
 from compute_agent.volumes import nbd_daemons
-from compute_agent.volumes.base import VolumeFile
 from compute_agent.volumes.nbd import NbdVolumes, TlsFiles
+from compute_agent.volumes.place import VolumeFile
 from compute_agent.volumes.qmp import DaemonSilent
 from tests.fixtures import certificates
 from tests.fixtures.certificates import Certificates

@@ -169,18 +169,25 @@ def of_image(properties: Mapping[str, Any]) -> tuple[Device, ...]:
 
     Raises InvalidRequest for a description that nobody can read: the property is text that any user may write.
     """
-    text = properties.get("block_device_mapping")
-    if not text:
+    if not properties.get("block_device_mapping"):
         return ()
     if not _is_true(properties.get("bdm_v2")):
         raise InvalidRequest(f"{INVALID}the image's block_device_mapping is of the old form: bdm_v2 must be true.")
+    return tuple(_of_entry(each) for each in entries_of(properties) if not each.get("no_device"))
+
+
+def entries_of(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What an image says of devices, as it says it; none where it says nothing. Raises InvalidRequest, as `of_image`."""
+    text = properties.get("block_device_mapping")
+    if not text:
+        return []
     try:
         entries = json.loads(text) if isinstance(text, str) else text
     except (ValueError, RecursionError) as err:
         raise InvalidRequest(f"{INVALID}the image's block_device_mapping is no JSON.") from err
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise InvalidRequest(f"{INVALID}the image's block_device_mapping is no list of devices.")
-    return tuple(_of_entry(each) for each in entries if not each.get("no_device"))
+    return entries
 
 
 def _of_entry(entry: Mapping[str, Any]) -> Device:

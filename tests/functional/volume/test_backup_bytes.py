@@ -27,6 +27,7 @@ from compute_agent.storage import qemu_img
 from compute_agent.task import Outcome, Task
 from compute_agent.volumes.base import VolumeStores
 from compute_agent.volumes.folder import GIB, VolumeFolder
+from compute_agent.volumes.images import VolumeImages
 from compute_agent.volumes.not_served import NotServedVolumes
 from compute_agent.volumes.verbs import Volumes
 
@@ -71,8 +72,7 @@ class Node:
         self.clock, nothing = ManualClock(), None
         self.files = VolumeFolder(
             folder / "volumes",
-            cache=nothing,  # type: ignore[arg-type]
-            images_in_use=set,
+            images=VolumeImages(nothing, set),  # type: ignore[arg-type]
             uploader=nothing,  # type: ignore[arg-type]
             served=NotServedVolumes(),
             clock=self.clock,

@@ -11,9 +11,11 @@ from common.clock import ManualClock
 from common.errors import StorageError
 from common.ids import new_id
 from compute_agent.storage import qemu_img
-from compute_agent.volumes.base import NewVolume, VolumeFile
+from compute_agent.volumes.base import NewVolume
 from compute_agent.volumes.folder import GIB, VolumeFolder
+from compute_agent.volumes.images import VolumeImages
 from compute_agent.volumes.not_served import NotServedVolumes
+from compute_agent.volumes.place import VolumeFile
 from compute_agent.volumes.unmanaged import Kind
 
 PATTERN = os.urandom(4096)
@@ -28,7 +30,7 @@ def clock() -> ManualClock:
 def store(tmp_path: Path, clock: ManualClock) -> VolumeFolder:
     nothing = None
     return VolumeFolder(
-        tmp_path / "volumes", cache=nothing, images_in_use=set, uploader=nothing, clock=clock, served=NotServedVolumes()  # type: ignore[arg-type]
+        tmp_path / "volumes", images=VolumeImages(nothing, set), uploader=nothing, clock=clock, served=NotServedVolumes()  # type: ignore[arg-type]
     )  # fmt: skip
 
 
