@@ -109,7 +109,8 @@ def _wishes(session: Session, ports: Sequence[Any], *, hold: bool) -> tuple[Wish
 def settle(session: Session, consumer_id: str, node_id: str, wishes: Sequence[Wish]) -> Rate | None:
     """Make what the consumer holds on the node what is wished; None: done. Harmless when repeated.
 
-    Else what the node has not enough left of, beyond what is held, and nothing is changed.
+    Else what the node has not enough left of, beyond what is held, and nothing is changed. The caller holds the node's
+    row, as nodes.claim, or the consumer's allocation there, as `adjust`.
     """
     held = _held(session, consumer_id, node_id)
     after = {(wish.port_id, wish.rate.physical_network, wish.rate.resource): wish.rate.amount for wish in wishes}
@@ -137,6 +138,13 @@ def settle(session: Session, consumer_id: str, node_id: str, wishes: Sequence[Wi
     if rows_after:
         session.execute(sa.insert(RateClaim), rows_after)
     return None
+
+
+def adjust(session: Session, server_id: str, node_id: str, wishes: Sequence[Wish]) -> Rate | None:
+    """As `settle`, for a server that has an allocation on the node, which is held; without one it is left alone."""
+    allocation = sa.select(Allocation.purpose).where(Allocation.consumer_id == server_id, Allocation.node_id == node_id)
+    held = session.execute(allocation.order_by(Allocation.purpose).with_for_update()).all()
+    return settle(session, server_id, node_id, wishes) if held else None
 
 
 def _held(session: Session, consumer_id: str, node_id: str) -> dict[tuple[str, str, RateClass], int]:
@@ -207,7 +215,7 @@ def settle_servers(session: Session, ports: sa.ColumnElement[bool]) -> None:
         .order_by(Allocation.node_id, Allocation.consumer_id)
     )
     for server_id, node_id in session.execute(servers).all():
-        short = settle(session, server_id, node_id, wanted(session, server_id))
+        short = adjust(session, server_id, node_id, wanted(session, server_id))
         if short is not None:
             raise refusal(server_id, node_id, short)
 

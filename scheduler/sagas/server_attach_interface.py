@@ -37,7 +37,7 @@ def bind(session: Session, context: StepContext) -> dict[str, Any]:
         raise _gone(port_id)
     node_of(instance)
     assert instance.node_id is not None
-    short = network_rates.settle(
+    short = network_rates.adjust(
         session, instance.id, instance.node_id, network_rates.wanted(session, instance.id, hold=True)
     )
     if short is not None:
