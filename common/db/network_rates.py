@@ -110,8 +110,24 @@ def settle(session: Session, consumer_id: str, node_id: str, wishes: Sequence[Wi
     """Make what the consumer holds on the node what is wished; None: done. Harmless when repeated.
 
     Else what the node has not enough left of, beyond what is held, and nothing is changed. The caller holds the node's
-    row, as nodes.claim, or the consumer's allocation there, as `adjust`.
+    row, as nodes.claim; whoever has an allocation there already is held by that.
     """
+    _hold_allocations(session, consumer_id, node_id)
+    return _settle(session, consumer_id, node_id, wishes)
+
+
+def adjust(session: Session, server_id: str, node_id: str, wishes: Sequence[Wish]) -> Rate | None:
+    """As `settle`, of a server that is on the node: one without an allocation there holds nothing, whatever it wishes."""
+    return _settle(session, server_id, node_id, wishes) if _hold_allocations(session, server_id, node_id) else None
+
+
+def _hold_allocations(session: Session, consumer_id: str, node_id: str) -> bool:
+    """False: there are none."""
+    its = sa.select(Allocation.purpose).where(Allocation.consumer_id == consumer_id, Allocation.node_id == node_id)
+    return bool(session.execute(its.order_by(Allocation.purpose).with_for_update()).all())
+
+
+def _settle(session: Session, consumer_id: str, node_id: str, wishes: Sequence[Wish]) -> Rate | None:
     held = _held(session, consumer_id, node_id)
     after = {(wish.port_id, wish.rate.physical_network, wish.rate.resource): wish.rate.amount for wish in wishes}
     if held == after:
@@ -140,16 +156,9 @@ def settle(session: Session, consumer_id: str, node_id: str, wishes: Sequence[Wi
     return None
 
 
-def adjust(session: Session, server_id: str, node_id: str, wishes: Sequence[Wish]) -> Rate | None:
-    """As `settle`, for a server that has an allocation on the node, which is held; without one it is left alone."""
-    allocation = sa.select(Allocation.purpose).where(Allocation.consumer_id == server_id, Allocation.node_id == node_id)
-    held = session.execute(allocation.order_by(Allocation.purpose).with_for_update()).all()
-    return settle(session, server_id, node_id, wishes) if held else None
-
-
 def _held(session: Session, consumer_id: str, node_id: str) -> dict[tuple[str, str, RateClass], int]:
     columns = (RateClaim.port_id, RateClaim.physical_network, RateClaim.resource, RateClaim.amount)
-    rows = session.execute(_mine(sa.select(*columns), consumer_id, node_id).with_for_update()).all()
+    rows = session.execute(_mine(sa.select(*columns), consumer_id, node_id)).all()
     return {(port_id, network, RateClass(resource)): amount for port_id, network, resource, amount in rows}
 
 
@@ -187,6 +196,13 @@ def leave(session: Session, consumer_id: str, node_id: str) -> None:
 
 def leave_port(session: Session, consumer_id: str, port_id: str) -> None:
     """The port is no longer the consumer's: what it holds, wherever, is given back. Harmless when repeated."""
+    its = sa.exists().where(RateClaim.consumer_id == consumer_id, RateClaim.port_id == port_id)
+    if not session.scalar(sa.select(its)):
+        return
+    for node_id in session.scalars(
+        sa.select(Allocation.node_id).where(Allocation.consumer_id == consumer_id).order_by(Allocation.node_id)
+    ).all():
+        _hold_allocations(session, consumer_id, node_id)
     _drop(session, RateClaim.consumer_id == consumer_id, RateClaim.port_id == port_id)
 
 
