@@ -231,6 +231,8 @@ def _volumes(conf: Sections, cloud: Any) -> None:
 def _network(conf: Sections, cloud: Any, choices: Choices) -> None:
     aliases = sorted(extension.alias for extension in cloud.network.extensions())
     physical = _physical_networks(cloud, aliases)
+    lowest, highest = _versions(cloud, "placement")
+    conf.setdefault("placement", {}).update(min_microversion=lowest, max_microversion=highest)
     conf["network-feature-enabled"].update(
         api_extensions=",".join(aliases), qos_placement_physnet=next(iter(physical), ""), update_port_qos="true"
     )
