@@ -24,6 +24,7 @@ KNOWN: Mapping[str, frozenset[str] | None] = {
     "servers:index": None,
     "servers:detail": None,
     "migrations:index": None,
+    "assisted-volume-snapshots:delete": None,
     "flavors:index": _FLAVORS,
     "flavors:detail": _FLAVORS,
     "keypairs:index": _PAGE | _USER,

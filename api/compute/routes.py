@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.compute.handlers import (
     aggregates,
+    assisted_snapshots,
     consoles,
     external_events,
     flavors,
@@ -280,6 +281,20 @@ VOLUME_PROXIES = (
     _row("POST", "/os-snapshots", volume_proxies.create_snapshot, "snapshots:create", until="2.35"),
     _read("/os-snapshots/<snapshot_id>", volume_proxies.show_snapshot, "snapshots:show", until="2.35"),
     _row("DELETE", "/os-snapshots/<snapshot_id>", volume_proxies.delete_snapshot, "snapshots:delete", until="2.35"),
+    _row(
+        "POST",
+        "/os-assisted-volume-snapshots",
+        assisted_snapshots.create,
+        "assisted-volume-snapshots:create",
+        Rule.SERVICE,
+    ),
+    _row(
+        "DELETE",
+        "/os-assisted-volume-snapshots/<snapshot_id>",
+        assisted_snapshots.delete,
+        "assisted-volume-snapshots:delete",
+        Rule.SERVICE,
+    ),
 )
 CONSOLES = (
     _read("/os-console-auth-tokens/<token>", consoles.show_token, "console-auth-tokens:show", ADMIN, since="2.31"),

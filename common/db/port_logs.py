@@ -23,10 +23,17 @@ def hearing(
     session: Session, ports: Sequence[Port], groups_of: Mapping[str, Collection[str]]
 ) -> dict[str, list[NetworkLog]]:
     """The enabled logs of each port that has any, by port id; one statement. Administrators make them: they are few."""
-    query = sa.select(NetworkLog).where(NetworkLog.enabled.is_(True)).order_by(NetworkLog.id)
-    logs = list(session.scalars(query.execution_options(populate_existing=True)))
+    logs = list(session.scalars(_ENABLED))
     found = {port.id: [log for log in logs if _hears(log, port, groups_of.get(port.id, ()))] for port in ports}
     return {port_id: of_port for port_id, of_port in found.items() if of_port}
+
+
+_ENABLED = (
+    sa.select(NetworkLog)
+    .where(NetworkLog.enabled.is_(True))
+    .order_by(NetworkLog.id)
+    .execution_options(populate_existing=True)
+)
 
 
 def _hears(log: NetworkLog, port: Port, group_ids: Collection[str]) -> bool:

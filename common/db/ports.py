@@ -344,10 +344,6 @@ class Bound:
     joined: tuple[str, ...] = ()
 
 
-def _mine(instance_id: str, port_id: str | None) -> sa.ColumnElement[bool]:
-    return _plugged(instance_id) if port_id is None else sa.and_(_plugged(instance_id), Port.id == port_id)
-
-
 def bind(
     session: Session, instance_id: str, node_id: str, epoch: int, now: datetime, *, port_id: str | None = None
 ) -> Bound:
@@ -361,36 +357,34 @@ def bind(
     fresh = _networks_without_others(session, network_ids, {node_id, *previous}, instance_id)
     # Tunnels of other nodes know where it was.
     moved = {network_id for _, network_id, bound, _ in rows if bound not in (None, node_id)}
-    done = session.execute(
-        sa.update(Port)
-        .where(_mine(instance_id, port_id), Port.binding_epoch <= epoch)
-        .values(
-            binding_node_id=node_id,
-            binding_epoch=epoch,
-            binding_host="",
-            status="DOWN",
-            updated_at=now,
-            revision_number=Port.revision_number + 1,
-        )
-        .execution_options(synchronize_session=False)
-    )
+    done = session.connection().execute(_BIND, {**its, "node": node_id, "now": now})
     carried = _carry_along(session, [port_id for port_id, *_, trunk_id in rows if trunk_id], now)
     network_state.touch_for_networks(
         session, fresh | moved | carried.network_ids, also={node_id, *previous, *carried.node_ids}
     )
-    return Bound(int(done.rowcount), tuple(sorted(fresh | carried.network_ids)))  # type: ignore[attr-defined]
+    return Bound(done.rowcount, tuple(sorted(fresh | carried.network_ids)))
 
 
 #: id, network, node and trunk (None: it has none)
 _WITH_TRUNK = sa.select(Port.id, Port.network_id, Port.binding_node_id, Trunk.id).outerjoin(
     Trunk, Trunk.port_id == Port.id
 )
-_TO_BIND = _WITH_TRUNK.where(
+#: the instance's ports, or that one of them which is named
+_ITS = sa.and_(
     Port.device_id == sa.bindparam("instance"),
     Port.device_owner.like("compute:%"),
     sa.or_(sa.bindparam("port", type_=sa.String) == "", Port.id == sa.bindparam("port")),
-    Port.binding_epoch <= sa.bindparam("epoch"),
 )
+_NOT_LATER = sa.and_(_ITS, Port.binding_epoch <= sa.bindparam("epoch"))
+_TO_BIND = _WITH_TRUNK.where(_NOT_LATER)
+_CHANGED = {"updated_at": sa.bindparam("now"), "revision_number": Port.revision_number + 1}
+_BIND = (
+    sa.update(Port)
+    .where(_NOT_LATER)
+    .values(
+        binding_node_id=sa.bindparam("node"), binding_epoch=sa.bindparam("epoch"), binding_host="", status="DOWN", **_CHANGED
+    )
+)  # fmt: skip
 
 
 def _carry_along(session: Session, parents: Collection[str], now: datetime) -> Concerned:
@@ -399,33 +393,43 @@ def _carry_along(session: Session, parents: Collection[str], now: datetime) -> C
 
 def _networks_without_others(session: Session, network_ids: set[str], node_ids: set[str], instance_id: str) -> set[str]:
     """Networks that one of these nodes joins or leaves with this instance: tunnel peers change elsewhere too."""
-    there = set(
-        session.execute(
-            sa.select(Port.network_id, Port.binding_node_id)
-            .distinct()
-            .where(Port.network_id.in_(network_ids), Port.binding_node_id.in_(node_ids), Port.device_id != instance_id)
-        )
-    )
+    asked = {"networks": sorted(network_ids), "nodes": sorted(node_ids), "instance": instance_id}
+    there = {tuple(row) for row in session.connection().execute(_OTHERS_THERE, asked)}
     return {network_id for network_id in network_ids for node_id in node_ids if (network_id, node_id) not in there}
+
+
+_OTHERS_THERE = (
+    sa.select(Port.network_id, Port.binding_node_id)
+    .distinct()
+    .where(
+        Port.network_id.in_(sa.bindparam("networks", expanding=True)),
+        Port.binding_node_id.in_(sa.bindparam("nodes", expanding=True)),
+        Port.device_id != sa.bindparam("instance"),
+    )
+)
 
 
 def mark_active(session: Session, instance_id: str, epoch: int, now: datetime, *, port_id: str | None = None) -> int:
     """The node has plugged the ports (or one of them) of this epoch in. How many became ACTIVE."""
-    done = session.scalars(
-        sa.update(Port)
-        .where(
-            _mine(instance_id, port_id),
-            Port.binding_epoch == epoch,
-            Port.binding_node_id.is_not(None),
-            Port.admin_state_up.is_(True),
-            Port.status != "ACTIVE",
-        )
-        .values(status="ACTIVE", updated_at=now, revision_number=Port.revision_number + 1)
-        .returning(Port.id)
-        .execution_options(synchronize_session=False)
-    ).all()
+    session.flush()
+    its = {"instance": instance_id, "epoch": epoch, "port": port_id or "", "now": now}
+    done = session.connection().scalars(_MARK_ACTIVE, its).all()
     _carry_along(session, done, now)  # where its subports are has been told
     return len(done)
+
+
+_MARK_ACTIVE = (
+    sa.update(Port)
+    .where(
+        _ITS,
+        Port.binding_epoch == sa.bindparam("epoch"),
+        Port.binding_node_id.is_not(None),
+        Port.admin_state_up.is_(True),
+        Port.status != "ACTIVE",
+    )
+    .values(status="ACTIVE", **_CHANGED)
+    .returning(Port.id)
+)
 
 
 def unbind(session: Session, instance_id: str, now: datetime) -> int:

@@ -27,8 +27,12 @@ def rules_of(session: Session, policy_ids: Collection[str]) -> dict[str, list[Qo
 
 def network_policies(session: Session, network_ids: Collection[str]) -> dict[str, str | None]:
     """The policy of each network; one statement."""
-    rows = session.execute(sa.select(Network.id, Network.qos_policy_id).where(Network.id.in_(network_ids)))
-    return dict(rows.all())
+    return dict(session.execute(_POLICIES, {"networks": list(network_ids)}).all())
+
+
+_POLICIES = sa.select(Network.id, Network.qos_policy_id).where(
+    Network.id.in_(sa.bindparam("networks", expanding=True))
+)  # made once: it is asked with each command that carries ports
 
 
 def binding(session: Session, ports: Sequence[Port]) -> dict[str, list[QosRule]]:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.context import RequestContext
-from common.db import nodes, operations, paging, quotas, volume_groups, volume_quota
-from common.db.models import Operation, Volume, VolumeSnapshot
+from common.db import nodes, operations, paging, quotas, upsert, volume_groups, volume_quota
+from common.db.models import Instance, Node, Operation, Volume, VolumeBackup, VolumeSnapshot
 from common.errors import InvalidRequest, NotFound
 from common.states import OperationClass
 from common.volume_states import SNAPSHOT_DELETABLE, SnapshotStatus
@@ -92,11 +92,24 @@ def create(
     now: datetime,
     params: Mapping[str, Any] = NOTHING_MORE,
 ) -> str:
-    """Insert a snapshot in status `creating` with the operation that makes it; the operation's id."""
-    snapshot = VolumeSnapshot(**row, status=SnapshotStatus.CREATING, created_at=now, updated_at=now)
-    session.add(snapshot)
-    session.flush()
+    """Insert a snapshot in status `creating` with the operation that makes it; the operation's id.
+
+    Raises InvalidRequest for an id that a snapshot has, or one that was deleted has had.
+    """
+    whole = {"properties": {}, "progress": 0, **row, "status": SnapshotStatus.CREATING, "created_at": now}
+    if upsert.insert_ignore(session, VolumeSnapshot, [{**whole, "updated_at": now, "deleted": False}]) == 0:
+        raise InvalidRequest(f"Snapshot {row['id']} exists already: a snapshot's id is given once.")
+    snapshot = get(session, row["id"])
     return _operation(session, snapshot, "create", "snapshot_create", context, now, params).id
+
+
+def check_unused(session: Session, snapshot_id: str) -> None:
+    """Raises InvalidRequest for an id, given by a caller, that anything has which claims and operations are kept under."""
+    holders = (Instance, Volume, VolumeBackup, Node, Operation)
+    if any(session.get(holder, snapshot_id) is not None for holder in holders) or operations.latest(
+        session, snapshot_id
+    ):
+        raise InvalidRequest(f"The id {snapshot_id} is in use: give the snapshot one of its own.")
 
 
 def begin_delete(

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import node_life, nodes, volume_messages, volume_snapshots, volumes
+from common.db import node_life, nodes, operations, volume_messages, volume_snapshots, volumes
 from common.db.volume_messages import ResourceType
 from common.deadlines import ENSURE_VOLUME_S, WAIT_FOR_VOLUME_S
 from common.errors import StateConflict
@@ -22,7 +22,8 @@ from common.volume_capabilities import RBD, node_gib
 from common.volume_states import SnapshotStatus
 from scheduler import volume_places
 from scheduler.sagas.shared import report_error
-from scheduler.sagas.volume_shared import Place, command_fields, hold, let_go, place_of
+from scheduler.sagas.volume_shared import Place, command_fields, hold, place_of
+from scheduler.sagas.volume_shared import let_go as free_volume
 
 
 def saga() -> Saga:
@@ -43,6 +44,13 @@ def saga() -> Saga:
         unwound=unwound,
         stuck=stuck,
     )
+
+
+def let_go(session: Session, context: StepContext) -> None:
+    """A deletion that waits for this has the volume next: what is asked later, as detaching, finds the snapshot gone."""
+    free_volume(session, context)
+    for later in operations.open_for(session, context.params["snapshot_id"], except_id=context.operation.id):
+        volumes.hold(session, context.params["volume_id"], later.id)
 
 
 def claim(session: Session, context: StepContext) -> Outcome:

@@ -576,6 +576,12 @@ BODIES: dict[str, Any] = {
     },
     "compute:floating-ips:create": lambda world: {"pool": world.outside_id},
     "compute:volumes:create": {"volume": {"display_name": "x", "size": 1}},
+    "compute:assisted-volume-snapshots:create": {
+        "snapshot": {
+            "volume_id": UNKNOWN,
+            "create_info": {"snapshot_id": UNKNOWN, "type": "qcow2", "new_file": "x"},
+        }
+    },
     "compute:snapshots:create": lambda world: {"snapshot": {"volume_id": world.ids["volume_id"]}},
     "compute:aggregates:create": {"aggregate": {"name": "x"}},
     "compute:aggregates:update": {"aggregate": {"name": "x"}},

@@ -22,7 +22,8 @@ _TOO_MUCH = 413
 
 
 @contextmanager
-def _in_nova_words() -> Iterator[None]:
+def in_nova_words() -> Iterator[None]:
+    """Where the volume service refuses for want of quota."""
     try:
         yield
     except QuotaExceeded as err:
@@ -39,7 +40,7 @@ def list_volumes(request: ApiRequest, *, limit: int, offset: int) -> VolumePage:
 
 def create_volume(request: ApiRequest, wanted: NewVolume) -> VolumePage:
     """Raises InvalidRequest, NotFound for the snapshot, QuotaExceeded."""
-    with _in_nova_words():
+    with in_nova_words():
         return volume_create.create(request.services, request.context, wanted)
 
 
@@ -52,7 +53,7 @@ def create_snapshot(
     request: ApiRequest, volume_id: str, *, name: str | None, description: str | None, forced: bool
 ) -> VolumeSnapshot:
     """forced: also of a volume that a server has. Raises NotFound, InvalidRequest, QuotaExceeded."""
-    with _in_nova_words():
+    with in_nova_words():
         return snapshots.create(
             request.services, request.context, volume_id, name=name, description=description, properties={},
             forced=forced,

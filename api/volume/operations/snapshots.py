@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from api.volume.operations.volume_create import take_quota
 from api.volume.operations.volumes import check_files
 from common.context import RequestContext
 from common.db import paging, volume_quota, volume_snapshots, volumes
-from common.db.models import VolumeSnapshot
+from common.db.models import Volume, VolumeSnapshot
 from common.db.volume_snapshots import SnapshotFilter
 from common.errors import InvalidRequest, NotFound
 from common.ids import new_id
@@ -73,6 +74,21 @@ def create_in(
     """
     volume = volumes.get_visible(session, volume_id, context)
     allowed = COPYABLE if forced else frozenset({VolumeStatus.AVAILABLE})
+    row = {
+        "id": new_id(), "name": name, "description": description, "properties": dict(properties),
+        "group_snapshot_id": group_snapshot_id,
+    }  # fmt: skip
+    return begin_of(session, services, context, volume, row, allowed=allowed, existing=existing)
+
+
+def begin_of(
+    session: Session, services: Services, context: RequestContext, volume: Volume, row: Mapping[str, Any], *,
+    allowed: AbstractSet[VolumeStatus] = COPYABLE, existing: str = "",
+) -> tuple[str, VolumeSnapshot]:  # fmt: skip
+    """As `create_in`, of a volume that the caller may have a snapshot of. row: the columns that its creator chooses.
+
+    Raises InvalidRequest (its status, or an id that has been given before), QuotaExceeded.
+    """
     if volume.status not in allowed:
         raise InvalidRequest(
             f"Invalid volume: Volume {volume.id} status must be {' or '.join(sorted(allowed))}, but current status is:"
@@ -80,14 +96,12 @@ def create_in(
         )
     amounts = volume_quota.with_type({"snapshots": 1, "gigabytes": volume.size_gib}, volume.volume_type_id)
     take_quota(session, volume.project_id, amounts, services)
-    snapshot_id = new_id()
-    row = {
-        "id": snapshot_id, "volume_id": volume.id, "project_id": volume.project_id, "user_id": context.user_id,
-        "name": name, "description": description, "size_gib": volume.size_gib, "properties": dict(properties),
-        "group_snapshot_id": group_snapshot_id,
+    whole = {
+        "properties": {}, **row, "volume_id": volume.id, "project_id": volume.project_id, "user_id": context.user_id,
+        "size_gib": volume.size_gib,
     }  # fmt: skip
-    operation_id = volume_snapshots.create(session, row, context, services.clock.now(), {"existing": existing})
-    return operation_id, volume_snapshots.get(session, snapshot_id)
+    operation_id = volume_snapshots.create(session, whole, context, services.clock.now(), {"existing": existing})
+    return operation_id, volume_snapshots.get(session, whole["id"])
 
 
 def edit(
@@ -112,16 +126,22 @@ def delete(
 
     def work(session: Session) -> tuple[str, None]:
         snapshot = volume_snapshots.get_visible(session, snapshot_id, context)
-        if snapshot.group_snapshot_id is not None and not forced:
-            raise InvalidRequest(
-                f"Invalid snapshot: Snapshot {snapshot.id} belongs to group snapshot {snapshot.group_snapshot_id}."
-            )
+        if not forced:
+            check_alone(snapshot)
         if unmanage:
             check_files(volumes.get(session, snapshot.volume_id, deleted=True).backend)
         now, params = services.clock.now(), {"unmanage": True} if unmanage else {}
         return volume_snapshots.begin_delete(session, snapshot, context, now, forced=forced, params=params).id, None
 
     begun(services, "snapshot_delete", work)
+
+
+def check_alone(snapshot: VolumeSnapshot) -> None:
+    """Raises InvalidRequest for one that goes with a group's."""
+    if snapshot.group_snapshot_id is not None:
+        raise InvalidRequest(
+            f"Invalid snapshot: Snapshot {snapshot.id} belongs to group snapshot {snapshot.group_snapshot_id}."
+        )
 
 
 def reset_status(services: Services, context: RequestContext, snapshot_id: str, status: str) -> None:

@@ -25,6 +25,7 @@ from common.db.models.federation import (
     ServiceProvider,
 )
 from common.db.models.grouping import Aggregate, AggregateNode, ServerGroup, ServerGroupMember
+from common.db.models.guest import GuestPassword
 from common.db.models.identity import (
     AccessRule,
     ApplicationCredential,
@@ -135,6 +136,7 @@ __all__ = [
     "FloatingIp",
     "Group",
     "GroupMember",
+    "GuestPassword",
     "IdentityProvider",
     "IdentityService",
     "Image",
