@@ -7,7 +7,7 @@ from alembic import op
 
 
 revision = '0050'
-down_revision = '0043'
+down_revision = '0056'
 branch_labels = None
 depends_on = None
 
