@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from common.db import (
     addresses,
     floating_links,
+    network_rates,
     network_state,
     network_tags,
     networks,
@@ -453,6 +454,8 @@ def release(session: Session, instance_id: str, now: datetime, *, port_id: str |
     mine = sa.and_(Port.device_id == instance_id, *([] if port_id is None else [Port.id == port_id]))
     in_trunk = Port.id.in_(sa.select(Trunk.port_id)) | Port.id.in_(sa.select(Subport.port_id))  # they outlive it
     made = sorted(session.scalars(sa.select(Port.id).where(mine, Port.delete_with_instance.is_(True), ~in_trunk)))
+    if port_id is not None:  # of a server that is gone, its claims on nodes go by themselves
+        network_rates.leave_port(session, instance_id, port_id)
     freed = _unplug(
         session,
         sa.and_(mine, Port.id.not_in(made)),
@@ -505,12 +508,14 @@ def delete(session: Session, port_id: str, now: datetime) -> bool:
     gone = session.execute(
         sa.delete(Port)
         .where(Port.id == port_id)
-        .returning(Port.project_id, Port.network_id, Port.binding_node_id)
+        .returning(Port.project_id, Port.network_id, Port.binding_node_id, Port.device_id)
         .execution_options(synchronize_session=False)
     ).first()
     if gone is None:
         return False
-    project_id, network_id, node_id = gone
+    project_id, network_id, node_id, device_id = gone
+    if device_id:
+        network_rates.leave_port(session, device_id, port_id)
     network_tags.forget(session, [port_id])
     quotas.release(session, project_id, {"port": 1})
     network_state.touch_for_groups(session, groups)
