@@ -57,6 +57,8 @@ BOOLEAN: Schema = {
         "f",
     ]
 }
+#: a host's name: a name that could not be one is refused before anybody looks for it
+HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9._-]+\Z"}
 STRICT_BOOLEAN: Schema = {"type": "boolean"}
 
 
@@ -70,8 +72,15 @@ def integer(lowest: int, highest: int = 2**31 - 1) -> Schema:
     }
 
 
-#: the same bounds for the text of a number; nine digits are always below 2**31
-_DIGITS = {-1: r"^(-1|0*[0-9]{1,9})\Z", 0: r"^0*[0-9]{1,9}\Z", 1: r"^0*[1-9][0-9]{0,8}\Z"}
+def _digits_up_to(highest: str) -> str:
+    """A pattern of the numbers with as many digits that are no more than this one, or with fewer."""
+    same = [f"{highest[:at]}[0-{int(digit) - 1}][0-9]{{{len(highest) - at - 1}}}" for at, digit in enumerate(highest) if digit != "0"]
+    return f"(?:[0-9]{{1,{len(highest) - 1}}}|{'|'.join([*same, highest])})"
+
+
+_TO_MAX = _digits_up_to(str(2**31 - 1))
+#: the same bounds for the text of a number
+_DIGITS = {-1: rf"^(-1|0*{_TO_MAX})\Z", 0: rf"^0*{_TO_MAX}\Z", 1: rf"^(?!0*\Z)0*{_TO_MAX}\Z"}
 
 
 def as_boolean(value: Any) -> bool:

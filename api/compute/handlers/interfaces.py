@@ -40,7 +40,7 @@ def show_port(request: ApiRequest, server_id: str, port_id: str) -> Reply:
 
 def attach(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, schemas.attach(request.version))
-    wanted = request.body["interfaceAttachment"]
+    wanted = request.body.get("interfaceAttachment", {})
     network_id, port_id = wanted.get("net_id"), wanted.get("port_id")
     addresses = [fixed_address(each["ip_address"]) for each in wanted.get("fixed_ips", ())]
     if network_id and port_id:

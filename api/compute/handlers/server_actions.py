@@ -86,7 +86,7 @@ def console_log(request: ApiRequest, server_id: str) -> Reply:
 def lock(request: ApiRequest, server_id: str) -> Reply:
     reasons = request.version >= Microversion(2, 73)
     validate(request.body, schemas.LOCK_273 if reasons else schemas.LOCK)
-    reason = (request.body["lock"] or {}).get("locked_reason")
+    reason = (request.body["lock"] or {}).get("locked_reason") if reasons else None
     server_actions.lock(request.services, request.context, server_id, reason)
     return Reply(status=202)
 

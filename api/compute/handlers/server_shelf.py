@@ -26,7 +26,8 @@ def shelve_offload(request: ApiRequest, server_id: str) -> Reply:
 
 def unshelve(request: ApiRequest, server_id: str) -> Reply:
     validate(request.body, _unshelve_schema(request.version))
-    asked = request.body["unshelve"] or {}
+    said = request.version >= Microversion(2, 77)  # before, nothing is read from it
+    asked = (request.body["unshelve"] if said else None) or {}
     host = asked.get("host")
     if host is not None and not request.context.is_admin:
         raise Forbidden("Policy doesn't allow os_compute_api:os-shelve:unshelve_to_host to be performed.")

@@ -66,7 +66,7 @@ def image_copy(
             )
         copy, min_ram = server_references.image_copy(source), source.min_ram
     else:
-        kept = _kept_properties(session, context, root)
+        kept = _kept_properties(session, context, root, named=image is not None)
         min_ram = int(kept.get("min_ram") or 0)
         copy = {"properties": {name: value for name, value in kept.items() if name not in _OF_THE_IMAGE}}
     if image is not None:
@@ -85,8 +85,11 @@ def _image(session: Session, context: RequestContext, image_id: str) -> Image:
         raise InvalidRequest(f"{INVALID}failed to get image {image_id[:64]}.", detail=err.message) from err
 
 
-def _kept_properties(session: Session, context: RequestContext, root: Device) -> Mapping[str, Any]:
-    """What the volume, or the volume of the snapshot, knows of the image it was made from."""
+def _kept_properties(session: Session, context: RequestContext, root: Device, *, named: bool) -> Mapping[str, Any]:
+    """What the volume, or the volume of the snapshot, knows of the image it was made from.
+
+    named: the request names an image beside it, so that whether the volume is bootable is the user's business.
+    """
     if root.source == "blank":
         return {}
     if root.source == "snapshot":
@@ -97,7 +100,7 @@ def _kept_properties(session: Session, context: RequestContext, root: Device) ->
         volume = volumes.get(session, snapshot.volume_id, deleted=True)
     else:
         volume = _volume(session, context, root.source_id)
-    if not volume.bootable:
+    if not volume.bootable and not named:
         raise InvalidRequest(f"Block Device {root.source_id} is not bootable.")
     return dict(volume.image_properties)
 

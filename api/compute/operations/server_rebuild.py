@@ -17,7 +17,7 @@ from api.request import Services
 from api.volume.operations.volume_create import image_properties
 from common import admin_password
 from common.context import RequestContext
-from common.db import guest_passwords, instances, volume_attachments, volumes
+from common.db import guest_passwords, instances, network_state, ports, volume_attachments, volumes
 from common.db.models import Instance
 from common.errors import InvalidRequest
 from common.hardware import reading
@@ -58,6 +58,8 @@ def rebuild(services: Services, context: RequestContext, server_id: str, wanted:
             setattr(instance, column, value)
         guest_passwords.forget(session, instance.id)
         session.flush()
+        if "hostname" in changes:  # its networks' DNS is to answer to the new name
+            network_state.touch_for_networks(session, {row.network_id for row in ports.for_instance(session, server_id)})
         return operation_id, with_surroundings(session, [instance])
 
     return begun(services, Action.REBUILD, work)

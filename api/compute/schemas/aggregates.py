@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.schema import NAME, UUID, Schema, obj
+from api.schema import HOST, NAME, UUID, Schema, obj
 
 #: a colon would be read as ZONE:HOST when a server is created
 ZONE: Schema = {
@@ -16,8 +16,8 @@ _METADATA: Schema = {
 }
 CREATE = obj({"aggregate": obj({"name": NAME, "availability_zone": ZONE}, ("name",))}, ("aggregate",))
 UPDATE = obj({"aggregate": obj({"name": NAME, "availability_zone": ZONE}, minProperties=1)}, ("aggregate",))
-ADD_HOST = obj({"add_host": obj({"host": NAME}, ("host",))}, ("add_host",))
-REMOVE_HOST = obj({"remove_host": obj({"host": NAME}, ("host",))}, ("remove_host",))
+ADD_HOST = obj({"add_host": obj({"host": HOST}, ("host",))}, ("add_host",))
+REMOVE_HOST = obj({"remove_host": obj({"host": HOST}, ("host",))}, ("remove_host",))
 SET_METADATA = obj({"set_metadata": obj({"metadata": _METADATA}, ("metadata",))}, ("set_metadata",))
 CACHE = obj(
     {"cache": {"type": "array", "items": obj({"id": UUID}, ("id",)), "minItems": 1, "maxItems": 64}}, ("cache",)

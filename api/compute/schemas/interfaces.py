@@ -15,8 +15,8 @@ _FIXED_IPS: Schema = {
 
 @lru_cache(maxsize=128)
 def attach(version: Microversion) -> Schema:
-    """With a tag since 2.49."""
+    """With a tag since 2.49. Who wishes for nothing may send an empty body."""
     wanted: dict[str, Schema] = {"net_id": UUID, "port_id": UUID, "fixed_ips": _FIXED_IPS}
     if version >= Microversion(2, 49):
         wanted["tag"] = TAG
-    return obj({"interfaceAttachment": obj(wanted)}, ("interfaceAttachment",))
+    return obj({"interfaceAttachment": obj(wanted)})

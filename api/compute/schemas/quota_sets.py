@@ -20,7 +20,7 @@ def update(version: Microversion) -> Schema:
 @lru_cache(maxsize=128)
 def update_class(version: Microversion) -> Schema:
     """The body of PUT /os-quota-class-sets/{name}; -1 is no limit."""
-    limits = {resource.name: integer(-1) for resource in RESOURCES if resource.shown_in_class_at(version)}
+    limits = {resource.name: integer(-1) for resource in RESOURCES if resource.settable_in_class_at(version)}
     return obj({"quota_class_set": obj(limits)}, ("quota_class_set",))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from api.microversion import Microversion
-from api.schema import BOOLEAN, NAME, Schema, obj
+from api.schema import BOOLEAN, HOST, Schema, obj
 
-_HOST: Schema = {"anyOf": [NAME, {"type": "null"}]}
+_HOST: Schema = {"anyOf": [HOST, {"type": "null"}]}
 _AUTO: Schema = {"anyOf": [BOOLEAN, {"enum": ["auto"]}]}
 
 
@@ -28,7 +28,7 @@ def migrate_live(version: Microversion) -> Schema:
 @lru_cache(maxsize=128)
 def evacuate(version: Microversion) -> Schema:
     """onSharedStorage went with 2.14; force came with 2.29 and went with 2.68; since 2.95 the server stays off."""
-    wanted: dict[str, Schema] = {"host": NAME, "adminPass": {"type": "string", "maxLength": 255}}
+    wanted: dict[str, Schema] = {"host": HOST, "adminPass": {"type": "string", "maxLength": 255}}
     if version < Microversion(2, 14):
         wanted["onSharedStorage"] = BOOLEAN
     if Microversion(2, 29) <= version < Microversion(2, 68):

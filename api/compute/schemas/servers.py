@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from api.microversion import Microversion
-from api.schema import BOOLEAN, NAME, TEXT, UUID, Schema, integer, obj
+from api.schema import BOOLEAN, HOST, NAME, TEXT, UUID, Schema, integer, obj
 
 MAX_SERVERS_PER_REQUEST = 500
 METADATA_KEY = r"^[a-zA-Z0-9_:. -]{1,255}\Z"
@@ -20,7 +20,7 @@ TAGS: Schema = {"type": "array", "items": TAG, "maxItems": 200}
 ADDRESS: Schema = {"type": "string", "maxLength": 64, "pattern": r"^[0-9a-fA-F:.]*\Z"}
 _LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 HOSTNAME: Schema = {"type": "string", "minLength": 2, "maxLength": 63, "pattern": rf"^{_LABEL}\Z"}
-FQDN: Schema = {"type": "string", "minLength": 2, "maxLength": 255, "pattern": rf"^{_LABEL}(\.{_LABEL})*\Z"}
+FQDN: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": rf"^{_LABEL}(\.{_LABEL})*\Z"}
 DISK_CONFIG: Schema = {"enum": ["AUTO", "MANUAL"]}
 _ANY_TEXT: Schema = {"type": ["string", "null"], "maxLength": 255}
 _HINT: Schema = {
@@ -131,7 +131,7 @@ _ADDED: dict[str, dict[str, Schema]] = {
             "maxItems": 50,
         }
     },
-    "2.74": {"host": NAME, "hypervisor_hostname": NAME},
+    "2.74": {"host": HOST, "hypervisor_hostname": HOST},
     "2.90": {"hostname": HOSTNAME},
     "2.94": {"hostname": FQDN},
 }
@@ -153,7 +153,9 @@ def rebuild(version: Microversion) -> Schema:
     else:
         wanted["personality"] = {"type": "array", "items": _FILE, "maxItems": 64}
     if version >= Microversion(2, 63):
-        wanted |= _ADDED["2.63"]
+        wanted["trusted_image_certificates"] = {**_ADDED["2.63"]["trusted_image_certificates"], "minItems": 1}
+    if version >= Microversion(2, 90):
+        wanted["hostname"] = FQDN if version >= Microversion(2, 94) else HOSTNAME
     return obj({"rebuild": obj(wanted, ("imageRef",))}, ("rebuild",))
 
 
@@ -171,7 +173,16 @@ SET_METADATA = obj({"metadata": METADATA}, ("metadata",))
 SET_METADATA_ITEM = obj({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))
 SET_TAGS = obj({"tags": TAGS}, ("tags",))
 
-_NOTHING: Schema = {"type": ["object", "null"], "maxProperties": 0}
+_SCALAR: Schema = {"type": ["string", "number", "boolean", "null"], "maxLength": 255}
+#: of actions that are told nothing; clients send null, {}, "" and more, and nobody looks
+_NOTHING: Schema = {
+    "anyOf": [
+        _SCALAR,
+        {"type": "array", "items": _SCALAR, "maxItems": 64},
+        {"type": "object", "additionalProperties": _SCALAR, "maxProperties": 64,
+         "propertyNames": {"type": "string", "maxLength": 255}},
+    ]
+}  # fmt: skip
 START = obj({"os-start": _NOTHING}, ("os-start",))
 STOP = obj({"os-stop": _NOTHING}, ("os-stop",))
 PAUSE = obj({"pause": _NOTHING}, ("pause",))
@@ -198,8 +209,8 @@ UNSHELVE_277 = obj(
 )  # fmt: skip
 UNSHELVE_291 = obj(
     {"unshelve": {
-        "type": ["object", "null"], "additionalProperties": False, "minProperties": 1,
-        "properties": {"availability_zone": {"anyOf": [NAME, {"type": "null"}]}, "host": NAME},
+        "type": ["object", "null"], "additionalProperties": False,
+        "properties": {"availability_zone": {"anyOf": [NAME, {"type": "null"}]}, "host": HOST},
     }},
     ("unshelve",),
 )  # fmt: skip
@@ -209,11 +220,11 @@ RESIZE = obj(
 CONFIRM_RESIZE = obj({"confirmResize": _NOTHING}, ("confirmResize",))
 REVERT_RESIZE = obj({"revertResize": _NOTHING}, ("revertResize",))
 #: a host can be named since 2.56; that none is named may be said in any version
-MIGRATE = obj({"migrate": {"anyOf": [_NOTHING, obj({"host": {"type": "null"}}, ("host",))]}}, ("migrate",))
+MIGRATE = obj({"migrate": obj({"host": {"type": "null"}}, type=["object", "null"])}, ("migrate",))
 MIGRATE_256 = obj(
     {"migrate": {
         "type": ["object", "null"], "additionalProperties": False,
-        "properties": {"host": {"anyOf": [NAME, {"type": "null"}]}},
+        "properties": {"host": {"anyOf": [HOST, {"type": "null"}]}},
     }},
     ("migrate",),
 )  # fmt: skip
@@ -257,7 +268,8 @@ LOCK_273 = obj({"lock": _LOCK_REASON}, ("lock",))
 UNLOCK = obj({"unlock": _NOTHING}, ("unlock",))
 RESET_STATE = obj({"os-resetState": obj({"state": {"enum": ["active", "error"]}}, ("state",))}, ("os-resetState",))
 INJECT_NETWORK = obj({"injectNetworkInfo": _NOTHING}, ("injectNetworkInfo",))
-ADD_GROUP = obj({"addSecurityGroup": obj({"name": NAME}, ("name",))}, ("addSecurityGroup",))
-REMOVE_GROUP = obj({"removeSecurityGroup": obj({"name": NAME}, ("name",))}, ("removeSecurityGroup",))
+_GROUP: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+ADD_GROUP = obj({"addSecurityGroup": obj({"name": _GROUP}, ("name",))}, ("addSecurityGroup",))
+REMOVE_GROUP = obj({"removeSecurityGroup": obj({"name": _GROUP}, ("name",))}, ("removeSecurityGroup",))
 
 CREATE_NEWEST = create(Microversion(2, 104))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from api.microversion import Microversion
 from api.schema import BOOLEAN, ID, UUID, Schema, obj
 
-_DEVICE: Schema = {"type": ["string", "null"], "maxLength": 255, "pattern": r"^(/dev/)?[A-Za-z0-9/]+\Z"}
+_DEVICE: Schema = {"type": ["string", "null"], "maxLength": 255, "pattern": r"^/dev/[a-z]+[0-9]*\Z"}
 _TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": r"^[^,/]*\Z"}
 
 

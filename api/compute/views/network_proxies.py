@@ -19,7 +19,7 @@ def network(row: Network) -> Body:
 
 
 def tenant_network(row: Network) -> Body:
-    return {"id": row.id, "label": row.name, "cidr": None}
+    return {"id": row.id, "label": row.name, "cidr": "None"}
 
 
 def floating_ip(found: WithPool) -> Body:

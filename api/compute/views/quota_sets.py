@@ -23,11 +23,15 @@ class Resource:
     def shown_at(self, version: Microversion) -> bool:
         return self.until is None or version <= Microversion.parse(self.until)
 
+    def settable_in_class_at(self, version: Microversion) -> bool:
+        """Some were counted and could be set long before they were shown."""
+        until = self.in_class_until or self.until
+        return until is None or version <= Microversion.parse(until)
+
     def shown_in_class_at(self, version: Microversion) -> bool:
         if self.in_class_since is not None and version < Microversion.parse(self.in_class_since):
             return False
-        until = self.in_class_until or self.until
-        return until is None or version <= Microversion.parse(until)
+        return self.settable_in_class_at(version)
 
 
 RESOURCES = (

@@ -22,7 +22,7 @@ def test_hostnames_are_set_and_changed(cloud: Cloud) -> None:
     assert changed["OS-EXT-SRV-ATTR:hostname"] == "db2"
     with cloud.services.db.read() as session:
         assert session.scalars(select(Node.network_wanted)).one() > before  # DNS of the network learns it
-    for bad in ("-a", "a-", "a_b", "x" * 256, "a"):
+    for bad in ("-a", "a-", "a_b", "x" * 256, ""):
         assert cloud.create(hostname=bad).status_code == 400, bad
     assert cloud.create(hostname="many", min_count=2).status_code == 202
     names = {row["OS-EXT-SRV-ATTR:hostname"] for row in _detail(cloud)}
