@@ -74,7 +74,11 @@ def integer(lowest: int, highest: int = 2**31 - 1) -> Schema:
 
 def _digits_up_to(highest: str) -> str:
     """A pattern of the numbers with as many digits that are no more than this one, or with fewer."""
-    same = [f"{highest[:at]}[0-{int(digit) - 1}][0-9]{{{len(highest) - at - 1}}}" for at, digit in enumerate(highest) if digit != "0"]
+    same = [
+        f"{highest[:at]}[0-{int(digit) - 1}][0-9]{{{len(highest) - at - 1}}}"
+        for at, digit in enumerate(highest)
+        if digit != "0"
+    ]
     return f"(?:[0-9]{{1,{len(highest) - 1}}}|{'|'.join([*same, highest])})"
 
 

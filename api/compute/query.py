@@ -63,6 +63,13 @@ def time(request: ApiRequest, name: str) -> datetime | None:
         ) from err
 
 
+def check_directions(request: ApiRequest) -> None:
+    """For lists that look at directions even where no key is given. Raises InvalidRequest."""
+    for direction in request.query.get("sort_dir", []):
+        if direction not in ("asc", "desc"):
+            raise InvalidRequest(f"Invalid input for query parameters sort_dir. Value: {direction[:40]}. asc or desc.")
+
+
 def page(
     request: ApiRequest, *, ignored: Collection[str] = (), admin_only: Collection[str] = (), default_dir: str = "desc"
 ) -> Page:

@@ -90,8 +90,8 @@ SERVERS = (
     _action("resize", server_resize.resize),
     _action("confirmResize", server_resize.confirm),
     _action("revertResize", server_resize.revert),
-    _action("migrate", server_resize.migrate, ADMIN),
-    _action("os-migrateLive", server_resize.migrate_live, ADMIN),
+    _action("migrate", server_resize.migrate, Rule.MANAGER),
+    _action("os-migrateLive", server_resize.migrate_live, Rule.MANAGER),
     _action("evacuate", server_resize.evacuate, ADMIN),
     _action("rescue", server_rescue.rescue),
     _action("unrescue", server_rescue.unrescue),
@@ -142,7 +142,7 @@ SERVERS = (
     _read(f"{_SERVER}/topology", interfaces.topology, "server-topology:index", since="2.78"),
     _read(f"{_SERVER}/os-server-password", interfaces.show_password, "server-password:show"),
     _row("DELETE", f"{_SERVER}/os-server-password", interfaces.clear_password, "server-password:clear"),
-    _read(f"{_SERVER}/migrations", migrations.list_of_server, "servers-migrations:index", ADMIN, since="2.23"),
+    _read(f"{_SERVER}/migrations", migrations.list_of_server, "servers-migrations:index", Rule.MANAGER, since="2.23"),
     _read(
         f"{_SERVER}/migrations/<migration_id>",
         migrations.show_of_server,
@@ -206,7 +206,7 @@ OLD_HOSTS = (
     ),
     _read("/os-instance_usage_audit_log", old_hosts.list_audit_logs, "instance-usage-audit-log:list", ADMIN),
     _read("/os-instance_usage_audit_log/<before>", old_hosts.show_audit_log, "instance-usage-audit-log:show", ADMIN),
-    _read("/os-migrations", migrations.list_all, "migrations:index", ADMIN),
+    _read("/os-migrations", migrations.list_all, "migrations:index", Rule.MANAGER),
     _row("POST", "/os-server-external-events", external_events.create, "server-external-events:create", Rule.SERVICE),
 )
 GROUPING = (

@@ -118,6 +118,7 @@ def _found(request: ApiRequest) -> list[Flavor]:
     )
     if request.version >= _WITHOUT_FACTOR:
         wanted = replace(wanted, name=query.text(request, "name"))
+    query.check_directions(request)
     page = query.page(request, ignored=_IGNORED_SORT_KEYS, default_dir="asc")
     return flavors.list_page(request.services, request.context, wanted, page)
 

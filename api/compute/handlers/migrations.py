@@ -10,7 +10,7 @@ from api.compute.views.fields import reader
 from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from common.db.server_migrations import MigrationFilter
-from common.errors import InvalidRequest, NotFound
+from common.errors import Forbidden, InvalidRequest, NotFound
 
 _FILTERS = frozenset({"hidden", "host", "instance_uuid", "migration_type", "source_compute", "status"})
 _SINCE = {
@@ -21,11 +21,17 @@ STRICT = Microversion(2, 59)
 
 
 def list_all(request: ApiRequest) -> Reply:
-    """Raises InvalidRequest for a parameter that isn't known, or a marker that no migration bears."""
+    """A project's manager sees its own, from 2.80 on, when that can be asked for, and no hosts.
+
+    Raises InvalidRequest for a parameter that isn't known, or a marker that no migration bears; Forbidden.
+    """
     for name in request.query:
         if not _knows(request, name) and request.version >= STRICT:
             raise InvalidRequest(f"Additional query parameters are not allowed ({name[:80]!r} was unexpected)")
-    found = server_migrations.list_page(request.services, _wanted(request), query.page(request))
+    wanted = _wanted(request)
+    if not request.context.is_admin and (wanted.project_id is None or wanted.project_id != request.context.project_id):
+        raise Forbidden("Policy doesn't allow os_compute_api:os-migrations:index:all_projects to be performed.")
+    found = server_migrations.list_page(request.services, wanted, query.page(request))
     more = links.next_page(request, "os-migrations", [row.id for row in found]) if request.version >= STRICT else []
     listed = [views.migration(row, reader(request)) for row in found]
     return Reply({"migrations": listed, **({"migrations_links": more} if more else {})})

@@ -16,7 +16,8 @@ from api.schema import as_boolean, validate
 from common.errors import InvalidRequest
 
 _COLUMNS = {
-    "name": "name", "hostname": "hostname", "description": "description", "metadata": "properties", "OS-DCF:diskConfig": "disk_config",
+    "name": "name", "hostname": "hostname", "description": "description", "metadata": "properties",
+    "OS-DCF:diskConfig": "disk_config",
 }  # fmt: skip
 
 

@@ -59,7 +59,9 @@ def rebuild(services: Services, context: RequestContext, server_id: str, wanted:
         guest_passwords.forget(session, instance.id)
         session.flush()
         if "hostname" in changes:  # its networks' DNS is to answer to the new name
-            network_state.touch_for_networks(session, {row.network_id for row in ports.for_instance(session, server_id)})
+            network_state.touch_for_networks(
+                session, {row.network_id for row in ports.for_instance(session, server_id)}
+            )
         return operation_id, with_surroundings(session, [instance])
 
     return begun(services, Action.REBUILD, work)

@@ -17,9 +17,7 @@ _FACTOR: Schema = {
 }
 _SPECS: Schema = {
     "type": "object",
-    "patternProperties": {
-        SPEC_KEY: {"anyOf": [{"type": "string", "maxLength": 255}, {"type": "number"}]}
-    },
+    "patternProperties": {SPEC_KEY: {"anyOf": [{"type": "string", "maxLength": 255}, {"type": "number"}]}},
     "additionalProperties": False,
     "maxProperties": 128,
 }

@@ -11,6 +11,7 @@ _FIELDS = (
     Field("user_id", since="2.80"),
     Field("project_id", since="2.80"),
 )
+_HOSTS = ("source_compute", "source_node", "dest_compute", "dest_node", "dest_host")
 
 
 def migration(row: ServerMigration, audience: Reader) -> Body:
@@ -32,6 +33,8 @@ def migration(row: ServerMigration, audience: Reader) -> Body:
         "created_at": micros(row.created_at),
         "updated_at": micros(row.updated_at),
     }
+    if not audience.is_admin:
+        body |= dict.fromkeys(_HOSTS)
     return prune(body, _FIELDS, audience)
 
 

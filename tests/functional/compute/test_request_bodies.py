@@ -35,7 +35,12 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("2.77", _ACTION, {"unshelve": {}}, "availability_zone"),
     ("2.89", _ACTION, {"rebuild": {"imageRef": _IMAGE, "hostname": "web"}}, "hostname"),
     ("2.93", _ACTION, {"rebuild": {"imageRef": _IMAGE, "hostname": "web.example.com"}}, "hostname"),
-    ("2.63", _ACTION, {"rebuild": {"imageRef": _IMAGE, "trusted_image_certificates": []}}, "trusted_image_certificates"),
+    (
+        "2.63",
+        _ACTION,
+        {"rebuild": {"imageRef": _IMAGE, "trusted_image_certificates": []}},
+        "trusted_image_certificates",
+    ),
     ("2.1", _HOSTED, {"add_host": {"host": "a b"}}, "host"),
     ("2.1", _HOSTED, {"remove_host": {"host": "a/b"}}, "host"),
     ("2.56", _ACTION, {"migrate": {"host": "a:b"}}, "host"),
@@ -85,3 +90,39 @@ def test_a_class_of_quota_takes_server_groups_before_it_shows_them(cloud: Cloud)
     assert (reply.status_code, "server_groups" in reply.json["quota_class_set"]) == (200, False), reply.text
     shown = cloud.api.get(path, "admin", headers=version("2.50")).json["quota_class_set"]
     assert (shown["server_groups"], shown["server_group_members"]) == (2147483647, 7)
+
+
+def test_lists_of_flavors_look_at_what_they_are_asked_for(cloud: Cloud) -> None:
+    def ask(text: str, what: str) -> int:
+        return cloud.api.get(f"{URL}/flavors?{what}", headers=version(text)).status_code
+
+    assert [ask(text, "colour=1") for text in ("2.74", "2.75", "2.101")] == [200, 400, 400]
+    assert [ask(text, "name=c1.tiny") for text in ("2.74", "2.101", "2.102")] == [200, 400, 200]
+    assert [ask("2.1", f"sort_dir={way}") for way in ("desc", "up", "asc&sort_dir=x")] == [200, 400, 400]
+    tags = f"{URL}/servers/{cloud.server()}/tags?colour=1"
+    assert cloud.api.get(tags, headers=NEWEST).status_code == 200
+
+
+def test_what_the_manager_of_a_project_may_move(cloud: Cloud) -> None:
+    """Of its own servers, to no host by name; and see what has been moved, not from where to where."""
+    server_id, theirs = cloud.active(), cloud.active("other", networks="none")
+
+    def act(server: str, name: str, value: Any, as_: str) -> int:
+        path = f"{URL}/servers/{server}/action"
+        return cloud.api.post(path, as_, headers=NEWEST, json={name: value}).status_code
+
+    live = {"host": None, "block_migration": "auto"}
+    assert act(server_id, "os-migrateLive", live, "manager") == 400, "it may, but this cloud can't"
+    assert act(server_id, "os-migrateLive", {**live, "host": "node1"}, "manager") == 403
+    assert act(server_id, "migrate", {"host": "node1"}, "manager") == 403
+    assert [act(server_id, "migrate", None, who) for who in ("demo", "manager")] == [403, 202]
+    assert act(theirs, "migrate", None, "manager") == 404
+    assert cloud.api.get(f"{URL}/servers/{server_id}/migrations", "manager", headers=NEWEST).json == {"migrations": []}
+    for query, status in (("", 403), (f"?project_id={cloud.api.project_id('other')}", 403),
+                          (f"?project_id={cloud.api.project_id('demo')}", 200)):  # fmt: skip
+        reply = cloud.api.get(f"{URL}/os-migrations{query}", "manager", headers=NEWEST)
+        assert reply.status_code == status, query
+    (moved,) = reply.json["migrations"]
+    assert (moved["instance_uuid"], moved["source_compute"]) == (server_id, None)
+    (told,) = cloud.api.get(f"{URL}/os-migrations", "admin", headers=NEWEST).json["migrations"]
+    assert told["source_compute"] == "node1"
