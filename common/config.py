@@ -312,6 +312,17 @@ class NetworkConfig:
         "comma-separated NAME:INTERFACE; of networks outside that external ones may be on. The interface becomes part of "
         "their bridge on gateway nodes; none: there is no wire, and the gateway node itself is the way out, with NAT",
     )
+    resource_provider_bandwidths: str = option(
+        "",
+        "comma-separated NAME:EGRESS:INGRESS; kbit/s that this node can promise to ports, as seen from guests, on a "
+        "physical network, or on rp_tunnelled for all networks between nodes. What is left out is not promised",
+    )
+    resource_provider_packet_processing_without_direction: str = option(
+        "", "thousands of packets a second that this node can promise to ports, both directions together"
+    )
+    resource_provider_packet_processing_with_direction: str = option(
+        "", "the same for each direction, EGRESS:INGRESS; only one of the two"
+    )
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ IMAGE_FETCH_S: Final = 6 * 3600.0  # a whole image from an address that a user g
 IMAGE_FETCH_IDLE_S: Final = 30.0
 IMAGE_UPLOAD_ANSWER_S: Final = 120.0  # after the last byte: it is looked into and put on the disk
 METADATA_REQUEST_S: Final = 5.0
+GUEST_PASSWORD_S: Final = 3.0  # for the API to answer a node whose guest waits, within METADATA_REQUEST_S
 
 # Reconcilers (scheduler), time between two passes
 RECONCILE_S: Final = 5.0

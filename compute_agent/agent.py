@@ -247,7 +247,8 @@ class Agent:
         self._heartbeats = Heartbeats(
             facts, clock=self.clock, send=self.bus.send_report,
             inventory=InventoryReader(
-                self.config.agent, self.hypervisor, self.clock, storage=self.config.storage, backups=self.config.backup
+                self.config.agent, self.hypervisor, self.clock, storage=self.config.storage, backups=self.config.backup,
+                network=self.config.network,
             ),
             hypervisor=self.hypervisor,
             networking=self.networking, specs=self.specs, lanes=self.lanes, outbox=self.outbox, metrics=self.metrics,

@@ -16,6 +16,7 @@ from compute_agent.agent import Agent
 from compute_agent.backups.base import BackupStore
 from compute_agent.backups.directory import BackupDirectory
 from compute_agent.hypervisor.factory import choose_driver, make_hypervisor
+from compute_agent.metadata.guest_passwords import ApiGuestPasswords
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.metadata.service import MetadataService
 from compute_agent.networking.base import Networking
@@ -181,6 +182,13 @@ def make_networking(config: Config, specs: Specs, clock: Clock) -> Networking:
         port_at=port_at,
         instance_spec=specs.spec,
         domain=config.network.dns_domain,
+        passwords=ApiGuestPasswords(
+            url=config.api.public_url,
+            node=node_name(config),
+            secret=identity.image_secret(Path(config.agent.image_secret_file)),
+            clock=clock,
+            ca_file=config.agent.api_ca_file,
+        ),
     )
     run_dir = Path(config.cloud.run_dir) / "networking"
     run_dir.mkdir(parents=True, exist_ok=True)

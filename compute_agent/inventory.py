@@ -9,10 +9,11 @@ import os
 import struct
 from pathlib import Path
 
+from common import guarantees
 from common.clock import Clock
-from common.config import NO_BACKUPS, AgentConfig, BackupConfig, StorageConfig
+from common.config import NO_BACKUPS, AgentConfig, BackupConfig, NetworkConfig, StorageConfig
 from common.errors import ConfigError
-from common.rpc.compute_v1 import Inventory
+from common.rpc.compute_v1 import Inventory, NetworkRate
 from compute_agent import durable, firmware, host_topology
 from compute_agent.hypervisor.base import Hypervisor, HypervisorFacts
 
@@ -27,7 +28,8 @@ class InventoryReader:
 
     def __init__(
         self, config: AgentConfig, hypervisor: Hypervisor, clock: Clock, *, storage: StorageConfig | None = None,
-        backups: BackupConfig | None = None, meminfo: Path = Path("/proc/meminfo"), utmp: Path = Path("/run/utmp"),
+        backups: BackupConfig | None = None, network: NetworkConfig | None = None,
+        meminfo: Path = Path("/proc/meminfo"), utmp: Path = Path("/run/utmp"),
     ) -> None:  # fmt: skip
         self._config = config
         self._clock = clock
@@ -36,6 +38,10 @@ class InventoryReader:
         self._meminfo = meminfo
         self._backups = backups or BackupConfig(driver=NO_BACKUPS)
         self._storage = storage or StorageConfig()
+        self._rates = [
+            NetworkRate(physical_network=each.physical_network, resource=each.resource.value, amount=each.amount)
+            for each in guarantees.declared(network or NetworkConfig())
+        ]
         self._state_dir = Path(config.state_dir)
         self._disk_gib = config.disk_gib or self._first_free_gib()
         self._facts: HypervisorFacts | None = None
@@ -81,6 +87,7 @@ class InventoryReader:
             nbd_address=self._nbd_address(),
             firmware=self._firmware,
             cells=host_topology.read(self._dedicated, self._system) if offers else [],
+            network_rates=self._rates if offers else [],
         )
 
     def _nbd_address(self) -> str:

@@ -42,6 +42,18 @@ V1 = (
         "cumulet:nodes:receive_snapshot",
         raw_body=True,
     ),
+    _get("/nodes/servers/<server_id>/password", Rule.NODE, nodes.guest_password, "nodes:guest_password"),
+    Route(
+        "PUT",
+        "/nodes/servers/<server_id>/password",
+        None,
+        None,
+        None,
+        Rule.NODE,
+        nodes.leave_guest_password,
+        "cumulet:nodes:leave_guest_password",
+        raw_body=True,
+    ),
     _get("/bus", Rule.ADMIN, bus.show, "bus:show"),
     _get("/bus/dead-letters", Rule.ADMIN, bus.dead_letters, "bus:dead_letters"),
 )

@@ -199,6 +199,18 @@ EXTENSIONS = (
         "A port gets a new MAC.",
         "2018-05-03T10:00:00-00:00",
     ),
+    Extension(
+        "port-resource-request",
+        "Port Resource Request",
+        "What a port asks of the node that it is on.",
+        "2018-05-08T10:00:00-00:00",
+    ),
+    Extension(
+        "port-resource-request-groups",
+        "Port Resource Request Groups",
+        "What a port asks of the node, in groups.",
+        "2021-08-02T10:00:00-00:00",
+    ),
     Extension("port-security", "Port Security", "Filtering can be switched off per port.", "2012-07-23T10:00:00-00:00"),
     Extension("project-id", "project_id field enabled", "project_id beside tenant_id.", "2016-09-09T09:09:09-09:09"),
     Extension("provider", "Provider Network", "What a network is made of.", "2012-09-07T10:00:00-00:00"),
@@ -213,6 +225,12 @@ EXTENSIONS = (
         "Direction for QoS bandwidth limit rule",
         "Limits for either direction.",
         "2017-04-10T10:00:00-00:00",
+    ),
+    Extension(
+        "qos-bw-minimum-ingress",
+        "Ingress direction for QoS minimum bandwidth rule",
+        "Bandwidth promised in either direction.",
+        "2018-07-09T10:00:00-00:00",
     ),
     Extension(
         "qos-default",
@@ -235,6 +253,18 @@ EXTENSIONS = (
     ),
     Extension(
         "qos-pps", "QoS Rule Type Packet per Second Extension", "Limits of packets.", "2021-05-12T10:00:00-00:00"
+    ),
+    Extension(
+        "qos-pps-minimum",
+        "QoS Rule Type Minimum Packet per Second",
+        "Packet rates promised to ports.",
+        "2021-07-12T10:00:00-00:00",
+    ),
+    Extension(
+        "qos-pps-minimum-rule-alias",
+        "Alias for minimum packet rate rules",
+        "Minimum packet rate rules by their id alone.",
+        "2022-03-30T10:00:00-00:00",
     ),
     Extension(
         "qos-rule-type-details",

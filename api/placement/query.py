@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.microversion import Microversion
+from api.placement.operations import providers
 from api.request import ApiRequest
 from common.db.providers import Amounts, ResourceClass
 from common.errors import InvalidRequest
@@ -97,7 +98,9 @@ def required(request: ApiRequest, values: Sequence[str]) -> tuple[tuple[frozense
                 forbidden.add(word[1:])
             else:
                 any_of.append(frozenset({word}))
-    unknown = sorted(frozenset().union(*any_of, forbidden) - traits.ALL)
+    unknown = frozenset().union(*any_of, forbidden) - traits.ALL
+    if any(name.startswith("CUSTOM_") for name in unknown):  # of physical networks, which nodes declare
+        unknown -= providers.held_traits(request.services)
     if unknown:
-        raise InvalidRequest(f"No such trait(s): {', '.join(name[:80] for name in unknown[:5])}.")
+        raise InvalidRequest(f"No such trait(s): {', '.join(name[:80] for name in sorted(unknown)[:5])}.")
     return tuple(any_of), frozenset(forbidden)

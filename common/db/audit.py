@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import volume_moves, volume_snapshots, volumes
+from common.db import network_rates, volume_moves, volume_snapshots, volumes
 from common.db.models import (
     Allocation,
     FloatingIp,
@@ -164,6 +164,15 @@ def cells_taken(session: Session) -> Iterator[Difference]:
         if (wanted := pages.get((node_id, number, size_kib), 0)) != used:
             where = f"pages of {size_kib} KiB in cell {number}"
             yield Difference(Kind.NODE_USED, names[node_id], f"{wanted} {where}", f"{used} {where}")
+
+
+def rates_claimed(session: Session) -> Iterator[Difference]:
+    """What is in use of bandwidth and packet rates is what is claimed, and by consumers that are on the node."""
+    for name, network, resource, there, used in network_rates.miscounted(session):
+        where = f"{resource} on {network}" if network else resource
+        yield Difference(Kind.NODE_USED, name, f"{there} of {where}", f"{used} of {where}")
+    for consumer_id, node_id in network_rates.ownerless(session):
+        yield Difference(Kind.ALLOCATION, consumer_id, "none", f"bandwidth or packet rates on node {node_id}")
 
 
 def allocations(session: Session) -> Iterator[Difference]:
@@ -442,7 +451,7 @@ def states(session: Session) -> Iterator[Difference]:
 
 
 CHECKS: tuple[Callable[[Session], Iterator[Difference]], ...] = (
-    nodes_used, cells_taken, allocations, volume_allocations, quota_usage, ports, addresses, tasks, states,
+    nodes_used, cells_taken, rates_claimed, allocations, volume_allocations, quota_usage, ports, addresses, tasks, states,
 )  # fmt: skip
 
 

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.config import SchedulerConfig
-from common.db import network_state, node_cells
+from common.db import network_rates, network_state, node_cells
 from common.db.models import Allocation, Node, Service
 from common.db.upsert import insert_ignore
+from common.guarantees import Wish
 from common.hardware.numa import NumaWish
 from common.ids import new_id
 from common.volume_capabilities import RBD, backends_of
@@ -27,7 +28,8 @@ NETWORK_BINARY = "cumulet-network"  # of a node that is not for instances; OpenS
 class Amounts:
     """What is claimed. memory in MiB, disk in GiB; pcpus: CPUs for itself, which are not among vcpus.
 
-    numa: what is asked of the node's cells; that is found and taken with the rest.
+    numa: what is asked of the node's cells; that is found and taken with the rest. rates: what the consumer's ports are
+    to be promised, in all, whatever else it has claimed there.
     """
 
     vcpus: int
@@ -35,6 +37,7 @@ class Amounts:
     disk_gib: int
     pcpus: int = 0
     numa: NumaWish | None = None
+    rates: tuple[Wish, ...] = ()
 
 
 def enrol(
@@ -197,6 +200,9 @@ def heartbeat(
     if inventory.get("cells", []) != (node.inventory or {}).get("cells", []):
         values["pcpus"] = node_cells.report(session, node.id, inventory.get("cells", []))
         values["change_seq"] = next_seq()
+    if inventory.get("network_rates", []) != (node.inventory or {}).get("network_rates", []):
+        network_rates.report(session, node.id, inventory.get("network_rates", []))
+        values["change_seq"] = next_seq()
     was = (node.vcpus, node.memory_mib, node.disk_gib)
     silent = node.last_heartbeat_at is None or (now - node.last_heartbeat_at).total_seconds() > 15
     if silent or was != (inventory["vcpus"], inventory["memory_mib"], inventory["disk_gib"]):
@@ -242,6 +248,11 @@ def claim(
         if cells is None:
             _give_back(session, node_id, amounts)
             return False
+    if amounts.rates and network_rates.settle(session, consumer_id, node_id, amounts.rates) is not None:
+        _give_back(session, node_id, amounts)
+        if cells is not None:
+            node_cells.give_back(session, node_id, cells)
+        return False
     claimed = {
         "consumer_id": consumer_id, "node_id": node_id, "purpose": purpose, "project_id": project_id,
         "user_id": user_id, "vcpus": amounts.vcpus, "memory_mib": amounts.memory_mib, "disk_gib": amounts.disk_gib,
@@ -317,6 +328,7 @@ def release(session: Session, *, consumer_id: str, node_id: str, purpose: str = 
     if row is None:
         return False
     _give_back(session, node_id, Amounts(row.vcpus, row.memory_mib, row.disk_gib, row.pcpus))
+    network_rates.leave(session, consumer_id, node_id)
     if row.cells is not None:
         node_cells.give_back(session, node_id, row.cells)
     return True
@@ -346,6 +358,7 @@ def transfer_claim(
         claim = claim.where(Allocation.purpose == purpose)
     moved = claim.values(consumer_id=to, purpose=as_purpose)
     session.execute(moved.execution_options(synchronize_session=False))
+    network_rates.transfer(session, consumer_id, node_id, to)
 
 
 def release_all(session: Session, consumer_id: str) -> None:

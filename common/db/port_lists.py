@@ -14,7 +14,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import addresses, floating_links, network_state, network_tags, ports, router_state, trunk_bindings
+from common.db import (
+    addresses,
+    floating_links,
+    network_rates,
+    network_state,
+    network_tags,
+    ports,
+    router_state,
+    trunk_bindings,
+)
 from common.db.addresses import Holder, RequestedAddress
 from common.db.filters import Filters
 from common.db.models import Instance, IpAllocation, Network, Node, Port, PortSecurityGroup, Router, Subnet
@@ -144,6 +153,7 @@ def update(session: Session, port: Port, changes: Mapping[str, Any], now: dateti
     values = dict(changes)
     if "device_id" in values and values["device_id"] != port.device_id:
         values |= UNPLUGGED
+        network_rates.leave_port(session, port.device_id, port.id)
     if "binding_host" in values and before is not None:
         _check_host(session, port, values.pop("binding_host"))
     if "admin_state_up" in values and (before is not None or port.device_owner == network_state.DHCP_OWNER):

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from common.db import (
     addresses,
     floating_links,
+    network_rates,
     network_state,
     network_tags,
     networks,
@@ -135,9 +136,10 @@ def add(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota
         quotas.count(session, new.project_id, {"port": 1})
     elif quota is not None:
         quotas.take(session, new.project_id, {"port": 1}, quota)
-    by_network, subnets = _hold_network(session, new.network_id)
-    filtered = by_network if new.port_security_enabled is None else new.port_security_enabled
-    groups = _groups_for_new(session, new, filtered, now)
+    held = _hold_network(session, new.network_id, new.project_id)
+    filtered = held.filters if new.port_security_enabled is None else new.port_security_enabled
+    groups = _groups_for_new(session, new, filtered, held.default_group, now)
+    subnets = held.subnets
     mac = _insert(session, new, filtered, mac_prefix, now)
     if new.fixed_ips is None:
         subnets = _serving(subnets, new.device_owner)
@@ -151,7 +153,9 @@ def add(session: Session, new: NewPort, now: datetime, *, mac_prefix: str, quota
     network_state.touch_for_groups(session, groups)
 
 
-def _groups_for_new(session: Session, new: NewPort, filtered: bool, now: datetime) -> tuple[str, ...]:
+def _groups_for_new(
+    session: Session, new: NewPort, filtered: bool, default: str | None, now: datetime
+) -> tuple[str, ...]:
     if not filtered:
         if new.security_groups or new.allowed_address_pairs:
             raise no_security_on_port(new.security_groups)
@@ -161,7 +165,7 @@ def _groups_for_new(session: Session, new: NewPort, filtered: bool, now: datetim
         return new.security_groups
     if new.device_owner.startswith("network:"):
         return ()
-    return (security_groups.ensure_default(session, new.project_id, now),)
+    return (default or security_groups.ensure_default(session, new.project_id, now),)
 
 
 def no_security_on_port(groups: Sequence[str] | None) -> Conflict:
@@ -229,23 +233,29 @@ def random_mac(prefix: str) -> str:
     return ":".join([prefix.lower(), *(f"{random.randrange(256):02x}" for _ in range(3))])
 
 
-def _hold_network(session: Session, network_id: str) -> tuple[bool, list[Subnet]]:
-    """Whether the network filters its ports, and its subnets, all kept from being deleted until the transaction ends.
+@dataclass(frozen=True)
+class _Held:
+    """filters: the network does, unless a port says otherwise. default_group: of the port's project, if it has one yet."""
 
-    Raises NotFound.
-    """
-    rows = session.execute(_HOLD, {"network": network_id}).all()
+    filters: bool
+    subnets: list[Subnet]
+    default_group: str | None
+
+
+def _hold_network(session: Session, network_id: str, project_id: str) -> _Held:
+    """Network and subnets are kept from being deleted until the transaction ends. Raises NotFound."""
+    rows = session.execute(_HOLD, {"network": network_id, "project": project_id}).all()
     if not rows:  # a lock can't be had on the optional side of a join
-        return networks.hold(session, network_id).port_security_enabled, []
-    return rows[0][0], [subnet for _, subnet in rows]
+        return _Held(networks.hold(session, network_id).port_security_enabled, [], None)
+    return _Held(rows[0][0], [subnet for _, subnet, _ in rows], rows[0][2])
 
 
 _HOLD = (
-    sa.select(Network.port_security_enabled, Subnet)
+    sa.select(Network.port_security_enabled, Subnet, security_groups.default_id())
     .join(Subnet, Subnet.network_id == Network.id)
     .where(Network.id == sa.bindparam("network"))
     .order_by(Subnet.created_at, Subnet.id)
-    .with_for_update(read=True, key_share=True)
+    .with_for_update(read=True, key_share=True, of=(Network, Subnet))
     .execution_options(populate_existing=True)
 )
 
@@ -444,6 +454,8 @@ def release(session: Session, instance_id: str, now: datetime, *, port_id: str |
     mine = sa.and_(Port.device_id == instance_id, *([] if port_id is None else [Port.id == port_id]))
     in_trunk = Port.id.in_(sa.select(Trunk.port_id)) | Port.id.in_(sa.select(Subport.port_id))  # they outlive it
     made = sorted(session.scalars(sa.select(Port.id).where(mine, Port.delete_with_instance.is_(True), ~in_trunk)))
+    if port_id is not None:  # of a server that is gone, its claims on nodes go by themselves
+        network_rates.leave_port(session, instance_id, port_id)
     freed = _unplug(
         session,
         sa.and_(mine, Port.id.not_in(made)),
@@ -496,12 +508,14 @@ def delete(session: Session, port_id: str, now: datetime) -> bool:
     gone = session.execute(
         sa.delete(Port)
         .where(Port.id == port_id)
-        .returning(Port.project_id, Port.network_id, Port.binding_node_id)
+        .returning(Port.project_id, Port.network_id, Port.binding_node_id, Port.device_id)
         .execution_options(synchronize_session=False)
     ).first()
     if gone is None:
         return False
-    project_id, network_id, node_id = gone
+    project_id, network_id, node_id, device_id = gone
+    if device_id:
+        network_rates.leave_port(session, device_id, port_id)
     network_tags.forget(session, [port_id])
     quotas.release(session, project_id, {"port": 1})
     network_state.touch_for_groups(session, groups)

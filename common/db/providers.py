@@ -1,22 +1,25 @@
 """Nodes and claims in the words of OpenStack's placement API: resource providers, inventories, allocations, usages.
 
-No second set of books: everything is read from `nodes` and `allocations`, where the claims are made. A node is a provider
-without children; its generation is `nodes.change_seq`, which every claim raises.
+No second set of books: everything is read from `nodes` and `allocations`, and for bandwidth and packet rates from
+`node_rates` and `rate_claims`, where the claims are made. A node is a provider; one that declares rates has a child for
+each physical network and one for packets. The generation of all is `nodes.change_seq`, which every claim on it raises.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.db import aggregates
+from common import guarantees
+from common.db import aggregates, network_rates
 from common.db.models import Aggregate, AggregateNode, Allocation, Instance, Node, Service
+from common.guarantees import RateClass
 from common.placement import traits
 
 
@@ -27,6 +30,11 @@ class ResourceClass(StrEnum):
     MEMORY_MB = "MEMORY_MB"
     DISK_GB = "DISK_GB"
     PCPU = "PCPU"  # a CPU that its guest has for itself
+    NET_BW_EGR_KILOBIT_PER_SEC = RateClass.BANDWIDTH_OUT.value
+    NET_BW_IGR_KILOBIT_PER_SEC = RateClass.BANDWIDTH_IN.value
+    NET_PACKET_RATE_KILOPACKET_PER_SEC = RateClass.PACKETS.value
+    NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC = RateClass.PACKETS_OUT.value
+    NET_PACKET_RATE_IGR_KILOPACKET_PER_SEC = RateClass.PACKETS_IN.value
 
 
 _COLUMNS = {
@@ -65,6 +73,12 @@ class Provider:
     traits: frozenset[str]
     stocks: Mapping[ResourceClass, Stock]
     aggregates: frozenset[str] = frozenset()  # ids
+    root_id: str = ""  # the node's; "": it is the node
+
+    def has_room(self, amounts: Amounts) -> bool:
+        """True when all of these still fit."""
+        free = {resource: stock.capacity - stock.used for resource, stock in self.stocks.items()}
+        return all(amount <= free.get(resource, 0) for resource, amount in amounts.items())
 
 
 @dataclass(frozen=True)
@@ -73,10 +87,12 @@ class ProviderQuery:
 
     any_of: from each of these sets the provider must have a trait. forbidden: traits it must not have.
     in_one_of: of each of these sets of aggregates it must be in one. in_none_of: aggregates it must not be in.
+    tree: id of a provider; those of its node.
     """
 
     id: str | None = None
     name: str | None = None
+    tree: str | None = None
     free: Amounts | None = None
     any_of: tuple[frozenset[str], ...] = ()
     forbidden: frozenset[str] = frozenset()
@@ -85,22 +101,60 @@ class ProviderQuery:
 
 
 def find(session: Session, query: ProviderQuery) -> list[Provider]:
-    """Compute nodes, by name."""
+    """Compute nodes by name, each followed by what it has below it."""
+    children = _children(session)
+    parents = {child.id: child.root_id for below in children.values() for child in below}
+    wanted = {parents.get(each, each) for each in (query.id, query.tree) if each is not None}
+    if len(wanted) > 1:
+        return []
     statement = (
         sa.select(Node, Service.disabled)
         .join(Service, Service.number == Node.service_number)
         .where(Node.is_compute)
         .order_by(Node.name)
     )
-    if query.id is not None:
-        statement = statement.where(Node.id == query.id)
-    if query.name is not None:
-        statement = statement.where(Node.name == query.name)
-    for resource, amount in (query.free or {}).items():
-        statement = statement.where(_fits(resource, amount))
-    members = _aggregates(session, query.id)
-    found = [_provider(node, disabled, members.get(node.id, set())) for node, disabled in session.execute(statement)]
-    return [each for each in found if _has_traits(each.traits, query) and _is_member(each.aggregates, query)]
+    if wanted:
+        statement = statement.where(Node.id.in_(wanted))
+    members = _aggregates(session, next(iter(wanted), None))
+    found: list[Provider] = []
+    for node, disabled in session.execute(statement):
+        root = _provider(node, disabled, members.get(node.id, set()))
+        below = (_below(child, root) for child in children.get(node.id, ()))
+        found += [each for each in (root, *below) if _matches(each, query)]
+    return found
+
+
+def _matches(provider: Provider, query: ProviderQuery) -> bool:
+    return (
+        query.id in (None, provider.id)
+        and query.name in (None, provider.name)
+        and provider.has_room(query.free or {})
+        and has_traits(provider.traits, query)
+        and is_member(provider.aggregates, query)
+    )
+
+
+def _children(session: Session) -> dict[str, list[Provider]]:
+    """By id of node; not yet with what they share with it."""
+    found: dict[str, list[Provider]] = {}
+    for node_id, stocks in network_rates.read(session).items():
+        by_network: dict[str, dict[ResourceClass, Stock]] = defaultdict(dict)
+        for (network, resource), stock in sorted(stocks.items()):
+            if stock.total or stock.used:
+                by_network[network][ResourceClass(resource.value)] = Stock(stock.total, 0, 1.0, stock.used)
+        found[node_id] = [
+            Provider(
+                id=guarantees.provider_id(node_id, network), name=network, generation=0, stocks=held, root_id=node_id,
+                traits=frozenset(guarantees.traits(network)),
+            )
+            for network, held in by_network.items()
+        ]  # fmt: skip
+    return found
+
+
+def _below(child: Provider, root: Provider) -> Provider:
+    name = guarantees.provider_name(root.name, child.name)
+    return replace(child, name=name, generation=root.generation, aggregates=root.aggregates)
 
 
 def _aggregates(session: Session, node_id: str | None) -> dict[str, set[str]]:
@@ -114,7 +168,8 @@ def _aggregates(session: Session, node_id: str | None) -> dict[str, set[str]]:
     return found
 
 
-def _is_member(held: frozenset[str], query: ProviderQuery) -> bool:
+def is_member(held: frozenset[str], query: ProviderQuery) -> bool:
+    """True for ids of aggregates as the query wants them."""
     return all(held & wanted for wanted in query.in_one_of) and not held & query.in_none_of
 
 
@@ -126,14 +181,8 @@ def traits_by_node(session: Session) -> dict[str, frozenset[str]]:
     }
 
 
-def _fits(resource: ResourceClass, amount: int) -> sa.ColumnElement[bool]:
-    """The same sum as in nodes.claim."""
-    column = _COLUMNS[resource]
-    offered = (getattr(Node, column) - _RESERVED.get(resource, 0)) * _RATIOS.get(resource, 1.0)
-    return sa.and_(getattr(Node, column) > 0, getattr(Node, f"used_{column}") + amount <= offered)
-
-
-def _has_traits(held: frozenset[str], query: ProviderQuery) -> bool:
+def has_traits(held: frozenset[str], query: ProviderQuery) -> bool:
+    """Those that the query wants, and none that it forbids."""
     return all(held & wanted for wanted in query.any_of) and not held & query.forbidden
 
 
@@ -222,7 +271,23 @@ def claims(session: Session, *, node_id: str | None = None, consumer_id: str | N
         query = query.where(Allocation.node_id == node_id)
     if consumer_id is not None:
         query = query.where(Allocation.consumer_id == consumer_id)
-    return [_claim(row) for row in session.execute(query)]
+    found = [_claim(row) for row in session.execute(query)]
+    return _with_rates(session, found, consumer_id=consumer_id, node_id=node_id)
+
+
+def _with_rates(session: Session, found: list[Claim], *, consumer_id: str | None, node_id: str | None) -> list[Claim]:
+    """The claims with those of their ports, which are on the providers below the node; an order that says the same twice."""
+    amounts: dict[tuple[str, str, str], dict[ResourceClass, int]] = defaultdict(dict)
+    for consumer, node, rate in network_rates.claims(session, consumer_id=consumer_id, node_id=node_id):
+        provider = guarantees.provider_id(node, rate.physical_network)
+        amounts[consumer, node, provider][ResourceClass(rate.resource.value)] = rate.amount
+    whole = []
+    for claim in found:
+        whole.append(claim)
+        for (consumer, node, provider), below in amounts.items():
+            if (consumer, node) == (claim.consumer_id, claim.provider_id):
+                whole.append(replace(claim, provider_id=provider, amounts=below))
+    return whole
 
 
 def _claim(row: Sequence[Any]) -> Claim:
@@ -250,4 +315,5 @@ def usage(session: Session, project_id: str, user_id: str | None = None) -> Usag
     if user_id is not None:
         query = query.where(Allocation.user_id == user_id)
     count, *amounts = session.execute(query).one()
-    return Usage(count, _some(amounts))
+    rates = network_rates.usage(session, project_id, user_id)
+    return Usage(count, {**_some(amounts), **{ResourceClass(name.value): amount for name, amount in rates.items()}})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.context import RequestContext
-from common.db import network_state, sharing
+from common.db import network_rates, network_state, sharing
 from common.db.models import FloatingIp, Network, Port, QosPolicy, QosRule, Router
 from common.db.rbac_policies import QOS_POLICY
 from common.errors import Conflict, Forbidden, NotFound
@@ -18,6 +19,15 @@ class RuleKind(StrEnum):
     BANDWIDTH = "bandwidth_limit"
     DSCP = "dscp_marking"
     PACKET_RATE = "packet_rate_limit"
+    LEAST_BANDWIDTH = "minimum_bandwidth"
+    LEAST_PACKET_RATE = "minimum_packet_rate"
+
+
+#: a limit and the least that may be promised under it
+_BOUNDS = {
+    RuleKind.LEAST_BANDWIDTH: RuleKind.BANDWIDTH, RuleKind.LEAST_PACKET_RATE: RuleKind.PACKET_RATE,
+}  # fmt: skip
+_PROMISES = frozenset(_BOUNDS)
 
 
 def rule_not_found(policy_id: str, rule_id: str) -> NotFound:
@@ -42,21 +52,27 @@ def policy_of(session: Session, kind: RuleKind, rule_id: str) -> str:
     return found
 
 
-def check_single(session: Session, rule: QosRule) -> None:
-    """Raises Conflict when the policy has another rule of this kind for the direction."""
-    other = session.scalar(
-        sa.select(QosRule.id).where(
-            QosRule.policy_id == rule.policy_id,
-            QosRule.kind == rule.kind,
-            QosRule.direction == rule.direction,
-            QosRule.id != rule.id,
-        )
-    )
-    if other is not None:
-        raise Conflict(
-            f"Rule {rule.kind} conflicts with rule {other} which already exists in QoS Policy {rule.policy_id}.",
-            neutron_type="QoSRulesConflict",
-        )
+def check_beside(session: Session, rule: QosRule) -> None:
+    """Raises Conflict when the policy has another rule of this kind for the direction, or promises more than a limit.
+
+    `any` is either direction, for rules of packets.
+    """
+    others = sa.select(QosRule).where(QosRule.policy_id == rule.policy_id, QosRule.id != rule.id)
+    for other in session.scalars(others.order_by(QosRule.id)):
+        if other.direction != rule.direction and "any" not in (other.direction, rule.direction):
+            continue
+        if other.kind == rule.kind:
+            raise Conflict(
+                f"Rule {rule.kind} conflicts with rule {other.id} which already exists in QoS Policy {rule.policy_id}.",
+                neutron_type="QoSRulesConflict",
+            )
+        for least, most in ((rule, other), (other, rule)):
+            if least.kind in _BOUNDS and most.kind == _BOUNDS[RuleKind(least.kind)] and 0 < most.value < least.value:
+                raise Conflict(
+                    f"Unable to add the rule with value {rule.value} to the policy {rule.policy_id} as the existing rule "
+                    f"of type {other.kind} has value {other.value}.",
+                    neutron_type="QoSRuleParameterConflict",
+                )
 
 
 def default_of(session: Session, project_id: str) -> str | None:
@@ -81,11 +97,31 @@ def check_change(session: Session, context: RequestContext, before: str | None, 
         sharing.get_visible(session, QOS_POLICY, after, context, lock=True)
 
 
+def claim(session: Session, policy_id: str, kind: RuleKind) -> None:
+    """Rules of this kind have changed: servers hold what is promised them now. Raises Conflict where it does not fit."""
+    if kind in _PROMISES:
+        session.flush()
+        network_rates.settle_servers(session, _bound(policy_id))
+
+
+def claim_anew(session: Session, policy_ids: Collection[str | None], ports: sa.ColumnElement[bool]) -> None:
+    """These ports were, or are, bound by these policies. Raises Conflict as `claim`."""
+    promises = sa.select(QosRule.id).where(
+        QosRule.policy_id.in_([each for each in policy_ids if each]), QosRule.kind.in_(sorted(_PROMISES))
+    )
+    if any(policy_ids) and session.scalar(promises.limit(1)) is not None:
+        network_rates.settle_servers(session, ports)
+
+
+def _bound(policy_id: str) -> sa.ColumnElement[bool]:
+    mine = sa.select(Network.id).where(Network.qos_policy_id == policy_id)
+    return sa.or_(Port.qos_policy_id == policy_id, sa.and_(Port.qos_policy_id.is_(None), Port.network_id.in_(mine)))
+
+
 def touch(session: Session, policy_id: str) -> None:
     """The policy's rules changed: nodes with a port that it binds are concerned."""
     mine = sa.select(Network.id).where(Network.qos_policy_id == policy_id)
-    bound = sa.or_(Port.qos_policy_id == policy_id, Port.network_id.in_(mine))
-    nodes = list(session.scalars(sa.select(Port.binding_node_id).where(bound).distinct()))
+    nodes = list(session.scalars(sa.select(Port.binding_node_id).where(_bound(policy_id)).distinct()))
     outside = sa.or_(FloatingIp.qos_policy_id == policy_id, FloatingIp.network_id.in_(mine))
     floating = sa.select(FloatingIp.router_id).where(outside)
     routers = sa.or_(Router.gateway_qos_policy_id == policy_id, Router.id.in_(floating))

@@ -79,7 +79,13 @@ def find_default(session: Session, project_id: str) -> str | None:
     return session.connection().execute(_DEFAULT_OF, {"project": project_id}).scalar()
 
 
+#: of the project that the statement is executed with as `project`
 _DEFAULT_OF = sa.select(SecurityGroup.id).where(SecurityGroup.default_of == sa.bindparam("project"))
+
+
+def default_id() -> sa.ScalarSelect[str]:
+    """As `find_default`, for a statement that asks for something else besides."""
+    return _DEFAULT_OF.scalar_subquery()
 
 
 def ensure_default(session: Session, project_id: str, now: datetime) -> str:

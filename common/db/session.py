@@ -55,7 +55,8 @@ class Database:
         self.is_sqlite = config.url.startswith("sqlite")
         self.engine = _sqlite_engine(config) if self.is_sqlite else _postgresql_engine(config, self.clock)
         self._writer = self.engine.execution_options(cumulet_begin="BEGIN IMMEDIATE")
-        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(postgresql_readonly=True)
+        # A statement of its own each: at READ COMMITTED a transaction round them would cost two round trips for nothing.
+        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         sa.event.listen(self.engine, "before_cursor_execute", self._count)
 
     def _count(self, *_: Any) -> None:
@@ -73,7 +74,8 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """As `read`, but every statement sees the database as it was at the first one, whatever others write meanwhile."""
-        engine = self.engine if self.is_sqlite else self._reader.execution_options(isolation_level="REPEATABLE READ")
+        whole: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        engine = self.engine if self.is_sqlite else self.engine.execution_options(**whole)
         with _unavailability_told(), self._reading(engine) as session:
             yield session
 
@@ -224,10 +226,12 @@ def _postgresql_engine(config: DatabaseConfig, clock: Clock) -> sa.Engine:
     )
 
     @sa.event.listens_for(engine, "connect")
-    def _in_utc(connection: Any, _record: Any) -> None:
-        """Times are read as the connection gives them (base.UtcDateTime)."""
+    def _prepare(connection: Any, _record: Any) -> None:
+        """Times are read as the connection gives them (base.UtcDateTime). Only a transaction that is begun may write."""
         connection.execute("SET TIME ZONE 'UTC'")
+        connection.execute("SET default_transaction_read_only = on")
         connection.commit()
+        connection.read_only = False
 
     @sa.event.listens_for(engine, "checkin")
     def _note(_connection: Any, record: Any) -> None:

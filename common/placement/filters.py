@@ -6,11 +6,14 @@ wants reasons only of the few refusals that are kept with the operation.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from common.db.network_rates import Place
 from common.deadlines import NODE_DOWN_S
+from common.guarantees import TUNNELLED
 from common.hardware import fitting
 from common.placement.expressions import fits
 from common.placement.request import PlacementRequest
@@ -210,6 +213,23 @@ def fits_disk(request: PlacementRequest, node: NodeView, _now: datetime) -> Refu
     )
 
 
+def fits_rates(request: PlacementRequest, node: NodeView, _now: datetime) -> Refusal | None:
+    """Bandwidth and packet rates that the QoS policies of the server's ports promise. The claim looks again."""
+    wanted: Counter[Place] = Counter()
+    for wish in request.amounts.rates:
+        wanted[wish.rate.physical_network, wish.rate.resource] += wish.rate.amount
+    stocks = request.rates_of.get(node.id, {})
+    for (network, resource), amount in sorted(wanted.items()):
+        stock = stocks.get((network, resource))
+        where = {"": "", TUNNELLED: " for networks between nodes"}.get(network, f" on {network}")
+        if stock is None or not stock.total:
+            return Refusal(node.name, "fits_rates", f"the node declares no {resource}{where}", hopeless=True)
+        if amount > stock.free:
+            said = f"{amount} of {resource}{where} wanted, {stock.free} of {stock.total} free"
+            return Refusal(node.name, "fits_rates", said, hopeless=amount > stock.total)
+    return None
+
+
 def _too_small(node: NodeView, name: str, unit: str, wanted: float, free: float, total: float) -> Refusal:
     return Refusal(
         node.name, name, f"{wanted:g} {unit} wanted, {max(free, 0):g} of {total:g} free", wanted, free, wanted > total
@@ -261,6 +281,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(fits_vcpus, sieve=_with_vcpus),
     Filter(fits_memory, sieve=_with_memory),
     Filter(fits_disk, sieve=_with_disk),
+    Filter(fits_rates, lambda request: bool(request.amounts.rates)),
     Filter(fits_cells, lambda request: request.amounts.numa is not None),
 )
 

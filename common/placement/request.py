@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.db.models import Instance
+from common.db.network_rates import Place, RateStock
 from common.db.nodes import Amounts
 from common.hardware import reading
 from common.hardware.fitting import HostCell
@@ -49,6 +50,7 @@ class PlacementRequest:
     traits: TraitWishes = NO_TRAITS
     traits_of: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of nodes by id, where traits are asked for
     cells_of: Mapping[str, Sequence[HostCell]] = field(default_factory=dict)  # and cells, where amounts.numa is
+    rates_of: Mapping[str, Mapping[Place, RateStock]] = field(default_factory=dict)  # by node, where amounts.rates are
     in_flight: Mapping[str, int] = field(default_factory=dict)  # servers worked on by node id, where a weigher asks
     same_nodes: frozenset[str] | None = None  # node ids: one of these (hint same_host)
     other_nodes: frozenset[str] = frozenset()  # node ids: none of these (hint different_host)

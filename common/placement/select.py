@@ -70,6 +70,7 @@ _SHORT = {
     "fits_vcpus": "have too few vCPUs free",
     "fits_memory": "have too little memory free",
     "fits_disk": "have too little disk free",
+    "fits_rates": "promise too little bandwidth, or too few packets a second",
     "fits_cells": "have no NUMA cells with the CPUs and pages that are wanted",
 }
 

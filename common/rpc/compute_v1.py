@@ -485,6 +485,14 @@ class NumaCell(msgspec.Struct, frozen=True, kw_only=True):
     pages: list[Pages] = []
 
 
+class NetworkRate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the node can promise to ports (common/guarantees.py): kbit/s, or thousands of packets a second."""
+
+    physical_network: str
+    resource: str
+    amount: int
+
+
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     vcpus: int
     memory_mib: int
@@ -512,6 +520,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     cells: list[NumaCell] = []
     vlans: bool = False  # its kernel tags frames, so that ports can be trunks
     firmware: list[str] = []  # beside the BIOS: "uefi", "uefi-secure-boot"
+    network_rates: list[NetworkRate] = []
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):

@@ -36,6 +36,7 @@ _FILES_SINCE = {
     "network_data.json": "2015-10-15",
     "vendor_data2.json": "2016-10-06",
 }
+_PASSWORD, _PASSWORD_SINCE = "password", "2013-04-04"
 _KEYS_SINCE = {
     "random_seed": "2013-04-04",
     "project_id": "2015-10-15",
@@ -93,6 +94,14 @@ def find(facts: Facts, path: str) -> Document | None:
     if words[0] in EC2_VERSIONS or words[0] == LATEST:
         return _find_ec2(facts, words[1:])
     return None
+
+
+def is_password(path: str) -> bool:
+    """Whether this is where a guest leaves its password, or looks for it: not a document, it can be written."""
+    words = [word for word in path.split("?", 1)[0].split("/") if word]
+    if len(words) != 3 or words[0] != "openstack" or words[2] != _PASSWORD:
+        return False
+    return words[1] in (LATEST, *OPENSTACK_VERSIONS) and _is_in(words[1], _PASSWORD_SINCE)
 
 
 def config_drive_files(facts: Facts) -> dict[str, bytes]:
@@ -230,6 +239,7 @@ def _find_openstack(facts: Facts, words: Sequence[str]) -> Document | None:
 def _openstack_names(facts: Facts, version: str) -> list[str]:
     has_user_data = _user_data(facts.guest) is not None
     names = [name for name, since in _FILES_SINCE.items() if _is_in(version, since)]
+    names += [_PASSWORD] if _is_in(version, _PASSWORD_SINCE) else []
     return [name for name in names if name != "user_data" or has_user_data]
 
 

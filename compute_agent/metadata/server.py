@@ -18,11 +18,14 @@ from typing import Any
 from common.clock import Clock
 from common.deadlines import METADATA_REQUEST_S
 from common.log import event
+from compute_agent.metadata import guest_passwords
+from compute_agent.metadata.documents import is_password
 from compute_agent.networking.base import MetadataHandler, MetadataPeer
 
 MAX_CONNECTIONS = 32
 MAX_PER_GUEST = 8
 MAX_PATH = 2048
+MAX_BODY = guest_passwords.MAX_BYTES  # nothing else is taken
 POLL_S = 0.2
 STOP_S = 5.0
 
@@ -123,17 +126,24 @@ class _Request(http.server.BaseHTTPRequestHandler):
         if len(self.path) > MAX_PATH:
             status, kind, body = 414, "text/plain", b"path too long\n"
         else:
-            status, kind, body = self.server.metadata_handler(peer, self.command, self.path)
+            status, kind, body = self.server.metadata_handler(peer, self.command, self.path, self._body())
         self.close_connection = True
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Connection", "close")
         if status == 405:
-            self.send_header("Allow", "GET, HEAD")
+            self.send_header("Allow", "GET, HEAD, POST" if is_password(self.path) else "GET, HEAD")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _body(self) -> bytes:
+        """What comes with the request; of a longer one, or one of unknown length, a byte more than may be."""
+        length = self.headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdecimal()) or "Transfer-Encoding" in self.headers:
+            return b"\0" * (MAX_BODY + 1)
+        return self.rfile.read(min(int(length[:9]), MAX_BODY + 1))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name http.server gives it
         event(logger, "metadata.request", logging.DEBUG, network_id=self.server.network_id, request=format % args)

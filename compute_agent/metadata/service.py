@@ -8,15 +8,19 @@ one's documents (META-03).
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Callable
 
+from common.errors import CloudError
 from common.log import event
 from common.rpc.compute_v1 import InstanceSpec, PortSpec
 from compute_agent.metadata import documents
+from compute_agent.metadata.guest_passwords import MAX_BYTES, GuestPasswords, TooOften
 from compute_agent.networking.base import MetadataPeer
 
 RANDOM_SEED_BYTES = 512
+_PRINTABLE = re.compile(rb"[\x20-\x7e\r\n]+")
 
 PortAt = Callable[[str, str], PortSpec | None]
 InstanceSpecOf = Callable[[str], InstanceSpec | None]
@@ -28,21 +32,50 @@ logger = logging.getLogger(__name__)
 class MetadataService:
     """`answer` is a compute_agent.networking.base.MetadataHandler."""
 
-    def __init__(self, *, port_at: PortAt, instance_spec: InstanceSpecOf, domain: str) -> None:
+    def __init__(
+        self, *, port_at: PortAt, instance_spec: InstanceSpecOf, domain: str, passwords: GuestPasswords
+    ) -> None:
         self._port_at = port_at
         self._instance_spec = instance_spec
         self._domain = domain
+        self._passwords = passwords
 
-    def answer(self, peer: MetadataPeer, method: str, path: str) -> Answer:
-        if method not in ("GET", "HEAD"):
-            return 405, documents.TEXT, b"only GET and HEAD\n"
+    def answer(self, peer: MetadataPeer, method: str, path: str, body: bytes) -> Answer:
+        is_password = documents.is_password(path)
+        if method not in ("GET", "HEAD") and not (is_password and method == "POST"):
+            return _text(405, "only GET and HEAD; POST of a password")
         port = self._port_at(peer.network_id, peer.address)
         spec = self._instance_spec(port.instance_id) if port is not None else None
         if port is None or spec is None or spec.id != port.instance_id:
             event(logger, "metadata.unknown_guest", network_id=peer.network_id, address=peer.address)
-            return 404, documents.TEXT, b"not found\n"
+            return _text(404, "not found")
+        if is_password:
+            return self._password(spec.id, method, body)
         facts = documents.facts_of(spec, domain=self._domain, random_seed=secrets.token_bytes(RANDOM_SEED_BYTES))
         document = documents.find(facts, path)
         if document is None:
-            return 404, documents.TEXT, b"not found\n"
+            return _text(404, "not found")
         return 200, document.content_type, document.body
+
+    def _password(self, instance_id: str, method: str, body: bytes) -> Answer:
+        """Source of the rules: Nova's metadata service (one password, MAX_BYTES, 409 for a second one)."""
+        try:
+            if method != "POST":
+                return 200, documents.TEXT, self._passwords.show(instance_id).encode()
+            if not 0 < len(body) <= MAX_BYTES or not _PRINTABLE.fullmatch(body):
+                return _text(400, f"a password is 1 to {MAX_BYTES} printable characters, encrypted and in base64")
+            if not self._passwords.leave(instance_id, body.decode("ascii")):
+                return _text(409, "there is a password already")
+            return _text(200, "")
+        except TooOften as err:
+            return _text(429, err.message)
+        except CloudError as err:
+            event(
+                logger, "metadata.password_failed", logging.WARNING, instance_id=instance_id, reason=err.message,
+                detail=err.detail,
+            )  # fmt: skip
+            return _text(503, "try again later")
+
+
+def _text(status: int, text: str) -> Answer:
+    return status, documents.TEXT, f"{text}\n".encode() if text else b""

@@ -68,5 +68,5 @@ class Networking(Protocol):
         ...
 
 
-MetadataHandler = Callable[[MetadataPeer, str, str], tuple[int, str, bytes]]
-"""(peer, method, path) -> (status, content type, body)."""
+MetadataHandler = Callable[[MetadataPeer, str, str, bytes], tuple[int, str, bytes]]
+"""(peer, method, path, body) -> (status, content type, body)."""

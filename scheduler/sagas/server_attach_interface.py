@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.db import instances, network_state, ports, server_ports
+from common.db import instances, network_rates, network_state, ports, server_ports
 from common.deadlines import PLUG_S
 from common.errors import NotFound
 from common.saga.model import Local, Remote, Saga, Send, StepContext
@@ -31,12 +31,17 @@ def saga() -> Saga:
 
 
 def bind(session: Session, context: StepContext) -> dict[str, Any]:
-    """Raises NotFound when the port was deleted, or taken away, meanwhile."""
+    """Raises NotFound when the port was deleted, or taken away, meanwhile, Conflict when the node can't promise its rates."""
     instance, port_id = instances.get(session, context.instance_id), context.params["device_id"]
     if server_ports.find(session, instance.id, port_id) is None:
         raise _gone(port_id)
     node_of(instance)
     assert instance.node_id is not None
+    short = network_rates.adjust(
+        session, instance.id, instance.node_id, network_rates.wanted(session, instance.id, hold=True)
+    )
+    if short is not None:
+        raise network_rates.refusal(instance.id, instance.node_id, short)
     bound = ports.bind(session, instance.id, instance.node_id, instance.epoch, context.now, port_id=port_id)
     return {"epoch": instance.epoch, "joined": list(bound.joined)}
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.db import (
+    guest_passwords,
     images,
     instances,
     node_life,
@@ -84,6 +85,7 @@ def finish(session: Session, context: StepContext) -> dict[str, Any]:
         nodes.release_all(session, instance.id)
         server_migrations.end(session, instance.id, MigrationStatus.CONFIRMED, context.now)
         volume_freeing.of_instance(session, instance.id, asked_by(context), context.now)
+        guest_passwords.forget(session, instance.id)
         if instance.shelved and instance.shelved["image_id"]:
             images.mark_deleted(session, instance.shelved["image_id"], context.now)
     return {}

@@ -230,10 +230,15 @@ def _volumes(conf: Sections, cloud: Any) -> None:
 
 def _network(conf: Sections, cloud: Any, choices: Choices) -> None:
     aliases = sorted(extension.alias for extension in cloud.network.extensions())
-    conf["network-feature-enabled"]["api_extensions"] = ",".join(aliases)
+    physical = _physical_networks(cloud, aliases)
+    lowest, highest = _versions(cloud, "placement")
+    conf.setdefault("placement", {}).update(min_microversion=lowest, max_microversion=highest)
+    conf["network-feature-enabled"].update(
+        api_extensions=",".join(aliases), qos_placement_physnet=next(iter(physical), ""), update_port_qos="true"
+    )
     conf["neutron_plugin_options"] = {
         "available_type_drivers": "flat,vlan,vxlan", "agent_availability_zone": "nova", "create_shared_resources": "true",
-        "provider_vlans": ",".join(_physical_networks(cloud, aliases)),
+        "provider_vlans": ",".join(physical),
         **_dns_domain(cloud),
     }  # fmt: skip
     conf["validation"] = {

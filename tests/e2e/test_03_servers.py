@@ -66,6 +66,21 @@ def test_metadata_by_openstacks_paths(cloud: Cloud, pair: tuple[Guest, Guest]) -
     assert network["links"][0]["ethernet_mac_address"] == web.mac
 
 
+def test_a_guest_leaves_a_password_for_its_owner(cloud: Cloud, pair: tuple[Guest, Guest]) -> None:
+    """As cloudbase-init does it: looks, leaves it once, and is refused a second time."""
+    web, compute = pair[0], cloud.sdk().compute
+    path = "openstack/2013-04-04/password"
+    leave = f"timeout 10 wget -q -O - --post-data {{}} {SERVICE}/{path}"
+    assert fetch(web, path) == ""
+    web.ssh(leave.format("Zmlyc3Q="))
+    assert web.try_ssh(leave.format("c2Vjb25k")).returncode != 0
+    assert fetch(web, path) == "Zmlyc3Q="
+    assert fetch(pair[1], path) == ""
+    assert compute.get_server_password(web.id) == "Zmlyc3Q="
+    compute.clear_server_password(web.id)
+    assert fetch(web, path) == compute.get_server_password(web.id) == ""
+
+
 def test_metadata_by_ec2s_paths(cloud: Cloud, pair: tuple[Guest, Guest]) -> None:
     web, other = pair
     assert fetch(web, "latest/meta-data/local-ipv4") == web.address

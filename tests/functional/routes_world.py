@@ -272,7 +272,8 @@ class World:
         ids["qos_policy_id"] = make("policy", {"name": "demo's", "project_id": ids["project_id"]}, "admin")
         rules = f"{NETWORK}/qos/policies/{ids['qos_policy_id']}"
         for kind, rule in (("bandwidth_limit", {"max_kbps": 1000}), ("dscp_marking", {"dscp_mark": 26}),
-                           ("packet_rate_limit", {"max_kpps": 1})):  # fmt: skip
+                           ("packet_rate_limit", {"max_kpps": 1}), ("minimum_bandwidth", {"min_kbps": 1}),
+                           ("minimum_packet_rate", {"min_kpps": 1})):  # fmt: skip
             made = ok(api.post(f"{rules}/{kind}_rules", "admin", json={f"{kind}_rule": rule}))
             ids[f"{kind}_rule_id"] = made[f"{kind}_rule"]["id"]
         port = {"port": {"network_id": ids["network_id"]}}
@@ -418,6 +419,8 @@ VALUES: dict[str, str | Callable[[World], str]] = {
     "trunk_id": "trunk_id", "network:tag": lambda _: "t", "network:policy_id": "qos_policy_id",
     "network:rbac_policy_id": "rbac_policy_id", "network:bandwidth_rule_id": "bandwidth_limit_rule_id",
     "network:dscp_rule_id": "dscp_marking_rule_id",
+    "network:minimum_bandwidth_rule_id": "minimum_bandwidth_rule_id",
+    "network:minimum_packet_rate_rule_id": "minimum_packet_rate_rule_id",
     "network:packet_rate_rule_id": "packet_rate_limit_rule_id", "network:topology_project_id": "project_id",
     "image:namespace": lambda _: "demo's", "image:metadef_name": lambda _: "t",
     "image:store_id": lambda _: "local", "image:task_id": "image_task_id",
@@ -633,6 +636,14 @@ BODIES: dict[str, Any] = {
     "network:qos_dscp_marking_rules:alias_update": {"dscp_marking_rule": {"dscp_mark": 28}},
     "network:qos_packet_rate_limit_rules:create": {"packet_rate_limit_rule": {"max_kpps": 5, "direction": "ingress"}},
     "network:qos_packet_rate_limit_rules:update": {"packet_rate_limit_rule": {"max_kpps": 5}},
+    "network:qos_minimum_bandwidth_rules:create": {"minimum_bandwidth_rule": {"min_kbps": 5, "direction": "ingress"}},
+    "network:qos_minimum_bandwidth_rules:update": {"minimum_bandwidth_rule": {"min_kbps": 5}},
+    "network:qos_minimum_bandwidth_rules:alias_update": {"minimum_bandwidth_rule": {"min_kbps": 5}},
+    "network:qos_minimum_packet_rate_rules:create": {
+        "minimum_packet_rate_rule": {"min_kpps": 1, "direction": "ingress"}
+    },
+    "network:qos_minimum_packet_rate_rules:update": {"minimum_packet_rate_rule": {"min_kpps": 1}},
+    "network:qos_minimum_packet_rate_rules:alias_update": {"minimum_packet_rate_rule": {"min_kpps": 1}},
     "network:trunks:create": lambda world: {"trunk": {"port_id": world.ids["free_port_id"]}},
     "network:trunks:update": {"trunk": _NAMED},
     "network:trunks:add_subports": {"sub_ports": []},

@@ -64,7 +64,7 @@ def _client(mode: str, address: str) -> Iterator[Guest]:
         made = LinuxNetworking(
             state_dir=folder / "state", run_dir=folder / "run", config=NetworkConfig(), clock=clock,
             metadata=lambda network_id, listening: MetadataServer(
-                network_id, listening, lambda peer, method, path: (200, "text/plain", port_id_of(peer)), clock
+                network_id, listening, lambda peer, method, path, body: (200, "text/plain", port_id_of(peer)), clock
             ),
         )  # fmt: skip
         try:

@@ -169,7 +169,7 @@ def test_nodes_routes_want_a_nodes_secret(world: World) -> None:
     for row in rows(Rule.NODE):
         for who in (None, "demo", "admin"):
             reply = world.cloud.api.request(
-                row.route.method, row.url({"image_id": world.ids["image_id"]}), who,
+                row.route.method, row.url({name: world.ids[name] for name in row.parameters}), who,
                 headers={"X-Cumulet-Node": "n1", "X-Cumulet-Node-Secret": ""},
             )  # fmt: skip
             assert reply.status_code in (401, 403), (row.where, who, reply.status_code, reply.text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.compute.handlers.server_create import fixed_address
-from api.compute.operations import server_interfaces, server_topology, servers
+from api.compute.operations import server_guest, server_interfaces, server_topology
 from api.compute.operations.server_networks import Nic
 from api.compute.schemas import interfaces as schemas
 from api.compute.views import interfaces as views
@@ -63,11 +63,10 @@ def topology(request: ApiRequest, server_id: str) -> Reply:
 
 
 def show_password(request: ApiRequest, server_id: str) -> Reply:
-    """What a guest has left at its metadata service: nothing, the nodes' service takes no posts."""
-    servers.show(request.services, request.context, server_id)
-    return Reply({"password": ""})
+    """What the guest has left at its metadata service, encrypted with the server's public key."""
+    return Reply({"password": server_guest.password(request.services, request.context, server_id)})
 
 
 def clear_password(request: ApiRequest, server_id: str) -> Reply:
-    servers.show(request.services, request.context, server_id)
+    server_guest.clear_password(request.services, request.context, server_id)
     return Reply(status=204)

@@ -1,15 +1,18 @@
-"""What is asked of a running guest while the client waits: a new password, a dump of its memory.
+"""What is asked of a running guest while the client waits: a new password, a dump of its memory. What it has left itself.
 
-Neither leaves anything behind in the database: a password is nobody's to keep, and a dump is the guest's own doing.
+A password that is set is kept nowhere, and a dump is the guest's own doing. The password that a guest makes for its owner
+is kept as the guest has encrypted it, for whoever has the private key.
 """
 
 from __future__ import annotations
+
+from sqlalchemy.orm import Session
 
 from api.compute.operations.servers import check_not_locked, check_state
 from api.request import Services
 from common import node_seal
 from common.context import RequestContext
-from common.db import instances, nodes
+from common.db import guest_passwords, instances, nodes
 from common.db.models import Instance
 from common.errors import Conflict
 from common.rpc import queries_v1
@@ -29,6 +32,21 @@ def change_password(services: Services, context: RequestContext, server_id: str,
         seal = node_seal.of_hash(node.secret_hash if node else "")
     query = queries_v1.SetPassword(instance_id=server_id, user=user, sealed_password=seal.seal(password))
     _ask(services, instance, query)
+
+
+def password(services: Services, context: RequestContext, server_id: str) -> str:
+    """What the guest has left, encrypted; "" for nothing. Raises NotFound."""
+    with services.db.read() as session:
+        return guest_passwords.find(session, instances.get_visible(session, server_id, context).id)
+
+
+def clear_password(services: Services, context: RequestContext, server_id: str) -> None:
+    """Forget it, so that the guest can leave another one; what its users log in with stays. Raises NotFound."""
+
+    def work(session: Session) -> None:
+        guest_passwords.forget(session, instances.get_visible(session, server_id, context).id)
+
+    services.db.run(work)
 
 
 def dump(services: Services, context: RequestContext, server_id: str) -> None:

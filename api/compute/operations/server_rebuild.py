@@ -17,7 +17,7 @@ from api.request import Services
 from api.volume.operations.volume_create import image_properties
 from common import admin_password
 from common.context import RequestContext
-from common.db import instances, volume_attachments, volumes
+from common.db import guest_passwords, instances, volume_attachments, volumes
 from common.db.models import Instance
 from common.errors import InvalidRequest
 from common.hardware import reading
@@ -56,6 +56,7 @@ def rebuild(services: Services, context: RequestContext, server_id: str, wanted:
         operation_id = instances.begin(session, instance, Action.REBUILD, context, now, params).id
         for column, value in changes.items():
             setattr(instance, column, value)
+        guest_passwords.forget(session, instance.id)
         session.flush()
         return operation_id, with_surroundings(session, [instance])
 

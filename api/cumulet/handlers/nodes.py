@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from api.cumulet.operations import forgetting, joining, nodes, snapshots
+from api.cumulet.operations import forgetting, guest_passwords, joining, nodes, snapshots
 from api.cumulet.schemas.nodes import CREATE_TOKEN, FORGET, JOIN
 from api.cumulet.views.nodes import joined_body, node_body, token_body
 from api.request import ApiRequest, Reply
@@ -31,10 +31,7 @@ def forget(request: ApiRequest, node: str) -> Reply:
 
 
 def image_file(request: ApiRequest, image_id: str) -> Reply:
-    headers = request.headers
-    found = nodes.image_for_node(
-        request.services, headers.get("X-Cumulet-Node", ""), headers.get("X-Cumulet-Node-Secret", ""), image_id
-    )
+    found = nodes.image_for_node(request.services, *_node(request), image_id)
     return Reply(
         headers={"Content-Length": str(found.size), "X-Image-Sha512": found.sha512},
         content_type="application/octet-stream",
@@ -45,11 +42,27 @@ def image_file(request: ApiRequest, image_id: str) -> Reply:
 def receive_snapshot(request: ApiRequest, image_id: str) -> Reply:
     if request.stream is None:
         raise InvalidRequest("The body must be the image's bytes.")
-    name, secret = request.headers.get("X-Cumulet-Node", ""), request.headers.get("X-Cumulet-Node-Secret", "")
+    name, secret = _node(request)
     length = request.headers.get("Content-Length", "")
     announced = int(length) if length.isdecimal() else None
     snapshots.receive(request.services, name, secret, image_id, request.stream, announced)
     return Reply(status=204)
+
+
+def guest_password(request: ApiRequest, server_id: str) -> Reply:
+    return Reply({"password": guest_passwords.show(request.services, *_node(request), server_id)})
+
+
+def leave_guest_password(request: ApiRequest, server_id: str) -> Reply:
+    if request.stream is None:
+        raise InvalidRequest("The body must be the password.")
+    guest_passwords.leave(request.services, *_node(request), server_id, request.stream)
+    return Reply(status=204)
+
+
+def _node(request: ApiRequest) -> tuple[str, str]:
+    """The name and the secret that an agent shows."""
+    return request.headers.get("X-Cumulet-Node", ""), request.headers.get("X-Cumulet-Node-Secret", "")
 
 
 def create_token(request: ApiRequest) -> Reply:

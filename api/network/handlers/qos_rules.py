@@ -1,7 +1,6 @@
 """The rules of QoS policies, below their policy and by the alias paths that name the rule alone, and /qos/rule-types.
 
-What is offered is what nodes enforce: nothing here guarantees a minimum of bandwidth or packets, so rules that promise
-one are no type of this cloud's, and there is nowhere to make them.
+Limits and marks are enforced by nodes. Minimums are promised by claims on what nodes declare (common/db/network_rates.py).
 """
 
 from __future__ import annotations
@@ -55,6 +54,21 @@ KINDS = {
         {"direction": "egress", "max_burst_kpps": 0},
         {"max_kpps": _ANY, "max_burst_kpps": _ANY, "direction": _DIRECTION},
         alias=False,
+    ),
+    RuleKind.LEAST_BANDWIDTH: _Kind(
+        "minimum_bandwidth_rule_id",
+        {"min_kbps": "value", "direction": "direction"},
+        {"direction": "egress"},
+        {"min_kbps": _ANY, "direction": _DIRECTION},
+    ),
+    RuleKind.LEAST_PACKET_RATE: _Kind(
+        "minimum_packet_rate_rule_id",
+        {"min_kpps": "value", "direction": "direction"},
+        {"direction": "egress"},
+        {
+            "min_kpps": _ANY,
+            "direction": {"parameter_type": "choices", "parameter_values": ["ingress", "egress", "any"]},
+        },
     ),
 }
 

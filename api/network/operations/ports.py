@@ -19,6 +19,7 @@ from common.db import (
     addresses,
     local_ips,
     network_quota,
+    network_rates,
     network_state,
     network_tags,
     networks,
@@ -34,6 +35,7 @@ from common.db.paging import Page
 from common.db.ports import NewPort, RequestedAddress
 from common.db.router_state import FLOATING_OWNER, GATEWAY_OWNER, INTERFACE_OWNER
 from common.errors import Conflict, InvalidRequest
+from common.guarantees import Rate
 from common.ids import new_id
 
 #: what only the network's owner may say about a port in it
@@ -54,6 +56,7 @@ class ShownPort:
     node_name: str
     network: Network
     trunk: trunks.Details | None = None
+    rates: Sequence[Rate] = ()  # what its QoS policy asks of its node
 
 
 def create(request: ApiRequest, bodies: Sequence[dict[str, Any]]) -> list[ShownPort]:
@@ -184,6 +187,8 @@ def _shown(session: Session, rows: Sequence[Port]) -> list[ShownPort]:
     given, groups = ports.addresses_for(session, ids), ports.groups_for(session, ids)
     nodes, trunked = port_lists.node_names(session, rows), trunks.details(session, ids)
     of = networks.by_ids(session, {row.network_id for row in rows})
+    bound = [row.id for row in rows if row.qos_policy_id or of[row.network_id].qos_policy_id]
+    rates = network_rates.wanted_of_ports(session, bound) if bound else {}
     return [
         ShownPort(
             row,
@@ -192,6 +197,7 @@ def _shown(session: Session, rows: Sequence[Port]) -> list[ShownPort]:
             nodes.get(row.binding_node_id or "", ""),
             of[row.network_id],
             trunked.get(row.id),
+            rates.get(row.id, ()),
         )
         for row in rows
     ]
@@ -212,7 +218,10 @@ def update(request: ApiRequest, port_id: str, changes: dict[str, Any]) -> ShownP
         qos.check_change(session, request.context, port.qos_policy_id, after)
         groups = _groups_after(session, request.context, port, changes)
         values = _values(port, changes, request.services.config.network.mac_prefix)
+        before = port.qos_policy_id or network.qos_policy_id
         port_lists.update(session, port, values, now)
+        if after != before:
+            qos.claim_anew(session, (before, after or network.qos_policy_id), Port.id == port_id)
         if groups is not None:
             ports.set_groups(session, port, groups, now)
         wanted = _requested(changes.get("fixed_ips"))

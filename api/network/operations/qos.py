@@ -149,14 +149,14 @@ def policy_of(request: ApiRequest, kind: RuleKind, rule_id: str) -> str:
 
 
 def create_rule(request: ApiRequest, policy_id: str, kind: RuleKind, values: dict[str, Any]) -> QosRule:
-    """`values`: columns. Raises Conflict when the policy has such a rule."""
+    """`values`: columns. Raises Conflict when the policy has such a rule, or a node can't promise what it asks."""
 
     def work(session: Session) -> QosRule:
         policy = _held(session, request, policy_id, f"create_policy_{kind}_rule")
         rule = QosRule(id=new_id(), policy_id=policy_id, kind=kind.value, **values)
-        qos.check_single(session, rule)
+        qos.check_beside(session, rule)
         insert(session, rule)
-        _changed(session, request, policy)
+        _changed(session, request, policy, kind)
         return rule
 
     return request.services.db.run(work)
@@ -169,8 +169,8 @@ def update_rule(request: ApiRequest, policy_id: str, kind: RuleKind, rule_id: st
         with session.no_autoflush:
             for name, value in values.items():
                 setattr(rule, name, value)
-            qos.check_single(session, rule)
-        _changed(session, request, policy)
+            qos.check_beside(session, rule)
+        _changed(session, request, policy, kind)
         return rule
 
     return request.services.db.run(work)
@@ -180,11 +180,13 @@ def delete_rule(request: ApiRequest, policy_id: str, kind: RuleKind, rule_id: st
     def work(session: Session) -> None:
         policy = _held(session, request, policy_id, f"delete_policy_{kind}_rule")
         session.delete(qos.get_rule(session, policy_id, kind, rule_id))
-        _changed(session, request, policy)
+        _changed(session, request, policy, kind)
 
     request.services.db.run(work)
 
 
-def _changed(session: Session, request: ApiRequest, policy: QosPolicy) -> None:
+def _changed(session: Session, request: ApiRequest, policy: QosPolicy, kind: RuleKind) -> None:
+    """Raises Conflict when a node can't promise what rules of a minimum now ask of it."""
     shareable.change(session, request, policy, {})
+    qos.claim(session, policy.id, kind)
     qos.touch(session, policy.id)

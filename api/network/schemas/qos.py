@@ -26,6 +26,8 @@ _RULES: dict[RuleKind, dict[str, Schema]] = {
     RuleKind.BANDWIDTH: {"max_kbps": INTEGER, "max_burst_kbps": INTEGER, "direction": _DIRECTION},
     RuleKind.DSCP: {"dscp_mark": {"enum": [*MARKS, *(str(mark) for mark in MARKS)]}},
     RuleKind.PACKET_RATE: {"max_kpps": INTEGER, "max_burst_kpps": INTEGER, "direction": _DIRECTION},
+    RuleKind.LEAST_BANDWIDTH: {"min_kbps": INTEGER, "direction": _DIRECTION},
+    RuleKind.LEAST_PACKET_RATE: {"min_kpps": INTEGER, "direction": {"enum": ["ingress", "egress", "any"]}},
 }
 
 

@@ -1,4 +1,4 @@
-"""Ports as JSON. Where a port is plugged is shown to administrators only."""
+"""Ports as JSON. Where a port is plugged, and what it asks of its node, is shown to administrators only."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from api.network.operations.ports import ShownPort
 from api.network.views.times import shown
+from common import guarantees
 from common.context import RequestContext
 from common.db.trunks import Details
+from common.guarantees import Rate
 
 
 def port(item: ShownPort, context: RequestContext, dns_domain: str) -> dict[str, Any]:
@@ -50,9 +52,43 @@ def port(item: ShownPort, context: RequestContext, dns_domain: str) -> dict[str,
             "binding:host_id": item.node_name or row.binding_host,
             "binding:vif_type": "bridge" if item.node_name else "unbound",
             "binding:vif_details": {"port_filter": True} if item.node_name else {},
-            "binding:profile": row.binding_profile,
+            "binding:profile": row.binding_profile | _given(item),
+            "resource_request": _asked(item),
         }
     return body
+
+
+def _groups(item: ShownPort) -> dict[str, list[Rate]]:
+    """What the port's QoS policy asks, by request group: one for each provider that it is asked of."""
+    by_network: dict[str, list[Rate]] = {}
+    for rate in item.rates:
+        by_network.setdefault(rate.physical_network, []).append(rate)
+    return {guarantees.group_id(item.port.id, rates): rates for rates in by_network.values()}
+
+
+def _asked(item: ShownPort) -> dict[str, Any] | None:
+    """As the extension port-resource-request-groups has it."""
+    groups = [
+        {
+            "id": group,
+            "required": list(guarantees.traits(rates[0].physical_network, item.port.vnic_type)),
+            "resources": {rate.resource.value: rate.amount for rate in rates},
+        }
+        for group, rates in _groups(item).items()
+    ]
+    return {"request_groups": groups, "same_subtree": [group["id"] for group in groups]} if groups else None
+
+
+def _given(item: ShownPort) -> dict[str, Any]:
+    """The resource provider that each group of a plugged port is claimed from."""
+    node_id, groups = item.port.binding_node_id, _groups(item)
+    if node_id is None or not groups:
+        return {}
+    return {
+        "allocation": {
+            group: guarantees.provider_id(node_id, rates[0].physical_network) for group, rates in groups.items()
+        }
+    }
 
 
 def _trunk(details: Details) -> dict[str, Any]:

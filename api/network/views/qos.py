@@ -28,4 +28,8 @@ def rule(row: QosRule) -> dict[str, Any]:
         return {"id": row.id, "dscp_mark": row.value}
     if row.kind == RuleKind.PACKET_RATE:
         return {"id": row.id, "max_kpps": row.value, "max_burst_kpps": row.burst_kbit, "direction": row.direction}
+    if row.kind == RuleKind.LEAST_BANDWIDTH:
+        return {"id": row.id, "min_kbps": row.value, "direction": row.direction}
+    if row.kind == RuleKind.LEAST_PACKET_RATE:
+        return {"id": row.id, "min_kpps": row.value, "direction": row.direction}
     return {"id": row.id, "max_kbps": row.value, "max_burst_kbps": row.burst_kbit, "direction": row.direction}

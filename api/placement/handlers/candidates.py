@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 from api.microversion import Microversion
 from api.placement import query
 from api.placement.handlers.fresh import reply
-from api.placement.operations import providers
+from api.placement.operations import candidates as operations
+from api.placement.operations.candidates import Group
 from api.placement.views import providers as views
 from api.request import ApiRequest, Reply
-from common.db.providers import Amounts, ProviderQuery, ResourceClass
+from common.db.providers import ProviderQuery
 from common.errors import InvalidRequest
 
 _GROUP = re.compile(r"(resources|required|in_tree|member_of)([1-9][0-9]*|[a-zA-Z0-9_-]{1,64})?\Z")
@@ -23,35 +23,28 @@ _GROUPS_SINCE = Microversion(1, 25)
 
 
 def index(request: ApiRequest) -> Reply:
-    """Nodes have no children, so all request groups must fit on one node; `group_policy=isolate` of several can't be met."""
+    """For each node that has room one candidate, though there may be more ways to have it all there."""
     suffixes = _suffixes(request)
-    total: Counter[str] = Counter()
-    for suffix in suffixes:
-        total.update(query.amounts(request.query[f"resources{suffix}"][-1], f"resources{suffix}"))
     numbered = [suffix for suffix in suffixes if suffix]
     policy = request.arg("group_policy")
     if len(numbered) > 1 and policy not in ("none", "isolate"):
         raise InvalidRequest('The "group_policy" parameter is required (none or isolate) with more than one group.')
-    roots = request.query.get("root_required", [])  # a node is its own root
-    any_of, forbidden = query.required(
-        request, [v for name in _of(request, "required") for v in request.query[name]] + roots
-    )
-    in_one_of, in_none_of = query.member_of(
-        request, [v for name in _of(request, "member_of") for v in request.query[name]]
-    )
-    trees = {value for name in _of(request, "in_tree") for value in request.query[name]}
     limit = _limit(request)
-    apart = (len(numbered) > 1 and policy == "isolate") or len(trees) > 1
-    wanted = ProviderQuery(
-        id=next(iter(trees), None), free=_amounts(total), any_of=any_of, forbidden=forbidden, in_one_of=in_one_of,
+    any_of, forbidden = query.required(request, request.query.get("root_required", []))
+    root = ProviderQuery(any_of=any_of, forbidden=forbidden)
+    groups = [_group(request, suffix) for suffix in suffixes]
+    found = operations.find(request.services, groups, root, isolate=policy == "isolate")
+    return reply(request, views.candidates(found[:limit], request.version))
+
+
+def _group(request: ApiRequest, suffix: str) -> Group:
+    any_of, forbidden = query.required(request, request.query.get(f"required{suffix}", []))
+    in_one_of, in_none_of = query.member_of(request, request.query.get(f"member_of{suffix}", []))
+    asked = ProviderQuery(
+        tree=query.uuid(request, f"in_tree{suffix}"), any_of=any_of, forbidden=forbidden, in_one_of=in_one_of,
         in_none_of=in_none_of,
     )  # fmt: skip
-    found = [] if apart else providers.find(request.services, wanted)
-    return reply(request, views.candidates(found[:limit], dict(total), suffixes, request.version))
-
-
-def _amounts(total: Counter[str]) -> Amounts:
-    return {ResourceClass(name): amount for name, amount in total.items()}
+    return Group(suffix, query.amounts(request.query[f"resources{suffix}"][-1], f"resources{suffix}"), asked)
 
 
 def _suffixes(request: ApiRequest) -> list[str]:
@@ -67,10 +60,6 @@ def _suffixes(request: ApiRequest) -> list[str]:
     if not found:
         raise InvalidRequest("At least one request group (`resources` or `resources{$S}`) is required.")
     return sorted(found)
-
-
-def _of(request: ApiRequest, kind: str) -> list[str]:
-    return [name for name in request.query if name.startswith(kind)]
 
 
 def _limit(request: ApiRequest) -> int | None:

@@ -8,7 +8,7 @@ from api.placement.operations import providers
 from api.placement.views import providers as views
 from api.request import ApiRequest, Reply
 from api.schema import as_boolean
-from common.db.providers import ProviderQuery, ResourceClass
+from common.db.providers import ResourceClass
 from common.errors import InvalidRequest, NotFound
 from common.placement import traits as known_traits
 
@@ -27,26 +27,26 @@ def resource_class(request: ApiRequest, name: str) -> Reply:
 def traits(request: ApiRequest) -> Reply:
     """All, or by name=in:A,B, name=startswith:A; associated: those that a node has (or none has)."""
     query.known(request, ("name", "associated"))
-    found = _named(request.arg("name"))
+    held = providers.held_traits(request.services)
+    found = _named(request.arg("name"), known_traits.ALL | held)
     associated = request.arg("associated")
     if associated is not None:
-        held = frozenset[str]().union(*(each.traits for each in providers.find(request.services, ProviderQuery())))
         found = found & held if as_boolean(associated) else found - held
     return reply(request, {"traits": sorted(found)})
 
 
-def _named(asked: str | None) -> frozenset[str]:
+def _named(asked: str | None, known: frozenset[str]) -> frozenset[str]:
     if asked is None:
-        return known_traits.ALL
+        return known
     how, _, words = asked.partition(":")
     if how == "in":
-        return known_traits.ALL & set(words.split(","))
+        return known & set(words.split(","))
     if how == "startswith":
-        return frozenset(name for name in known_traits.ALL if name.startswith(words))
+        return frozenset(name for name in known if name.startswith(words))
     raise InvalidRequest("Badly formatted name parameter. Expected name=in:TRAIT,TRAIT or name=startswith:PREFIX.")
 
 
 def trait(request: ApiRequest, name: str) -> Reply:
-    if name not in known_traits.ALL:
+    if name not in known_traits.ALL | providers.held_traits(request.services):
         raise NotFound(f"No such trait(s): {name[:80]}.")
     return reply(request, None, 204)

@@ -21,13 +21,11 @@ _FILTERS = (
 def index(request: ApiRequest) -> Reply:
     query.known(request, [name for name, since in _FILTERS if request.version >= Microversion.parse(since)])
     asked, tree = query.uuid(request, "uuid"), query.uuid(request, "in_tree")
-    if None not in (asked, tree) and asked != tree:
-        return reply(request, {"resource_providers": []})
     resources = request.arg("resources")
     any_of, forbidden = query.required(request, request.query.get("required", []))
     in_one_of, in_none_of = query.member_of(request, request.query.get("member_of", []))
     wanted = ProviderQuery(
-        id=asked or tree, name=request.arg("name"), free=query.amounts(resources) if resources is not None else None,
+        id=asked, tree=tree, name=request.arg("name"), free=query.amounts(resources) if resources is not None else None,
         any_of=any_of, forbidden=forbidden, in_one_of=in_one_of, in_none_of=in_none_of,
     )  # fmt: skip
     found = providers.find(request.services, wanted)

@@ -42,7 +42,8 @@ def offer(
     def work(session: Session) -> Provider:
         provider = _one(session, provider_id)
         terms = {resource: _terms(provider, resource, fields) for resource, fields in stocks.items()}
-        if generation != provider.generation or not providers.set_terms(session, provider_id, generation, terms):
+        node_id = provider.root_id or provider.id
+        if generation != provider.generation or not providers.set_terms(session, node_id, generation, terms):
             raise Conflict(
                 f"resource provider generation conflict: {provider_id} is at {provider.generation}, not {generation}; "
                 "read it again and repeat",
@@ -78,7 +79,14 @@ def _terms(provider: Provider, resource: ResourceClass, fields: Mapping[str, flo
 def claims_on(services: Services, provider_id: str) -> tuple[Provider, list[Claim]]:
     """Raises NotFound."""
     with services.db.read() as session:
-        return _one(session, provider_id), providers.claims(session, node_id=provider_id)
+        found = _one(session, provider_id)
+        claims = providers.claims(session, node_id=found.root_id or found.id)
+        return found, [claim for claim in claims if claim.provider_id == found.id]
+
+
+def held_traits(services: Services) -> frozenset[str]:
+    """Every trait that some provider has."""
+    return frozenset().union(*(each.traits for each in find(services, ProviderQuery())))
 
 
 def claims_of(services: Services, consumer_id: str) -> list[Claim]:

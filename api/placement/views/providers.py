@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from api.microversion import Microversion
-from common.db.providers import Claim, Provider, ResourceClass, Stock
+from api.placement.operations.candidates import Candidate
+from common.db.providers import Amounts, Claim, Provider, ResourceClass, Stock
 
 Body = dict[str, Any]
 _LINKS = (("", None), ("inventories", None), ("usages", None), ("aggregates", Microversion(1, 1)), ("traits", Microversion(1, 6)),
@@ -25,8 +26,12 @@ def provider(found: Provider, version: Microversion, path: str) -> Body:
     ]
     body: Body = {"uuid": found.id, "name": found.name, "generation": found.generation, "links": links}
     if version >= NESTED:
-        body |= {"root_provider_uuid": found.id, "parent_provider_uuid": None}
+        body |= _place(found)
     return body
+
+
+def _place(found: Provider) -> Body:
+    return {"root_provider_uuid": found.root_id or found.id, "parent_provider_uuid": found.root_id or None}
 
 
 def aggregates(found: Provider, version: Microversion) -> Body:
@@ -87,24 +92,36 @@ def _generation(claim: Claim, version: Microversion) -> Body:
     return {"consumer_generation": claim.epoch} if version >= CONSUMER_GENERATIONS else {}
 
 
-def candidates(found: list[Provider], asked: Body, groups: list[str], version: Microversion) -> Body:
-    """asked: the amounts of all request groups together, by resource class; groups: their suffixes."""
+def candidates(found: list[Candidate], version: Microversion) -> Body:
+    """Since 1.29 providers of the node that nothing is asked of are summed up too."""
+    summed = [
+        _summary(each, candidate.given.get(each.id, {}), version)
+        for candidate in found
+        for each in candidate.tree
+        if each.id in candidate.given or version >= Microversion(1, 29)
+    ]
     return {
-        "allocation_requests": [_request(each, asked, groups, version) for each in found],
-        "provider_summaries": {each.id: _summary(each, asked, version) for each in found},
+        "allocation_requests": [_request(each, version) for each in found],
+        "provider_summaries": dict(summed),
     }
 
 
-def _request(found: Provider, asked: Body, groups: list[str], version: Microversion) -> Body:
+def _request(found: Candidate, version: Microversion) -> Body:
+    given = {provider_id: dict(amounts) for provider_id, amounts in found.given.items()}
     if version < Microversion(1, 12):
-        return {"allocations": [{"resource_provider": {"uuid": found.id}, "resources": asked}]}
-    body: Body = {"allocations": {found.id: {"resources": asked}}}
+        return {
+            "allocations": [
+                {"resource_provider": {"uuid": provider_id}, "resources": amounts}
+                for provider_id, amounts in given.items()
+            ]
+        }
+    body: Body = {"allocations": {provider_id: {"resources": amounts} for provider_id, amounts in given.items()}}
     if version >= Microversion(1, 34):
-        body["mappings"] = {group: [found.id] for group in groups}
+        body["mappings"] = {suffix: list(ids) for suffix, ids in found.mappings.items()}
     return body
 
 
-def _summary(found: Provider, asked: Body, version: Microversion) -> Body:
+def _summary(found: Provider, asked: Amounts, version: Microversion) -> tuple[str, Body]:
     everything = version >= Microversion(1, 27)
     body: Body = {
         "resources": {
@@ -116,5 +133,5 @@ def _summary(found: Provider, asked: Body, version: Microversion) -> Body:
     if version >= Microversion(1, 17):
         body["traits"] = sorted(found.traits)
     if version >= Microversion(1, 29):
-        body |= {"root_provider_uuid": found.id, "parent_provider_uuid": None}
-    return body
+        body |= _place(found)
+    return found.id, body

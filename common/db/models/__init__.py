@@ -25,6 +25,7 @@ from common.db.models.federation import (
     ServiceProvider,
 )
 from common.db.models.grouping import Aggregate, AggregateNode, ServerGroup, ServerGroupMember
+from common.db.models.guest import GuestPassword
 from common.db.models.identity import (
     AccessRule,
     ApplicationCredential,
@@ -78,6 +79,7 @@ from common.db.models.network_admin import (
 from common.db.models.network_local import LocalIp, LocalIpAssociation
 from common.db.models.network_logging import NetworkLog
 from common.db.models.network_metering import MeteringLabel, MeteringRule
+from common.db.models.network_rates import NodeRate, RateClaim
 from common.db.models.network_routing import ConntrackHelper, NdpProxy
 from common.db.models.network_segments import NetworkSegment
 from common.db.models.network_shared import (
@@ -134,6 +136,7 @@ __all__ = [
     "FloatingIp",
     "Group",
     "GroupMember",
+    "GuestPassword",
     "IdentityProvider",
     "IdentityService",
     "Image",
@@ -160,6 +163,7 @@ __all__ = [
     "Node",
     "NodeCell",
     "NodePages",
+    "NodeRate",
     "NodeToken",
     "Operation",
     "OperationEvent",
@@ -175,6 +179,7 @@ __all__ = [
     "QosRule",
     "QuotaLimit",
     "QuotaUsage",
+    "RateClaim",
     "RbacPolicy",
     "Region",
     "RegisteredLimit",

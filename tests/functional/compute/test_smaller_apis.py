@@ -70,11 +70,8 @@ def test_an_administrator_has_the_node_put_the_network_in_order(cloud: Cloud) ->
         assert session.scalars(select(Node.network_wanted)).one() == before + 1
 
 
-def test_passwords_topology_and_migrations_of_a_server(cloud: Cloud) -> None:
+def test_topology_and_migrations_of_a_server(cloud: Cloud) -> None:
     api, url = cloud.api, f"{URL}/servers/{cloud.active()}"
-    assert api.get(f"{url}/os-server-password").json == {"password": ""}
-    assert api.delete(f"{url}/os-server-password").status_code == 204
-    assert api.get(f"{url}/os-server-password", "other").status_code == 404
     assert api.get(f"{url}/topology", headers=version("2.77")).status_code == 404
     assert api.get(f"{url}/topology", headers=version("2.78")).json == {"nodes": [], "pagesize_kb": None}
     assert api.get(f"{url}/migrations", "admin", headers=NEWEST).json == {"migrations": []}

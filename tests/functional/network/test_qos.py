@@ -96,10 +96,12 @@ def test_a_projects_default_policy_binds_its_new_networks(net: NetworkClient) ->
 
 def test_rule_types_are_those_that_nodes_enforce(net: NetworkClient) -> None:
     found = net.get("/qos/rule-types")["rule_types"]
-    assert [each["type"] for each in found] == ["bandwidth_limit", "dscp_marking", "packet_rate_limit"]
+    assert [each["type"] for each in found] == [
+        "bandwidth_limit", "dscp_marking", "packet_rate_limit", "minimum_bandwidth", "minimum_packet_rate",
+    ]  # fmt: skip
     details = net.get("/qos/rule-types/dscp_marking", "admin")["rule_type"]
     assert details["drivers"][0]["supported_parameters"][0]["parameter_name"] == "dscp_mark"
-    net.refused("GET", "/qos/rule-types/minimum_bandwidth", None, 404, "QosRuleTypeNotFound", "admin")
+    net.refused("GET", "/qos/rule-types/maximum_delay", None, 404, "QosRuleTypeNotFound", "admin")
     details = net.get("/qos/rule-types/packet_rate_limit", "admin")["rule_type"]["drivers"][0]["supported_parameters"]
     assert [each["parameter_name"] for each in details] == ["max_kpps", "max_burst_kpps", "direction"]
 

@@ -212,7 +212,9 @@ def test_candidates_have_room(api_client: ApiClient, node: str) -> None:
 
 def test_names_and_traits_are_those_that_nodes_have(api_client: ApiClient, node: str) -> None:
     assert [each["name"] for each in ask(api_client, "/resource_classes")["resource_classes"]] == [
-        "VCPU", "MEMORY_MB", "DISK_GB", "PCPU",
+        "VCPU", "MEMORY_MB", "DISK_GB", "PCPU", "NET_BW_EGR_KILOBIT_PER_SEC", "NET_BW_IGR_KILOBIT_PER_SEC",
+        "NET_PACKET_RATE_KILOPACKET_PER_SEC", "NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC",
+        "NET_PACKET_RATE_IGR_KILOPACKET_PER_SEC",
     ]  # fmt: skip
     assert ask(api_client, "/resource_classes/VCPU")["name"] == "VCPU"
     ask(api_client, "/resource_classes/GPU", expect=404)

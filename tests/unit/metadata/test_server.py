@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.clock import SystemClock
+from common.clock import ManualClock, SystemClock
+from common.errors import CloudError
 from common.rpc.command_base import ImageSpec
 from common.rpc.compute_v1 import (
     FixedAddress,
@@ -16,10 +17,13 @@ from common.rpc.compute_v1 import (
     InstanceSpec,
     PortSpec,
 )
+from common.secret import Secret
 from compute_agent.metadata import server
+from compute_agent.metadata.guest_passwords import MAX_PER_MINUTE, ApiGuestPasswords, ApiSilent, TooOften
 from compute_agent.metadata.service import MetadataService
 
 NETWORK = "a1b2c3d4-0000-4000-8000-000000000001"
+PASSWORD = "/openstack/2013-04-04/password"
 
 
 def port(instance_id: str) -> PortSpec:
@@ -43,10 +47,28 @@ class Lab:
             port_at=self._port,
             instance_spec=self.specs.get,
             domain="",
+            passwords=self,
         )
+        self.passwords: dict[str, str] = {}
+        self.trouble: CloudError | None = None
         listening = socket.create_server(("127.0.0.1", 0))
         self.address = listening.getsockname()
         self.server = server.MetadataServer(NETWORK, listening, self.service.answer, SystemClock())
+
+    def show(self, instance_id: str) -> str:
+        if self.trouble:
+            raise self.trouble
+        return self.passwords.get(instance_id, "")
+
+    def leave(self, instance_id: str, ciphertext: str) -> bool:
+        if self.trouble:
+            raise self.trouble
+        return self.passwords.setdefault(instance_id, ciphertext) is ciphertext
+
+    def leave_password(self, body: str, *headers: str, path: str = PASSWORD) -> bytes:
+        """The status."""
+        headers = headers or (f"Content-Length: {len(body)}",)
+        return self.ask(request(path, *headers, method="POST") + body).split()[1]
 
     def _port(self, network_id: str, address: str) -> PortSpec | None:
         known = network_id == NETWORK and address == "127.0.0.1" and self.owner
@@ -98,6 +120,63 @@ def test_head_has_no_body(lab: Lab) -> None:
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "OPTIONS"])
 def test_only_reading(lab: Lab, method: str) -> None:
     assert lab.ask(request("/latest/api/token", method=method)).startswith(b"HTTP/1.1 405")
+
+
+def test_a_guest_leaves_one_password_and_reads_it(lab: Lab) -> None:
+    assert lab.ask(request(PASSWORD)).endswith(b"\r\n\r\n")
+    assert lab.leave_password("c2VjcmV0") == b"200"
+    assert lab.passwords == {"one": "c2VjcmV0"}
+    assert lab.leave_password("YW5vdGhlcg==") == b"409"
+    assert lab.ask(request("/openstack/latest/password")).endswith(b"c2VjcmV0")
+    lab.owner = "two"  # an address that has a new owner
+    assert lab.ask(request(PASSWORD)).endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "path", "status"),
+    [
+        ("a" * 1020, (), PASSWORD, b"200"),
+        ("YWI=\r\n", (), PASSWORD, b"200"),
+        ("a" * 1021, (), PASSWORD, b"400"),
+        ("a" * 9000, (), PASSWORD, b"400"),
+        ("", (), PASSWORD, b"400"),
+        ("\x07", (), PASSWORD, b"400"),
+        ("\u00e9", ("Content-Length: 2",), PASSWORD, b"400"),
+        ("YWI=", ("Content-Length: -4",), PASSWORD, b"400"),
+        ("YWI=", ("Content-Length: \u0664",), PASSWORD, b"400"),
+        ("4\r\nYWI=\r\n0\r\n\r\n", ("Transfer-Encoding: chunked",), PASSWORD, b"400"),
+        ("YWI=", (), "/openstack/2012-08-10/password", b"405"),
+        ("YWI=", (), "/openstack/latest/password/more", b"405"),
+        ("YWI=", (), "/openstack/latest/meta_data.json", b"405"),
+    ],
+)
+def test_what_is_taken_as_a_password(lab: Lab, body: str, headers: tuple[str, ...], path: str, status: bytes) -> None:
+    assert lab.leave_password(body, *headers, path=path) == status
+    assert lab.passwords == ({"one": body} if status == b"200" else {})
+
+
+@pytest.mark.parametrize(("trouble", "status"), [(ApiSilent("gone"), b"503"), (TooOften("20"), b"429")])
+def test_a_guest_is_told_when_its_password_can_not_be_kept_now(lab: Lab, trouble: CloudError, status: bytes) -> None:
+    lab.trouble = trouble
+    assert lab.leave_password("YWI=") == status
+    assert lab.ask(request(PASSWORD)).split()[1] == status
+
+
+def test_one_guest_can_not_keep_the_api_busy() -> None:
+    clock = ManualClock()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    api = ApiGuestPasswords(url=f"http://127.0.0.1:{port}", node="node1", secret=Secret("s"), clock=clock)
+    for _ in range(MAX_PER_MINUTE):
+        with pytest.raises(ApiSilent):
+            api.show("one")
+    with pytest.raises(TooOften):
+        api.leave("one", "YWI=")
+    with pytest.raises(ApiSilent):
+        api.show("two")
+    clock.advance(60)
+    with pytest.raises(ApiSilent):
+        api.show("one")
 
 
 def test_headers_change_nothing(lab: Lab) -> None:
