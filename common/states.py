@@ -380,6 +380,8 @@ ON_NODE = frozenset(
         VmState.RESCUED, VmState.SOFT_DELETED,
     }
 )  # fmt: skip
+#: where a guest may run that somebody looks at; whether it does, its node knows. One that is rescued is looked at most
+WITH_CONSOLE = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED, VmState.RESIZED, VmState.ERROR})
 #: vm_states in which what the guest held in memory is kept, and is lost when the guest is found off, or gone
 KEEPS_MEMORY = frozenset({VmState.PAUSED, VmState.SUSPENDED})
 

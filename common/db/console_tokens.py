@@ -14,9 +14,8 @@ from common.db.models import ConsoleToken, Instance
 from common.db.tokens import Scope, load_subject
 from common.ids import new_request_id
 from common.rpc.queries_v1 import ConsoleKind
-from common.states import VmState
+from common.states import WITH_CONSOLE
 
-_WATCHED = (VmState.ACTIVE, VmState.PAUSED)
 _KEEP = timedelta(hours=1)
 
 
@@ -61,7 +60,7 @@ def take(session: Session, token: str, now: datetime) -> ConsoleToken | None:
 def still_holds(session: Session, token: ConsoleToken) -> RequestContext | None:
     """The user with the rights of now, if the server is as it was when the token was given; else None.
 
-    As it was: on the same node at the same epoch, running or paused, and, for all but administrators, not locked.
+    As it was: on the same node at the same epoch, in a state in which guests run, and, for all but administrators, not locked.
     """
     scope = Scope(project_id=token.project_id, domain_id=token.domain_id, system=token.system_scope)
     subject = load_subject(session, token.user_id, scope)
@@ -73,6 +72,6 @@ def still_holds(session: Session, token: ConsoleToken) -> RequestContext | None:
         system_scope=token.system_scope, roles=frozenset(role.name.lower() for role in subject.roles),
     )  # fmt: skip
     moved = (instance.node_name, instance.epoch) != (token.node_name, token.epoch)
-    if moved or instance.vm_state not in _WATCHED or not context.owns(instance.project_id):
+    if moved or instance.vm_state not in WITH_CONSOLE or not context.owns(instance.project_id):
         return None
     return None if instance.locked and not context.is_admin else context

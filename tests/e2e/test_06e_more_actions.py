@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +21,7 @@ from tests.fixtures import e2e_guest
 from tests.fixtures.e2e_cloud import Cloud
 from tests.fixtures.e2e_guest import Guest
 from tests.fixtures.e2e_openstack import openstack, words
+from tests.fixtures.e2e_rescue import rescue_cd, rescue_disk
 from tests.fixtures.e2e_wait import until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.root, pytest.mark.full]
@@ -30,7 +30,6 @@ PLUG_S = 30.0
 STUBBORN_S = 120.0  # a guest that does not listen to the power button has a minute
 FILES = {"/root/notes/one": b"written before user data ran\n", "/etc/two": bytes(range(256)) * 40}
 USER_DATA = "#!/bin/sh\ncp /root/notes/one /root/seen-by-user-data\n"
-RESCUE_LABEL = "cumulet-rescue"
 MIB = 2**20
 
 
@@ -205,40 +204,51 @@ def test_a_rebuild_writes_its_own_files_and_keeps_data_where_it_is_asked_to(clou
     assert handy.ssh("mkdir -p /mnt/e && mount -t ext4 /dev/vdb /mnt/e && cat /mnt/e/mark; umount /mnt/e") == "kept"
 
 
-def rescue_image(cloud: Cloud, folder: Path) -> Path:
-    """Our guest with a root file system of another label, so that it does not mount the disk that it is to rescue."""
-    raw, menu = folder / "rescue.raw", folder / "syslinux.cfg"
-    run("qemu-img", "convert", "-O", "raw", str(cloud.state / "guest/cumulet-guest.qcow2"), str(raw))
-    run("mcopy", "-o", "-i", f"{raw}@@1M", "::syslinux.cfg", str(menu))
-    menu.write_text(menu.read_text().replace("LABEL=cumulet-root", f"LABEL={RESCUE_LABEL}"))
-    run("mcopy", "-o", "-i", f"{raw}@@1M", str(menu), "::syslinux.cfg")
-    second = run("sfdisk", "--dump", str(raw)).strip().splitlines()[-1]
-    start = int(second.split("start=")[1].split(",")[0])
-    run("e2label", f"{raw}?offset={start * 512}", RESCUE_LABEL)
-    run("qemu-img", "convert", "-O", "qcow2", str(raw), str(folder / "rescue.qcow2"))
-    return folder / "rescue.qcow2"
+@dataclass(frozen=True)
+class RescuedWith:
+    """How the rescue image is to be had by the guest, and what says in the guest that it was started from there.
+
+    The cloud kernel has no driver for SATA: the BIOS starts such a CD, which runs in memory, and the guest sees its controller.
+    """
+
+    device: str
+    bus: str
+    make: Callable[[Path, Path], Path]
+    look: str
+    seen: str
 
 
-def run(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+ROOT = "awk '$2 == \"/\" {print $1}' /proc/mounts"
+ON_CD = "mkdir -p /mnt/cd && mount -t iso9660 -o ro /dev/sr0 /mnt/cd && ls /mnt/cd; umount /mnt/cd; "
+RESCUES = (
+    RescuedWith("disk", "virtio", rescue_disk, ROOT, "/dev/vde2"),
+    RescuedWith("disk", "scsi", rescue_disk, ROOT, "/dev/sda2"),
+    RescuedWith("cdrom", "ide", rescue_cd, ON_CD + ROOT, "boot.cat boot.img none"),
+    RescuedWith("cdrom", "scsi", rescue_cd, ON_CD + ROOT, "boot.cat boot.img none"),
+    RescuedWith("cdrom", "", rescue_cd, "grep -l 0x010601 /sys/bus/pci/devices/*/class | wc -l; " + ROOT, "1 none"),
+)
 
 
-def test_a_stable_rescue_leaves_every_disk_where_it_is(cloud: Cloud, handy: Guest, tmp_path: Path) -> None:
-    file = rescue_image(cloud, tmp_path)
-    openstack(
-        cloud,
-        words(
-            f"image create --file {file} --disk-format qcow2 --container-format bare --property hw_rescue_device=disk "
-            "--property hw_rescue_bus=virtio rescuer"
-        ),
+@pytest.mark.parametrize("rescue", RESCUES, ids=lambda rescue: f"{rescue.device}-{rescue.bus or 'sata'}")
+def test_a_stable_rescue_leaves_every_disk_where_it_is(
+    cloud: Cloud, handy: Guest, tmp_path: Path, rescue: RescuedWith
+) -> None:
+    file, name = (
+        rescue.make(cloud.state / "guest/cumulet-guest.qcow2", tmp_path),
+        f"rescuer-{rescue.device}-{rescue.bus}",
     )
+    kind = "iso" if file.suffix == ".iso" else "qcow2"
+    wish = f"--property hw_rescue_device={rescue.device}"
+    if rescue.bus:
+        wish += f" --property hw_rescue_bus={rescue.bus}"
+    openstack(cloud, words(f"image create --file {file} --disk-format {kind} --container-format bare {wish} {name}"))
     boot = handy.boot_id()
     handy.ssh("echo broken >/root/mark; sync")
-    openstack(cloud, words("server rescue --image rescuer handy"))
+    openstack(cloud, words(f"server rescue --image {name} handy"))
     handy.wait_for_status("RESCUE", BOOTS_S)
     handy.wait_for_other_boot(boot)
     assert handy.ssh("cat /sys/block/vda/size /sys/block/vdb/size").split() == ["2097152", "2097152"]
-    assert not handy.ssh("awk '$2 == \"/\" {print $1}' /proc/mounts").startswith("/dev/vda")
+    assert handy.ssh(rescue.look).split() == rescue.seen.split()
     assert handy.ssh("mkdir -p /mnt/own && mount -t ext4 /dev/vda2 /mnt/own && cat /mnt/own/root/mark") == "broken"
     handy.ssh("echo mended >/mnt/own/root/mark; umount /mnt/own; sync")
     boot = handy.boot_id()
@@ -246,7 +256,7 @@ def test_a_stable_rescue_leaves_every_disk_where_it_is(cloud: Cloud, handy: Gues
     handy.wait_for_status("ACTIVE", BOOTS_S)
     handy.wait_for_other_boot(boot)
     assert handy.ssh("cat /root/mark") == "mended"
-    openstack(cloud, words("image delete rescuer"))
+    openstack(cloud, words(f"image delete {name}"))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from common.db import console_tokens, instances, node_life
 from common.db.models import ConsoleToken
 from common.errors import Conflict, NotFound, StateConflict
 from common.rpc.queries_v1 import ConsoleBoot, ConsoleKind
-from common.states import VmState
+from common.states import WITH_CONSOLE
 
 PAGE = "vnc_lite.html"
 
@@ -25,7 +25,7 @@ def address(services: Services, context: RequestContext, server_id: str, kind: C
         instance = instances.get_visible(session, server_id, context)
         check_not_locked(instance, context)
         node, down = instance.node_name, node_life.is_down(session, instance.node_id or "", now)
-    if node is None or instance.vm_state not in (VmState.ACTIVE, VmState.PAUSED):
+    if node is None or instance.vm_state not in WITH_CONSOLE:
         raise StateConflict(f"Instance {server_id} is not ready", vm_state=instance.vm_state)
     if down:
         raise Conflict(f"Instance {server_id} is not ready: the host it is on is down.")

@@ -85,6 +85,32 @@ def test_a_token_opens_the_boot_it_was_given_for_and_no_other(consoles: Consoles
         assert other_id in read_until(socket, b"login: ").decode()
 
 
+def test_a_server_that_is_rescued_resized_or_failed_is_looked_at_while_it_runs(consoles: Consoles) -> None:
+    cloud = consoles.cloud
+    ways = (
+        ("rescue", None, "RESCUE", "unrescue"),
+        ("resize", {"flavorRef": "c1.large"}, "VERIFY_RESIZE", "revertResize"),
+    )
+    for action, said, status, back in ways:
+        server_id = cloud.active()
+        cloud.do(server_id, action, said)
+        assert cloud.status(server_id) == status
+        kept = consoles.token(server_id)
+        with consoles.open(consoles.token(server_id)) as socket:
+            assert read_until(socket, b"login: ") == f"fake guest {server_id} login: ".encode()
+        cloud.do(server_id, back)
+        with consoles.open(kept) as socket:
+            assert closed(socket) == 1013, "it was another boot's"
+        cloud.delete(server_id)
+        cloud.run_until_idle()
+    server_id = cloud.active()
+    cloud.ok(cloud.act(server_id, "os-resetState", {"state": "error"}, "admin"))
+    with consoles.open(consoles.token(server_id)) as socket:
+        read_until(socket, b"login: ")
+    cloud.node_of(server_id).hypervisor.ensure_stopped(server_id)
+    assert consoles.ask(server_id).status_code == 409, "it does not run"
+
+
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.example", "{}.evil.example", "{}0", "https://127.0.0.1"])
 def test_a_page_of_another_origin_opens_nothing(consoles: Consoles, origin: str | None) -> None:
     token = consoles.token(consoles.cloud.active())
