@@ -223,9 +223,9 @@ ON_CD = "mkdir -p /mnt/cd && mount -t iso9660 -o ro /dev/sr0 /mnt/cd && ls /mnt/
 RESCUES = (
     RescuedWith("disk", "virtio", rescue_disk, ROOT, "/dev/vde2"),
     RescuedWith("disk", "scsi", rescue_disk, ROOT, "/dev/sda2"),
-    RescuedWith("cdrom", "ide", rescue_cd, ON_CD + ROOT, "boot.cat boot.img none"),
-    RescuedWith("cdrom", "scsi", rescue_cd, ON_CD + ROOT, "boot.cat boot.img none"),
-    RescuedWith("cdrom", "", rescue_cd, "grep -l 0x010601 /sys/bus/pci/devices/*/class | wc -l; " + ROOT, "1 none"),
+    RescuedWith("cdrom", "ide", rescue_cd, ON_CD + ROOT, "boot.cat boot.img rootfs"),
+    RescuedWith("cdrom", "scsi", rescue_cd, ON_CD + ROOT, "boot.cat boot.img rootfs"),
+    RescuedWith("cdrom", "", rescue_cd, "grep -l 0x010601 /sys/bus/pci/devices/*/class | wc -l; " + ROOT, "1 rootfs"),
 )
 
 

@@ -70,6 +70,9 @@ OTHER_ANSWERS = {
     "compute:quota-sets:show": 403,  # Nova's policy: quota of another project
     "compute:quota-sets:detail": 403,
     "compute:simple-tenant-usage:show": 403,
+    "compute:servers:migrate": 403,  # who is no manager moves no server, whose ever it is
+    "compute:servers:os-migrateLive": 403,
+    "compute:servers-migrations:index": 403,
     "volume:quota-sets:show": 403,
     "volume:os-volume-transfer:accept": 400,  # whoever has an offer's id and key may take it: the key is wrong
     "volume:volume-transfers:accept": 400,
