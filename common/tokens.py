@@ -13,11 +13,10 @@ from pathlib import Path
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from common.errors import ConfigError, Unauthenticated
+from common.errors import Unauthenticated
+from common.key_files import CREDENTIAL_KEYS, read_keys
 
 MAX_TOKEN_CHARS = 1024
-#: the folder, below that of the token keys, of the keys that stored credentials are encrypted with
-CREDENTIAL_KEYS = "credentials"
 
 
 class TokenContent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -81,15 +80,3 @@ def create_keys(fernet_dir: Path) -> None:
             handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(Fernet.generate_key())
-
-
-def read_keys(fernet_dir: Path) -> list[bytes]:
-    """All keys, the primary first. Raises ConfigError when there are none or they can't be read."""
-    try:
-        names = sorted((int(path.name) for path in fernet_dir.iterdir() if path.name.isdigit()), reverse=True)
-        keys = [(fernet_dir / str(name)).read_bytes().strip() for name in names]
-    except OSError as err:
-        raise ConfigError(f"can't read token keys in {fernet_dir}: {err.strerror}; run devstack/up") from err
-    if not keys:
-        raise ConfigError(f"no token keys in {fernet_dir}; run devstack/up or `cumulet db migrate --bootstrap`")
-    return keys

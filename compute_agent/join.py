@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
-import requests
 
 from common import config as configuration
 from common import log
@@ -103,6 +102,8 @@ def _make_ready(path: Path, present: Config) -> None:
 
 
 def _ask(request: Request) -> Joined:
+    import requests  # here, as in storage/image_cache.py: a node joins once
+
     parts = urlsplit(request.api_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"{request.api_url[:200]!r} is no URL of an API: give one such as http://10.99.0.254:8780")

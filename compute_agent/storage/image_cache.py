@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import requests
 
 from common import log
 from common.clock import Clock
@@ -245,6 +244,8 @@ class ImageCache:
         return inspector.finish(image.disk_format)
 
     def _chunks(self, image: ImageSpec) -> Iterator[bytes]:
+        import requests  # here: 5 MiB, which an agent that has all its images, or has just been started, does without
+
         headers = {
             "X-Cumulet-Node": self._node,
             "X-Cumulet-Node-Secret": self._secret.reveal(),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import requests
-
 from common.deadlines import IMAGE_UPLOAD_ANSWER_S
 from common.errors import StorageError
 from common.secret import Secret
@@ -25,6 +23,8 @@ class Uploader:
 
     def put(self, url: str, path: Path, checkpoint: Callable[[], None]) -> None:
         """PUT the file. `checkpoint` is called between chunks and may raise to give up. Raises StorageError."""
+        import requests  # here, as in image_cache.py
+
         headers = {
             "X-Cumulet-Node": self._node,
             "X-Cumulet-Node-Secret": self._secret.reveal(),

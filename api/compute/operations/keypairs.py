@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy.orm import Session
 
-from api.compute.operations import certificates
 from api.compute.operations.quota_defaults import defaults
 from api.request import Services
 from common.context import RequestContext
@@ -92,6 +91,8 @@ def _checked(new: NewKeypair, now: datetime) -> tuple[str, str, Secret | None]:
     """Public half, fingerprint, and the private half of a pair that was made here. Raises InvalidRequest."""
     given, private_key = new.public_key, None
     if new.type == X509:
+        from api.compute.operations import certificates  # here: 2 MiB of X.509 for what hardly anybody asks for
+
         if given is None:
             given, private_key = certificates.make(new.user_id, now)
         return given, certificates.fingerprint(given), private_key
