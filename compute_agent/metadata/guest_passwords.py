@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import Protocol
-
-import requests
+from typing import TYPE_CHECKING, Protocol
 
 from common.clock import Clock
 from common.deadlines import GUEST_PASSWORD_S
 from common.errors import CloudError
 from common.secret import Secret
+
+if TYPE_CHECKING:
+    import requests
 
 MAX_BYTES = 1020  # as Nova: four chunks of 255
 MAX_PER_MINUTE = 20  # of one guest: it must not be able to keep the API busy
@@ -66,6 +67,8 @@ class ApiGuestPasswords:
         return answer.status_code == 204
 
     def _ask(self, method: str, instance_id: str, body: bytes | None = None) -> requests.Response:
+        import requests  # here, as in storage/image_cache.py
+
         self._count(instance_id)
         headers = {"X-Cumulet-Node": self._node, "X-Cumulet-Node-Secret": self._secret.reveal()}
         try:
