@@ -28,7 +28,7 @@ def main(folder: Path, address: str) -> None:
         run_dir=folder / "run",
         config=NetworkConfig(),
         metadata=lambda network_id, listening: MetadataServer(
-            network_id, listening, lambda peer, method, path: (200, "text/plain", address.encode()), clock
+            network_id, listening, lambda peer, method, path, body: (200, "text/plain", address.encode()), clock
         ),
         clock=clock,
         tunnel_address=address,

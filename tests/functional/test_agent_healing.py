@@ -94,7 +94,7 @@ class Node:
             state_dir=folder / "state", run_dir=self.run_dir, clock=clock, config=NetworkConfig(),
             tunnel_address=NODE_ADDRESS,
             metadata=lambda network_id, listening: MetadataServer(
-                network_id, listening, lambda peer, method, path: (200, "text/plain", b"here"), clock
+                network_id, listening, lambda peer, method, path, body: (200, "text/plain", b"here"), clock
             ),
         )  # fmt: skip
 

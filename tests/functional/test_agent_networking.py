@@ -42,6 +42,8 @@ from common.rpc.compute_v1 import (
     Guest as GuestFacts,
 )
 from common.rpc.routers_v1 import Bandwidth, DhcpRoute, PacketRate
+from common.secret import Secret
+from compute_agent.metadata.guest_passwords import ApiGuestPasswords
 from compute_agent.metadata.server import MetadataServer
 from compute_agent.metadata.service import MetadataService
 from compute_agent.networking import dnsmasq, filters, links, names, namespaces, nft, plan
@@ -119,12 +121,13 @@ class Node:
         self.networking = self.agent()
 
     def agent(self) -> LinuxNetworking:
+        clock = SystemClock()
         service = MetadataService(
             port_at=self._port_at,
             instance_spec=self.specs.get,
             domain="cumulet.internal",
+            passwords=ApiGuestPasswords(url="http://127.0.0.1:9", node="node1", secret=Secret("none"), clock=clock),
         )
-        clock = SystemClock()
         return LinuxNetworking(
             state_dir=self.folder / "state", run_dir=self.folder / "run",
             config=NetworkConfig(dns_upstreams=OUTSIDE_ADDRESS),

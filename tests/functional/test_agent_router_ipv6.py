@@ -95,7 +95,7 @@ def node() -> Iterator[LinuxNetworking]:
         made = LinuxNetworking(
             state_dir=folder / "state", run_dir=folder / "run", config=NetworkConfig(), clock=clock,
             metadata=lambda network_id, listening: MetadataServer(
-                network_id, listening, lambda peer, method, path: (200, "text/plain", b"here"), clock
+                network_id, listening, lambda peer, method, path, body: (200, "text/plain", b"here"), clock
             ),
         )  # fmt: skip
         try:

@@ -108,7 +108,7 @@ class Node:
             state_dir=self.folder / "state", run_dir=self.folder / "run", clock=clock,
             config=NetworkConfig(physical_networks=self.physical),
             metadata=lambda network_id, listening: MetadataServer(
-                network_id, listening, lambda peer, method, path: (200, "text/plain", b"here"), clock
+                network_id, listening, lambda peer, method, path, body: (200, "text/plain", b"here"), clock
             ),
         )  # fmt: skip
 

@@ -255,7 +255,7 @@ def agent() -> Iterator[LinuxNetworking]:
         made = LinuxNetworking(
             state_dir=folder / "state", run_dir=folder / "run", clock=clock, config=NetworkConfig(),
             metadata=lambda network_id, listening: MetadataServer(
-                network_id, listening, lambda peer, method, path: (200, "text/plain", b"here"), clock
+                network_id, listening, lambda peer, method, path, body: (200, "text/plain", b"here"), clock
             ),
         )  # fmt: skip
         try:
