@@ -41,6 +41,11 @@ def image_secret(path: Path) -> Secret:
     return Secret(known)
 
 
+def headers(node: str, secret: Secret) -> dict[str, str]:
+    """What a request to the API shows, so that it is known to be this node's."""
+    return {"X-Cumulet-Node": node, "X-Cumulet-Node-Secret": secret.reveal()}
+
+
 def current_boot(path: Path = BOOT_ID) -> str:
     return path.read_text().strip()
 

@@ -14,8 +14,10 @@ from api.request import ApiRequest, Reply
 from common.errors import InvalidRequest
 
 STRICT = Microversion(2, 102)
-#: lists of flavors are as strict as those of servers have been since 2.75
-_STRICT_BEFORE = dict.fromkeys(("flavors:index", "flavors:detail"), Microversion(2, 75))
+#: as strict as lists of servers have been since 2.75
+_STRICT_BEFORE = dict.fromkeys(
+    ("flavors:index", "flavors:detail", "assisted-volume-snapshots:delete"), Microversion(2, 75)
+)
 _NOT_BEFORE_2102 = frozenset({"name"})
 _PAGE = frozenset({"limit", "marker"})
 _FLAVORS = _PAGE | {"sort_key", "sort_dir", "is_public", "minRam", "minDisk", "name"}
@@ -31,7 +33,7 @@ KNOWN: Mapping[str, frozenset[str] | None] = {
     "servers:index": None,
     "servers:detail": None,
     "migrations:index": None,
-    "assisted-volume-snapshots:delete": None,
+    "assisted-volume-snapshots:delete": frozenset({"delete_info"}),
     "flavors:index": _FLAVORS,
     "flavors:detail": _FLAVORS,
     "keypairs:index": _PAGE | _USER,

@@ -46,6 +46,7 @@ from common.rpc.compute_v1 import (
 )
 
 _NAMES = {6: "tcp", 17: "udp"}
+_GROUPS: sa.BindParameter[Any] = sa.bindparam("groups", expanding=True)
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ _RULES = (
         SecurityGroupRule.protocol, SecurityGroupRule.port_range_min, SecurityGroupRule.port_range_max,
         SecurityGroupRule.remote_ip_prefix, SecurityGroupRule.remote_group_id, SecurityGroupRule.remote_address_group_id,
     )
-    .where(SecurityGroupRule.security_group_id.in_(sa.bindparam("groups", expanding=True)))
+    .where(SecurityGroupRule.security_group_id.in_(_GROUPS))
     .order_by(SecurityGroupRule.security_group_id, SecurityGroupRule.id)
 )  # fmt: skip
 
@@ -278,7 +279,6 @@ def _members(session: Session, group_ids: set[str]) -> list[GroupMembers]:
     return [GroupMembers(id=group_id, addresses=sorted(found[group_id])) for group_id in wanted]
 
 
-_GROUPS: sa.BindParameter[Any] = sa.bindparam("groups", expanding=True)
 _MEMBER_ADDRESSES = (
     sa.select(PortSecurityGroup.security_group_id, IpAllocation.ip_address)
     .join(IpAllocation, IpAllocation.port_id == PortSecurityGroup.port_id)

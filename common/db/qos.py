@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from common.db import network_rates, network_state, sharing
 from common.db.models import FloatingIp, Network, Port, QosPolicy, QosRule, Router
 from common.db.rbac_policies import QOS_POLICY
 from common.errors import Conflict, Forbidden, NotFound
+from common.guarantees import KINDS
 
 
 class RuleKind(StrEnum):
@@ -27,7 +27,6 @@ class RuleKind(StrEnum):
 _BOUNDS = {
     RuleKind.LEAST_BANDWIDTH: RuleKind.BANDWIDTH, RuleKind.LEAST_PACKET_RATE: RuleKind.PACKET_RATE,
 }  # fmt: skip
-_PROMISES = frozenset(_BOUNDS)
 
 
 def rule_not_found(policy_id: str, rule_id: str) -> NotFound:
@@ -99,17 +98,27 @@ def check_change(session: Session, context: RequestContext, before: str | None, 
 
 def claim(session: Session, policy_id: str, kind: RuleKind) -> None:
     """Rules of this kind have changed: servers hold what is promised them now. Raises Conflict where it does not fit."""
-    if kind in _PROMISES:
+    if kind in KINDS:
         session.flush()
         network_rates.settle_servers(session, _bound(policy_id))
 
 
-def claim_anew(session: Session, policy_ids: Collection[str | None], ports: sa.ColumnElement[bool]) -> None:
-    """These ports were, or are, bound by these policies. Raises Conflict as `claim`."""
-    promises = sa.select(QosRule.id).where(
-        QosRule.policy_id.in_([each for each in policy_ids if each]), QosRule.kind.in_(sorted(_PROMISES))
-    )
-    if any(policy_ids) and session.scalar(promises.limit(1)) is not None:
+def claim_for_port(session: Session, port_id: str, before: str | None, after: str | None) -> None:
+    """The policy that binds a port is another one now. Raises Conflict as `claim`."""
+    _claim_anew(session, before, after, Port.id == port_id)
+
+
+def claim_for_network(session: Session, network_id: str, before: str | None, after: str | None) -> None:
+    """As `claim_for_port`, for the ports of a network."""
+    _claim_anew(session, before, after, Port.network_id == network_id)
+
+
+def _claim_anew(session: Session, before: str | None, after: str | None, ports: sa.ColumnElement[bool]) -> None:
+    policy_ids = [policy_id for policy_id in (before, after) if policy_id]
+    if before == after or not policy_ids:
+        return
+    promises = sa.select(QosRule.id).where(QosRule.policy_id.in_(policy_ids), QosRule.kind.in_(sorted(KINDS)))
+    if session.scalar(promises.limit(1)) is not None:
         network_rates.settle_servers(session, ports)
 
 

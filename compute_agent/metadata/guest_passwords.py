@@ -15,11 +15,11 @@ from common.clock import Clock
 from common.deadlines import GUEST_PASSWORD_S
 from common.errors import CloudError
 from common.secret import Secret
+from compute_agent import identity
 
 if TYPE_CHECKING:
     import requests
 
-MAX_BYTES = 1020  # as Nova: four chunks of 255
 MAX_PER_MINUTE = 20  # of one guest: it must not be able to keep the API busy
 
 
@@ -70,12 +70,12 @@ class ApiGuestPasswords:
         import requests  # here, as in storage/image_cache.py
 
         self._count(instance_id)
-        headers = {"X-Cumulet-Node": self._node, "X-Cumulet-Node-Secret": self._secret.reveal()}
         try:
             with requests.Session() as session:
                 session.trust_env = False  # no proxy of the environment may see the secret
                 return session.request(
-                    method, f"{self._url}/{instance_id}/password", data=body, headers=headers, allow_redirects=False,
+                    method, f"{self._url}/{instance_id}/password", data=body,
+                    headers=identity.headers(self._node, self._secret), allow_redirects=False,
                     verify=self._verify, timeout=GUEST_PASSWORD_S,
                 )  # fmt: skip
         except requests.RequestException as err:

@@ -15,17 +15,17 @@ import threading
 from collections import Counter
 from typing import Any
 
+from common import guest_password
 from common.clock import Clock
 from common.deadlines import METADATA_REQUEST_S
 from common.log import event
-from compute_agent.metadata import guest_passwords
 from compute_agent.metadata.documents import is_password
 from compute_agent.networking.base import MetadataHandler, MetadataPeer
 
 MAX_CONNECTIONS = 32
 MAX_PER_GUEST = 8
 MAX_PATH = 2048
-MAX_BODY = guest_passwords.MAX_BYTES  # nothing else is taken
+MAX_BODY = guest_password.MAX_BYTES  # nothing else is taken
 POLL_S = 0.2
 STOP_S = 5.0
 

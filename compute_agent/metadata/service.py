@@ -8,19 +8,18 @@ one's documents (META-03).
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from collections.abc import Callable
 
+from common import guest_password
 from common.errors import CloudError
 from common.log import event
 from common.rpc.compute_v1 import InstanceSpec, PortSpec
 from compute_agent.metadata import documents
-from compute_agent.metadata.guest_passwords import MAX_BYTES, GuestPasswords, TooOften
+from compute_agent.metadata.guest_passwords import GuestPasswords, TooOften
 from compute_agent.networking.base import MetadataPeer
 
 RANDOM_SEED_BYTES = 512
-_PRINTABLE = re.compile(rb"[\x20-\x7e\r\n]+")
 
 PortAt = Callable[[str, str], PortSpec | None]
 InstanceSpecOf = Callable[[str], InstanceSpec | None]
@@ -58,13 +57,14 @@ class MetadataService:
         return 200, document.content_type, document.body
 
     def _password(self, instance_id: str, method: str, body: bytes) -> Answer:
-        """Source of the rules: Nova's metadata service (one password, MAX_BYTES, 409 for a second one)."""
+        """Source of the rules: Nova's metadata service (one password, 409 for a second one)."""
         try:
             if method != "POST":
                 return 200, documents.TEXT, self._passwords.show(instance_id).encode()
-            if not 0 < len(body) <= MAX_BYTES or not _PRINTABLE.fullmatch(body):
-                return _text(400, f"a password is 1 to {MAX_BYTES} printable characters, encrypted and in base64")
-            if not self._passwords.leave(instance_id, body.decode("ascii")):
+            ciphertext = guest_password.read(body)
+            if ciphertext is None:
+                return _text(400, guest_password.REFUSAL)
+            if not self._passwords.leave(instance_id, ciphertext):
                 return _text(409, "there is a password already")
             return _text(200, "")
         except TooOften as err:

@@ -30,6 +30,7 @@ from common.image_inspector import InspectedImage, Inspector
 from common.rpc.command_base import ImageSpec
 from common.rpc.queries_v1 import CachedImageEntry
 from common.secret import Secret
+from compute_agent import identity
 from compute_agent.storage import ownership
 
 logger = logging.getLogger(__name__)
@@ -246,11 +247,7 @@ class ImageCache:
     def _chunks(self, image: ImageSpec) -> Iterator[bytes]:
         import requests  # here: 5 MiB, which an agent that has all its images, or has just been started, does without
 
-        headers = {
-            "X-Cumulet-Node": self._node,
-            "X-Cumulet-Node-Secret": self._secret.reveal(),
-            "Accept-Encoding": "identity",
-        }
+        headers = {**identity.headers(self._node, self._secret), "Accept-Encoding": "identity"}
         try:
             with requests.Session() as session:
                 session.trust_env = False  # no proxy of the environment may see the secret

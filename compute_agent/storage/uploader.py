@@ -8,6 +8,7 @@ from pathlib import Path
 from common.deadlines import IMAGE_UPLOAD_ANSWER_S
 from common.errors import StorageError
 from common.secret import Secret
+from compute_agent import identity
 
 _CONNECT_S = 5.0
 _CHUNK_BYTES = 1024 * 1024
@@ -25,11 +26,7 @@ class Uploader:
         """PUT the file. `checkpoint` is called between chunks and may raise to give up. Raises StorageError."""
         import requests  # here, as in image_cache.py
 
-        headers = {
-            "X-Cumulet-Node": self._node,
-            "X-Cumulet-Node-Secret": self._secret.reveal(),
-            "Content-Type": "application/octet-stream",
-        }
+        headers = {**identity.headers(self._node, self._secret), "Content-Type": "application/octet-stream"}
         try:
             with requests.Session() as session:
                 session.trust_env = False  # no proxy of the environment may see the secret

@@ -6,12 +6,9 @@ import json
 
 from api.compute.operations import assisted_snapshots
 from api.compute.schemas import assisted_snapshots as schemas
-from api.microversion import Microversion
 from api.request import ApiRequest, Reply
 from api.schema import validate
 from common.errors import InvalidRequest
-
-_STRICT = Microversion(2, 75)
 
 
 def create(request: ApiRequest) -> Reply:
@@ -24,9 +21,6 @@ def create(request: ApiRequest) -> Reply:
 
 
 def delete(request: ApiRequest, snapshot_id: str) -> Reply:
-    unknown = sorted(request.query.keys() - {"delete_info"})
-    if unknown and request.version >= _STRICT:
-        raise InvalidRequest(f"Additional query parameters are not allowed ({unknown[0][:80]!r} was unexpected)")
     assisted_snapshots.delete(request.services, request.context, _volume_id(request.arg("delete_info")), snapshot_id)
     return Reply(status=204)
 

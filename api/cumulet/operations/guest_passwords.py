@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import IO
 
 from sqlalchemy.orm import Session
 
 from api.cumulet.operations.nodes import authenticated
 from api.request import Services
-from common import log
+from common import guest_password, log
 from common.db import guest_passwords, instances
 from common.errors import Conflict, InvalidRequest, NotFound
 
 logger = logging.getLogger(__name__)
-MAX_BYTES = 1020  # as Nova
-_PRINTABLE = re.compile(rb"[\x20-\x7e\r\n]+")
 
 
 def show(services: Services, node: str, secret: str, instance_id: str) -> str:
@@ -30,13 +27,13 @@ def leave(services: Services, node: str, secret: str, instance_id: str, stream: 
     """Raises as `show`, before a byte is read; InvalidRequest; Conflict when the guest has left one before, which stays."""
     with services.db.read() as session:
         _check_its_guest(session, node, secret, instance_id)
-    body = stream.read(MAX_BYTES + 1)
-    if len(body) > MAX_BYTES or not _PRINTABLE.fullmatch(body):
-        raise InvalidRequest(f"A password is 1 to {MAX_BYTES} printable characters, as the guest has encrypted it.")
+    ciphertext = guest_password.read(stream.read(guest_password.MAX_BYTES + 1))
+    if ciphertext is None:
+        raise InvalidRequest(guest_password.REFUSAL)
 
     def work(session: Session) -> bool:
         _check_its_guest(session, node, secret, instance_id)
-        return guest_passwords.leave(session, instance_id, body.decode("ascii"), services.clock.now())
+        return guest_passwords.leave(session, instance_id, ciphertext, services.clock.now())
 
     if not services.db.run(work):
         raise Conflict(f"Guest {instance_id} has left a password before; its owner can clear that.")

@@ -16,7 +16,7 @@ from common import physical_networks
 from common.context import RequestContext
 from common.db import floating_ips, network_quota, networks, qos, routers, security_groups, sharing
 from common.db.filters import Filters
-from common.db.models import Network, Port
+from common.db.models import Network
 from common.db.networks import NewNetwork
 from common.db.paging import Page
 from common.errors import Conflict
@@ -125,8 +125,7 @@ def update(request: ApiRequest, network_id: str, changes: dict[str, Any]) -> Sho
         qos.check_change(session, request.context, network.qos_policy_id, after)
         before = network.qos_policy_id
         networks.update(session, network, values, now)
-        if after != before:
-            qos.claim_anew(session, (before, after), Port.network_id == network.id)
+        qos.claim_for_network(session, network.id, before, after)
         return shown(session, [network], request.context)[0]
 
     return request.services.db.run(work)

@@ -220,8 +220,7 @@ def update(request: ApiRequest, port_id: str, changes: dict[str, Any]) -> ShownP
         values = _values(port, changes, request.services.config.network.mac_prefix)
         before = port.qos_policy_id or network.qos_policy_id
         port_lists.update(session, port, values, now)
-        if after != before:
-            qos.claim_anew(session, (before, after or network.qos_policy_id), Port.id == port_id)
+        qos.claim_for_port(session, port_id, before, after or network.qos_policy_id)
         if groups is not None:
             ports.set_groups(session, port, groups, now)
         wanted = _requested(changes.get("fixed_ips"))

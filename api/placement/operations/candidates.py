@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, product
 
 from api.request import Services
 from common.db import providers
 from common.db.providers import Amounts, Provider, ProviderQuery, ResourceClass
 
 Placed = Mapping[str, Provider]  # by suffix of the group
+MOST_PLACINGS = 1000  # looked at on a node: groups multiply, and a request can name many
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,7 @@ def find(services: Services, groups: Sequence[Group], root: ProviderQuery, *, is
     for tree in _trees(everything):
         if not providers.has_traits(tree[0].traits, root):
             continue
-        single = [group for group in groups if group.suffix]
-        for placed in _placings(single, tree, {}, isolate):
+        for placed in _placings(groups, tree, isolate=isolate):
             candidate = _candidate(tree, groups, placed)
             if candidate is not None:
                 found.append(candidate)
@@ -54,19 +55,15 @@ def _trees(everything: Sequence[Provider]) -> Iterator[Sequence[Provider]]:
             yield [root, *(each for each in everything if each.root_id == root.id)]
 
 
-def _placings(
-    groups: Sequence[Group], tree: Sequence[Provider], placed: dict[str, Provider], isolate: bool
-) -> Iterator[Placed]:
-    """Every way to have each of the groups on one provider that it may be on; room for all is looked at afterwards."""
-    if not groups:
-        yield placed
-        return
-    group, *others = groups
-    for provider in tree:
-        if (isolate and provider in placed.values()) or not _may_give(provider, group, tree):
-            continue
-        if provider.has_room(group.amounts):
-            yield from _placings(others, tree, {**placed, group.suffix: provider}, isolate)
+def _placings(groups: Sequence[Group], tree: Sequence[Provider], *, isolate: bool) -> Iterator[Placed]:
+    """Ways to have each group with a suffix on a provider that it may be on; room for all is looked at afterwards."""
+    single = [group for group in groups if group.suffix]
+    choices = [
+        [each for each in tree if _may_give(each, group, tree) and each.has_room(group.amounts)] for group in single
+    ]
+    for chosen in islice(product(*choices), MOST_PLACINGS):
+        if not isolate or len({each.id for each in chosen}) == len(chosen):
+            yield dict(zip((group.suffix for group in single), chosen, strict=True))
 
 
 def _may_give(provider: Provider, group: Group, tree: Sequence[Provider]) -> bool:
